@@ -1,0 +1,45 @@
+# `make` lists the targets. Everything runs from .venv, made from the pinned files below.
+PYTHON ?= python3.11
+PY := .venv/bin/python
+PINS := container/torch.txt container/requirements.txt requirements/all.txt
+PATHS := container pipeline smoke_tests load_tests local_aws rehearsal tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup rehearse test prove lint load-ui lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: .venv/ready ## make .venv with everything pinned, torch for the CPU first
+
+.venv/ready: $(PINS)
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check --retries 0 -r container/torch.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -r container/requirements.txt -r requirements/all.txt
+	$(PY) -c "import torch; assert torch.version.cuda is None, 'this is the CUDA build of torch'"
+	touch $@
+
+rehearse: .venv/ready ## the whole journey on this machine: train, publish, deploy, verify, promote
+	$(PY) -m rehearsal
+
+test: .venv/ready lint ## linters and all tests, one seeded case of every long matrix (REQUIRE_DOCKER=1: no skip)
+	$(PY) -m pytest
+
+prove: .venv/ready lint ## every case of every matrix, resumable; the result goes to docs/proof.md
+	$(PY) -m tests.prove
+
+lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, scripts and workflows
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+load-ui: .venv/ready ## Locust's web page against an endpoint: make load-ui ENDPOINT=digits-staging
+	$(PY) -m locust -f load_tests/locustfile.py
+
+lock: .venv/ready ## compile the requirements files anew from their .in files
+	$(PY) -m pip install --quiet pip-tools
+	$(PY) -m piptools compile -q --upgrade --no-emit-index-url --no-emit-find-links --strip-extras --no-annotate -o container/requirements.txt container/requirements.in
+	$(PY) -m piptools compile -q --upgrade --no-emit-index-url --no-emit-find-links --strip-extras --no-annotate -o requirements/all.txt requirements/all.in
+
+clean: ## remove .venv and build/ (the cache directory stays)
+	rm -rf .venv build
