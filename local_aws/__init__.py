@@ -1,0 +1,4 @@
+"""AWS on this machine: moto for the APIs, live SageMaker endpoints on top.
+
+`python -m local_aws up | run -- COMMAND | status`, or `with local_aws.start() as aws:`.
+"""

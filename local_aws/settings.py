@@ -1,0 +1,104 @@
+"""Every LOCAL_AWS_* variable, in one place: its meaning, its unit, its default."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+ACCOUNT_ID = "123456789012"
+REGION = "eu-west-1"
+INSTANCE_KINDS = ("auto", "docker", "process")
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def user_cache() -> Path:
+    """Where this user's caches live (XDG), in the project's own folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "sagemaker-pytorch-release"
+
+
+def _serve_command() -> tuple[str, ...]:
+    return (sys.executable, str(_ROOT / "container" / "src" / "serve"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One field per variable: `time_scale` is LOCAL_AWS_TIME_SCALE, and so on.
+
+    "AWS seconds" are divided by `time_scale`; "real seconds" never are.
+    """
+
+    time_scale: float = 30.0
+    """AWS seconds per real second, for the durations AWS owns (bakes, alarm periods, cooldowns)."""
+    cpu_scale: float = 0.05
+    """CPUs an instance gets = vCPUs of its type × this."""
+    instances: str = "auto"
+    """`docker`, `process`, or `auto`: Docker where an engine answers."""
+    process_command: tuple[str, ...] = field(default_factory=_serve_command)
+    """What a process instance runs (shell words)."""
+    state_dir: Path = field(default_factory=lambda: user_cache() / "local-aws")
+    """Register of the instances started, unpacked model data: what a later start sweeps."""
+    cache_dir: Path = field(default_factory=user_cache)
+    """What may be kept between runs, by content (registry blobs)."""
+    provision_seconds: float = 0.0
+    """AWS seconds an instance takes to come, its real start included."""
+    startup_timeout_seconds: float = 480.0
+    """Real seconds until an instance must be healthy; a variant's
+    ContainerStartupHealthCheckTimeoutInSeconds goes before it."""
+    ping_interval_seconds: float = 5.0
+    """Real seconds between the pings of a healthy instance."""
+    unhealthy_after: int = 3
+    """Failed pings in a row until a serving instance is replaced."""
+    invocation_timeout_seconds: float = 60.0
+    """Real seconds a container may take to answer."""
+    max_payload_bytes: int = 25 * 1024 * 1024
+    """Largest request body of an invocation."""
+    drain_seconds: float = 65.0
+    """Real seconds a leaving instance may take to answer what it has accepted."""
+    stop_grace_seconds: float = 30.0
+    """Real seconds between SIGTERM and SIGKILL."""
+    alarm_poll_seconds: float = 0.1
+    """Real seconds between two looks at the alarms of a deployment."""
+    metrics_seconds: float = 60.0
+    """AWS seconds between two publications of utilisation and of zeros where there was no traffic."""
+
+    def __post_init__(self) -> None:
+        if self.instances not in INSTANCE_KINDS:
+            raise ValueError(f"LOCAL_AWS_INSTANCES is {self.instances!r}; use one of {INSTANCE_KINDS}")
+        if self.time_scale <= 0 or self.cpu_scale <= 0:
+            raise ValueError("LOCAL_AWS_TIME_SCALE and LOCAL_AWS_CPU_SCALE must be above 0")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read the variables that are set. Raises ValueError for a misspelt name or an impossible value."""
+        known = {variable(f.name): f for f in fields(cls)}
+        unknown = sorted(n for n in environ if n.startswith("LOCAL_AWS_") and n not in known)
+        if unknown:
+            raise ValueError(f"unknown setting {unknown[0]}; the settings are {', '.join(sorted(known))}")
+        values = {f.name: _parse(name, f.type, environ[name]) for name, f in known.items() if name in environ}
+        return cls(**values)
+
+
+def variable(name: str) -> str:
+    """Name the environment variable of a field."""
+    return f"LOCAL_AWS_{name.upper()}"
+
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    float: float,
+    int: int,
+    str: str,
+    Path: lambda text: Path(text).expanduser(),
+    tuple[str, ...]: lambda text: tuple(shlex.split(text)),
+}
+
+
+def _parse(name: str, kind: Any, text: str) -> Any:
+    try:
+        return _PARSERS[kind](text)
+    except ValueError as error:
+        raise ValueError(f"{name}={text!r} is not a {getattr(kind, '__name__', kind)}") from error
