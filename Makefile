@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 PY := .venv/bin/python
 PINS := container/torch.txt container/requirements.txt requirements/all.txt
-PATHS := container pipeline smoke_tests load_tests local_aws rehearsal tests
+SCRIPTS := .ci/run .ci/engine .ci/base-image $(wildcard container/local_test/*.sh)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup rehearse test prove lint load-ui lock clean
@@ -32,6 +32,10 @@ lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, scripts and work
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	.venv/bin/shellcheck $(SCRIPTS)
+	.venv/bin/hadolint container/Dockerfile
+	.venv/bin/actionlint .github/workflows/*.yml
+	.venv/bin/zizmor --quiet --offline --pedantic .github
 
 load-ui: .venv/ready ## Locust's web page against an endpoint: make load-ui ENDPOINT=digits-staging
 	$(PY) -m locust -f load_tests/locustfile.py
