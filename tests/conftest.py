@@ -1,10 +1,34 @@
-"""What every test may rely on: a Docker engine for those that are marked so, or a reason why not."""
+"""What every test may rely on: a Docker engine or the reason why not, and one case of each long matrix."""
 
 import os
+import random
 import subprocess
 from functools import cache
 
 import pytest
+
+EVERY_CASE = os.environ.get("EVERY_CASE") == "1"
+MATRIX_SEED = int(os.environ.get("MATRIX_SEED") or random.SystemRandom().randrange(10_000))
+
+
+def pytest_report_header() -> str:
+    if EVERY_CASE:
+        return "matrices: every case"
+    return f"matrices: one case of each, MATRIX_SEED={MATRIX_SEED} picks the same again"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of every test marked `matrix` keep one seeded case, unless EVERY_CASE=1 (make prove) wants them all."""
+    matrices: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("matrix"):
+            matrices.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    if EVERY_CASE:
+        return
+    kept = {id(random.Random(f"{MATRIX_SEED}{name}").choice(cases)) for name, cases in matrices.items()}
+    left_out = [item for cases in matrices.values() for item in cases if id(item) not in kept]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @cache

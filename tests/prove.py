@@ -1,0 +1,113 @@
+"""`make prove`: run every case of every test marked `matrix`, resumable case by case.
+
+Each case is a pytest run of its own. A verdict is kept in build/prove.json for as long as the
+tracked files are the same, so that an interrupted run goes on where it stopped. The last result
+is written to docs/proof.md, which is committed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypedDict
+
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / "build" / "prove.json"
+PAGE = ROOT / "docs" / "proof.md"
+CASE_SECONDS = 1800
+
+
+class Verdict(TypedDict):
+    """How one case ended; `seconds` are wall-clock, measured here."""
+
+    verdict: str  # passed | skipped | failed
+    seconds: float
+
+
+def state_of_the_tree() -> str:
+    """Name what is being proved: the commit, and a hash of what is changed on top of it."""
+    commit = subprocess.check_output(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, text=True).strip()
+    ours = ["--", ".", ":!docs/proof.md"]
+    changes = subprocess.check_output(["git", "diff", "HEAD", *ours], cwd=ROOT)
+    if not changes:
+        return commit
+    name = subprocess.run(
+        ["git", "hash-object", "--stdin"], input=changes, cwd=ROOT, capture_output=True, check=True
+    )
+    return f"{commit}+{name.stdout.decode()[:8]}"
+
+
+def cases() -> list[str]:
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-qq", "-m", "matrix"]
+    found = subprocess.run(
+        [*words, "--no-header"],
+        cwd=ROOT,
+        env=os.environ | {"EVERY_CASE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    names = [line for line in found.stdout.splitlines() if "::" in line]
+    if not names:
+        sys.exit(f"No test is marked `matrix`:\n{found.stdout}{found.stderr}")
+    return names
+
+
+def run(case: str) -> Verdict:
+    started = time.monotonic()
+    words = [sys.executable, "-m", "pytest", "-q", "-rs", case]
+    ended = subprocess.run(
+        words,
+        cwd=ROOT,
+        env=os.environ | {"EVERY_CASE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=CASE_SECONDS,
+    )
+    if ended.returncode != 0:
+        print(ended.stdout[-4000:], ended.stderr[-2000:], sep="\n")
+    skipped = " skipped" in ended.stdout and " passed" not in ended.stdout
+    verdict = "failed" if ended.returncode else "skipped" if skipped else "passed"
+    return {"verdict": verdict, "seconds": round(time.monotonic() - started, 1)}
+
+
+def page(tree: str, verdicts: dict[str, Verdict]) -> str:
+    rows = [f"| `{case}` | {found['verdict']} | {found['seconds']:.0f} |" for case, found in verdicts.items()]
+    today = datetime.now(UTC).date().isoformat()
+    return "\n".join(
+        [
+            "# Proof",
+            "",
+            "The last run of `make prove`: every case of every long matrix, where `make test` takes one of each.",
+            f"Tree `{tree}`, {today}, {os.cpu_count()} cores. Seconds are wall-clock, measured here.",
+            "",
+            "| case | verdict | seconds |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def main() -> int:
+    tree, wanted = state_of_the_tree(), cases()
+    kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
+    verdicts: dict[str, Verdict] = kept["verdicts"] if kept.get("tree") == tree else {}
+    for number, case in enumerate(wanted, 1):
+        if verdicts.get(case, {}).get("verdict") == "passed":
+            print(f"[{number}/{len(wanted)}] {case}: passed before")
+            continue
+        print(f"[{number}/{len(wanted)}] {case} …", flush=True)
+        verdicts[case] = run(case)
+        print(f"    {verdicts[case]['verdict']} in {verdicts[case]['seconds']:.0f} s", flush=True)
+        KEPT.parent.mkdir(exist_ok=True)
+        KEPT.write_text(json.dumps({"tree": tree, "verdicts": verdicts}, indent=1))
+    PAGE.write_text(page(tree, {case: verdicts[case] for case in wanted}))
+    print(f"written: {PAGE.relative_to(ROOT)}")
+    return int(any(verdicts[case]["verdict"] != "passed" for case in wanted))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
