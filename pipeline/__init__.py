@@ -1,0 +1,1 @@
+"""The delivery steps: publish, plan, deploy, autoscale, verify, promote, rollback, status."""

@@ -1,0 +1,150 @@
+"""Every failure a person can act on, each with its own exit code.
+
+PipelineError                 1   the base; never raised itself
+├── the input
+│   ├── ConfigError           2   a config or command line that cannot work (argparse also exits with 2)
+│   ├── ReleaseError          3   a release manifest that is missing, broken or not this one
+│   └── BuildFailed           4   the image could not be built or pushed
+├── the deployment
+│   ├── DeploymentRolledBack  5   SageMaker put the old release back
+│   ├── DeploymentFailed      6   the endpoint is Failed, or its rollback failed
+│   ├── DeploymentTimedOut    7   the endpoint did not settle within the bound
+│   ├── ReleaseUnproved       8   InService, but fewer instances answered than it counts
+│   ├── EndpointBusy          9   another change of this endpoint is under way
+│   └── AlarmNotQuiet        10   an alarm of the new fleet is in ALARM before any traffic
+├── the scaling
+│   └── PolicyNotInForce     11   what was read back is not what was put
+├── the gate
+│   ├── PromotionRefused     12   no evidence that this release PASSED where it must
+│   ├── SmokeFailed          13   the smoke tests failed on the live endpoint
+│   └── NothingToRollBackTo  14   no earlier release of this environment is known
+└── AWS
+    ├── AwsRefused           15   a call that AWS answered with an error
+    ├── AwsUnreachable       16   no answer, no credentials, no region
+    └── WrongAccount         17   the credentials belong to another account
+
+Verification's own failures begin at 20.
+"""
+
+# ruff: noqa: N818 - an error is named for what happened, in the domain's words
+
+
+class PipelineError(Exception):
+    """A failure a person can act on: `what` happened, and how to `fix` it."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, fix: str) -> None:
+        super().__init__(what)
+        self.what, self.fix = what, fix
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  fix: {self.fix}"
+
+
+class ConfigError(PipelineError):
+    """A config file or command line that cannot work."""
+
+    exit_code = 2
+
+
+class ReleaseError(PipelineError):
+    """A release manifest, or the weights it names, that is missing, broken or another one."""
+
+    exit_code = 3
+
+
+class BuildFailed(PipelineError):
+    """The image could not be built or pushed."""
+
+    exit_code = 4
+
+
+class DeploymentRolledBack(PipelineError):
+    """SageMaker put the old release back; traffic is on it again."""
+
+    exit_code = 5
+
+    def __init__(self, endpoint: str, *, wanted: str, live: str, because: str) -> None:
+        super().__init__(
+            f"Endpoint {endpoint} is InService on {live}, not on {wanted}. {because}",
+            fix="Traffic is back on the old release. Find the cause in the alarm and in the log group "
+            f"/aws/sagemaker/Endpoints/{endpoint}, then publish and deploy a corrected release.",
+        )
+        self.endpoint, self.wanted, self.live, self.because = endpoint, wanted, live, because
+
+
+class DeploymentFailed(PipelineError):
+    """The endpoint is Failed or UpdateRollbackFailed."""
+
+    exit_code = 6
+
+
+class DeploymentTimedOut(PipelineError):
+    """The endpoint did not settle within the bound derived from the config."""
+
+    exit_code = 7
+
+
+class ReleaseUnproved(PipelineError):
+    """InService on the right config, but fewer instances answered with this release than it counts."""
+
+    exit_code = 8
+
+
+class EndpointBusy(PipelineError):
+    """Another change of this endpoint is under way."""
+
+    exit_code = 9
+
+
+class AlarmNotQuiet(PipelineError):
+    """An alarm of the new fleet is in ALARM before it has had any traffic."""
+
+    exit_code = 10
+
+
+class PolicyNotInForce(PipelineError):
+    """The scaling target or policy read back is not what was put."""
+
+    exit_code = 11
+
+
+class PromotionRefused(PipelineError):
+    """There is no evidence that exactly this release PASSED in the environment before."""
+
+    exit_code = 12
+
+
+class SmokeFailed(PipelineError):
+    """The smoke tests failed on the live endpoint."""
+
+    exit_code = 13
+
+
+class NothingToRollBackTo(PipelineError):
+    """No earlier, different release of this environment is known."""
+
+    exit_code = 14
+
+
+class AwsRefused(PipelineError):
+    """AWS answered a call with an error."""
+
+    exit_code = 15
+
+    def __init__(self, doing: str, *, code: str, message: str, fix: str) -> None:
+        super().__init__(f"{doing}: {code}: {message}", fix=fix)
+        self.code, self.message = code, message
+
+
+class AwsUnreachable(PipelineError):
+    """AWS gave no answer, or there are no credentials to ask with."""
+
+    exit_code = 16
+
+
+class WrongAccount(PipelineError):
+    """The credentials belong to another account than the environment's."""
+
+    exit_code = 17

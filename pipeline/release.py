@@ -1,0 +1,90 @@
+"""A release: image digest + weights digest. Immutable, and named by its content."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from pipeline.errors import ReleaseError
+from pipeline.model import Model
+
+MANIFEST = "release.json"
+
+ReleaseId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}-[0-9a-f]{8}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Image(Model):
+    """The container image. `stand_in`: built without an engine, the source hash stands for the digest."""
+
+    uri: Annotated[str, Field(min_length=1, max_length=255)]
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    tag: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]  # of the sources in container/; immutable
+    stand_in: bool
+
+
+class Weights(Model):
+    """One .tar.gz, at a key that its content names."""
+
+    uri: Annotated[str, Field(pattern=r"^s3://")]
+    sha256: Sha256
+    bytes: Annotated[int, Field(gt=0)]
+
+
+class Release(Model):
+    """What travels from a push to production. Commit and run are recorded, not part of the id."""
+
+    schema_version: Literal[1] = Field(1, validation_alias="schema", serialization_alias="schema")
+    id: ReleaseId
+    image: Image
+    weights: Weights
+    commit: str | None  # None: not a git checkout
+    dirty: bool  # there were uncommitted edits
+    run_url: str | None
+    created: datetime
+
+
+def release_id(image: Image, weights: Weights) -> str:
+    """Name a release by what is in it: `<image digest 12>-<weights 8>`."""
+    return f"{image.digest.removeprefix('sha256:')[:12]}-{weights.sha256[:8]}"
+
+
+def make_release(
+    image: Image, weights: Weights, *, commit: str | None, dirty: bool, run_url: str | None
+) -> Release:
+    """Put image and weights together as a release, created now."""
+    return Release(
+        id=release_id(image, weights),
+        image=image,
+        weights=weights,
+        commit=commit,
+        dirty=dirty,
+        run_url=run_url,
+        created=datetime.now(UTC).replace(microsecond=0),
+    )
+
+
+def load_release(path: Path) -> Release:
+    """Read a manifest. Raises ReleaseError when it is missing, broken, or its id is not its content's."""
+    if not path.is_file():
+        raise ReleaseError(
+            f"There is no release manifest {path}.",
+            fix="Run `python -m pipeline publish --env NAME`, or name the file with --release.",
+        )
+    return parse_release(path.read_text(), str(path))
+
+
+def parse_release(text: str, where: str) -> Release:
+    """Check a manifest's text; `where` is named in the error."""
+    try:
+        release = Release.model_validate_json(text)
+    except ValidationError as error:
+        raise ReleaseError(f"{where} is not a release manifest: {error}", fix="Publish it anew.") from error
+    wanted = release_id(release.image, release.weights)
+    if release.id != wanted:
+        raise ReleaseError(
+            f"{where} says id {release.id}, but its image and weights make {wanted}.",
+            fix="A release is immutable: publish anew instead of editing the manifest.",
+        )
+    return release
