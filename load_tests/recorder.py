@@ -1,0 +1,160 @@
+"""Every request of a run, compactly, and the figures made from these raw numbers at its end."""
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+NO_ERROR = 0
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float | None:
+    """Return the smallest value that `percent` % of the sorted values do not exceed; None without values."""
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Counts, and latencies in ms of the requests that were answered well (None when there was none)."""
+
+    requests: int
+    failures: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+    @property
+    def error_percent(self) -> float:
+        return 100 * self.failures / self.requests if self.requests else 0.0
+
+
+@dataclass
+class PhaseRecord:
+    """One phase as it really ran: wall-clock start and end, and the generator's CPU seconds at both."""
+
+    name: str
+    offered_rps: float
+    started: float
+    cpu_at_start: float
+    finished: float | None = None
+    cpu_at_end: float = 0.0
+
+
+@dataclass
+class Recorder:
+    """Keeps 14 bytes a request: wall-clock start (epoch s), duration (ms), index of the error sentence."""
+
+    starts: "array[float]" = field(default_factory=lambda: array("d"))
+    durations: "array[float]" = field(default_factory=lambda: array("f"))
+    errors: "array[int]" = field(default_factory=lambda: array("H"))
+    sentences: list[str] = field(default_factory=lambda: [""])
+    phases: list[PhaseRecord] = field(default_factory=list)
+    fleet: list[dict[str, Any]] = field(default_factory=list)
+    identities: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def record(self, started: float, milliseconds: float, error: str | None) -> None:
+        """Keep one request that began at `started` (epoch s). `error` is a sentence without changing parts."""
+        self.starts.append(started)
+        self.durations.append(milliseconds)
+        self.errors.append(NO_ERROR if error is None else self._index(error))
+
+    def _index(self, sentence: str) -> int:
+        if sentence in self.sentences:
+            return self.sentences.index(sentence)
+        if len(self.sentences) >= 1000:
+            sentence = "further kinds of error"
+        if sentence not in self.sentences:
+            self.sentences.append(sentence)
+        return self.sentences.index(sentence)
+
+    def heard(self, release: str, instance: str) -> None:
+        """Count one answer of this instance of this release."""
+        self.identities.setdefault(release, Counter())[instance] += 1
+
+    def begin_phase(self, name: str, offered_rps: float, *, now: float, cpu_seconds: float) -> None:
+        self.phases.append(PhaseRecord(name, offered_rps, now, cpu_seconds))
+
+    def end_phase(self, *, now: float, cpu_seconds: float) -> None:
+        """Close the phase that runs; closing twice changes nothing."""
+        if self.phases and self.phases[-1].finished is None:
+            self.phases[-1].finished, self.phases[-1].cpu_at_end = now, cpu_seconds
+
+    def _requests_of(self, phase: PhaseRecord) -> list[int]:
+        """Return the indices of the requests that began in this phase, and before the next."""
+        position = next(i for i, each in enumerate(self.phases) if each is phase)
+        end = self.phases[position + 1].started if position + 1 < len(self.phases) else math.inf
+        return [i for i, at in enumerate(self.starts) if phase.started <= at < end]
+
+    def figures(self, indices: Iterable[int]) -> Figures:
+        chosen = list(indices)
+        good = sorted(self.durations[i] for i in chosen if self.errors[i] == NO_ERROR)
+        return Figures(
+            requests=len(chosen),
+            failures=len(chosen) - len(good),
+            p50_ms=percentile(good, 50),
+            p95_ms=percentile(good, 95),
+            p99_ms=percentile(good, 99),
+            max_ms=good[-1] if good else None,
+        )
+
+    def phase_result(self, phase: PhaseRecord) -> dict[str, Any]:
+        """Sum up one closed phase; `generator_cpu_percent` is of one core, which is all Locust can use."""
+        assert phase.finished is not None, f"phase {phase.name} still runs"
+        seconds = max(phase.finished - phase.started, 1e-9)
+        indices = self._requests_of(phase)
+        figures = self.figures(indices)
+        kinds = Counter(self.sentences[self.errors[i]] for i in indices if self.errors[i] != NO_ERROR)
+        return {
+            "name": phase.name,
+            "offered_rps": phase.offered_rps,
+            "started": phase.started,
+            "finished": phase.finished,
+            "requests": figures.requests,
+            "failures": figures.failures,
+            "achieved_rps": figures.requests / seconds,
+            "p50_ms": figures.p50_ms,
+            "p95_ms": figures.p95_ms,
+            "p99_ms": figures.p99_ms,
+            "max_ms": figures.max_ms,
+            "generator_cpu_percent": 100 * (phase.cpu_at_end - phase.cpu_at_start) / seconds,
+            "errors": dict(kinds.most_common()),
+        }
+
+    def seconds(self) -> list[dict[str, Any]]:
+        """Return one row for each wall-clock second in which a request began."""
+        buckets: dict[int, list[int]] = {}
+        for i, at in enumerate(self.starts):
+            buckets.setdefault(math.floor(at), []).append(i)
+        rows = []
+        for second in sorted(buckets):
+            figures = self.figures(buckets[second])
+            rows.append(
+                {
+                    "at": second,
+                    "requests": figures.requests,
+                    "failures": figures.failures,
+                    "p50_ms": figures.p50_ms,
+                    "p95_ms": figures.p95_ms,
+                    "p99_ms": figures.p99_ms,
+                }
+            )
+        return rows
+
+    def result(self, endpoint: str) -> dict[str, Any]:
+        """Return the content of result.json. Every phase must be closed."""
+        phases = [self.phase_result(phase) for phase in self.phases]
+        return {
+            "schema": 1,
+            "endpoint": endpoint,
+            "started": phases[0]["started"] if phases else None,
+            "finished": phases[-1]["finished"] if phases else None,
+            "phases": phases,
+            "seconds": self.seconds(),
+            "fleet": self.fleet,
+            "identities": {release: dict(heard) for release, heard in self.identities.items()},
+        }

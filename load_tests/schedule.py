@@ -1,0 +1,107 @@
+"""When how much load is offered: phases at a rate, and when a run that no longer makes sense ends early."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SERVED_SHARE = 0.8  # of the offered rate; below it the endpoint or the generator is saturated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """`requests_per_second` for `seconds`. A rate of 0 is a pause."""
+
+    name: str
+    seconds: float
+    requests_per_second: float
+
+    @property
+    def users(self) -> int:
+        """Users that together offer the rate, each at most once a second.
+
+        One user a request per second: the rate is held until answers take longer than a second.
+        """
+        return math.ceil(self.requests_per_second)
+
+    @property
+    def seconds_between(self) -> float:
+        """Seconds from one request of a user to its next."""
+        return self.users / self.requests_per_second if self.requests_per_second > 0 else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slo:
+    """What a phase must hold to count as served."""
+
+    p99_ms: float
+    error_percent: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    phases: tuple[Phase, ...]
+    stop_when_saturated: bool = False
+    slo: Slo | None = None  # with stop_when_saturated: a phase that broke this ends the run, too
+
+
+class ScheduleError(ValueError):
+    """The schedule file cannot be used; the message says what is wrong and where."""
+
+
+def read_schedule(path: Path) -> Schedule:
+    """Read a schedule file: {"phases": [{"name", "seconds", "requests_per_second"}], "stop_when_saturated"}."""
+    try:
+        return parse_schedule(json.loads(path.read_text()))
+    except json.JSONDecodeError as error:
+        raise ScheduleError(f"{path} is not JSON: {error}") from error
+    except (KeyError, TypeError, ScheduleError) as error:
+        raise ScheduleError(f"{path}: {error}") from error
+
+
+def parse_schedule(document: Mapping[str, Any]) -> Schedule:
+    """Check and build a schedule. Raises ScheduleError, KeyError or TypeError for what is missing or wrong."""
+    phases = tuple(
+        Phase(
+            name=str(phase["name"]),
+            seconds=float(phase["seconds"]),
+            requests_per_second=float(phase["requests_per_second"]),
+        )
+        for phase in document["phases"]
+    )
+    if problems := list(_problems(phases)):
+        raise ScheduleError("; ".join(problems))
+    slo = document.get("slo")
+    return Schedule(
+        phases=phases,
+        stop_when_saturated=bool(document.get("stop_when_saturated", False)),
+        slo=None
+        if slo is None
+        else Slo(p99_ms=float(slo["p99_ms"]), error_percent=float(slo["error_percent"])),
+    )
+
+
+def _problems(phases: Sequence[Phase]) -> list[str]:
+    found = [] if phases else ["there is no phase"]
+    for phase in phases:
+        if not phase.seconds >= 1:
+            found.append(f"phase {phase.name!r} lasts {phase.seconds:g} s; a phase takes at least 1 s")
+        if not 0 <= phase.requests_per_second < math.inf:
+            found.append(f"phase {phase.name!r} offers {phase.requests_per_second:g} requests/s")
+    if len({phase.name for phase in phases}) < len(phases):
+        found.append("two phases have the same name")
+    return found
+
+
+def is_saturated(
+    schedule: Schedule, *, offered: float, achieved: float, p99_ms: float | None, error_percent: float
+) -> bool:
+    """Say whether the phase just measured shows that a higher rate is pointless."""
+    if not schedule.stop_when_saturated:
+        return False
+    if achieved < SERVED_SHARE * offered:
+        return True
+    slo = schedule.slo
+    return slo is not None and (p99_ms is None or p99_ms > slo.p99_ms or error_percent > slo.error_percent)

@@ -1,0 +1,85 @@
+"""The load of a run over time, driven by a schedule."""
+
+import time
+from collections.abc import Callable
+
+from gevent.event import Event
+from locust import LoadTestShape
+
+from load_tests.recorder import Recorder
+from load_tests.schedule import Phase, Schedule, is_saturated
+
+AT_ONCE = 100_000.0  # users a second: the rate of a phase is offered from its beginning
+
+
+class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-checked
+    """Holds each phase of the schedule for its time, then the next; `skip()` goes on at once.
+
+    Abstract for Locust, which would otherwise use it in its web page, where a person sets the users.
+    """
+
+    abstract = True
+
+    def __init__(self, schedule: Schedule, recorder: Recorder, cpu_seconds: Callable[[], float]) -> None:
+        super().__init__()
+        self._schedule, self._recorder, self._cpu_seconds = schedule, recorder, cpu_seconds
+        self._position = -1
+        self._skip = Event()
+
+    @property
+    def phase(self) -> Phase:
+        return self._schedule.phases[max(self._position, 0)]
+
+    def skip(self) -> None:
+        """End the phase that runs now."""
+        self._skip.set()
+
+    def tick(self) -> tuple[int, float] | None:
+        """Return users and spawn rate of the next phase once the present one is over; None ends the run.
+
+        It blocks: Locust looks once a second, this is punctual.
+        """
+        if self._position >= 0:
+            self._wait_for_end()
+            if self._is_pointless_to_go_on():
+                return None
+        if self._position + 1 == len(self._schedule.phases):
+            return None
+        self._position += 1
+        self._recorder.begin_phase(
+            self.phase.name,
+            self.phase.requests_per_second,
+            now=time.time(),
+            cpu_seconds=self._cpu_seconds(),
+        )
+        return self.phase.users, AT_ONCE
+
+    def _wait_for_end(self) -> None:
+        left = self._recorder.phases[-1].started + self.phase.seconds - time.time()
+        self._skip.wait(timeout=max(left, 0))
+        self._skip.clear()
+
+    def end_phase(self) -> None:
+        """Close the phase that runs, if any, and say in one line what it was like."""
+        record = self._recorder.phases[-1] if self._recorder.phases else None
+        if record is None or record.finished is not None:
+            return
+        self._recorder.end_phase(now=time.time(), cpu_seconds=self._cpu_seconds())
+        result = self._recorder.phase_result(record)
+        p99 = "–" if result["p99_ms"] is None else f"{result['p99_ms']:.0f} ms"
+        print(
+            f"phase {record.name}: {record.offered_rps:g}/s offered, {result['achieved_rps']:.1f}/s sent, "
+            f"p99 {p99}, {result['failures']} of {result['requests']} failed",
+            flush=True,
+        )
+
+    def _is_pointless_to_go_on(self) -> bool:
+        self.end_phase()
+        result = self._recorder.phase_result(self._recorder.phases[-1])
+        return is_saturated(
+            self._schedule,
+            offered=result["offered_rps"],
+            achieved=result["achieved_rps"],
+            p99_ms=result["p99_ms"],
+            error_percent=100 * result["failures"] / max(result["requests"], 1),
+        )
