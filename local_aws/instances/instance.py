@@ -1,0 +1,77 @@
+"""What an instance is, whatever kind runs it."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class InstanceSpec:
+    """What a production variant asks of one instance.
+
+    `model_dir` is the unpacked model data (shared, read-only), None for a model without data;
+    `cpu_scale` CPUs stand for one vCPU of `instance_type`.
+    """
+
+    endpoint: str
+    variant: str
+    config: str
+    image: str
+    environment: Mapping[str, str]
+    model_dir: Path | None
+    instance_type: str
+    cpu_scale: float
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Utilisation as CloudWatch shows it.
+
+    `cpu_percent` is 0…100 × vCPUs of the type, relative to the instance's own share of this machine;
+    `memory_percent` is 0…100 of the type's memory.
+    """
+
+    cpu_percent: float
+    memory_percent: float
+
+
+class Instance(Protocol):
+    """One running `serve`; `url` answers /ping and /invocations once it is healthy."""
+
+    id: str
+    url: str
+
+    async def alive(self) -> bool:
+        """Say whether `serve` is still running."""
+        ...
+
+    async def ping(self, timeout: float = 2.0) -> bool:
+        """Say whether GET /ping answers 200 within `timeout` seconds."""
+        ...
+
+    async def limit(self) -> None:
+        """Give the instance its own share of the CPUs; call it once the instance is healthy."""
+        ...
+
+    async def stop(self, grace_seconds: float = 30.0) -> None:
+        """SIGTERM, then SIGKILL after `grace_seconds`; leave nothing behind. Repeatable."""
+        ...
+
+    async def logs(self) -> str:
+        """The end of what `serve` has written (at most 64 KiB), also after `stop`."""
+        ...
+
+    async def stats(self) -> Stats:
+        """Utilisation since the call before this one (the first: since `limit`, or the start)."""
+        ...
+
+
+class LaunchError(Exception):
+    """An instance could not be started: what happened, and how to fix it."""
+
+
+def new_id() -> str:
+    """An instance id in AWS's form: "i-" and 17 hexadecimal digits."""
+    return f"i-{secrets.token_hex(9)[:17]}"

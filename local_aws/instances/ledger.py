@@ -1,0 +1,129 @@
+"""What this run has started, on disk before it can run and until it is gone.
+
+    STATE_DIR/started/OWNER/.lock       locked (flock) for as long as the owner lives
+    STATE_DIR/started/OWNER/ID.json     one record per instance or server started
+    STATE_DIR/started/OWNER/ID/         its files
+    STATE_DIR/started/OWNER/.../        other files of the owner (unpacked model data)
+
+The kernel drops the lock with its owner, however it dies: a directory whose lock is free belongs to
+a run that is over, and whatever its records name may be removed. The directory of a live run, in this
+state directory or in another, is never touched.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+
+@dataclass(frozen=True)
+class Record:
+    """Enough to find what was started, and to tell it from anything else.
+
+    A container is found by its label, which is the record's id. A process carries the id in its
+    environment (`MARK`); `pid` with its start time (epoch seconds) and `cgroup` find it faster.
+    """
+
+    id: str
+    kind: str  # "process" | "container"
+    pid: int | None = None
+    started: float | None = None
+    cgroup: str | None = None
+
+
+MARK = "STARTED_BY_LOCAL_AWS"
+
+
+class Ledger:
+    """The records and files of one run. Made with the run, closed at its end."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._root = state_dir / "started"
+        self.owner = secrets.token_hex(6)
+        self.directory = self._root / self.owner
+        self._root.mkdir(parents=True, exist_ok=True)
+        with self._door():
+            self.directory.mkdir()
+            self._lock: IO[str] | None = _try_lock(self.directory / ".lock")
+
+    def folder(self, record_id: str) -> Path:
+        """The directory for the files of one record, made if need be."""
+        path = self.directory / record_id
+        path.mkdir(exist_ok=True)
+        return path
+
+    def write(self, record: Record) -> None:
+        """Put a record on disk, or replace it; it is complete on disk when this returns."""
+        path = self.directory / f"{record.id}.json"
+        new = path.with_suffix(".new")
+        with new.open("w") as file:
+            json.dump(asdict(record), file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+
+    def forget(self, record_id: str) -> None:
+        """Drop a record and its files: what it named is gone."""
+        remove_tree(self.directory / record_id)
+        (self.directory / f"{record_id}.json").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Remove this run's directory if no record is left, and let go of it. Repeatable."""
+        if self._lock is None:
+            return
+        if not any(self.directory.glob("*.json")):
+            remove_tree(self.directory)
+        self._lock.close()
+        self._lock = None
+
+    @contextmanager
+    def abandoned(self) -> Iterator[list[Path]]:
+        """Hold the directories of runs that are over; nobody else sweeps them meanwhile."""
+        with self._door():
+            held = {path: _try_lock(path / ".lock") for path in self._root.iterdir() if path.is_dir()}
+        try:
+            yield [path for path, lock in held.items() if lock is not None]
+        finally:
+            for lock in held.values():
+                if lock is not None:
+                    lock.close()
+
+    @contextmanager
+    def _door(self) -> Iterator[None]:
+        """One at a time: a directory being made is not yet locked, and must not look abandoned."""
+        with (self._root / ".door").open("w") as door:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            yield
+
+
+def read_records(directory: Path) -> list[Record]:
+    """All records in the directory of a run."""
+    return [Record(**json.loads(path.read_text())) for path in sorted(directory.glob("*.json"))]
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory, also one made read-only; nothing happens when there is none."""
+    if not directory.exists():
+        return
+    for folder, _, _ in os.walk(directory):
+        os.chmod(folder, stat.S_IRWXU)
+    shutil.rmtree(directory)
+
+
+def _try_lock(path: Path) -> IO[str] | None:
+    with suppress(FileNotFoundError):  # its owner has just removed the directory
+        file = path.open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        return file
+    return None

@@ -1,0 +1,162 @@
+"""An instance as a process of this machine: any command that keeps SageMaker's serving contract."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from local_aws.instances import process_tree, throttle
+from local_aws.instances.cgroup import Cgroup, child
+from local_aws.instances.health import Pinger
+from local_aws.instances.instance import InstanceSpec, LaunchError, Stats, new_id
+from local_aws.instances.instance_types import instance_type
+from local_aws.instances.ledger import MARK, Ledger, Record
+from local_aws.instances.port import HeldPort
+from local_aws.instances.usage import utilisation
+
+_LOG_BYTES = 64 * 1024
+
+
+class ProcessInstance:
+    """One `serve` in its own session, held to its CPU share by a control group or by stopping it in turn.
+
+    It starts at the lowest weight (in the control group, else nice 19). `SAGEMAKER_BASE_DIR` stands
+    for /opt/ml; the port is held for it from before it starts until it is gone.
+    """
+
+    def __init__(self, spec: InstanceSpec, ledger: Ledger, pinger: Pinger, parent: Cgroup | None) -> None:
+        self.id = new_id()
+        self._spec, self._ledger, self._pinger = spec, ledger, pinger
+        self._size = instance_type(spec.instance_type)
+        self._port = HeldPort()
+        self.url = f"http://127.0.0.1:{self._port.number}"
+        self._cgroup = child(parent, self.id) if parent else None
+        self._record = Record(self.id, "process", cgroup=str(self._cgroup.path) if self._cgroup else None)
+        self._serve: asyncio.subprocess.Process | None = None
+        self._throttle: asyncio.subprocess.Process | None = None
+        self._port_is_ours = False
+        self._last_log = ""
+        self._stopping = asyncio.Lock()
+
+    async def start(self, command: tuple[str, ...]) -> None:
+        """Run the command. Raises LaunchError when it cannot be run."""
+        self._ledger.write(self._record)
+        root = self._base_directory()
+        try:
+            if self._cgroup:
+                self._cgroup.create()
+            wrapped = self._cgroup.entering(command) if self._cgroup else ("nice", "-n", "19", *command)
+            with self._log_path.open("wb") as log:
+                self._serve = await self._spawn(wrapped, log.fileno(), self._environment(root))
+        except OSError as error:
+            await self.stop()
+            raise LaunchError(f"Instance {self.id} cannot run {command[0]}: {error}") from error
+        self._note_pid(self._serve.pid)
+        self._before = process_tree.measure(self._serve.pid, time.monotonic())
+
+    async def alive(self) -> bool:
+        return self._serve is not None and self._serve.returncode is None
+
+    async def ping(self, timeout: float = 2.0) -> bool:
+        if not await self.alive() or not await self._pinger.ping(self.url, timeout):
+            return False
+        if not self._port_is_ours:  # who answered? asked once
+            self._port_is_ours = await asyncio.to_thread(
+                process_tree.listens, self._record, self._port.number
+            )
+        return self._port_is_ours
+
+    async def limit(self) -> None:
+        if self._serve is None or not await self.alive():
+            return
+        cpus = self._size.vcpus * self._spec.cpu_scale
+        if self._cgroup:
+            self._cgroup.limit(cpus)
+        else:
+            await self._throttle_to(cpus)
+        self._before = await asyncio.to_thread(process_tree.measure, self._serve.pid, time.monotonic())
+
+    async def stats(self) -> Stats:
+        if self._serve is None:
+            return Stats(0.0, 0.0)
+        now = await asyncio.to_thread(process_tree.measure, self._serve.pid, time.monotonic())
+        before, self._before = self._before, now
+        return utilisation(before, now, self._size, self._spec.cpu_scale)
+
+    async def logs(self) -> str:
+        with suppress(FileNotFoundError), self._log_path.open("rb") as log:
+            log.seek(max(0, self._log_path.stat().st_size - _LOG_BYTES))
+            return log.read().decode(errors="replace")
+        return self._last_log
+
+    async def stop(self, grace_seconds: float = 30.0) -> None:
+        async with self._stopping:
+            if self._serve is not None and self._serve.returncode is None:
+                with suppress(ProcessLookupError):
+                    self._serve.send_signal(signal.SIGTERM)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._serve.wait(), grace_seconds)
+            await asyncio.to_thread(process_tree.kill, self._record)
+            for process in (self._serve, self._throttle):
+                if process is not None:
+                    await process.wait()
+            self._last_log = await self.logs()
+            self._ledger.forget(self.id)
+            self._port.release()
+
+    @property
+    def _log_path(self) -> Path:
+        return self._ledger.directory / self.id / "log"
+
+    def _base_directory(self) -> Path:
+        root = self._ledger.folder(self.id) / "opt-ml"
+        root.mkdir()
+        if self._spec.model_dir is None:
+            (root / "model").mkdir()
+        else:
+            (root / "model").symlink_to(self._spec.model_dir.resolve(), target_is_directory=True)
+        return root
+
+    def _environment(self, root: Path) -> dict[str, str]:
+        """This run's environment without its settings, then the contract's, then the model's own."""
+        inherited = {name: value for name, value in os.environ.items() if not _private(name)}
+        return {
+            **inherited,
+            "SAGEMAKER_MODEL_SERVER_WORKERS": str(self._size.vcpus),
+            **self._spec.environment,
+            "SAGEMAKER_BASE_DIR": str(root),
+            "SAGEMAKER_BIND_TO_PORT": str(self._port.number),
+            MARK: self.id,
+        }
+
+    async def _spawn(
+        self, command: tuple[str, ...], output: int, environment: dict[str, str]
+    ) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def _note_pid(self, pid: int) -> None:
+        self._record = replace(self._record, pid=pid, started=process_tree.start_time(pid))
+        self._ledger.write(self._record)
+
+    async def _throttle_to(self, cpus: float) -> None:
+        assert self._serve is not None
+        with suppress(PermissionError):  # without privilege it stays at nice 19
+            os.setpriority(os.PRIO_PGRP, self._serve.pid, 0)
+        command = (sys.executable, throttle.__file__, str(self._serve.pid), str(cpus))
+        self._throttle = await self._spawn(command, asyncio.subprocess.DEVNULL, {MARK: self.id})
+
+
+def _private(name: str) -> bool:
+    """An instance must not inherit this AWS's settings, nor its user's credentials and endpoint."""
+    return name.startswith(("LOCAL_AWS_", "AWS_"))

@@ -1,0 +1,26 @@
+"""From CPU seconds and bytes to the percentages CloudWatch shows."""
+
+from dataclasses import dataclass
+
+from local_aws.instances.instance import Stats
+from local_aws.instances.instance_types import InstanceType
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What an instance had used at one moment: monotonic seconds, CPU seconds, bytes."""
+
+    at: float
+    cpu_seconds: float
+    memory_bytes: float
+
+
+def utilisation(before: Sample, after: Sample, size: InstanceType, cpu_scale: float) -> Stats:
+    """Utilisation between two samples, in AWS's sense: 100 % is one vCPU of the instance's own share."""
+    passed = after.at - before.at
+    used = max(0.0, after.cpu_seconds - before.cpu_seconds)
+    cpu = 100.0 * used / passed / cpu_scale if passed > 0 else 0.0
+    return Stats(
+        cpu_percent=min(cpu, 100.0 * size.vcpus),
+        memory_percent=min(100.0, 100.0 * after.memory_bytes / size.memory_bytes),
+    )
