@@ -1,0 +1,74 @@
+"""How many CPUs this container may use, and how they are shared out.
+
+The host's CPU count is not the answer: SageMaker, Docker and Kubernetes limit a container by its
+cgroup. A worker per host CPU, each with a thread per host CPU, is what makes small containers slow.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
+WORKERS_VARIABLE = "SAGEMAKER_MODEL_SERVER_WORKERS"
+
+
+class BadPlan(ValueError):
+    """A setting that cannot be a number of workers."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`workers` processes, of which each computes with `engine_threads` threads."""
+
+    cpus: float
+    workers: int
+    engine_threads: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.workers} worker{'s' * (self.workers > 1)} × {self.engine_threads} engine "
+            f"thread{'s' * (self.engine_threads > 1)} on {self.cpus:g} CPU{'s' * (self.cpus != 1)}"
+        )
+
+
+def quota(cgroups: Path = CGROUPS) -> float | None:
+    """The CPUs' worth of time that the cgroup grants (v2, else v1), or None without a limit."""
+    unified = _read(cgroups / "cpu.max")
+    if unified is not None:
+        share, _, period = unified.partition(" ")
+        return None if share == "max" else int(share) / int(period)
+    for controller in ("cpu", "cpu,cpuacct"):
+        share_v1 = _read(cgroups / controller / "cpu.cfs_quota_us")
+        period_v1 = _read(cgroups / controller / "cpu.cfs_period_us")
+        if share_v1 is not None and period_v1 is not None:
+            return None if int(share_v1) <= 0 else int(share_v1) / int(period_v1)
+    return None
+
+
+def available(cgroups: Path = CGROUPS) -> float:
+    """CPUs this process may use: its affinity, and no more than its cgroup's quota."""
+    affinity = float(len(os.sched_getaffinity(0)))
+    limit = quota(cgroups)
+    return affinity if limit is None else min(affinity, limit)
+
+
+def plan(cpus: float, environ: Mapping[str, str]) -> Plan:
+    """Share out `cpus`: a worker for each whole CPU, or as many workers as the environment demands.
+
+    workers × engine threads never exceeds the CPUs, except that there is at least one of each.
+    Raises BadPlan when SAGEMAKER_MODEL_SERVER_WORKERS is not a number from 1 on.
+    """
+    whole = max(1, int(cpus))
+    demanded = environ.get(WORKERS_VARIABLE) or str(whole)
+    if not (demanded.isascii() and demanded.isdigit() and int(demanded) >= 1):
+        raise BadPlan(f"{WORKERS_VARIABLE}: expected a number of workers from 1 on, got {demanded!r}")
+    workers = int(demanded)
+    return Plan(cpus=cpus, workers=workers, engine_threads=max(1, whole // workers))
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None

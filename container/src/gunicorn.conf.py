@@ -1,0 +1,30 @@
+"""Gunicorn's settings. `serve` plans them and passes them in the environment (see its `_environment`)."""
+
+import os
+import signal
+from typing import Any
+
+bind = os.environ["SERVE_BIND"]
+workers = int(os.environ["SERVE_WORKERS"])
+threads = int(os.environ["SERVE_REQUEST_THREADS"])
+worker_class = "worker.Worker"
+preload_app = True  # the weights are loaded once and shared; a model that cannot load stops the start
+worker_tmp_dir = os.environ["SERVE_SCRATCH"]
+control_socket_disable = True  # it would write into the home directory, which need not exist
+timeout = 60  # for a worker whose main loop hangs, not for a request
+graceful_timeout = 20
+keepalive = 75  # longer than nginx keeps an idle connection, so that nginx is the one to close it
+loglevel = "warning"
+accesslog = None
+
+
+def when_ready(server: Any) -> None:
+    """Tell `serve` that the model is loaded and the socket is there."""
+    os.kill(os.getppid(), signal.SIGUSR1)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Predict once in the new worker; one that cannot stops the whole server."""
+    import wsgi  # loaded by the master: there is nothing left to do but to find it
+
+    wsgi.model.warm_up()

@@ -1,0 +1,46 @@
+"""How large and how slow a request may be: SageMaker's own limits, unless the environment says less."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PAYLOAD_VARIABLE = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
+TIMEOUT_VARIABLE = "SAGEMAKER_MODEL_SERVER_TIMEOUT"
+PAYLOAD_MB = 25
+TIMEOUT_SECONDS = 60
+
+
+class BadLimit(ValueError):
+    """A limit in the environment that is not a number in its range."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The same values go into nginx.conf and into the application."""
+
+    payload_mb: int
+    timeout_seconds: int
+
+    @property
+    def payload_bytes(self) -> int:
+        return self.payload_mb * 1024 * 1024
+
+    @property
+    def too_large(self) -> str:
+        """The sentence of a 413."""
+        return f"body: expected at most {self.payload_mb} MB, got more"
+
+
+def from_environ(environ: Mapping[str, str]) -> Limits:
+    """Read the limits; raises BadLimit with the variable's name and range."""
+    return Limits(
+        payload_mb=whole_number(environ, PAYLOAD_VARIABLE, PAYLOAD_MB, most=1024),
+        timeout_seconds=whole_number(environ, TIMEOUT_VARIABLE, TIMEOUT_SECONDS, most=3600),
+    )
+
+
+def whole_number(environ: Mapping[str, str], variable: str, default: int, *, most: int) -> int:
+    """A whole number from 1 to `most` out of the environment; raises BadLimit."""
+    text = environ.get(variable) or str(default)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise BadLimit(f"{variable}: expected a whole number from 1 to {most}, got {text!r}")
+    return int(text)

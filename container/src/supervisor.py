@@ -1,0 +1,104 @@
+"""Keep a few child processes together: when one ends, all end; when told to stop, all stop in order.
+
+The signals this process reacts to are blocked and fetched with sigwait, so nothing happens between
+two lines of code; as process 1 of a container it also would not get them otherwise.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1})
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Child:
+    """A running child, and the signal that makes it finish its work and end."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    drain: signal.Signals
+
+
+class Supervisor:
+    """Starts children in groups of their own, so that none outlives its master."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._children: list[Child] = []
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        drain: signal.Signals,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start a child. It is told to drain if this process should die without a word."""
+
+        def prepare() -> None:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            _LIBC.prctl(_PR_SET_PDEATHSIG, drain)
+
+        process = subprocess.Popen(command, env=environ, preexec_fn=prepare, process_group=0)
+        self._children.append(Child(name, process, drain))
+
+    def wait(self, *, ready: Callable[[], None]) -> int:
+        """Wait until told to stop (returns 0) or until a child ends (returns 1).
+
+        Calls `ready` when a child sends SIGUSR1 for the first time.
+        """
+        is_ready = False
+        while True:
+            received = signal.sigwait(SIGNALS)
+            if received == signal.SIGUSR1 and not is_ready:
+                is_ready = True
+                ready()
+            if received in (signal.SIGTERM, signal.SIGINT):
+                return 0
+            ended = self._ended()
+            if ended is not None:
+                self._say(f"{ended.name} ended ({_cause(ended.process.returncode)}); stopping")
+                return 1
+
+    def stop(self, seconds: float) -> bool:
+        """Drain the children, the last started first; after `seconds` in all, end what is left.
+
+        Returns whether all of them finished their work.
+        """
+        deadline = time.monotonic() + seconds
+        finished = True
+        for child in reversed(self._children):
+            if child.process.poll() is None:
+                child.process.send_signal(child.drain)
+            try:
+                child.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self._say(f"{child.name} did not finish within {seconds:g} s; what it still did is lost")
+                finished = False
+            _end_group(child.process.pid)
+            child.process.wait()
+        return finished
+
+    def _ended(self) -> Child | None:
+        return next((child for child in self._children if child.process.poll() is not None), None)
+
+
+def _end_group(group: int) -> None:
+    """Kill what a child left behind, such as the workers of a master that was killed."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # nobody is left
+
+
+def _cause(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
