@@ -4,7 +4,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from rehearsal.machine import ROOT, RehearsalError
 
 REQUESTS_PER_SECOND = 5
 LONGEST_SECONDS = 3600  # the clients stop by themselves even if nobody stops them
-FIRST_ANSWER_SECONDS = 60.0
+NEVER = str(10**9)  # answers are not compared with golden ones: the release changes under these clients
 
 
 @contextlib.contextmanager
@@ -44,7 +43,7 @@ def _start(
     with log:
         return subprocess.Popen(
             [sys.executable, "-m", "locust", "-f", "load_tests/locustfile.py", "--headless", "--endpoint", endpoint,
-             "--payloads", str(payloads), "--schedule", str(schedule), "--result", str(result),
+             "--payloads", str(payloads), "--check-every", NEVER, "--schedule", str(schedule), "--result", str(result),
              "--exit-code-on-error", "0"],
             cwd=ROOT, env=dict(environ), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
@@ -57,13 +56,10 @@ def result_file(build: Path, endpoint: str) -> Path:
 def read_result(build: Path, endpoint: str) -> dict[str, Any]:
     """What the clients of an endpoint saw; RehearsalError when they left no result."""
     path = result_file(build, endpoint)
-    deadline = time.monotonic() + FIRST_ANSWER_SECONDS
-    while not path.is_file():
-        if time.monotonic() > deadline:
-            raise RehearsalError(
-                f"The clients of {endpoint} left no result.", fix=f"Read {build}/traffic-{endpoint}.log."
-            )
-        time.sleep(0.1)
+    if not path.is_file():
+        raise RehearsalError(
+            f"The clients of {endpoint} left no result.", fix=f"Read {build}/traffic-{endpoint}.log."
+        )
     result: dict[str, Any] = json.loads(path.read_text())
     return result
 

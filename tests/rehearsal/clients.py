@@ -1,0 +1,60 @@
+"""A client that keeps posting while an endpoint is changed, and counts every answer."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from botocore.exceptions import ClientError
+
+
+class Client:
+    """Posts one golden input after another from a thread of its own until the block ends."""
+
+    def __init__(self, runtime: Any, endpoint: str, golden: dict[str, Any]) -> None:
+        self._runtime, self._endpoint, self._cases = runtime, endpoint, golden["cases"]
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.answers: list[str] = []  # the release that answered, or the error that came instead
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(60)
+
+    def counted(self) -> Counter[str]:
+        with self._changed:
+            return Counter(self.answers)
+
+    def wait_for(self, condition: Callable[[list[str]], bool], seconds: float = 60.0) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: condition(self.answers), seconds)
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stop.is_set():
+            answer = self._post(self._cases[number % len(self._cases)]["instance"])
+            number += 1
+            with self._changed:
+                self.answers.append(answer)
+                self._changed.notify_all()
+
+    def _post(self, instance: list[float]) -> str:
+        body = json.dumps({"instances": [instance]})
+        try:
+            answer = self._runtime.invoke_endpoint(
+                EndpointName=self._endpoint, ContentType="application/json", Body=body
+            )
+        except ClientError as error:
+            status = error.response.get("OriginalStatusCode")
+            return f"{error.response['Error']['Code']} {status}"
+        answer["Body"].read()
+        return dict(pair.split("=", 1) for pair in answer["CustomAttributes"].split(";"))["release"]

@@ -1,0 +1,37 @@
+"""`make rehearse` as a person runs it: from training data to a promoted production endpoint."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+KINDS = [pytest.param("docker", marks=pytest.mark.docker), pytest.param("process")]
+
+
+@pytest.mark.matrix
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("instances", KINDS)
+def test_a_release_travels_from_training_data_to_production(instances: str, tmp_path: Path) -> None:
+    build = tmp_path / "rehearsal"
+    done = subprocess.run(
+        [sys.executable, "-m", "rehearsal", "--instances", instances, "--build", str(build)],
+        cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=1100,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    release = json.loads((build / "release.json").read_text())["id"]
+    evidence = json.loads((build / "staging" / "evidence.json").read_text())
+    promoted = json.loads((build / "production" / "deploy.json").read_text())["result"]
+    assert evidence["release"] == release
+    assert evidence["verdict"] == "passed"
+    assert {gate["verdict"] for gate in evidence["gates"]} == {"passed"}
+    assert promoted["release"] == release
+    assert f"release {release}" in done.stdout
+    assert (build / "report.html").stat().st_size > 10_000
+    if os.environ.get("KEEP_REHEARSAL"):
+        shutil.copytree(build, os.environ["KEEP_REHEARSAL"], dirs_exist_ok=True)

@@ -1,0 +1,63 @@
+"""What the rehearsal decides about the machine it is on, and what it says when that is not enough."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rehearsal import machine
+from rehearsal.machine import RehearsalError, look
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def no_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A PATH on which no docker, registry or nginx is."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def test_without_an_engine_instances_are_processes_and_one_line_says_why(no_docker: None) -> None:
+    found = look(environ={})
+
+    assert found.instances == "process"
+    assert "no Docker engine answers" in found.reason
+    assert "gunicorn alone (no nginx here)" in found.reason
+    assert "\n" not in found.reason
+
+
+@pytest.mark.parametrize(("wanted", "environ"), [("docker", {}), ("auto", {"REQUIRE_DOCKER": "1"})])
+def test_containers_that_are_demanded_and_missing_are_an_error_with_its_fix(
+    no_docker: None, wanted: str, environ: dict[str, str]
+) -> None:
+    with pytest.raises(
+        RehearsalError, match=r"Containers are demanded, but no Docker engine answers\.\n  fix: "
+    ):
+        look(wanted, environ)
+
+
+def test_processes_can_be_asked_for_on_any_machine() -> None:
+    assert look("process", {"REQUIRE_DOCKER": "1"}).instances == "process"
+
+
+def test_the_base_image_is_read_from_the_dockerfile() -> None:
+    assert f"ARG BASE_IMAGE={machine.base_image()}\n" in (ROOT / "container/Dockerfile").read_text()
+
+
+def test_a_failing_training_is_told_in_its_own_words(tmp_path: Path) -> None:
+    """A broken hyperparameter stops the rehearsal with the sentence that `train` wrote for SageMaker."""
+    script = (
+        "import sys; from pathlib import Path; from rehearsal import training;"
+        f"training.SEED = 'many'; training.trained_model(Path({str(tmp_path)!r}), Path({str(tmp_path)!r}) / 'log')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+
+    assert done.returncode == 1
+    assert "RehearsalError: The training failed: " in done.stderr
+    assert "seed" in done.stderr
+    assert not [path for path in (tmp_path / "trained").iterdir() if path.is_dir()], (
+        "no half-trained model is kept"
+    )
