@@ -15,28 +15,24 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline.calls import Call
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused, AwsUnreachable, PipelineError
+
+__all__ = ["Answer", "Aws", "Call"]
 
 # A name that was just made is not yet known everywhere: these refusals are worth a second try.
 NOT_YET_KNOWN = ("Could not find model", "Could not find endpoint configuration", "Could not assume role")
 TRIES_FOR_WHAT_IS_NOT_YET_KNOWN = 6
+
+# Models and endpoint configs are named by their content: one that exists is the one that was wanted.
+ALREADY_MADE = ("Cannot create already existing model", "Cannot create already existing endpoint conf")
 
 NOT_FOUND_CODES = frozenset(
     {"404", "NoSuchKey", "NoSuchEntity", "NoSuchBucket", "ResourceNotFound", "ImageNotFoundException"}
     | {"RepositoryNotFoundException", "ObjectNotFoundException"}
 )
 NOT_FOUND_TEXTS = ("Could not find", "does not exist", "not found")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One planned write: `operation` in boto3's own name, and the sentence shown for it."""
-
-    service: str
-    operation: str
-    params: Mapping[str, Any]
-    says: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,8 @@ class Aws:
             try:
                 answer = self.read(call.service, call.operation, **call.params)
             except AwsRefused as error:
+                if error.message.startswith(ALREADY_MADE):
+                    return {}
                 if tries_left == 0 or not error.message.startswith(NOT_YET_KNOWN):
                     raise
                 self.sleep(2.0)

@@ -35,7 +35,7 @@ class Weights(Model):
 class Release(Model):
     """What travels from a push to production. Commit and run are recorded, not part of the id."""
 
-    schema_version: Literal[1] = Field(1, validation_alias="schema", serialization_alias="schema")
+    schema_version: Literal[1] = Field(default=1, validation_alias="schema", serialization_alias="schema")
     id: ReleaseId
     image: Image
     weights: Weights

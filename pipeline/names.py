@@ -1,0 +1,25 @@
+"""Names derived from content: same release and settings, same name; a changed setting, another name."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.config import LONGEST_NAME
+
+_CONTENT_NAME = re.compile(r"(?P<prefix>.+)-(?P<release>[0-9a-f]{12}-[0-9a-f]{8})-[0-9a-f]{8}")
+
+
+def content_name(prefix: str, release_id: str, settings: Mapping[str, Any]) -> str:
+    """Return `<prefix>-<release id>-<hash 8 of the settings>`, at most 63 characters."""
+    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    name = f"{prefix}-{release_id}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+    assert len(name) <= LONGEST_NAME, f"{name}: the config's check lets no such name through"
+    return name
+
+
+def release_of(config_name: str) -> str | None:
+    """Return the release id within an endpoint config's name; None when another tool made that name."""
+    match = _CONTENT_NAME.fullmatch(config_name)
+    return match["release"] if match else None

@@ -1,0 +1,123 @@
+"""Make a release of what is here: image to ECR, weights to S3, one immutable manifest of both."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from pipeline.aws import Aws
+from pipeline.calls import Call
+from pipeline.config import Environment
+from pipeline.errors import AwsRefused
+from pipeline.image import publish_image
+from pipeline.records import Say
+from pipeline.release import MANIFEST, Release, make_release, parse_release
+from pipeline.weights import sync_weights
+
+
+def publish(
+    env: Environment,
+    aws: Aws,
+    build: Path,
+    *,
+    weights: str | None = None,
+    engine: bool = True,
+    say: Say = print,
+) -> Release:
+    """Publish what is here and return the release; the same content gives the same release again.
+
+    Writes `<build>/release.json` and, once, s3://<bucket>/releases/<id>/release.json, and registers
+    the release in the Model Registry, once.
+    """
+    commit, dirty = git_commit()
+    run_url = github_run_url()
+    image = publish_image(aws, engine=engine, revision=commit, run_url=run_url, say=say)
+    synced = sync_weights(weights or env.weights, aws, say)
+    release = make_release(image, synced, commit=commit, dirty=dirty, run_url=run_url)
+    release = _keep(release, aws, say)
+    _register(release, env, aws, say)
+    release.save(build / MANIFEST)
+    say(f"release {release.id} → {build / MANIFEST}")
+    return release
+
+
+def release_key(release_id: str) -> str:
+    """Where the manifest of a release is kept in the bucket."""
+    return f"releases/{release_id}/{MANIFEST}"
+
+
+def fetch_release(release_id: str, aws: Aws) -> Release | None:
+    """Return a release that was published before; None when there is none of that id."""
+    found = aws.find("s3", "get_object", Bucket=aws.env.aws.bucket, Key=release_key(release_id))
+    if found is None:
+        return None
+    return parse_release(
+        found["Body"].read().decode(), f"s3://{aws.env.aws.bucket}/{release_key(release_id)}"
+    )
+
+
+def git_commit(directory: Path = Path()) -> tuple[str | None, bool]:
+    """Return (commit, are there uncommitted edits); (None, False) outside a git checkout."""
+    head = _git(directory, "rev-parse", "HEAD")
+    if head is None:
+        return None, False
+    return head, bool(_git(directory, "status", "--porcelain"))
+
+
+def github_run_url() -> str | None:
+    """Return the address of the GitHub run that this is; None elsewhere."""
+    parts = [os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
+    server, repository, run = parts
+    return f"{server}/{repository}/actions/runs/{run}" if all(parts) else None
+
+
+def _git(directory: Path, *words: str) -> str | None:
+    try:
+        answer = subprocess.run(["git", *words], cwd=directory, capture_output=True, text=True, timeout=30)
+    except FileNotFoundError:
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def _keep(release: Release, aws: Aws, say: Say) -> Release:
+    """Write the manifest once; whoever comes second takes the one that is there."""
+    stored = fetch_release(release.id, aws)
+    if stored is None:
+        try:
+            aws.put_json(release_key(release.id), release.document(), only_if_new=True)
+        except AwsRefused as error:
+            if error.code != "PreconditionFailed":  # another publish of the same content was faster
+                raise
+        stored = fetch_release(release.id, aws) or release
+    else:
+        say(f"release {release.id} was published before: its manifest stays")
+    return stored
+
+
+def _register(release: Release, env: Environment, aws: Aws, say: Say) -> None:
+    group, description = env.aws.model_package_group, f"release {release.id}"
+    packages = aws.pages(
+        "sagemaker", "list_model_packages", "ModelPackageSummaryList", ModelPackageGroupName=group
+    )
+    if any(package.get("ModelPackageDescription") == description for package in packages):
+        return
+    call = plan_registration(release, group)
+    say(call.says)
+    aws.apply(call)
+
+
+def plan_registration(release: Release, group: str) -> Call:
+    """Register a release as one model package version, found again by its description."""
+    container = {"Image": release.image.uri, "ModelDataUrl": release.weights.uri}
+    metadata = {"release": release.id, "commit": release.commit, "run": release.run_url}
+    params = {
+        "ModelPackageGroupName": group,
+        "ModelPackageDescription": f"release {release.id}",
+        "InferenceSpecification": {
+            "Containers": [container],
+            "SupportedContentTypes": ["application/json"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+        "ModelApprovalStatus": "PendingManualApproval",
+        "CustomerMetadataProperties": {key: value for key, value in metadata.items() if value},
+    }
+    return Call("sagemaker", "create_model_package", params, f"register {release.id} in model group {group}")
