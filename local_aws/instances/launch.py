@@ -2,7 +2,10 @@
 
 import asyncio
 
-from local_aws.instances.cgroup import Cgroup, usable_parent
+from local_aws.instances.availability import availability
+from local_aws.instances.cgroup import usable_parent
+from local_aws.instances.container import ContainerInstance
+from local_aws.instances.engine import Engine
 from local_aws.instances.health import Pinger
 from local_aws.instances.instance import Instance, InstanceSpec
 from local_aws.instances.ledger import Ledger
@@ -13,34 +16,46 @@ from local_aws.settings import Settings
 
 
 class Launcher:
-    """Starts instances of one kind, and ends with all of them stopped.
+    """Starts instances of one kind (`kind`, chosen for the `reason`), and ends with all of them stopped.
 
-    `models` holds the unpacked model data of this run. Used from one event loop.
+    `models` holds the unpacked model data of this run. Made outside, used inside one event loop.
+    Raises UnavailableError when the settings demand a kind that this machine cannot run.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.kind = "process"
+        self.kind, self.reason = (chosen := availability(settings)).kind, chosen.reason
         self._settings = settings
+        self._engine = Engine() if self.kind == "docker" else None
         self._ledger = Ledger(settings.state_dir)
+        self._parent = usable_parent(self._ledger.owner) if self.kind == "process" else None
         self._pinger = Pinger()
-        self._instances: set[Instance] = set()
+        self._instances: dict[str, Instance] = {}
         self.models = ModelData(self._ledger.directory / "models")
-        self._parent: Cgroup | None = usable_parent(self._ledger.owner)
 
     async def launch(self, spec: InstanceSpec) -> Instance:
-        """Start one instance; it is on disk before it runs, and not yet healthy. Raises LaunchError."""
-        instance = ProcessInstance(spec, self._ledger, self._pinger, self._parent)
-        await instance.start(self._settings.process_command)
-        self._instances.add(instance)
-        return instance
+        """Start one instance: on disk before it runs, not yet healthy.
+
+        Raises LaunchError when it cannot be started, AwsError for an instance type without figures.
+        """
+        if self._engine is not None:
+            container = ContainerInstance(spec, self._ledger, self._pinger, self._engine)
+            self._instances[container.id] = container
+            await container.start()
+            return container
+        process = ProcessInstance(spec, self._ledger, self._pinger, self._parent)
+        self._instances[process.id] = process
+        await process.start(self._settings.process_command)
+        return process
 
     def sweep(self) -> list[str]:
-        """Remove what crashed runs left; say what was removed, one line each."""
-        return sweep(self._ledger, lambda _: None)
+        """Remove what crashed runs left; say what was removed, one line each. Blocks."""
+        return sweep(self._ledger, self._engine)
 
     async def close(self, grace_seconds: float = 30.0) -> None:
         """Stop every instance that is still there and remove this run's files. Repeatable."""
-        await asyncio.gather(*(instance.stop(grace_seconds) for instance in self._instances))
+        await asyncio.gather(*(instance.stop(grace_seconds) for instance in self._instances.values()))
         await self._pinger.close()
         self.models.remove()
         self._ledger.close()
+        if self._engine is not None:
+            self._engine.close()

@@ -1,6 +1,6 @@
 """What this run has started, on disk before it can run and until it is gone.
 
-    STATE_DIR/started/OWNER/.lock       locked (flock) for as long as the owner lives
+    STATE_DIR/started/OWNER/            locked (flock) for as long as the owner lives
     STATE_DIR/started/OWNER/ID.json     one record per instance or server started
     STATE_DIR/started/OWNER/ID/         its files
     STATE_DIR/started/OWNER/.../        other files of the owner (unpacked model data)
@@ -17,10 +17,9 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Ledger:
         self._root.mkdir(parents=True, exist_ok=True)
         with self._door():
             self.directory.mkdir()
-            self._lock: IO[str] | None = _try_lock(self.directory / ".lock")
+            self._lock = _try_lock(self.directory)
 
     def folder(self, record_id: str) -> Path:
         """The directory for the files of one record, made if need be."""
@@ -80,27 +79,30 @@ class Ledger:
             return
         if not any(self.directory.glob("*.json")):
             remove_tree(self.directory)
-        self._lock.close()
+        os.close(self._lock)
         self._lock = None
 
     @contextmanager
     def abandoned(self) -> Iterator[list[Path]]:
         """Hold the directories of runs that are over; nobody else sweeps them meanwhile."""
         with self._door():
-            held = {path: _try_lock(path / ".lock") for path in self._root.iterdir() if path.is_dir()}
+            tried = {path: _try_lock(path) for path in sorted(self._root.iterdir())}
+        held = {path: lock for path, lock in tried.items() if lock is not None}
         try:
-            yield [path for path, lock in held.items() if lock is not None]
+            yield list(held)
         finally:
             for lock in held.values():
-                if lock is not None:
-                    lock.close()
+                os.close(lock)
 
     @contextmanager
     def _door(self) -> Iterator[None]:
         """One at a time: a directory being made is not yet locked, and must not look abandoned."""
-        with (self._root / ".door").open("w") as door:
+        door = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
             fcntl.flock(door, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(door)
 
 
 def read_records(directory: Path) -> list[Record]:
@@ -117,13 +119,15 @@ def remove_tree(directory: Path) -> None:
     shutil.rmtree(directory)
 
 
-def _try_lock(path: Path) -> IO[str] | None:
-    with suppress(FileNotFoundError):  # its owner has just removed the directory
-        file = path.open("w")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return None
-        return file
-    return None
+def _try_lock(directory: Path) -> int | None:
+    """The open, locked directory; None when another holds it, or it has just gone."""
+    try:
+        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock

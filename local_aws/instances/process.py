@@ -40,7 +40,7 @@ class ProcessInstance:
         self._throttle: asyncio.subprocess.Process | None = None
         self._port_is_ours = False
         self._last_log = ""
-        self._stopping = asyncio.Lock()
+        self._stopping, self._stopped = asyncio.Lock(), False
 
     async def start(self, command: tuple[str, ...]) -> None:
         """Run the command. Raises LaunchError when it cannot be run."""
@@ -95,18 +95,24 @@ class ProcessInstance:
 
     async def stop(self, grace_seconds: float = 30.0) -> None:
         async with self._stopping:
-            if self._serve is not None and self._serve.returncode is None:
-                with suppress(ProcessLookupError):
-                    self._serve.send_signal(signal.SIGTERM)
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._serve.wait(), grace_seconds)
-            await asyncio.to_thread(process_tree.kill, self._record)
-            for process in (self._serve, self._throttle):
-                if process is not None:
-                    await process.wait()
-            self._last_log = await self.logs()
-            self._ledger.forget(self.id)
-            self._port.release()
+            if not self._stopped:
+                await self._end(grace_seconds)
+                self._last_log = await self.logs()
+                self._ledger.forget(self.id)
+                self._port.release()
+                self._stopped = True
+
+    async def _end(self, grace_seconds: float) -> None:
+        """Like an engine: SIGTERM to `serve` alone; when it has ended or time is up, SIGKILL to all."""
+        if self._serve is not None and self._serve.returncode is None:
+            with suppress(ProcessLookupError):
+                self._serve.send_signal(signal.SIGTERM)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._serve.wait(), grace_seconds)
+        await asyncio.to_thread(process_tree.kill, self._record)
+        for process in (self._serve, self._throttle):
+            if process is not None:
+                await process.wait()
 
     @property
     def _log_path(self) -> Path:

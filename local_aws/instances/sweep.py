@@ -1,33 +1,47 @@
-"""Remove what a run that crashed has left: its processes, control groups, containers and files."""
+"""Remove what runs that crashed have left: processes, control groups, containers and files."""
 
-from collections.abc import Callable
+from pathlib import Path
+
+import psutil
 
 from local_aws.instances import process_tree
+from local_aws.instances.engine import Engine, EngineError
 from local_aws.instances.ledger import Ledger, Record, read_records, remove_tree
 
-RemoveContainers = Callable[[str], None]
-"""Removes the containers with a record id on their label; raises when the engine does not answer."""
 
+def sweep(ledger: Ledger, engine: Engine | None) -> list[str]:
+    """Remove what runs that are over have left, and say so, one line each; live runs are not touched.
 
-def sweep(ledger: Ledger, remove_container: RemoveContainers) -> list[str]:
-    """Remove what runs that are over have left; say what was removed, one line each.
-
-    What belongs to a live run is not touched. Raises what `remove_container` raises: records whose
-    containers could not be removed stay for the next sweep.
+    What cannot be removed now (an engine that does not answer) stays on record for the next sweep.
+    `engine` is the launcher's; without one, an engine is looked for if a container needs it.
     """
-    removed: list[str] = []
     with ledger.abandoned() as directories:
-        for directory in directories:
-            for record in read_records(directory):
-                _remove(record, remove_container)
-                (directory / f"{record.id}.json").unlink()
-                removed.append(f"removed the {record.kind} {record.id}, left behind by a run that is over")
-            remove_tree(directory)
-    return removed
+        return [line for directory in directories for line in _clear(directory, engine)]
 
 
-def _remove(record: Record, remove_container: RemoveContainers) -> None:
-    if record.kind == "container":
-        remove_container(record.id)
-    else:
+def _clear(directory: Path, engine: Engine | None) -> list[str]:
+    lines = []
+    for record in read_records(directory):
+        try:
+            _remove(record, engine)
+        except (EngineError, psutil.TimeoutExpired, OSError) as error:
+            lines.append(f"could not remove the {record.kind} {record.id} of a run that is over: {error}")
+            continue
+        (directory / f"{record.id}.json").unlink()
+        lines.append(f"removed the {record.kind} {record.id}, left behind by a run that is over")
+    if not any(directory.glob("*.json")):
+        remove_tree(directory)
+    return lines
+
+
+def _remove(record: Record, engine: Engine | None) -> None:
+    if record.kind == "process":
         process_tree.kill(record)
+    elif engine is not None:
+        engine.remove_labelled(record.id)
+    else:
+        passing = Engine()
+        try:
+            passing.remove_labelled(record.id)
+        finally:
+            passing.close()

@@ -1,0 +1,87 @@
+"""The Docker engine of this machine, through the Docker SDK; calls block, `Engine.run` puts them in threads."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+import docker
+import docker.errors
+import requests
+
+LABEL = "sagemaker-pytorch-release.local-aws"
+"""Every container of ours has it; its value is the id of the record in the ledger."""
+
+_THREADS = 16
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class EngineError(Exception):
+    """The engine does not answer, or refuses."""
+
+
+class Engine:
+    """One client of the engine, and the threads in which it waits. Raises EngineError if none answers."""
+
+    def __init__(self) -> None:
+        try:
+            self.client = docker.from_env(timeout=60, max_pool_size=_THREADS)
+            self.client.ping()
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            raise EngineError(f"no Docker engine answers ({_sentence(error)})") from error
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="engine")
+
+    async def run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Call a blocking function in a thread of the engine's own: waits for it hold up nobody else."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+
+    def fetch_image(self, image: str) -> str:
+        """Have an image; return its id. Raises EngineError with the engine's own reason.
+
+        A digest names one content for ever: a local copy will do. A tag of a registry is looked up
+        anew. A name without a registry is an image that this engine has itself.
+        """
+        by_digest, of_a_registry = "@" in image, _names_a_registry(image)
+        if by_digest or not of_a_registry:
+            try:
+                return str(self.client.images.get(image).id)
+            except docker.errors.ImageNotFound as error:
+                if not of_a_registry:
+                    raise EngineError(f"the engine has no image {image!r}: push it to ECR") from error
+        return self._pull(image)
+
+    def remove_labelled(self, record_id: str) -> None:
+        """Remove the containers of a record, running or not, with their volumes."""
+        for container in self.client.containers.list(all=True, filters={"label": f"{LABEL}={record_id}"}):
+            try:
+                container.remove(force=True, v=True)
+            except docker.errors.NotFound:
+                continue
+
+    def close(self) -> None:
+        """Wait for calls under way and close the client. Repeatable."""
+        self._threads.shutdown()
+        self.client.close()
+
+    def _pull(self, image: str) -> str:
+        separator = "@" if "@" in image else ":"
+        repository, _, reference = image.rpartition(separator)
+        try:
+            answers: Any = self.client.api.pull(repository, reference, stream=True, decode=True)
+            problems = [answer["error"] for answer in answers if "error" in answer]
+            if problems:
+                raise EngineError(f"{image} cannot be pulled: {problems[0]}")
+            return str(self.client.images.get(image).id)
+        except docker.errors.APIError as error:
+            raise EngineError(f"{image} cannot be pulled: {error.explanation}") from error
+
+
+def _names_a_registry(image: str) -> bool:
+    host, slash, _ = image.partition("/")
+    return bool(slash) and ("." in host or ":" in host or host == "localhost")
+
+
+def _sentence(error: BaseException) -> str:
+    return str(error).splitlines()[0].strip() if str(error) else type(error).__name__
