@@ -1,0 +1,189 @@
+"""The CloudWatch actions that read our store, over every wire protocol that moto parses.
+
+Differences from AWS that a client can notice: a `Period` lasts Period ÷ time scale seconds of wall clock, and
+Timestamps, StartTime and EndTime are wall clock, so datapoints stand closer together; therefore neither the
+limit of 1,440 datapoints nor MaxDatapoints paging is imposed. botocore sends StartTime and EndTime in whole
+seconds: ask up to a second later than now to get the newest datapoint. The period that is still running is
+part of the answer, as on AWS.
+"""
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParameterValue, ValidationError
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core.responses import ActionResult
+
+from local_aws.cloudwatch.backend import StoreBackend, _epoch
+from local_aws.cloudwatch.buckets import SIMPLE_STATISTICS, percentile_of
+from local_aws.cloudwatch.queries import BadQueryError, Query, answer, metric_query, parse_queries
+from local_aws.cloudwatch.rules import refuse_what_is_not_imitated
+from local_aws.cloudwatch.store import MetricStore, Series
+
+LIST_PAGE = 500
+HISTORY_PAGE = 100
+ACTIVE_SECONDS = 3 * 3600  # RecentlyActive=PT3H
+
+
+class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untyped here
+    """One request to CloudWatch."""
+
+    @property
+    def _backend(self) -> StoreBackend:
+        backend = self.cloudwatch_backend
+        assert isinstance(backend, StoreBackend)
+        return backend
+
+    def put_metric_alarm(self) -> ActionResult:
+        """Refuse what would be ignored, then create the alarm as moto does."""
+        refuse_what_is_not_imitated(self._get_params())
+        return super().put_metric_alarm()
+
+    def get_metric_data(self) -> ActionResult:
+        """Answer metric statistics and arithmetic over them."""
+        request = self._get_params()
+        start, end = _span(request)
+        store = self._backend.store
+        try:
+            queries = parse_queries(request.get("MetricDataQueries", ()))
+            answers = answer(store, queries, lambda period: _periods(store, period, start, end))
+        except BadQueryError as error:
+            raise ValidationError(str(error)) from error
+        newest_first = request.get("ScanBy") != "TimestampAscending"
+        results = [
+            _result(store, query, sorted(answers[query.id].items(), reverse=newest_first))
+            for query in queries
+            if query.return_data
+        ]
+        return ActionResult({"MetricDataResults": results, "Messages": []})
+
+    def get_metric_statistics(self) -> ActionResult:
+        """Answer several statistics of one metric, percentiles included."""
+        request = self._get_params()
+        simple, extended = request.get("Statistics") or [], request.get("ExtendedStatistics") or []
+        if not simple and not extended:
+            raise InvalidParameterCombination("Must specify either Statistics or ExtendedStatistics")
+        _check_statistics(simple, extended)
+        start, end = _span(request)
+        query = self._statistics_query(request)
+        series = self._backend.store.find(query.key) if query.key else None
+        points = []
+        if series is not None and query.unit in (None, series.unit):
+            periods = _periods(self._backend.store, query.period, start, end)
+            for number, bucket in sorted(series.buckets(query.period, *periods).items()):
+                point: dict[str, Any] = {name: bucket.statistic(name) for name in simple}
+                point |= {"Timestamp": _when(self._backend.store, query, number), "Unit": series.unit}
+                if extended:
+                    known = {name: bucket.statistic(name) for name in extended}
+                    point["ExtendedStatistics"] = {n: v for n, v in known.items() if v is not None}
+                points.append(point)
+        return ActionResult({"Label": request["MetricName"], "Datapoints": points})
+
+    @staticmethod
+    def _statistics_query(request: dict[str, Any]) -> Query:
+        try:
+            return metric_query(
+                "m1",
+                namespace=request["Namespace"],
+                name=request["MetricName"],
+                dimensions=request.get("Dimensions", ()),
+                period=int(request["Period"]),
+                statistic="Sum",
+                unit=request.get("Unit"),
+            )
+        except BadQueryError as error:
+            raise InvalidParameterValue(str(error)) from error
+
+    def list_metrics(self) -> ActionResult:
+        """List the series, 500 a page; moto's own storage metrics of S3 are not among them."""
+        request = self._get_params()
+        store, since = self._backend.store, 0.0
+        if request.get("RecentlyActive"):
+            since = store.clock.now() - ACTIVE_SECONDS / store.clock.scale
+        matching = [series for series in store.all_series(active_since=since) if _matches(series, request)]
+        page, token = _page(matching, LIST_PAGE, request.get("NextToken"))
+        metrics = [
+            {
+                "Namespace": series.key.namespace,
+                "MetricName": series.key.name,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in series.key.dimensions],
+            }
+            for series in page
+        ]
+        return ActionResult({"Metrics": metrics, "NextToken": token})
+
+    def describe_alarm_history(self) -> ActionResult:
+        """List what happened to the alarms, newest first unless ScanBy says otherwise."""
+        request = self._get_params()
+        start, end = _epoch(request.get("StartDate")), _epoch(request.get("EndDate"))
+        with self._backend.lock:
+            items = list(self._backend.history)
+        items = [
+            item
+            for item in items
+            if request.get("AlarmName") in (None, item["AlarmName"])
+            and request.get("HistoryItemType") in (None, item["HistoryItemType"])
+            and (start is None or start <= item["Timestamp"].timestamp())
+            and (end is None or item["Timestamp"].timestamp() <= end)
+        ]
+        if request.get("ScanBy") != "TimestampAscending":
+            items.reverse()
+        size = int(request.get("MaxRecords") or HISTORY_PAGE)
+        page, token = _page(items, size, request.get("NextToken"))
+        return ActionResult({"AlarmHistoryItems": page, "NextToken": token})
+
+
+def _span(request: dict[str, Any]) -> tuple[float, float]:
+    start, end = _epoch(request["StartTime"]), _epoch(request["EndTime"])
+    assert start is not None
+    assert end is not None
+    if start >= end:
+        raise ValidationError("The parameter StartTime must be less than the parameter EndTime.")
+    return start, end
+
+
+def _periods(store: MetricStore, period: int, start: float, end: float) -> tuple[int, int]:
+    """Number of the first period, and of the one after the last; a period belongs if it starts before `end`."""
+    return store.period_number(period, start), math.ceil(end * store.clock.scale / period)
+
+
+def _check_statistics(simple: list[str], extended: list[str]) -> None:
+    unknown = [name for name in simple if name not in SIMPLE_STATISTICS]
+    unknown += [name for name in extended if percentile_of(name) is None]
+    if unknown:
+        raise InvalidParameterValue(f"Statistic {unknown[0]} is not imitated by this local AWS.")
+
+
+def _result(store: MetricStore, query: Query, points: list[tuple[int, float]]) -> dict[str, Any]:
+    return {
+        "Id": query.id,
+        "Label": query.label,
+        "Timestamps": [_when(store, query, number) for number, _ in points],
+        "Values": [value for _, value in points],
+        "StatusCode": "Complete",
+    }
+
+
+def _when(store: MetricStore, query: Query, number: int) -> datetime:
+    return datetime.fromtimestamp(store.period_start(query.period, number), UTC)
+
+
+def _matches(series: Series, request: dict[str, Any]) -> bool:
+    key = series.key
+    if request.get("Namespace") not in (None, key.namespace):
+        return False
+    if request.get("MetricName") not in (None, key.name):
+        return False
+    own = dict(key.dimensions)
+    return all(
+        wanted["Name"] in own and wanted.get("Value") in (None, own[wanted["Name"]])
+        for wanted in request.get("Dimensions") or ()
+    )
+
+
+def _page(items: list[Any], size: int, token: str | None) -> tuple[list[Any], str | None]:
+    if token is not None and not token.isdigit():
+        raise InvalidParameterValue("Request parameter NextToken is invalid")
+    start = int(token or 0)
+    return items[start : start + size], str(start + size) if start + size < len(items) else None

@@ -1,0 +1,389 @@
+"""CloudWatch through moto's real server, spoken to by boto3 and the AWS CLI."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from moto.server import ThreadedMotoServer
+
+from local_aws.cloudwatch import Alarms, MetricStore, install
+
+SCALE = 60.0
+
+
+class HandClock:
+    """A clock that moves when told to."""
+
+    def __init__(self, at: float, scale: float = SCALE) -> None:
+        self.at, self.scale = at, scale
+
+    def now(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(float(int(time.time())))
+
+
+@pytest.fixture
+def store(clock: HandClock) -> MetricStore:
+    return MetricStore(clock)
+
+
+@pytest.fixture
+def alarms(store: MetricStore, clock: HandClock) -> Alarms:
+    return install(store, clock)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """One moto server for all tests; each test installs a fresh store behind it."""
+    install(MetricStore(HandClock(0.0)), HandClock(0.0))
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def environ(url: str, alarms: Alarms) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
+
+
+@pytest.fixture
+def connect(environ: dict[str, str]) -> Callable[..., Any]:
+    def client(region: str = "eu-west-1") -> Any:
+        return boto3.client(
+            "cloudwatch",
+            region_name=region,
+            endpoint_url=environ["AWS_ENDPOINT_URL"],
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    return client
+
+
+@pytest.fixture
+def cloudwatch(connect: Callable[..., Any]) -> Any:
+    return connect()
+
+
+def when(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
+def metric(name: str = "Latency", stat: str = "Sum", id_: str = "m1", **more: Any) -> dict[str, Any]:
+    spec = {"Namespace": "Digits", "MetricName": name, "Dimensions": [{"Name": "Variant", "Value": "A"}]}
+    return {"Id": id_, "MetricStat": {"Metric": spec, "Period": 60, "Stat": stat}} | more
+
+
+def alarm(name: str = "slow", **more: Any) -> dict[str, Any]:
+    return {
+        "AlarmName": name,
+        "Namespace": "Digits",
+        "MetricName": "Latency",
+        "Dimensions": [{"Name": "Variant", "Value": "A"}],
+        "Statistic": "Average",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 10.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+    } | more
+
+
+def test_what_boto3_puts_is_what_it_gets(cloudwatch: Any, clock: HandClock) -> None:
+    """Single values, values with counts and statistic sets land in one aligned period of one second."""
+    dimensions = [{"Name": "Variant", "Value": "A"}]
+    data = {"MetricName": "Latency", "Dimensions": dimensions, "Timestamp": when(clock.at)}
+    cloudwatch.put_metric_data(
+        Namespace="Digits",
+        MetricData=[
+            data | {"Value": 1.0},
+            data | {"Values": [2.0, 3.0], "Counts": [1, 2]},
+            data | {"StatisticValues": {"SampleCount": 2, "Sum": 10, "Minimum": 4, "Maximum": 6}},
+        ],
+    )
+
+    answer = cloudwatch.get_metric_statistics(
+        Namespace="Digits",
+        MetricName="Latency",
+        Dimensions=dimensions,
+        StartTime=when(clock.at),
+        EndTime=when(clock.at + 1),
+        Period=60,
+        Statistics=["Sum", "SampleCount", "Minimum", "Maximum", "Average"],
+    )
+
+    (point,) = answer["Datapoints"]
+    assert point["Timestamp"] == when(clock.at)
+    assert {name: point[name] for name in ("Sum", "SampleCount", "Minimum", "Maximum")} == {
+        "Sum": 19.0,
+        "SampleCount": 6.0,
+        "Minimum": 1.0,
+        "Maximum": 6.0,
+    }
+
+
+def test_a_batch_that_botocore_compresses_arrives(cloudwatch: Any, store: MetricStore) -> None:
+    cloudwatch.put_metric_data(Namespace="Digits", MetricData=[{"MetricName": "Latency", "Value": 1.0}] * 500)
+
+    assert sum(1 for _ in store.all_series()) == 1
+
+
+def test_percentiles_come_in_both_apis(cloudwatch: Any, store: MetricStore, clock: HandClock) -> None:
+    for value in range(1, 1001):
+        store.put("Digits", "Latency", {"Variant": "A"}, value, unit="Microseconds")
+    span = {"StartTime": when(clock.at), "EndTime": when(clock.at + 1)}
+
+    data = cloudwatch.get_metric_data(MetricDataQueries=[metric(stat="p99")], **span)
+    statistics = cloudwatch.get_metric_statistics(
+        Namespace="Digits",
+        MetricName="Latency",
+        Dimensions=[{"Name": "Variant", "Value": "A"}],
+        Period=60,
+        ExtendedStatistics=["p50", "p99"],
+        **span,
+    )
+
+    assert data["MetricDataResults"][0]["Values"] == [pytest.approx(990, rel=0.01)]
+    point = statistics["Datapoints"][0]
+    assert point["Unit"] == "Microseconds"
+    assert point["ExtendedStatistics"] == {
+        "p50": pytest.approx(500, rel=0.01),
+        "p99": pytest.approx(990, rel=0.01),
+    }
+
+
+def test_metric_math_divides_and_leaves_out_divisions_by_zero(
+    cloudwatch: Any, store: MetricStore, clock: HandClock
+) -> None:
+    for second, (errors, requests) in enumerate([(1, 4), (1, 0)]):
+        store.put("Digits", "Errors", {"Variant": "A"}, errors, at=clock.at + second)
+        store.put("Digits", "Requests", {"Variant": "A"}, requests, at=clock.at + second)
+
+    answer = cloudwatch.get_metric_data(
+        MetricDataQueries=[
+            metric("Errors", id_="errors", ReturnData=False),
+            metric("Requests", id_="requests", ReturnData=False),
+            {"Id": "percent", "Expression": "100 * errors / requests"},
+        ],
+        StartTime=when(clock.at),
+        EndTime=when(clock.at + 2),
+    )
+
+    (result,) = answer["MetricDataResults"]
+    assert (result["Id"], result["Values"], result["Timestamps"]) == ("percent", [25.0], [when(clock.at)])
+
+
+@pytest.mark.parametrize(
+    ("queries", "words"),
+    [
+        ([metric(), {"Id": "e1", "Expression": "FILL(m1, 0)"}], "not imitated"),
+        ([metric(), {"Id": "e1", "Expression": "m2 + 1"}], "no query defines"),
+        ([metric(stat="tm99")], "tm99"),
+        ([metric(), metric()], "not unique"),
+        ([{"Id": "e1", "Expression": "SELECT AVG(x) FROM y"}], "expression needs metrics"),
+    ],
+)
+def test_a_query_that_is_not_imitated_is_refused(
+    cloudwatch: Any, clock: HandClock, queries: list[dict[str, Any]], words: str
+) -> None:
+    with pytest.raises(ClientError, match=words) as caught:
+        cloudwatch.get_metric_data(
+            MetricDataQueries=queries, StartTime=when(clock.at), EndTime=when(clock.at + 1)
+        )
+
+    assert caught.value.response["Error"]["Code"] == "ValidationError"
+
+
+def test_a_timestamp_out_of_range_is_refused_and_nothing_is_stored(
+    cloudwatch: Any, store: MetricStore, clock: HandClock
+) -> None:
+    good = {"MetricName": "Latency", "Value": 1.0}
+
+    with pytest.raises(ClientError, match=r"MetricData\.member\.2\.Timestamp"):
+        cloudwatch.put_metric_data(
+            Namespace="Digits", MetricData=[good, good | {"Timestamp": when(clock.at + 10_000)}]
+        )
+
+    assert list(store.all_series()) == []
+
+
+def test_ten_thousand_series_are_listed_in_time(cloudwatch: Any, store: MetricStore) -> None:
+    """The whole list, 500 a page, and one series by its dimensions."""
+    for number in range(10_000):
+        store.put("Digits", "Latency", {"Endpoint": str(number)}, 1.0)
+    started = time.perf_counter()
+
+    pages = list(cloudwatch.get_paginator("list_metrics").paginate(Namespace="Digits"))
+    taken = time.perf_counter() - started
+
+    names = {m["Dimensions"][0]["Value"] for page in pages for m in page["Metrics"]}
+    (one,) = cloudwatch.list_metrics(Dimensions=[{"Name": "Endpoint", "Value": "77"}])["Metrics"]
+    assert (len(names), len(pages)) == (10_000, 20)
+    assert one["Dimensions"] == [{"Name": "Endpoint", "Value": "77"}]
+    assert taken < 5, "20 pages, each with a walk over all series"
+
+
+def test_regions_do_not_share_metrics_or_alarms(connect: Callable[..., Any], store: MetricStore) -> None:
+    store.put("Digits", "Latency", {}, 1.0)
+    connect().put_metric_alarm(**alarm())
+
+    assert connect("us-east-1").list_metrics()["Metrics"] == []
+    assert connect("us-east-1").describe_alarms()["MetricAlarms"] == []
+    assert len(connect().list_metrics()["Metrics"]) == 1
+
+
+def test_an_alarm_lives_from_insufficient_data_through_alarm_to_ok(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
+) -> None:
+    """Born without data; the complete period decides; every change has AWS's reason and a history line."""
+    cloudwatch.put_metric_alarm(**alarm())
+    born = cloudwatch.describe_alarms(AlarmNames=["slow"])["MetricAlarms"][0]
+    for value in (99.0, 4.0):
+        store.put("Digits", "Latency", {"Variant": "A"}, value)
+        alarms.tick()
+        assert value != 99.0 or alarms.state("slow") == "INSUFFICIENT_DATA", "the period still runs"
+        clock.at += 1
+        alarms.tick()
+        if value == 99.0:
+            fired = cloudwatch.describe_alarms(StateValue="ALARM")["MetricAlarms"][0]
+    calm = cloudwatch.describe_alarms(AlarmNames=["slow"])["MetricAlarms"][0]
+    history = cloudwatch.describe_alarm_history(AlarmName="slow", HistoryItemType="StateUpdate")
+
+    stamp = when(clock.at - 2).strftime("%d/%m/%y %H:%M:%S")
+    assert (born["StateValue"], born["StateReason"]) == (
+        "INSUFFICIENT_DATA",
+        "Unchecked: Initial alarm creation",
+    )
+    assert fired["StateReason"] == (
+        f"Threshold Crossed: 1 out of the last 1 datapoint [99.0 ({stamp})] was greater than the threshold "
+        "(10.0) (minimum 1 datapoint for OK -> ALARM transition)."
+    )
+    assert json.loads(fired["StateReasonData"])["recentDatapoints"] == [99.0]
+    assert calm["StateValue"] == "OK"
+    assert [item["HistorySummary"] for item in history["AlarmHistoryItems"]] == [
+        "Alarm updated from ALARM to OK",
+        "Alarm updated from INSUFFICIENT_DATA to ALARM",
+    ]
+
+
+def test_a_state_set_by_hand_lasts_until_the_next_period_ends(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
+) -> None:
+    cloudwatch.put_metric_alarm(**alarm())
+    cloudwatch.set_alarm_state(AlarmName="slow", StateValue="ALARM", StateReason="drill")
+    by_hand = alarms.state("slow")
+    for _ in range(2):
+        store.put("Digits", "Latency", {"Variant": "A"}, 1.0)
+        clock.at += 1
+        alarms.tick()
+
+    assert (by_hand, alarms.state("slow")) == ("ALARM", "OK")
+
+
+def test_replacing_an_alarm_keeps_its_state(cloudwatch: Any, alarms: Alarms) -> None:
+    cloudwatch.put_metric_alarm(**alarm())
+    cloudwatch.set_alarm_state(AlarmName="slow", StateValue="OK", StateReason="drill")
+
+    cloudwatch.put_metric_alarm(**alarm(Threshold=20.0))
+
+    again = cloudwatch.describe_alarms()["MetricAlarms"][0]
+    assert (again["StateValue"], again["Threshold"]) == ("OK", 20.0)
+
+
+def test_a_deleted_alarm_is_gone(cloudwatch: Any, alarms: Alarms) -> None:
+    cloudwatch.put_metric_alarm(**alarm())
+    before = alarms.state("slow")
+
+    cloudwatch.delete_alarms(AlarmNames=["slow"])
+
+    alarms.tick()
+    assert (before, alarms.state("slow")) == ("INSUFFICIENT_DATA", None)
+
+
+@pytest.mark.parametrize(
+    "watching",
+    [
+        {"Statistic": None, "ExtendedStatistic": "p90"},
+        {
+            **dict.fromkeys(["Namespace", "MetricName", "Dimensions", "Statistic", "Period"]),
+            "Metrics": [metric(stat="Maximum")],
+        },
+        {
+            **dict.fromkeys(["Namespace", "MetricName", "Dimensions", "Statistic", "Period"]),
+            "Metrics": [metric(stat="Sum", ReturnData=False), {"Id": "e1", "Expression": "m1 * 2"}],
+        },
+    ],
+    ids=["percentile", "one metric", "metric math"],
+)
+def test_alarms_watch_percentiles_and_metric_lists(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock, watching: dict[str, Any]
+) -> None:
+    request = {name: value for name, value in alarm(**watching).items() if value is not None}
+    cloudwatch.put_metric_alarm(**request)
+    for value in (1.0, 50.0, 60.0):
+        store.put("Digits", "Latency", {"Variant": "A"}, value)
+
+    clock.at += 1
+    alarms.tick()
+
+    assert alarms.state("slow") == "ALARM"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"EvaluateLowSampleCountPercentile": "ignore"}, "not imitated"),
+        ({"ThresholdMetricId": "ad1"}, "ThresholdMetricId"),
+        ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "not imitated"),
+        ({"DatapointsToAlarm": 2}, "DatapointsToAlarm"),
+        ({"Period": 7}, "Period 7"),
+        ({"TreatMissingData": "bad"}, "TreatMissingData"),
+    ],
+)
+def test_an_alarm_that_is_not_imitated_is_refused_and_leaves_nothing(
+    cloudwatch: Any, alarms: Alarms, wrong: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ClientError, match=words):
+        cloudwatch.put_metric_alarm(**alarm(**wrong))
+
+    assert alarms.state("slow") is None
+
+
+def test_the_aws_cli_reads_the_same_store(
+    environ: dict[str, str], store: MetricStore, clock: HandClock
+) -> None:
+    store.put("Digits", "Latency", {"Variant": "A"}, 5.0)
+    arguments = ["get-metric-statistics", "--namespace", "Digits", "--metric-name", "Latency"]
+    arguments += ["--dimensions", "Name=Variant,Value=A", "--period", "60", "--statistics", "Sum"]
+    arguments += ["--start-time", str(int(clock.at)), "--end-time", str(int(clock.at) + 1)]
+
+    done = subprocess.run(
+        [os.path.join(os.path.dirname(sys.executable), "aws"), "cloudwatch", *arguments, "--output", "json"],
+        env=os.environ | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["Datapoints"][0]["Sum"] == 5.0
