@@ -18,7 +18,7 @@ _NUMBERS = {int, float}  # by exact type: a bool is an int, but not a number
 _LONGEST_QUOTE = 40
 
 
-class BadRequest(Exception):
+class BadRequest(Exception):  # noqa: N818  # named for what happened
     """What the caller sent cannot be answered; the text says what is wrong, where, and nothing else."""
 
     def __init__(self, sentence: str, *, status: int = 400) -> None:

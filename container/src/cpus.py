@@ -13,7 +13,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 WORKERS_VARIABLE = "SAGEMAKER_MODEL_SERVER_WORKERS"
 
 
-class BadPlan(ValueError):
+class BadPlan(ValueError):  # noqa: N818  # named for what happened
     """A setting that cannot be a number of workers."""
 
 

@@ -18,12 +18,12 @@ loglevel = "warning"
 accesslog = None
 
 
-def when_ready(server: Any) -> None:
+def when_ready(_server: Any) -> None:
     """Tell `serve` that the model is loaded and the socket is there."""
     os.kill(os.getppid(), signal.SIGUSR1)
 
 
-def post_worker_init(worker: Any) -> None:
+def post_worker_init(_worker: Any) -> None:
     """Predict once in the new worker; one that cannot stops the whole server."""
     import wsgi  # loaded by the master: there is nothing left to do but to find it
 

@@ -9,7 +9,7 @@ PAYLOAD_MB = 25
 TIMEOUT_SECONDS = 60
 
 
-class BadLimit(ValueError):
+class BadLimit(ValueError):  # noqa: N818  # named for what happened
     """A limit in the environment that is not a number in its range."""
 
 

@@ -17,7 +17,7 @@ LABELS = 10
 BRIGHTEST = 16.0
 
 
-class ModelProblem(Exception):
+class ModelProblem(Exception):  # noqa: N818  # named for what happened
     """The weights are missing, corrupt, or of another network; the text says which."""
 
 
@@ -55,7 +55,8 @@ class Model:
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of shape (N, 10) for images of shape (N, 64), pixels in [0, 16]."""
         with self._turn, torch.inference_mode():
-            probabilities = self._net(torch.from_numpy(images)).softmax(dim=1).numpy()
+            logits = self._net(torch.from_numpy(images))
+            probabilities: NDArray[np.float32] = logits.softmax(dim=1).numpy()
         self.has_predicted = True
         return probabilities
 

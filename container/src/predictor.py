@@ -22,7 +22,8 @@ _ACCEPTED = frozenset({"", "*/*", _JSON})
 def create_app(model: Model, identity: Identity, limits: Limits) -> Flask:
     """Serve `model`. Every answer names `identity`; every refusal is {"error": "<one sentence>"}."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = limits.payload_bytes
+    # One more than is allowed: werkzeug cuts a chunked body off at the limit, and does not say so.
+    app.config["MAX_CONTENT_LENGTH"] = limits.payload_bytes + 1
     counters = Counters()
     header = identity.header
 
@@ -44,7 +45,10 @@ def create_app(model: Model, identity: Identity, limits: Limits) -> Flask:
         started, instances, status = time.perf_counter(), 0, 500
         try:
             _negotiate()
-            images = codec.decode(request.get_data(cache=False))
+            body = request.get_data(cache=False)
+            if len(body) > limits.payload_bytes:
+                raise RequestEntityTooLarge
+            images = codec.decode(body)
             answer = codec.encode(model.predict(images))
             instances, status = len(images), 200
             return Response(answer, mimetype=_JSON)
@@ -67,7 +71,7 @@ def create_app(model: Model, identity: Identity, limits: Limits) -> Flask:
         return _refusal(error.status, str(error))
 
     @app.errorhandler(RequestEntityTooLarge)
-    def too_large(error: RequestEntityTooLarge) -> Response:
+    def too_large(_error: RequestEntityTooLarge) -> Response:
         return _refusal(413, limits.too_large)
 
     @app.errorhandler(HTTPException)

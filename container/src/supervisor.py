@@ -9,11 +9,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1})
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -27,12 +30,13 @@ class Child:
 
 
 class Supervisor:
-    """Starts children in groups of their own, so that none outlives its master."""
+    """Starts children, in this process's own group, and sees to it that nothing of theirs stays behind."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._children: list[Child] = []
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the workers of a master that was killed become ours
 
     def start(
         self,
@@ -46,9 +50,9 @@ class Supervisor:
 
         def prepare() -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            _LIBC.prctl(_PR_SET_PDEATHSIG, drain)
+            _prctl(_PR_SET_PDEATHSIG, drain)
 
-        process = subprocess.Popen(command, env=environ, preexec_fn=prepare, process_group=0)
+        process = subprocess.Popen(command, env=environ, preexec_fn=prepare)
         self._children.append(Child(name, process, drain))
 
     def wait(self, *, ready: Callable[[], None]) -> int:
@@ -59,12 +63,12 @@ class Supervisor:
         is_ready = False
         while True:
             received = signal.sigwait(SIGNALS)
+            if received in (signal.SIGTERM, signal.SIGINT):
+                return 0
             if received == signal.SIGUSR1 and not is_ready:
                 is_ready = True
                 ready()
-            if received in (signal.SIGTERM, signal.SIGINT):
-                return 0
-            ended = self._ended()
+            ended = next((child for child in self._children if child.process.poll() is not None), None)
             if ended is not None:
                 self._say(f"{ended.name} ended ({_cause(ended.process.returncode)}); stopping")
                 return 1
@@ -84,20 +88,34 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 self._say(f"{child.name} did not finish within {seconds:g} s; what it still did is lost")
                 finished = False
-            _end_group(child.process.pid)
-            child.process.wait()
+                child.process.kill()
+                child.process.wait()
+        _end_orphans()
         return finished
 
-    def _ended(self) -> Child | None:
-        return next((child for child in self._children if child.process.poll() is not None), None)
+
+def _end_orphans() -> None:
+    """Kill what the children left behind, until nothing has this process for a parent."""
+    while orphans := list(_children_of(os.getpid())):
+        for pid in orphans:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
-def _end_group(group: int) -> None:
-    """Kill what a child left behind, such as the workers of a master that was killed."""
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # nobody is left
+def _children_of(parent: int) -> Iterator[int]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                # "pid (name) state ppid ...": the name may hold anything, the last bracket ends it
+                after_name = (entry / "stat").read_text(errors="replace").rpartition(")")[2]
+                if int(after_name.split()[1]) == parent:
+                    yield int(entry.name)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _LIBC.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}, {value}) failed")
 
 
 def _cause(code: int) -> str:
