@@ -23,7 +23,10 @@ PipelineError                 1   the base; never raised itself
     ├── AwsUnreachable       16   no answer, no credentials, no region
     └── WrongAccount         17   the credentials belong to another account
 
-Verification's own failures begin at 20.
+Verification's own failures begin at 20:
+├── LoadTestBroken           20   the load test could not run or left no result
+├── GateFailed               21   a limit of the promise to clients was broken
+└── VerificationInconclusive 22   something could not be measured: silence is not success
 """
 
 # ruff: noqa: N818 - an error is named for what happened, in the domain's words
@@ -148,3 +151,21 @@ class WrongAccount(PipelineError):
     """The credentials belong to another account than the environment's."""
 
     exit_code = 17
+
+
+class LoadTestBroken(PipelineError):
+    """The load test could not run, did not end, or left no result."""
+
+    exit_code = 20
+
+
+class GateFailed(PipelineError):
+    """At least one gate of the verification FAILED; the evidence says which."""
+
+    exit_code = 21
+
+
+class VerificationInconclusive(PipelineError):
+    """No gate FAILED, but at least one could not be judged; that is not promoted."""
+
+    exit_code = 22

@@ -1,0 +1,182 @@
+"""Run the load tests as their own program, bounded in time, and read what they recorded."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from pipeline.errors import LoadTestBroken
+from pipeline.model import Model
+
+ROOT = Path(__file__).parents[1]
+GRACE_SECONDS = 90.0  # Locust starts, and waits up to 65 s for answers in flight
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What the load test is asked for."""
+
+    name: str
+    seconds: float
+    requests_per_second: float
+
+
+class PhaseResult(Model):
+    """One phase as it was. Latencies are of the requests answered well, in ms."""
+
+    name: str
+    offered_rps: float
+    started: float
+    finished: float
+    requests: int
+    failures: int
+    achieved_rps: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+    generator_cpu_percent: float
+    errors: dict[str, int]
+
+    @property
+    def seconds(self) -> float:
+        return self.finished - self.started
+
+    @property
+    def error_percent(self) -> float | None:
+        return 100 * self.failures / self.requests if self.requests else None
+
+
+class FleetRow(Model):
+    at: float
+    status: str
+    config: str | None
+    current: int | None
+    desired: int | None
+
+
+class LoadResult(Model):
+    """The content of result.json."""
+
+    schema_version: Literal[1] = Field(validation_alias="schema", serialization_alias="schema")
+    endpoint: str
+    started: float | None
+    finished: float | None
+    phases: tuple[PhaseResult, ...]
+    seconds: tuple[dict[str, Any], ...]
+    fleet: tuple[FleetRow, ...]
+    identities: dict[str, dict[str, int]]
+
+    def phase(self, name: str) -> PhaseResult | None:
+        return next((phase for phase in self.phases if phase.name == name), None)
+
+
+@dataclass
+class RunningLoad:
+    """A load test under way. Its lines appear through `report`."""
+
+    process: subprocess.Popen[bytes]
+    result: Path
+    log: Path
+    _said: int = 0
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def next_phase(self) -> None:
+        """Go on to the next phase of the schedule now."""
+        if self.is_running:
+            self.process.send_signal(signal.SIGUSR1)
+
+    def stop(self) -> None:
+        """End the run now; what was measured is kept."""
+        if self.is_running:
+            self.process.send_signal(signal.SIGINT)
+
+    def report(self, say: Callable[[str], None]) -> list[str]:
+        """Say each phase that has ended since the last call; return the names of all that have ended."""
+        lines = [line for line in self.log.read_text().splitlines() if line.startswith("phase ")]
+        said = [line.removeprefix("phase ") for line in lines]
+        for line in said[self._said :]:
+            say(f"  {line}")
+        self._said = len(said)
+        return [line.split(":")[0] for line in said]
+
+    def read(self) -> LoadResult:
+        """Return what was recorded. Raises LoadTestBroken when there is nothing, with the log's last lines."""
+        try:
+            return LoadResult.model_validate_json(self.result.read_text())
+        except (OSError, ValidationError) as error:
+            tail = "\n".join(self.log.read_text().splitlines()[-15:])
+            raise LoadTestBroken(
+                f"The load test left no result in {self.result} (exit code {self.process.poll()}):\n{tail}",
+                fix=f"Read {self.log}; the lines above are its last.",
+            ) from error
+
+
+@contextmanager
+def start_load(
+    endpoint: str,
+    payloads: Path,
+    phases: Sequence[Phase],
+    out: Path,
+    *,
+    schedule: dict[str, Any] | None = None,
+) -> Iterator[RunningLoad]:
+    """Start a load test whose result becomes `out`; whatever happens inside, the process is gone after."""
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.unlink(missing_ok=True)
+    plan, log = out.with_suffix(".schedule"), out.with_suffix(".log")
+    plan.write_text(json.dumps({"phases": [vars(phase) for phase in phases], **(schedule or {})}))
+    command = [sys.executable, "-m", "locust", "-f", "load_tests/locustfile.py", "--headless"]
+    command += ["--only-summary", "--exit-code-on-error", "0", "--endpoint", endpoint]
+    command += ["--payloads", str(payloads.resolve()), "--schedule", str(plan), "--result", str(out)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield RunningLoad(process, out, log)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def run_load(
+    endpoint: str,
+    payloads: Path,
+    phases: Sequence[Phase],
+    out: Path,
+    say: Callable[[str], None],
+    *,
+    slo: dict[str, float] | None = None,
+) -> LoadResult:
+    """Run all phases to their end; with an `slo`, end after the first phase that broke it."""
+    schedule: dict[str, Any] = {"stop_when_saturated": True, "slo": slo} if slo else {}
+    with start_load(endpoint, payloads, phases, out, schedule=schedule) as load:
+        wait_for_end(load, sum(phase.seconds for phase in phases) + GRACE_SECONDS, say)
+        return load.read()
+
+
+def wait_for_end(load: RunningLoad, seconds: float, say: Callable[[str], None]) -> None:
+    """Wait until the load test has ended by itself. Raises LoadTestBroken after `seconds`."""
+    waited = 0.0
+    while load.is_running:
+        try:
+            load.process.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            waited += 0.5
+        load.report(say)
+        if waited > seconds:
+            raise LoadTestBroken(
+                f"The load test still runs after {seconds:.0f} s.", fix=f"Read {load.log}; try it again."
+            )
+    load.report(say)

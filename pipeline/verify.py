@@ -1,0 +1,218 @@
+"""The step `verify`: smoke → capacity → autoscale → steady load and scaling → evidence and a verdict."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.autoscale import autoscale
+from pipeline.aws import Aws
+from pipeline.capacity import Capacity
+from pipeline.config import Environment
+from pipeline.errors import GateFailed, VerificationInconclusive
+from pipeline.evidence import Evidence, Profile, already_passed, evidence_key, read_evidence
+from pipeline.gates import ENOUGH_REQUESTS, Gate, Limit, Verdict, judge, overall
+from pipeline.load import LoadResult
+from pipeline.measure import Bench, measure_capacity, run_under_load, scaling_run, wait_for_rest
+from pipeline.plan import config_name
+from pipeline.records import Say
+from pipeline.release import Release
+from pipeline.scaling import ScalingLimits, ScalingPlan, judge_scaling, plan_scaling
+from pipeline.smoke import judge_smoke, run_smoke
+from pipeline.weights import fetch_golden
+
+
+@dataclass
+class Found:
+    """What has been measured so far."""
+
+    gates: list[Gate] = field(default_factory=list)
+    capacity: Capacity | None = None
+    files: list[Path] = field(default_factory=list)
+
+
+def verify(
+    release: Release,
+    env: Environment,
+    aws: Aws,
+    build: Path,
+    profile: Profile,
+    say: Say = print,
+    *,
+    again: bool = False,
+) -> Evidence:
+    """Measure the release that is live in `env` against the promise to clients, and keep the evidence.
+
+    PASSED evidence for the same release, endpoint config and profile is kept, unless `again`.
+    Raises GateFailed or VerificationInconclusive, after the evidence is written.
+    """
+    config = config_name(release, env)
+    stored = read_evidence(aws.get_json(evidence_key(release.id, env.name)))
+    is_same = already_passed(
+        stored, release=release.id, endpoint=env.endpoint.name, config=config, profile=profile
+    )
+    if stored is not None and is_same and not again:
+        say(f"already verified: {release.id} passed in {env.name} with this config; --again measures anew")
+        _save(stored, env, build)
+        return stored
+    started, found = time.time(), Found()
+    _measure(release, env, aws, build, profile, found, say)
+    evidence = Evidence(
+        release=release.id,
+        environment=env.name,
+        endpoint=env.endpoint.name,
+        config=config,
+        profile=profile,
+        started=started,
+        finished=time.time(),
+        verdict=overall(found.gates),
+        gates=tuple(found.gates),
+        capacity=found.capacity,
+        load=tuple(str(path.relative_to(build)) for path in found.files),
+    )
+    _save(evidence, env, build)
+    aws.put_json(evidence_key(release.id, env.name), evidence.document())
+    require_passed(evidence)
+    return evidence
+
+
+def require_passed(evidence: Evidence) -> None:
+    """Return for PASSED evidence. Raises GateFailed or VerificationInconclusive, naming each gate."""
+    where = f"{evidence.release} in {evidence.environment}"
+    if evidence.verdict is Verdict.FAILED:
+        raise GateFailed(
+            f"{where} broke the promise to clients:\n{_lines(evidence.failed)}",
+            fix="It will not be promoted. The evidence and the load results are beside the release; "
+            "correct the model or its instances, or change `limits:` if the promise is wrong.",
+        )
+    if evidence.verdict is Verdict.INCONCLUSIVE:
+        raise VerificationInconclusive(
+            f"{where} could not be judged:\n{_lines(evidence.inconclusive)}",
+            fix="Remove what the reasons name, then verify again; what was not measured is not promoted.",
+        )
+
+
+def _lines(gates: Sequence[Gate]) -> str:
+    return "\n".join(f"  {gate.name}: {gate.reason}" for gate in gates)
+
+
+def _save(evidence: Evidence, env: Environment, build: Path) -> None:
+    evidence.save(build / env.name / "evidence.json")
+    if evidence.capacity is not None:
+        evidence.capacity.save(build / env.name / "capacity.json")
+
+
+def _measure(
+    release: Release, env: Environment, aws: Aws, build: Path, profile: Profile, found: Found, say: Say
+) -> None:
+    """Fill `found`, in order. After failed smoke tests nothing else is worth measuring."""
+    golden = fetch_golden(release, aws, build)
+    bench = Bench(build / env.name / "load", golden, getattr(env.load, profile))
+    smoke = judge_smoke(run_smoke(release, env, build, golden, say))
+    found.gates.append(smoke)
+    if smoke.verdict is not Verdict.PASSED:
+        found.gates += _unmeasured(env, "the smoke tests did not pass")
+        return
+    capacity, files = measure_capacity(release, env, aws, bench, say)
+    found.capacity = capacity
+    found.files += files
+    found.gates.append(judge_found(capacity))
+    say(f"capacity: {_rate(capacity.requests_per_second)} on one {capacity.instance_type}; {capacity.reason}")
+    plan = _plan(release, env, aws, capacity, bench, say)
+    out = bench.folder / "scaling.json"
+    result, samples = run_under_load(env, aws, bench, plan, out, say)
+    found.files.append(out)
+    found.gates += judge_steady(result, env, release.id)
+    limits = ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds)
+    run = scaling_run(result, samples, env.autoscaling.min_instances)
+    found.gates += judge_scaling(run, limits, why_not=plan.reason)
+
+
+def _plan(
+    release: Release, env: Environment, aws: Aws, capacity: Capacity, bench: Bench, say: Say
+) -> ScalingPlan:
+    """Put the measured policy in force and derive the rates from it; without one, a gentle steady load."""
+    instances = env.autoscaling.min_instances
+    gentle = ScalingPlan(bench.profile.first_rps / 2 * instances, None, 1.0, "")
+    if capacity.requests_per_second is None:
+        return _because(gentle, "the capacity of one instance is not known")
+    scaling = autoscale(release, env, aws, capacity.requests_per_second, say)
+    if scaling.target is None:
+        return _because(gentle, scaling.reason)
+    if not wait_for_rest(env, aws, instances):
+        return _because(gentle, f"the fleet did not come to rest at {instances} instances before the load")
+    plan = plan_scaling(
+        capacity_rps=capacity.requests_per_second,
+        target_per_minute=scaling.target,
+        instances=instances,
+        maximum=env.autoscaling.max_instances,
+    )
+    say(f"scaling: {plan.reason}")
+    return plan
+
+
+def _because(plan: ScalingPlan, reason: str) -> ScalingPlan:
+    return ScalingPlan(plan.steady_rps, plan.surge_rps, plan.calm_rps, reason)
+
+
+def judge_found(capacity: Capacity) -> Gate:
+    """A capacity has no limit to keep; the gate is that one could be named."""
+    return Gate(
+        name="capacity",
+        metric="requests_per_second",
+        limit=None,
+        measured=capacity.requests_per_second,
+        unit="/s",
+        verdict=capacity.verdict,
+        reason=capacity.reason,
+    )
+
+
+def judge_steady(result: LoadResult, env: Environment, release: str) -> tuple[Gate, ...]:
+    """Judge latency, errors and identity under the steady load."""
+    latency, errors, others = _steady_limits(env)
+    steady = result.phase("steady")
+    if steady is None:
+        return tuple(
+            judge(each, None, why_not_measured="no steady load") for each in (latency, errors, others)
+        )
+    heard = sum(sum(instances.values()) for instances in result.identities.values())
+    wrong = heard - sum(result.identities.get(release, {}).values())
+    return (
+        judge(latency, steady.p99_ms, samples=steady.requests, why_not_measured="no request was answered"),
+        judge(errors, steady.error_percent, samples=steady.requests, why_not_measured="no request was sent"),
+        judge(others, float(wrong) if heard else None, why_not_measured="no answer named its release"),
+    )
+
+
+def _steady_limits(env: Environment) -> tuple[Limit, Limit, Limit]:
+    return (
+        Limit(
+            name="latency",
+            metric="p99_ms",
+            at_most=env.limits.p99_ms,
+            unit="ms",
+            needs_samples=ENOUGH_REQUESTS,
+        ),
+        Limit(
+            name="errors",
+            metric="error_percent",
+            at_most=env.limits.error_percent,
+            unit="%",
+            needs_samples=ENOUGH_REQUESTS,
+        ),
+        Limit(name="release", metric="answers_of_other_releases", at_most=0, unit="answers"),
+    )
+
+
+def _unmeasured(env: Environment, why: str) -> list[Gate]:
+    """The gates that were not reached: INCONCLUSIVE, each."""
+    capacity = Limit(name="capacity", metric="requests_per_second", at_most=0, unit="/s")
+    gates = [judge(each, None, why_not_measured=why) for each in (capacity, *_steady_limits(env))]
+    gates[0] = gates[0].model_copy(update={"limit": None})
+    limits = ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds)
+    return [*gates, *judge_scaling(None, limits, why_not=why)]
+
+
+def _rate(requests_per_second: float | None) -> str:
+    return "not known" if requests_per_second is None else f"{requests_per_second:.0f}/s"
