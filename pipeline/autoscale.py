@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.aws import Aws
 from pipeline.calls import Call
 from pipeline.config import Environment
-from pipeline.errors import ConfigError, PolicyNotInForce
+from pipeline.errors import PolicyNotInForce, ReleaseError
 from pipeline.model import Model
 from pipeline.names import release_of
 from pipeline.records import Say, last_deployment
@@ -95,7 +95,7 @@ def autoscale(
 ) -> AutoscaleResult:
     """Put bounds and policy in force on the live fleet and return what was read back.
 
-    Raises ConfigError when another release is live, PolicyNotInForce when AWS does not have afterwards
+    Raises ReleaseError when another release is live, PolicyNotInForce when AWS does not have afterwards
     what was put.
     """
     _require_live(release, env, aws)
@@ -130,7 +130,7 @@ def _require_live(release: Release, env: Environment, aws: Aws) -> None:
     live = described and release_of(described["EndpointConfigName"])
     if described is None or described["EndpointStatus"] != "InService" or live != release.id:
         status = described["EndpointStatus"] if described else "not there"
-        raise ConfigError(
+        raise ReleaseError(
             f"Release {release.id} is not live on {env.endpoint.name}: it is {status}, on {live or 'nothing'}.",
             fix=f"Run `python -m pipeline deploy --env {env.name}` first.",
         )

@@ -1,0 +1,121 @@
+"""The command line. Only `main` turns errors into exit codes; anything unexpected keeps its traceback.
+
+Nothing heavy is imported until a command runs, so that --help answers at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+
+STEPS: Mapping[str, str] = {
+    "bootstrap": "make what every environment stands on: ECR repository, bucket, role, model group",
+    "publish": "image to ECR, weights to S3, one immutable release manifest of both",
+    "plan": "show the calls that deploy would make; make none",
+    "deploy": "put a release on the endpoint and wait until it is proved live",
+    "autoscale": "put bounds and scaling policy in force, and read them back",
+    "verify": "smoke tests, capacity, scaling: evidence with a verdict for every gate",
+    "promote": "deploy, autoscale and smoke-test a release that passed in the environment before",
+    "rollback": "put the previous release of the environment back",
+    "status": "what is live where: release, fleet, scaling, alarms",
+    "release": "all steps in their order, up to an environment",
+}
+NEEDS_MANIFEST = frozenset({"plan", "deploy", "autoscale", "verify", "promote"})
+PUBLISHES = frozenset({"publish", "release"})
+VERIFIES = frozenset({"verify", "release"})
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe every command with its options and an example."""
+    top = argparse.ArgumentParser(
+        prog="python -m pipeline", description="One release, from a push to production."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="STEP")
+    for name, says in STEPS.items():
+        _add_command(commands.add_parser(name, help=says, description=says[0].upper() + says[1:] + "."), name)
+    return top
+
+
+def _add_command(command: argparse.ArgumentParser, name: str) -> None:
+    flag = "--through" if name == "release" else "--env"
+    command.epilog = f"example: python -m pipeline {name} {flag} staging"
+    command.add_argument(
+        flag,
+        dest="env",
+        metavar="NAME",
+        required=name != "status",
+        help="the environment that is changed: config/NAME.yaml",
+    )
+    command.add_argument(
+        "--build", type=Path, metavar="DIR", default=Path("build"), help="where steps leave files (build)"
+    )
+    command.add_argument(
+        "--config", type=Path, metavar="DIR", default=Path("config"), help="where environments are (config)"
+    )
+    if name in NEEDS_MANIFEST:
+        command.add_argument(
+            "--release",
+            dest="manifest",
+            type=Path,
+            metavar="FILE",
+            help="the release's manifest (BUILD/release.json)",
+        )
+    if name in PUBLISHES:
+        command.add_argument(
+            "--weights",
+            metavar="SOURCE",
+            help="DIR, FILE.tar.gz, s3://… or training-job/NAME instead of the config's",
+        )
+        command.add_argument(
+            "--no-engine",
+            action="store_true",
+            help="build no image: the source hash stands in for its digest, and the release says so",
+        )
+    if name in VERIFIES:
+        command.add_argument(
+            "--profile", choices=["quick", "full"], default="full", help="how hard to measure (full)"
+        )
+        command.add_argument(
+            "--again", action="store_true", help="measure anew, even what has passed already"
+        )
+    if name == "deploy":
+        command.add_argument("--dry-run", action="store_true", help="same as plan")
+    if name == "status":
+        command.add_argument("--json", action="store_true", help="for machines")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or the exit code of the error that stopped it."""
+    args = parser().parse_args(argv)
+    try:
+        _run(args)
+    except PipelineError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _run(args: argparse.Namespace) -> None:
+    from pipeline.config import environments, load_environment
+
+    name = args.env or next(iter(environments(args.config)), "")
+    env = load_environment(name, args.config)
+
+    from pipeline import steps
+    from pipeline.aws import Aws
+
+    order = steps.Order(
+        env=env,
+        aws=Aws(env),
+        build=args.build,
+        config=args.config,
+        manifest=getattr(args, "manifest", None),
+        weights=getattr(args, "weights", None),
+        engine=not getattr(args, "no_engine", False),
+        profile=getattr(args, "profile", "full"),
+        again=getattr(args, "again", False),
+        as_json=getattr(args, "json", False),
+    )
+    steps.run("plan" if getattr(args, "dry_run", False) else args.command, order)

@@ -1,0 +1,178 @@
+"""Each command as one function from an order to its result; the CLI and the journey run the same ones."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.autoscale import autoscale
+from pipeline.aws import Aws
+from pipeline.bootstrap import bootstrap, require_account
+from pipeline.config import Environment, environments, load_environment
+from pipeline.deploy import deploy, observe
+from pipeline.errors import ConfigError
+from pipeline.evidence import Profile
+from pipeline.findings import find_capacity
+from pipeline.model import Model
+from pipeline.plan import plan_deployment
+from pipeline.promote import promote
+from pipeline.publish import publish
+from pipeline.records import Say, StepRecord, record_step
+from pipeline.release import MANIFEST, Release, load_release
+from pipeline.rollback import rollback
+from pipeline.status import Overview, show, standing_of
+from pipeline.verify import verify
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for: where, with which release, how."""
+
+    env: Environment
+    aws: Aws
+    build: Path
+    config: Path
+    manifest: Path | None = None  # None: <build>/release.json
+    weights: str | None = None
+    engine: bool = True
+    profile: Profile = "full"
+    again: bool = False
+    as_json: bool = False
+    say: Say = print
+
+    @property
+    def release(self) -> Release:
+        return load_release(self.manifest or self.build / MANIFEST)
+
+
+class PlanResult(Model):
+    """The calls that a deployment would make; the release and the config that would be live."""
+
+    release: str
+    config: str
+    planned: tuple[str, ...]
+
+
+class JourneyResult(Model):
+    """Which environments a release went through, and every call made on the way."""
+
+    release: str
+    environments: tuple[str, ...]
+    calls: int
+
+
+def _bootstrap(order: Order) -> Model:
+    return bootstrap(order.env, order.aws, order.say)
+
+
+def _publish(order: Order) -> Model:
+    return publish(
+        order.env,
+        order.aws,
+        order.build,
+        weights=order.weights,
+        engine=order.engine,
+        say=order.say,
+    )
+
+
+def _plan(order: Order) -> PlanResult:
+    """Show every call with its parameters; make none."""
+    release = order.release
+    planned = plan_deployment(release, order.env, observe(release, order.env, order.aws))
+    for call in planned.calls:
+        order.say(f"+ {call.says}")
+        order.say(
+            f"    {call.service} {call.operation} {json.dumps(call.params, indent=2)}".replace("\n", "\n    ")
+        )
+    if not planned.calls:
+        order.say(f"{release.id} is live on {order.env.endpoint.name}: nothing to do")
+    says = tuple(call.says for call in planned.calls)
+    return PlanResult(release=release.id, config=planned.config, planned=says)
+
+
+def _deploy(order: Order) -> Model:
+    return deploy(order.release, order.env, order.aws, order.build, order.say)
+
+
+def _autoscale(order: Order) -> Model:
+    release = order.release
+    capacity = find_capacity(release.id, order.env, order.aws, order.build)
+    return autoscale(release, order.env, order.aws, capacity, order.say)
+
+
+def _verify(order: Order) -> Model:
+    return verify(
+        order.release, order.env, order.aws, order.build, order.profile, order.say, again=order.again
+    )
+
+
+def _promote(order: Order) -> Model:
+    return promote(order.release, order.env, order.aws, order.build, order.say)
+
+
+def _rollback(order: Order) -> Model:
+    return rollback(order.env, order.aws, order.build, order.say)
+
+
+def _status(order: Order) -> Overview:
+    """Show every environment of this environment's account."""
+    all_of_them = [load_environment(name, order.config) for name in environments(order.config)]
+    here = [env for env in all_of_them if env.aws.account_id == order.env.aws.account_id]
+    overview = Overview(environments=tuple(standing_of(env, Aws(env)) for env in here))
+    if order.as_json:
+        order.say(json.dumps(overview.document(), indent=2))
+    else:
+        show(overview.environments, Console())
+    return overview
+
+
+def _release(order: Order) -> JourneyResult:
+    """Take what is here through every environment up to the order's, step by step."""
+    chain = chain_to(order.env.name, order.config)
+    orders = [replace(order, env=env, aws=Aws(env, made=order.aws.made)) for env in chain]
+    for number, each in enumerate(orders):
+        is_first, is_last = number == 0, number == len(orders) - 1
+        steps = ["bootstrap", *(["publish", "deploy", "autoscale"] if is_first else ["promote"])]
+        steps += ["verify"] if is_first or not is_last else []
+        for step in steps:
+            order.say(f"── {step} {each.env.name}")
+            run(step, each)
+    calls = len(order.aws.made)
+    order.say(f"{order.release.id} went through {', '.join(env.name for env in chain)}: {calls} calls made")
+    return JourneyResult(release=order.release.id, environments=tuple(env.name for env in chain), calls=calls)
+
+
+def chain_to(name: str, config: Path) -> tuple[Environment, ...]:
+    """Return the environments that a release passes on its way to `name`, first one first."""
+    chain = [load_environment(name, config)]
+    while (before := chain[0].promotes_from) is not None:
+        if before in {env.name for env in chain}:
+            raise ConfigError(
+                f"promotes_from goes round in circles at '{before}'.",
+                fix="Let the first environment say promotes_from: null.",
+            )
+        chain.insert(0, load_environment(before, config))
+    return tuple(chain)
+
+
+COMMANDS: Mapping[str, Callable[[Order], Model]] = {
+    "bootstrap": _bootstrap,
+    "publish": _publish,
+    "plan": _plan,
+    "deploy": _deploy,
+    "autoscale": _autoscale,
+    "verify": _verify,
+    "promote": _promote,
+    "rollback": _rollback,
+    "status": _status,
+    "release": _release,
+}
+
+
+def run(command: str, order: Order) -> StepRecord:
+    """Check whose account this is, run the command, and leave its record in the build folder."""
+    require_account(order.env, order.aws)
+    return record_step(order.build, order.env.name, command, order.aws.made, lambda: COMMANDS[command](order))
