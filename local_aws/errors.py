@@ -10,3 +10,12 @@ class AwsError(Exception):
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(f"{code}: {message}")
         self.code, self.message, self.status = code, message, status
+
+
+class Elsewhere(Exception):  # noqa: N818 - a direction, not an error
+    """Raised by a service that leaves this one request to moto (a tag of a resource that is moto's, say)."""
+
+
+def not_imitated(what: str) -> AwsError:
+    """Say that `what` exists at AWS and is not imitated here: an error at once, never a success."""
+    return AwsError("NotImplementedByLocalAws", f"{what} is not imitated by this local AWS.")
