@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.calls import Call
 from pipeline.config import Environment
+from pipeline.drift import holds
 
 MICROSECONDS_PER_MS = 1000.0
 
@@ -19,38 +20,61 @@ def alarm_prefix(env: Environment) -> str:
 
 
 def alarms_of(env: Environment, config: str) -> tuple[dict[str, Any], ...]:
-    """Return the parameters of the alarms that watch the fleet on `config`."""
+    """Return the parameters of the alarms that watch the fleet on `config`.
+
+    `model-errors` also sees time-outs and broken connections, and leaves out what callers did wrong:
+    a client that posts nonsense must not roll a good release back.
+    """
+    period = env.alarms.period_seconds
     error_ratio = env.alarms.error_percent / 100
-    latency = {
-        "MetricName": "ModelLatency",
-        "ExtendedStatistic": "p99",
-        "Threshold": env.alarms.p99_latency_ms * MICROSECONDS_PER_MS,
-    }
-    server_errors = {"MetricName": "Invocation5XXErrors", "Statistic": "Average", "Threshold": error_ratio}
-    model_errors = {"MetricName": "InvocationModelErrors", "Statistic": "Average", "Threshold": error_ratio}
+    latency = {"ExtendedStatistic": "p99", "Threshold": env.alarms.p99_latency_ms * MICROSECONDS_PER_MS}
+    server_errors = {"Statistic": "Average", "Threshold": error_ratio}
+    not_the_callers = [
+        _average("all", "InvocationModelErrors", env, config),
+        _average("callers", "Invocation4XXErrors", env, config),
+        {"Id": "ratio", "Expression": "all - callers", "ReturnData": True},
+    ]
     return (
-        _alarm(env, config, "p99-latency", latency),
-        _alarm(env, config, "5xx-errors", server_errors),
-        _alarm(env, config, "model-errors", model_errors),
+        _alarm(
+            env, config, "p99-latency", {**_metric("ModelLatency", env, config), "Period": period, **latency}
+        ),
+        _alarm(
+            env,
+            config,
+            "5xx-errors",
+            {**_metric("Invocation5XXErrors", env, config), "Period": period, **server_errors},
+        ),
+        _alarm(env, config, "model-errors", {"Metrics": not_the_callers, "Threshold": error_ratio}),
     )
 
 
-def _alarm(env: Environment, config: str, what: str, metric: Mapping[str, Any]) -> dict[str, Any]:
+def _metric(name: str, env: Environment, config: str) -> dict[str, Any]:
+    dimensions = {
+        "EndpointName": env.endpoint.name,
+        "VariantName": env.endpoint.variant,
+        "EndpointConfigName": config,
+    }
+    return {
+        "Namespace": "AWS/SageMaker",
+        "MetricName": name,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+    }
+
+
+def _average(query: str, metric: str, env: Environment, config: str) -> dict[str, Any]:
+    stat = {"Metric": _metric(metric, env, config), "Period": env.alarms.period_seconds, "Stat": "Average"}
+    return {"Id": query, "MetricStat": stat, "ReturnData": False}
+
+
+def _alarm(env: Environment, config: str, what: str, rule: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "AlarmName": f"{alarm_prefix(env)}{config}/{what}",
         "AlarmDescription": f"Rolls back the deployment of {config}; made by the pipeline.",
         "ActionsEnabled": False,  # SageMaker looks at the state; an action is not needed
-        "Namespace": "AWS/SageMaker",
-        "Dimensions": [
-            {"Name": "EndpointName", "Value": env.endpoint.name},
-            {"Name": "VariantName", "Value": env.endpoint.variant},
-            {"Name": "EndpointConfigName", "Value": config},
-        ],
-        "Period": env.alarms.period_seconds,
         "EvaluationPeriods": env.alarms.evaluation_periods,
         "ComparisonOperator": "GreaterThanThreshold",
         "TreatMissingData": "notBreaching",
-        **metric,
+        **rule,
     }
 
 
@@ -59,7 +83,7 @@ def plan_alarms(env: Environment, config: str, existing: Mapping[str, Mapping[st
     return tuple(
         Call("cloudwatch", "put_metric_alarm", alarm, f"put alarm {alarm['AlarmName']}")
         for alarm in alarms_of(env, config)
-        if not _is_as_wanted(alarm, existing.get(alarm["AlarmName"], {}))
+        if not holds(alarm, existing.get(alarm["AlarmName"], {}))
     )
 
 
@@ -71,13 +95,3 @@ def plan_removal(env: Environment, config: str, existing: Mapping[str, Any]) -> 
         return ()
     says = f"delete {len(stale)} alarms of earlier fleets of {env.endpoint.name}"
     return (Call("cloudwatch", "delete_alarms", {"AlarmNames": stale}, says),)
-
-
-def _is_as_wanted(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
-    return all(_comparable(found.get(key)) == _comparable(value) for key, value in wanted.items())
-
-
-def _comparable(value: Any) -> Any:
-    if isinstance(value, list):  # dimensions come back in any order
-        return sorted(value, key=lambda each: str(each["Name"]))
-    return value

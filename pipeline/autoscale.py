@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.aws import Aws
 from pipeline.calls import Call
 from pipeline.config import Environment
+from pipeline.drift import holds
 from pipeline.errors import PolicyNotInForce, ReleaseError
 from pipeline.model import Model
 from pipeline.names import release_of
@@ -54,13 +55,13 @@ def plan_autoscaling(env: Environment, target: float | None, observed: Scaling) 
     """
     calls = []
     bounds = {"MinCapacity": env.autoscaling.min_instances, "MaxCapacity": env.autoscaling.max_instances}
-    if not _holds(bounds, observed.target):
+    if not holds(bounds, observed.target):
         says = f"let {env.endpoint.name} have {bounds['MinCapacity']} to {bounds['MaxCapacity']} instances"
         params = {**resource(env), **bounds}
         calls.append(Call("application-autoscaling", "register_scalable_target", params, says))
     if target is not None:
         wanted = policy_parameters(env, target)
-        if not _holds(wanted, observed.policy):
+        if not holds(wanted, observed.policy):
             says = f"hold {env.endpoint.name} at {target:g} invocations per instance and minute"
             calls.append(Call("application-autoscaling", "put_scaling_policy", wanted, says))
     return tuple(calls)
@@ -186,13 +187,3 @@ def _reason(env: Environment, target: float | None, live_target: float | None, s
     kept = "" if target is not None else " (kept from before: no capacity of this release is known yet)"
     when = "" if since is None else f", in force {since:g} s after InService"
     return f"{bounds} at {live_target:g} invocations per instance and minute{when}{kept}"
-
-
-def _holds(wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> bool:
-    """Does what was found hold every wanted field? AWS adds fields of its own."""
-    if found is None:
-        return False
-    return all(
-        _holds(value, found.get(key)) if isinstance(value, Mapping) else found.get(key) == value
-        for key, value in wanted.items()
-    )

@@ -1,0 +1,36 @@
+"""What AWS's error codes and texts mean to a person, and which of them mean "there is no such thing"."""
+
+from pipeline.errors import AwsRefused, AwsUnreachable, PipelineError
+
+# A name that was just made is not yet known everywhere: these refusals are worth a second try.
+NOT_YET_KNOWN = ("Could not find model", "Could not find endpoint configuration", "Could not assume role")
+
+# Models and endpoint configs are named by their content: one that exists is the one that was wanted.
+ALREADY_MADE = ("Cannot create already existing model", "Cannot create already existing endpoint conf")
+
+_NOT_FOUND_CODES = frozenset(
+    {"404", "NoSuchKey", "NoSuchEntity", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration"}
+    | {"ResourceNotFound", "ImageNotFoundException", "RepositoryNotFoundException"}
+)
+_NOT_FOUND_TEXTS = ("Could not find", "does not exist", "not found")  # under SageMaker's ValidationException
+_CREDENTIALS = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+)
+
+
+def is_not_found(error: AwsRefused) -> bool:
+    """Say whether AWS refused because there is no such thing."""
+    says_so = any(text in error.message for text in _NOT_FOUND_TEXTS)
+    return error.code in _NOT_FOUND_CODES or (error.code == "ValidationException" and says_so)
+
+
+def refusal(doing: str, code: str, message: str) -> PipelineError:
+    """Turn AWS's answer into an error that says what to do about it."""
+    if code in _CREDENTIALS:
+        return AwsUnreachable(
+            f"{doing}: {code}: {message}", fix="Get fresh credentials, then run the same command again."
+        )
+    fix = "Read the message; the same command can be run again once its cause is gone."
+    if "AccessDenied" in code:
+        fix = "Give the role of these credentials the permission that the message names."
+    return AwsRefused(doing, code=code, message=message, fix=fix)
