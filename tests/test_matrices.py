@@ -1,0 +1,53 @@
+"""The fast tier takes one case of every matrix, and the printed seed takes the same one again."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CONFTEST = Path(__file__).with_name("conftest.py")
+MATRIX = """
+import pytest
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("case", range(20))
+def test_many(case):
+    assert case < 20
+
+def test_one():
+    pass
+"""
+
+
+def collected(folder: Path, **environ: str) -> tuple[list[str], str]:
+    """Collect a matrix of 20 cases beside one plain test; return the names and what was printed."""
+    (folder / "conftest.py").write_text(CONFTEST.read_text())
+    (folder / "test_cases.py").write_text(MATRIX)
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = matrix\n  docker\n")
+    kept = {name: value for name, value in os.environ.items() if name not in ("EVERY_CASE", "MATRIX_SEED")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-v", "--rootdir", folder, folder],
+        env=kept | environ, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [line.strip() for line in done.stdout.splitlines() if "<Function" in line], done.stdout
+
+
+def test_the_fast_tier_takes_one_case_and_every_plain_test(tmp_path: Path) -> None:
+    names, printed = collected(tmp_path)
+
+    assert len(names) == 2
+    assert "MATRIX_SEED=" in printed
+
+
+def test_the_printed_seed_takes_the_same_case_again(tmp_path: Path) -> None:
+    first = {seed: collected(tmp_path, MATRIX_SEED=seed)[0] for seed in ("1", "2", "3")}
+
+    assert {seed: collected(tmp_path, MATRIX_SEED=seed)[0] for seed in first} == first
+    assert len({tuple(names) for names in first.values()}) > 1, "another seed takes another case"
+
+
+def test_proving_takes_every_case(tmp_path: Path) -> None:
+    names, _ = collected(tmp_path, EVERY_CASE="1")
+
+    assert len(names) == 21
