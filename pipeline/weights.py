@@ -3,13 +3,13 @@
 import base64
 import gzip
 import hashlib
-import io
 import json
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from pipeline.aws import Aws
 from pipeline.calls import Call
@@ -27,13 +27,20 @@ def archive(directory: Path, target: BinaryIO) -> None:
         gzip.GzipFile(fileobj=target, mode="wb", filename="", mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar,
     ):
-        for path in sorted(directory.rglob("*")):
-            if path.is_symlink() or not path.is_file():
-                continue
+        for path in _files(directory):
             member = tarfile.TarInfo(path.relative_to(directory).as_posix())
             member.size, member.mode, member.mtime = path.stat().st_size, 0o644, 0
             with path.open("rb") as content:
                 tar.addfile(member, content)
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    """Yield what is archived. Links to files are followed: SageMaker takes no link in an archive."""
+    for path in sorted(directory.rglob("*")):
+        if path.is_dir() and path.is_symlink():
+            raise ConfigError(f"{path} is a link to a directory.", fix="Put the files there themselves.")
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path
 
 
 def sync_weights(source: str, aws: Aws, say: Say) -> Weights:
@@ -44,14 +51,14 @@ def sync_weights(source: str, aws: Aws, say: Say) -> Weights:
     """
     with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
         local = _local_archive(source, aws, Path(scratch))
-        with local.open("rb") as content:
-            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        sha256 = _sha256(local)
         size = local.stat().st_size
         key = f"weights/{sha256}/model.tar.gz"
         uri = f"s3://{aws.env.aws.bucket}/{key}"
         if _is_there(key, sha256, aws):
             say(f"weights {sha256[:8]} are in S3 already: nothing uploaded")
         else:
+            _member(local, GOLDEN, source)  # without it nobody could tell whether the release is live
             _upload(local, key, sha256, aws, say)
     return Weights(uri=uri, sha256=sha256, bytes=size)
 
@@ -64,14 +71,16 @@ def fetch_golden(release: Release, aws: Aws, build: Path) -> Path:
     target = build / "golden" / f"{release.weights.sha256}.json"
     if target.is_file():
         return target
-    packed = _download(release.weights.uri, aws).read()
-    if hashlib.sha256(packed).hexdigest() != release.weights.sha256:
-        raise ReleaseError(
-            f"{release.weights.uri} is not what release {release.id} was published with.",
-            fix="Restore the object from the bucket's versions, or publish the weights again.",
-        )
+    with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
+        packed = _fetch(release.weights.uri, aws, Path(scratch))
+        if _sha256(packed) != release.weights.sha256:
+            raise ReleaseError(
+                f"{release.weights.uri} is not what release {release.id} was published with.",
+                fix="Restore the object from the bucket's versions, or publish the weights again.",
+            )
+        content = _member(packed, GOLDEN, release.weights.uri)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(_member(packed, GOLDEN, release.weights.uri))
+    target.write_bytes(content)
     return target
 
 
@@ -84,13 +93,11 @@ def golden_payload(golden: Path) -> bytes:
 def _local_archive(source: str, aws: Aws, scratch: Path) -> Path:
     if source.startswith("training-job/"):
         source = _artifact_of(source.removeprefix("training-job/"), aws)
-    target = scratch / "model.tar.gz"
     if source.startswith("s3://"):
-        with target.open("wb") as out:
-            shutil.copyfileobj(_download(source, aws), out)
-        return target
+        return _fetch(source, aws, scratch)
     path = Path(source)
     if path.is_dir():
+        target = scratch / "model.tar.gz"
         with target.open("wb") as out:
             archive(path, out)
         return target
@@ -117,19 +124,30 @@ def _artifact_of(job: str, aws: Aws) -> str:
     return str(found["ModelArtifacts"]["S3ModelArtifacts"])
 
 
-def _download(uri: str, aws: Aws) -> Any:
+def _fetch(uri: str, aws: Aws, scratch: Path) -> Path:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     found = aws.find("s3", "get_object", Bucket=bucket, Key=key)
     if found is None:
         raise ReleaseError(f"There is no object {uri}.", fix="Publish the weights, or correct the URI.")
-    return found["Body"]
+    target = scratch / "model.tar.gz"
+    with target.open("wb") as out:
+        shutil.copyfileobj(found["Body"], out)
+    return target
 
 
-def _member(packed: bytes, name: str, where: str) -> bytes:
-    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as tar:
-        for member in tar:
-            if member.name.removeprefix("./") == name and (content := tar.extractfile(member)):
-                return content.read()
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _member(packed: Path, name: str, where: str) -> bytes:
+    try:
+        with tarfile.open(packed, mode="r:gz") as tar:
+            for member in tar:
+                if member.name.removeprefix("./") == name and (content := tar.extractfile(member)):
+                    return content.read()
+    except tarfile.TarError as error:
+        raise ReleaseError(f"{where} is not a .tar.gz: {error}", fix="Publish other weights.") from error
     raise ReleaseError(
         f"{where} holds no {name}.", fix="`train` writes it: golden inputs with their expected answers."
     )

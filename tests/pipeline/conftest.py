@@ -1,0 +1,96 @@
+"""An environment, a release and, where a test needs S3 or ECR, moto behind the pipeline's one door."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+
+from pipeline.aws import Aws
+from pipeline.bootstrap import bootstrap
+from pipeline.config import Environment
+from pipeline.release import Image, Release, Weights, make_release
+
+ROOT = Path(__file__).parents[2]
+STAGING: dict[str, Any] = yaml.safe_load((ROOT / "config" / "staging.yaml").read_text())
+
+
+def environment(**changes: Any) -> Environment:
+    """The staging environment with changes: `environment(endpoint={"initial_instances": 3})`."""
+    merged = {
+        key: {**value, **changes.get(key, {})} if isinstance(value, dict) else changes.get(key, value)
+        for key, value in STAGING.items()
+    }
+    return Environment.model_validate(merged)
+
+
+@pytest.fixture
+def make_env() -> Callable[..., Environment]:
+    return environment
+
+
+@pytest.fixture
+def env() -> Environment:
+    return environment()
+
+
+@pytest.fixture
+def make_test_release() -> Callable[..., Release]:
+    """Make a release; its letter (a–f) decides its content and with it its id."""
+
+    def make(letter: str = "a") -> Release:
+        image = Image(
+            uri=f"digits@sha256:{letter * 64}",
+            digest=f"sha256:{letter * 64}",
+            tag=letter * 40,
+            stand_in=False,
+        )
+        weights = Weights(
+            uri=f"s3://digits-releases-123456789012/weights/{letter * 64}/model.tar.gz",
+            sha256=letter * 64,
+            bytes=1,
+        )
+        return make_release(image, weights, commit="c" * 40, dirty=False, run_url=None)
+
+    return make
+
+
+@pytest.fixture
+def release(make_test_release: Callable[..., Release]) -> Release:
+    return make_test_release()
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty moto, and the environment variables that lead every client to it."""
+    import urllib.request
+
+    urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")).close()
+    for name, value in {
+        "AWS_ENDPOINT_URL": moto_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return moto_url
+
+
+@pytest.fixture
+def account(moto: str, env: Environment) -> Aws:
+    """The door to an account that was bootstrapped; what that took is forgotten."""
+    aws = Aws(env)
+    bootstrap(env, aws, say=lambda _: None)
+    aws.made.clear()
+    return aws

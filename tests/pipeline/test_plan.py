@@ -1,0 +1,192 @@
+"""Which calls a deployment needs, by what AWS has; every one of them a call that AWS's own model accepts."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from botocore.validate import ParamValidator
+
+from pipeline.alarms import alarms_of, plan_alarms
+from pipeline.autoscale import Scaling, plan_autoscaling
+from pipeline.calls import Call
+from pipeline.config import Environment
+from pipeline.errors import EndpointBusy
+from pipeline.names import release_of
+from pipeline.plan import Observed, config_name, plan_capacity_endpoint, plan_deployment
+from pipeline.publish import plan_registration
+from pipeline.release import Release
+
+MakeEnv = Callable[..., Environment]
+MakeRelease = Callable[..., Release]
+
+CREATE = ["create_model", "create_endpoint_config", *["put_metric_alarm"] * 3, "create_endpoint"]
+
+
+def operations(calls: Iterable[Call]) -> list[str]:
+    return [call.operation for call in calls]
+
+
+def described(env: Environment, config: str) -> Mapping[str, Mapping[str, Any]]:
+    """The alarms of a config as AWS describes them: with fields of its own."""
+    return {alarm["AlarmName"]: {**alarm, "StateValue": "OK"} for alarm in alarms_of(env, config)}
+
+
+def live_on(release: Release, env: Environment) -> Observed:
+    config = config_name(release, env)
+    return Observed("InService", config, None, has_model=True, has_config=True, alarms=described(env, config))
+
+
+def test_a_first_deployment_makes_everything(release: Release, env: Environment) -> None:
+    plan = plan_deployment(release, env, Observed())
+
+    assert operations(plan.calls) == CREATE
+
+
+def test_deploying_what_is_live_plans_no_call(release: Release, env: Environment) -> None:
+    plan = plan_deployment(release, env, live_on(release, env))
+
+    assert plan.calls == ()
+    assert not plan.is_resumed
+
+
+def test_an_update_makes_its_alarms_first_and_removes_the_old_ones_last(
+    make_test_release: MakeRelease, env: Environment
+) -> None:
+    """Until the new release is live, the old one's alarms and configs are what a rollback stands on."""
+    old, new = make_test_release("a"), make_test_release("b")
+    observed = replace(live_on(old, env), has_model=False, has_config=False)
+    plan = plan_deployment(new, env, observed)
+
+    assert operations(plan.prepare) == CREATE[:-1]
+    assert plan.shift is not None
+    assert plan.shift.operation == "update_endpoint"
+    assert operations(plan.clean) == ["delete_alarms"]
+    assert set(plan.clean[0].params["AlarmNames"]) == set(observed.alarms)
+
+
+def test_an_update_keeps_a_scaled_out_fleet(make_test_release: MakeRelease, env: Environment) -> None:
+    """Without it, UpdateEndpoint would reset the fleet to its first size."""
+    plan = plan_deployment(make_test_release("b"), env, live_on(make_test_release("a"), env))
+
+    assert plan.shift is not None
+    assert plan.shift.params["RetainAllVariantProperties"] is True
+
+
+def test_no_plan_deletes_a_model_or_config(make_test_release: MakeRelease, env: Environment) -> None:
+    plan = plan_deployment(make_test_release("b"), env, live_on(make_test_release("a"), env))
+
+    assert not {"delete_model", "delete_endpoint_config"} & set(operations(plan.calls))
+
+
+def test_a_failed_endpoint_is_replaced(release: Release, env: Environment) -> None:
+    """DeleteEndpoint is the only operation it takes, and it serves nobody."""
+    plan = plan_deployment(release, env, Observed("Failed", config_name(release, env), None, True, True))
+
+    assert operations(plan.calls)[0] == "delete_endpoint"
+    assert operations(plan.calls)[-1] == "create_endpoint"
+
+
+@pytest.mark.parametrize(
+    "status", ["Creating", "Updating", "RollingBack", "SystemUpdating", "Deleting", "OutOfService"]
+)
+def test_a_busy_endpoint_is_left_alone(release: Release, env: Environment, status: str) -> None:
+    with pytest.raises(EndpointBusy, match=status):
+        plan_deployment(release, env, Observed(status, "other", "another"))
+
+
+@pytest.mark.parametrize("status", ["Creating", "Updating"])
+def test_a_deployment_under_way_to_the_same_config_is_waited_for(
+    release: Release, env: Environment, status: str
+) -> None:
+    """A second run after a crash goes on where the first one stopped; it makes no second fleet."""
+    config = config_name(release, env)
+    observed = Observed(status, "other", config, True, True, described(env, config))
+    plan = plan_deployment(release, env, observed)
+
+    assert plan.is_resumed
+    assert plan.shift is None
+
+
+def test_an_update_whose_rollback_failed_is_mended_by_another_update(
+    release: Release, env: Environment
+) -> None:
+    plan = plan_deployment(release, env, Observed("UpdateRollbackFailed", config_name(release, env)))
+
+    assert plan.shift is not None
+    assert plan.shift.operation == "update_endpoint"
+
+
+def test_a_changed_setting_is_a_new_config_of_the_same_release(release: Release, make_env: MakeEnv) -> None:
+    small, large = make_env(), make_env(endpoint={"instance_type": "ml.m5.xlarge"})
+
+    assert config_name(release, small) != config_name(release, large)
+    assert release_of(config_name(release, small)) == release_of(config_name(release, large)) == release.id
+
+
+def test_a_changed_strategy_is_no_new_config(release: Release, make_env: MakeEnv) -> None:
+    """How traffic moves is not part of what serves: changing it deploys nothing."""
+    assert config_name(release, make_env()) == config_name(release, make_env(deployment={"bake_seconds": 60}))
+
+
+def test_a_changed_limit_puts_the_alarms_again_and_nothing_else(release: Release, make_env: MakeEnv) -> None:
+    observed = live_on(release, make_env())
+    plan = plan_deployment(release, make_env(alarms={"p99_latency_ms": 400}), observed)
+
+    assert [call.params["Threshold"] for call in plan.calls] == [400_000.0]
+
+
+def test_a_name_of_another_tool_has_no_release() -> None:
+    assert release_of("my-endpoint-config-2026") is None
+
+
+def test_alarms_watch_the_new_fleet_in_cloudwatchs_units(release: Release, env: Environment) -> None:
+    """Latency in microseconds, errors as a ratio, only what runs on this config, silence is no breach."""
+    config = config_name(release, env)
+    latency, server, model = alarms_of(env, config)
+
+    assert (latency["Threshold"], latency["ExtendedStatistic"]) == (500_000.0, "p99")
+    assert (server["Threshold"], server["Statistic"]) == (0.01, "Average")
+    assert (model["Threshold"], model["Metrics"][-1]["Expression"]) == (0.01, "all - callers")
+    for alarm in (latency, server, model):
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert str(alarm).count(f"'Name': 'EndpointConfigName', 'Value': '{config}'") >= 1
+
+
+def test_dimensions_in_another_order_are_the_same_alarm(release: Release, env: Environment) -> None:
+    config = config_name(release, env)
+    existing = {
+        name: {**alarm, "Dimensions": alarm["Dimensions"][::-1]} if "Dimensions" in alarm else alarm
+        for name, alarm in described(env, config).items()
+    }
+
+    assert plan_alarms(env, config, existing) == ()
+
+
+def every_call(release: Release, other: Release, make_env: MakeEnv) -> Iterable[Call]:
+    for env in (make_env(), make_env(deployment={"strategy": "all_at_once"})):
+        for observed in (Observed(), live_on(other, env), Observed("Failed")):
+            yield from plan_deployment(release, env, observed).calls
+        yield from plan_capacity_endpoint(release, env)
+        yield from plan_autoscaling(env, 1500.0, Scaling(None, None))
+        yield plan_registration(release, "digits")
+
+
+def test_every_planned_call_is_one_that_aws_would_accept(
+    make_test_release: MakeRelease, make_env: MakeEnv
+) -> None:
+    """Parameters are checked against botocore's own model of the API."""
+    session = botocore.session.get_session()
+    seen = set()
+    for call in every_call(make_test_release("a"), make_test_release("b"), make_env):
+        model = session.get_service_model(call.service)
+        names = {xform_name(name): name for name in model.operation_names}
+        shape = model.operation_model(names[call.operation]).input_shape
+        report = ParamValidator().validate(dict(call.params), shape)
+        seen.add(call.operation)
+
+        assert not report.has_errors(), f"{call.says}: {report.generate_report()}"
+    assert {"create_endpoint", "update_endpoint", "delete_endpoint", "delete_alarms"} <= seen
+    assert {"put_scaling_policy", "register_scalable_target", "create_model_package"} <= seen
