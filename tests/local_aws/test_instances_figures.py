@@ -1,0 +1,140 @@
+"""Pure parts of instances: types, utilisation, quotas, control groups by text, the choice of a kind."""
+
+from pathlib import Path
+
+import pytest
+
+from local_aws.errors import AwsError
+from local_aws.instances import instance_type
+from local_aws.instances.availability import UnavailableError, decide
+from local_aws.instances.cgroup import Cgroup, candidates, quota_microseconds
+from local_aws.instances.throttle import settle
+from local_aws.instances.usage import Sample, utilisation
+
+
+@pytest.mark.parametrize(
+    ("name", "vcpus", "gib"),
+    [
+        ("ml.t2.medium", 2, 4),
+        ("ml.c4.8xlarge", 36, 60),
+        ("ml.m4.10xlarge", 40, 160),
+        ("ml.m5.large", 2, 8),
+        ("ml.c5.18xlarge", 72, 144),
+        ("ml.c6i.32xlarge", 128, 256),
+        ("ml.m7i.48xlarge", 192, 768),
+        ("ml.r8g.medium", 1, 8),
+    ],
+)
+def test_the_figures_of_a_type_are_those_of_aws(name, vcpus, gib):
+    found = instance_type(name)
+
+    assert (found.vcpus, found.memory_bytes) == (vcpus, gib * 2**30)
+
+
+@pytest.mark.parametrize(
+    "name", ["ml.g5.xlarge", "ml.p5.48xlarge", "ml.inf2.xlarge", "m5.large", "ml.m5.huge"]
+)
+def test_a_type_without_figures_is_an_error_that_names_the_table(name):
+    with pytest.raises(AwsError, match=r"instance_types\.py"):
+        instance_type(name)
+
+
+def test_hundred_percent_is_one_vcpu_of_the_instances_own_share():
+    """0.05 of a CPU stands for a vCPU: 0.1 CPU seconds in one second are two busy vCPUs."""
+    size = instance_type("ml.m5.large")
+    stats = utilisation(Sample(10.0, 5.0, 0), Sample(11.0, 5.1, 2 * 2**30), size, cpu_scale=0.05)
+
+    assert stats.cpu_percent == pytest.approx(200.0)
+    assert stats.memory_percent == pytest.approx(25.0)
+
+
+def test_utilisation_stays_within_what_the_type_has():
+    """Before its limit an instance may use more than its share; CloudWatch never shows that."""
+    size = instance_type("ml.m5.large")
+    stats = utilisation(Sample(0.0, 0.0, 0), Sample(1.0, 2.0, 2**40), size, cpu_scale=0.05)
+
+    assert stats == type(stats)(200.0, 100.0)
+
+
+def test_no_time_passed_is_no_utilisation():
+    sample = Sample(1.0, 2.0, 0)
+
+    assert utilisation(sample, sample, instance_type("ml.m5.large"), 0.05).cpu_percent == 0.0
+
+
+@pytest.mark.parametrize(("cpus", "quota"), [(0.1, 2000), (2.0, 40000), (0.001, 1000)])
+def test_a_quota_is_the_share_of_20_ms_but_no_less_than_the_kernel_takes(cpus, quota):
+    assert quota_microseconds(cpus) == quota
+
+
+def test_control_groups_of_version_1_are_found_from_the_own_one_upwards():
+    mounts = (
+        "27 1 254:0 / / rw - ext4 /dev/vda rw\n"
+        "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
+        "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
+    )
+    found = list(candidates(mounts, "4:memory:/a\n1:cpu,cpuacct:/user/me\n"))
+
+    base = Path("/sys/fs/cgroup/cpu,cpuacct")
+    assert found == [Cgroup(base / "user" / "me", 1), Cgroup(base / "user", 1), Cgroup(base, 1)]
+
+
+def test_control_groups_of_version_2_are_found_from_the_own_one_upwards():
+    mounts = "35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
+    found = list(candidates(mounts, "0::/user.slice/app.scope\n"))
+
+    base = Path("/sys/fs/cgroup")
+    assert found == [
+        Cgroup(base / "user.slice/app.scope", 2),
+        Cgroup(base / "user.slice", 2),
+        Cgroup(base, 2),
+    ]
+
+
+def test_a_group_of_version_2_is_limited_by_its_own_files(tmp_path):
+    """A plain directory stands in for the kernel's: what is written is what version 2 reads."""
+    group = Cgroup(tmp_path / "group", 2)
+    group.create()
+    at_start = (group.path / "cpu.weight").read_text()
+    group.limit(0.1)
+
+    assert at_start == "1"
+    assert (group.path / "cpu.max").read_text() == "2000 20000"
+    assert (group.path / "cpu.weight").read_text() == "100"
+
+
+def test_a_throttled_group_pays_back_what_it_used_too_much_and_saves_little():
+    in_debt = settle(savings=0.0, granted=0.002, used=0.010)
+    rested = settle(savings=in_debt, granted=5.0, used=0.0)
+
+    assert in_debt == pytest.approx(-0.008)
+    assert rested == pytest.approx(0.02)
+
+
+def test_auto_takes_containers_where_engine_and_registry_are():
+    assert decide("auto", None, None).kind == "docker"
+
+
+@pytest.mark.parametrize(
+    ("engine", "registry", "reason"),
+    [
+        ("no engine answers", None, "start a Docker engine"),
+        (None, "there is no registry", "install docker-registry"),
+    ],
+)
+def test_auto_falls_back_to_processes_and_says_why_and_what_would_help(engine, registry, reason):
+    chosen = decide("auto", engine, registry)
+
+    assert chosen.kind == "process"
+    assert (engine or registry) in chosen.reason
+    assert reason in chosen.reason
+    assert "\n" not in chosen.reason
+
+
+def test_containers_demanded_where_there_is_no_engine_are_an_error():
+    with pytest.raises(UnavailableError, match="no engine answers"):
+        decide("docker", "no engine answers", None)
+
+
+def test_processes_asked_for_are_processes_wherever_they_run():
+    assert decide("process", None, None).kind == "process"

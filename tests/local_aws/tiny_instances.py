@@ -1,0 +1,56 @@
+"""What the tests of instances share: the tiny server, a spec for it, and waits with a bound."""
+
+import asyncio
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from local_aws.instances import Instance, InstanceSpec
+from local_aws.settings import Settings
+
+SERVE = Path(__file__).parent / "tiny_serve" / "serve"
+CPU_SCALE = 0.1  # of ml.m5.large: a fifth of one CPU
+
+
+def process_settings(root: Path, **changes: Any) -> Settings:
+    values = {
+        "instances": "process",
+        "process_command": (sys.executable, str(SERVE)),
+        "state_dir": root / "state",
+    }
+    return Settings(**{**values, "cache_dir": root / "cache", **changes})
+
+
+def spec(image: str = "any", model: Path | None = None, **environment: str) -> InstanceSpec:
+    return InstanceSpec(
+        "digits", "AllTraffic", "digits-1", image, environment, model, "ml.m5.large", CPU_SCALE
+    )
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 10.0) -> None:
+    """Poll a condition; fail with a sentence when it does not hold in time."""
+    end = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.02)
+
+
+async def healthy(instance: Instance) -> None:
+    await until(instance.ping, f"{instance.id} is healthy")
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return json.load(answer)
+
+
+async def about(instance: Instance, path: str = "/about") -> Any:
+    return await asyncio.to_thread(get, instance.url + path)
+
+
+def files_below(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if not path.is_dir()]
