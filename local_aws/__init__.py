@@ -2,3 +2,7 @@
 
 `python -m local_aws up | run -- COMMAND | status`, or `with local_aws.start() as aws:`.
 """
+
+from local_aws.start import Running, start
+
+__all__ = ["Running", "start"]

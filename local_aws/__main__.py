@@ -1,0 +1,7 @@
+"""`python -m local_aws up | run -- COMMAND… | status [--json]`."""
+
+import sys
+
+from local_aws.cli import main
+
+sys.exit(main())

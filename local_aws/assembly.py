@@ -1,0 +1,145 @@
+"""The parts put together, started in order and stopped in reverse."""
+
+import asyncio
+import socket
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiohttp import web
+
+from local_aws import cloudwatch, instances
+from local_aws.clock import Clock
+from local_aws.cloudwatch import MetricStore
+from local_aws.front_door import Counter, FrontDoor
+from local_aws.measurements import Measurements
+from local_aws.moto_clients import MotoClients
+from local_aws.moto_host import MotoHost
+from local_aws.registry import Ecr, Proxy, Registry
+from local_aws.registry.ecr import moto_may as ecr_moto_may
+from local_aws.router import Router
+from local_aws.sagemaker.api import SageMaker
+from local_aws.sagemaker.api import moto_may as sagemaker_moto_may
+from local_aws.sagemaker.endpoint import Endpoint
+from local_aws.sagemaker.endpoints import Endpoints
+from local_aws.sagemaker.member import Surroundings
+from local_aws.sagemaker.operations import Operations
+from local_aws.sagemaker.resources import Library
+from local_aws.settings import Settings
+from local_aws.status import status
+from local_aws.ticker import Ticker
+
+
+class LocalAws:
+    """One AWS on one port: `start` it, `stop` it, and nothing of it is left. One per process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = Clock(settings.time_scale)
+        self.store = MetricStore(self.clock)
+        self.alarms = cloudwatch.install(self.store, self.clock)
+        self.measurements = Measurements(self.store, settings.time_scale)
+        self.launcher = instances.launcher(settings)
+        self.registry = Registry(settings)
+        self.library = Library()
+        self.router = Router(
+            timeout_seconds=settings.invocation_timeout_seconds,
+            max_payload_bytes=settings.max_payload_bytes,
+            record=self.measurements.record,
+        )
+        self.moto = MotoHost()
+        self.endpoints = self._make_endpoints()
+        self._stack = AsyncExitStack()
+
+    async def start(self, port: int) -> str:
+        """Serve on `port` of 127.0.0.1 (0: any); return the address. Raises OSError when it is taken."""
+        try:
+            return await self._start(port)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop everything that was started. Repeatable."""
+        await self._stack.aclose()
+
+    async def _start(self, port: int) -> str:
+        self._stack.push_async_callback(self.launcher.close, self.settings.stop_grace_seconds)
+        listener = socket.create_server(("127.0.0.1", port))
+        self._stack.callback(listener.close)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        await asyncio.to_thread(self.launcher.sweep)
+        self.moto.start()
+        self._stack.push_async_callback(asyncio.to_thread, self.moto.stop)
+        await self.registry.start()
+        self._stack.push_async_callback(self.registry.stop)
+        self._stack.push_async_callback(self.endpoints.abandon)
+        ecr = Ecr(self.registry, url)
+        proxy = Proxy(self.registry, ecr)
+        self._stack.push_async_callback(proxy.close)
+        door = FrontDoor(self.moto.url, self._counters(ecr))
+        await door.start()
+        self._stack.push_async_callback(door.stop)
+        ticking = asyncio.create_task(self._ticker().run())
+        self._stack.push_async_callback(_cancel, ticking)
+        await self._listen(listener, door, proxy)
+        return url
+
+    async def _listen(self, listener: socket.socket, door: FrontDoor, proxy: Proxy) -> None:
+        app = web.Application(client_max_size=self.settings.max_payload_bytes)
+        app.router.add_post("/endpoints/{name}/invocations", self.router.handle)
+        app.router.add_route("*", "/v2/{rest:.*}", proxy.handle)
+        app.router.add_get("/_local_aws/status", self._status)
+        app.router.add_route("*", "/{rest:.*}", door.handle)
+        runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=1.0)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, listener).start()
+
+    def _make_endpoints(self) -> Endpoints:
+        clients = MotoClients(self.moto.url)
+        world = Surroundings(
+            launcher=self.launcher,
+            settings=self.settings,
+            clock=self.clock,
+            unpack=lambda source: self.launcher.models.unpack(source, clients),
+            keep_logs=clients.keep_logs,
+        )
+        operations = Operations(self.alarms, self.clock, self.settings, self._publish)
+        return Endpoints(self.library, operations, world, self.alarms, self._publish)
+
+    def _counters(self, ecr: Ecr) -> dict[str, Counter]:
+        sagemaker = SageMaker(self.library, self.endpoints, self.clock)
+        return {
+            "SageMaker": Counter("sagemaker", sagemaker, sagemaker_moto_may),
+            "AmazonEC2ContainerRegistry_V20150921": Counter("ecr", ecr, ecr_moto_may),
+        }
+
+    def _ticker(self) -> Ticker:
+        return Ticker(
+            (self.alarms.tick,),
+            self.endpoints.all.values,
+            self.measurements,
+            self.clock,
+            self.settings.metrics_seconds,
+        )
+
+    def _publish(self, endpoint: Endpoint) -> None:
+        """Put an endpoint's present route in force, or none while it does not serve."""
+        if endpoint.live is None or endpoint.status == "Deleting":
+            self.router.table.pop(endpoint.name, None)
+        else:
+            self.router.table[endpoint.name] = endpoint.route()
+
+    async def _status(self, _: web.Request) -> web.Response:
+        further: dict[str, Any] = {
+            "instances": {"kind": self.launcher.kind, "reason": self.launcher.reason},
+            "time_scale": self.settings.time_scale,
+            "cpu_scale": self.settings.cpu_scale,
+        }
+        everything = status(self.endpoints.all.values(), self.library.configs, self.measurements, further)
+        return web.json_response(everything)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,106 @@
+"""The command line: up, run and status."""
+
+import argparse
+import asyncio
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from local_aws.assembly import LocalAws
+from local_aws.instances.availability import UnavailableError
+from local_aws.registry import RegistryError
+from local_aws.settings import Settings
+from local_aws.start import environment, read_status
+from local_aws.status import table
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.command == "status":
+            return _status(as_json=arguments.json)
+        settings = Settings.from_environ(os.environ)
+        if arguments.command == "up":
+            return asyncio.run(_up(settings, arguments.port, with_parent=arguments.with_parent))
+        return asyncio.run(_run(settings, arguments.words))
+    except (ValueError, OSError, UnavailableError, RegistryError) as error:
+        print(f"local_aws: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local_aws", description="AWS on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="serve until Ctrl-C, and print the exports that point clients here")
+    up.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
+    up.add_argument("--with-parent", action="store_true", help="also end when standard input ends")
+    run = commands.add_parser("run", help="run a command against an AWS of its own; exit with its exit code")
+    run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    status = commands.add_parser("status", help="show what the AWS at AWS_ENDPOINT_URL is doing")
+    status.add_argument("--json", action="store_true", help="everything, as JSON")
+    return parser
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, port: int) -> AsyncIterator[str]:
+    """Serve while the block runs; yield the address. What a crashed run left is removed first."""
+    aws = LocalAws(settings)
+    url = await aws.start(port)
+    try:
+        print(aws.launcher.reason, file=sys.stderr, flush=True)
+        yield url
+    finally:
+        await aws.stop()
+
+
+async def _up(settings: Settings, port: int, *, with_parent: bool) -> int:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    async with _serving(settings, port) as url:
+        if with_parent:  # it never writes: readable means closed
+            loop.add_reader(sys.stdin.fileno(), ended.set)
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in environment(url).items()]
+        print("\n".join(exports), flush=True)
+        await ended.wait()
+        loop.remove_reader(sys.stdin.fileno())
+    return 0
+
+
+async def _run(settings: Settings, words: Sequence[str]) -> int:
+    """Run a command in front of an AWS of its own; a signal that ends the command gives 128 + its number.
+
+    Ctrl-C reaches the command by itself (it is in the same process group); SIGTERM is passed on.
+    """
+    command = list(words[1:] if words[:1] == ["--"] else words)
+    if not command:
+        raise ValueError("run needs a command: python -m local_aws run -- COMMAND")
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    ended = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    async with _serving(settings, 0) as url:
+        child = await asyncio.create_subprocess_exec(*command, env={**os.environ, **environment(url)})
+        loop.remove_signal_handler(signal.SIGTERM)
+        loop.add_signal_handler(signal.SIGTERM, child.terminate)
+        if ended.is_set():
+            child.terminate()
+        code = await child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _status(*, as_json: bool) -> int:
+    url = os.environ.get("AWS_ENDPOINT_URL")
+    if not url:
+        raise ValueError(
+            "AWS_ENDPOINT_URL is not set: paste the exports that `python -m local_aws up` printed"
+        )
+    status = read_status(url)
+    print(json.dumps(status, indent=2) if as_json else table(status))
+    return 0

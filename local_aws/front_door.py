@@ -1,0 +1,132 @@
+"""The one port: invocations to the router, /v2/* to the registry, our operations to our services, the rest to moto."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from local_aws.errors import AwsError, Elsewhere, not_imitated
+from local_aws.seams import Service
+from local_aws.settings import REGION
+from local_aws.shapes import check_request
+from local_aws.wire import encode_error, signing_region
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "proxy-connection",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Counter:
+    """One AWS service behind the door: who answers it, and which further operations moto may answer."""
+
+    model: str
+    service: Service
+    moto_may: Callable[[str], bool]
+
+
+class FrontDoor:
+    """Sends every request to whoever answers it."""
+
+    def __init__(self, moto_url: str, counters: Mapping[str, Counter]) -> None:
+        self._moto = moto_url
+        self._counters = counters
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Open the connections to moto."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        )
+
+    async def stop(self) -> None:
+        """Close the connections to moto."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request of a control plane."""
+        prefix, _, action = request.headers.get("X-Amz-Target", "").rpartition(".")
+        counter = self._counters.get(prefix) if request.method == "POST" else None
+        if counter is None:
+            return await self._proxy(request, None)
+        body = await request.read()
+        try:
+            return _json(await _serve(counter, action, request, body))
+        except Elsewhere:
+            return await self._proxy(request, body)
+        except AwsError as error:
+            wire = encode_error(request.headers, error.code, error.message, error.status)
+            return web.Response(status=wire.status, headers=wire.headers, body=wire.body)
+
+    async def _proxy(self, request: web.Request, body: bytes | None) -> web.StreamResponse:
+        """Pass a request to moto and its answer back, both as streams; `body` when it was already read."""
+        assert self._session is not None, "start() first"
+        data = body if body is not None else (request.content if request.can_read_body else None)
+        async with self._session.request(
+            request.method,
+            URL(f"{self._moto}{request.raw_path}", encoded=True),
+            headers=_without_hops(request.headers, body),
+            data=data,
+            allow_redirects=False,
+        ) as answer:
+            response = web.StreamResponse(status=answer.status, reason=answer.reason)
+            for name, value in answer.headers.items():
+                if name.lower() not in HOP_BY_HOP:
+                    response.headers.add(name, value)
+            await response.prepare(request)
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+
+
+async def _serve(counter: Counter, action: str, request: web.Request, body: bytes) -> dict[str, Any]:
+    region = signing_region({name.lower(): value for name, value in request.headers.items()})
+    if region not in (None, REGION):
+        raise not_imitated(f"The region {region} (this is {REGION}: set AWS_DEFAULT_REGION)")
+    if action not in counter.service.actions:
+        if counter.moto_may(action):
+            raise Elsewhere
+        raise not_imitated(f"The operation {action} of {counter.model}")
+    try:
+        parameters = json.loads(body or b"{}")
+    except ValueError as error:
+        raise AwsError("SerializationException", f"The request body is not JSON: {error}") from error
+    if not isinstance(parameters, dict):
+        raise AwsError("SerializationException", "The request body is not a JSON object.")
+    check_request(counter.model, action, parameters)
+    return await counter.service.handle(action, parameters)
+
+
+def _json(answer: dict[str, Any]) -> web.Response:
+    return web.Response(
+        body=json.dumps(answer).encode(),
+        content_type="application/x-amz-json-1.1",
+        headers={"x-amzn-RequestId": str(uuid4())},
+    )
+
+
+def _without_hops(headers: Mapping[str, str], body: bytes | None) -> list[tuple[str, str]]:
+    """Keep what belongs to the request itself; Host stays, because moto reads buckets and services from it."""
+    dropped = HOP_BY_HOP if body is None else HOP_BY_HOP | {"content-length"}
+    return [(name, value) for name, value in headers.items() if name.lower() not in dropped]

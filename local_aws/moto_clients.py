@@ -1,0 +1,85 @@
+"""What our parts ask of moto, through boto3 like everybody else: weights from S3, logs to CloudWatch Logs."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local_aws.instances import InstanceSpec
+from local_aws.settings import REGION
+
+LOG_BATCH = 5000
+LONGEST_EVENT = 200_000
+
+log = logging.getLogger(__name__)
+
+
+class MotoClients:
+    """boto3 clients of the moto behind the front door; they block, and may be used from any thread."""
+
+    def __init__(self, moto_url: str) -> None:
+        self._url = moto_url
+
+    def client(self, service: str) -> Any:
+        """Make a client."""
+        session = boto3.Session("local-aws", "local-aws", region_name=REGION)
+        config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+        return session.client(service, endpoint_url=self._url, config=config)
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self.client("s3")
+
+    @cached_property
+    def _logs(self) -> Any:
+        return self.client("logs")
+
+    def read(self, bucket: str, key: str) -> bytes:
+        """Read an object. Raises KeyError when there is none."""
+        try:
+            content: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            raise KeyError(f"s3://{bucket}/{key}") from error
+        return content
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """List the keys below a prefix. Raises KeyError when there is no such bucket."""
+        try:
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            return [item["Key"] for page in pages for item in page.get("Contents", [])]
+        except ClientError as error:
+            raise KeyError(f"s3://{bucket}") from error
+
+    async def keep_logs(self, spec: InstanceSpec, instance_id: str, text: str) -> None:
+        """Put what an instance wrote where AWS puts it, so that `aws logs tail` shows it."""
+        group, stream = f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/{instance_id}"
+        try:
+            await asyncio.to_thread(self._put_logs, group, stream, text)
+        except ClientError as error:
+            log.warning("the logs of instance %s were not kept: %s", instance_id, error)
+
+    def _put_logs(self, group: str, stream: str, text: str) -> None:
+        self._create("create_log_group", logGroupName=group)
+        self._create("create_log_stream", logGroupName=group, logStreamName=stream)
+        now = int(time.time() * 1000)
+        lines = [line[:LONGEST_EVENT] for line in text.splitlines() if line]
+        for batch in _batches(lines):
+            events = [{"timestamp": now, "message": line} for line in batch]
+            self._logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+    def _create(self, operation: str, **names: str) -> None:
+        try:
+            getattr(self._logs, operation)(**names)
+        except self._logs.exceptions.ResourceAlreadyExistsException:
+            return
+
+
+def _batches(lines: list[str]) -> Iterator[list[str]]:
+    for first in range(0, len(lines), LOG_BATCH):
+        yield lines[first : first + LOG_BATCH]

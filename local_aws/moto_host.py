@@ -1,0 +1,97 @@
+"""moto, served by werkzeug on a loopback port inside this process, and strict where moto is not."""
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from local_aws.wire import WireError, encode_error
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+
+log = logging.getLogger(__name__)
+
+
+class StrictMoto:
+    """moto's WSGI application; what moto has not implemented is a JSON or XML error, never an HTML page.
+
+    The status of such an error is 400: boto3 retries 500s, and a missing feature does not come back.
+    """
+
+    def __init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (WSGI)."""
+        seen: list[tuple[Any, ...]] = []
+
+        def remember(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+            seen[:] = [(status, headers, exc_info)]
+
+        try:
+            body: Iterable[bytes] = self._moto(environ, remember)
+        except NotImplementedError as error:
+            return _send(_refusal(environ, str(error)), start_response)
+        except Exception as error:
+            log.exception("moto failed at %s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            text = f"moto raised {type(error).__name__}: {error} ({last.name})"
+            return _send(encode_error(_headers(environ), "InternalFailure", text, 500), start_response)
+        status, headers, exc_info = seen[0]
+        if int(status.split()[0]) >= 400 and _is_html(headers):
+            return _send(_refusal(environ, f"moto answers {status}"), start_response)
+        start_response(status, headers, exc_info)
+        return body
+
+
+class MotoHost:
+    """The thread in which moto serves; `url` is its loopback address."""
+
+    def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self._server: BaseWSGIServer = make_server(
+            "127.0.0.1", 0, StrictMoto(), threaded=True, request_handler=MotoRequestHandler
+        )
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, name="moto", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving; blocks until the thread has ended."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _headers(environ: Environ) -> dict[str, str]:
+    names = {
+        key[5:].replace("_", "-"): str(value) for key, value in environ.items() if key.startswith("HTTP_")
+    }
+    return names | {"Content-Type": str(environ.get("CONTENT_TYPE", ""))}
+
+
+def _refusal(environ: Environ, why: str) -> WireError:
+    headers = _headers(environ)
+    what = headers.get("X-AMZ-TARGET") or f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}"
+    message = f"{what} is not imitated by this local AWS: {why}"
+    return encode_error(headers, "NotImplementedByLocalAws", message)
+
+
+def _is_html(headers: list[tuple[str, str]]) -> bool:
+    return any(name.lower() == "content-type" and "text/html" in value for name, value in headers)
+
+
+def _send(error: WireError, start_response: StartResponse) -> Iterable[bytes]:
+    headers = {**error.headers, "Content-Length": str(len(error.body))}
+    start_response(
+        f"{error.status} {'Bad Request' if error.status == 400 else 'Error'}", list(headers.items())
+    )
+    return [error.body]

@@ -1,0 +1,50 @@
+"""SageMaker as a Service of the front door: each operation by its name."""
+
+from collections.abc import Callable
+from typing import Any
+
+from local_aws.clock import Clock
+from local_aws.sagemaker.endpoints import Endpoints
+from local_aws.sagemaker.library import LibraryApi
+from local_aws.sagemaker.resources import Library
+
+Operation = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def moto_may(action: str) -> bool:
+    """Whether moto may answer an operation of SageMaker: the Model Registry, which is records and no more.
+
+    moto also answers for jobs that it never runs; those are refused here.
+    """
+    return "ModelPackage" in action
+
+
+class SageMaker:
+    """Answers the operations on models, endpoint configs, endpoints and their tags."""
+
+    def __init__(self, library: Library, endpoints: Endpoints, clock: Clock) -> None:
+        kept = LibraryApi(library, clock)
+        self._operations: dict[str, Operation] = {
+            "CreateModel": kept.create_model,
+            "DescribeModel": kept.describe_model,
+            "ListModels": kept.list_models,
+            "DeleteModel": kept.delete_model,
+            "CreateEndpointConfig": kept.create_config,
+            "DescribeEndpointConfig": kept.describe_config,
+            "ListEndpointConfigs": kept.list_configs,
+            "DeleteEndpointConfig": kept.delete_config,
+            "AddTags": kept.add_tags,
+            "ListTags": kept.list_tags,
+            "DeleteTags": kept.delete_tags,
+            "CreateEndpoint": endpoints.create,
+            "DescribeEndpoint": endpoints.describe,
+            "ListEndpoints": endpoints.list,
+            "UpdateEndpoint": endpoints.update,
+            "UpdateEndpointWeightsAndCapacities": endpoints.update_weights_and_capacities,
+            "DeleteEndpoint": endpoints.delete,
+        }
+        self.actions = frozenset(self._operations)
+
+    async def handle(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request. Raises AwsError, or Elsewhere for the tags of moto's resources."""
+        return self._operations[action](request)

@@ -1,0 +1,97 @@
+"""An endpoint in service: its status, the fleets of the config it serves and of the one it may move to."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from local_aws.routing import Lane, Route
+from local_aws.sagemaker.deployment_policy import Step
+from local_aws.sagemaker.fleet import Fleet
+from local_aws.sagemaker.resources import EndpointConfig, arn
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a variant is doing: VariantStatus of the API."""
+
+    status: str
+    message: str
+    since: float
+
+
+@dataclass
+class Deployed:
+    """One variant of an endpoint: its fleet, its weights and what it is doing."""
+
+    fleet: Fleet
+    current_weight: float
+    desired_weight: float
+    stage: Stage | None = None
+
+
+@dataclass
+class Side:
+    """One endpoint config with instances behind it; a deployment has two of them, old and new."""
+
+    config: EndpointConfig
+    variants: dict[str, Deployed]
+    started: float
+
+    async def close(self) -> None:
+        """Stop all instances."""
+        await asyncio.gather(*(deployed.fleet.close() for deployed in self.variants.values()))
+
+
+@dataclass(eq=False)
+class Endpoint:
+    """The state of one endpoint; only its running operation changes it."""
+
+    name: str
+    created: float
+    modified: float
+    status: str
+    config_name: str
+    live: Side | None = None
+    pending: Side | None = None
+    step: Step | None = None
+    """How much of the traffic is on `pending`."""
+    failure_reason: str | None = None
+    last_deployment_config: dict[str, Any] | None = None
+    operation: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def arn(self) -> str:
+        """The endpoint's ARN."""
+        return arn("endpoint", self.name)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The configs that have instances now."""
+        return tuple(side for side in (self.live, self.pending) if side is not None)
+
+    def route(self) -> Route:
+        """Where its traffic goes at this moment."""
+        return Route(tuple(self._lanes()))
+
+    def _lanes(self) -> Iterator[Lane]:
+        step = self.step
+        for name, deployed in self.live.variants.items() if self.live else ():
+            moved = step.shares.get(name, 1.0 if step.full else 0.0) if step else 0.0
+            yield _lane(self.live, deployed, 1.0 - moved, None)
+        if step is not None and self.pending is not None:
+            for name, deployed in self.pending.variants.items():
+                limit = None if step.full else step.active[name]
+                yield _lane(self.pending, deployed, step.shares[name], limit)
+
+
+def _lane(side: Side | None, deployed: Deployed, share: float, limit: int | None) -> Lane:
+    assert side is not None
+    variant = deployed.fleet.variant
+    return Lane(
+        variant=variant.name,
+        config=side.config.name,
+        weight=deployed.current_weight * share,
+        strategy=variant.routing,
+        upstreams=deployed.fleet.healthy[:limit],
+    )

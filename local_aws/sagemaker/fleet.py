@@ -1,0 +1,132 @@
+"""The instances of one variant on one endpoint config: as many as desired, all of them healthy."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from local_aws.routing import Upstream
+from local_aws.sagemaker.member import Blueprint, InstanceFailed, Member, Surroundings
+from local_aws.sagemaker.resources import ProductionVariant
+
+REPLACEMENT_TRIES = 3
+
+
+class Fleet:
+    """Starts, replaces and stops instances; calls `on_change` whenever the healthy ones are others.
+
+    One `reach` or `close` at a time; replacements go on beside them.
+    """
+
+    def __init__(
+        self,
+        variant: ProductionVariant,
+        blueprint: Blueprint,
+        world: Surroundings,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.variant = variant
+        self.blueprint = blueprint
+        self.desired = 0
+        self.trouble: str | None = None
+        """Why an instance that failed in service could not be replaced, if so."""
+        self._world = world
+        self._on_change = on_change
+        self._members: list[Member] = []
+        self._watches: dict[Member, asyncio.Task[None]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def healthy(self) -> tuple[Upstream, ...]:
+        """The instances that may take traffic, oldest first."""
+        return tuple(member.upstream for member in self._members if member.upstream is not None)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """All instances, those that still start included."""
+        return tuple(self._members)
+
+    async def reach(self, count: int) -> None:
+        """Start or stop instances until there are `count`; returns when they are healthy, or gone.
+
+        Raises InstanceFailed when one does not come; what was started beside it is stopped, and the
+        fleet is again what it was.
+        """
+        before, self.desired = self.desired, count
+        surplus = self._members[count:]
+        new = [self._enlist() for _ in range(count - len(self._members))]
+        try:
+            await asyncio.gather(*(self._dismiss(member) for member in surplus))
+            await _all_or_none([member.start() for member in new])
+        except BaseException:
+            self.desired = min(before, count)
+            await asyncio.gather(*(self._dismiss(member) for member in new))
+            raise
+        for member in new:
+            self._watches[member] = asyncio.create_task(self._replace_when_unhealthy(member))
+        if new:
+            self._on_change()
+
+    async def close(self) -> None:
+        """Stop every instance, and wait for those that are leaving already."""
+        self.desired = 0
+        await asyncio.gather(*(self._dismiss(member) for member in self.members))
+        await asyncio.gather(*self._leaving)
+
+    def abandon(self) -> None:
+        """Stop watching: the launcher itself is about to stop every instance."""
+        for watch in self._watches.values():
+            watch.cancel()
+
+    def _enlist(self) -> Member:
+        member = Member(self.blueprint, self._world)
+        self._members.append(member)
+        return member
+
+    async def _dismiss(self, member: Member) -> None:
+        """Take a member out of the traffic first, then out of the world."""
+        watch = self._watches.pop(member, None)
+        if watch is not None and watch is not asyncio.current_task():
+            watch.cancel()
+        self._members.remove(member)
+        self._on_change()
+        leaving = asyncio.create_task(member.leave())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        await asyncio.shield(leaving)
+
+    async def _replace_when_unhealthy(self, member: Member) -> None:
+        """Watch a member; when it fails, start another in its place while it leaves."""
+        await member.until_unhealthy()
+        replacing = asyncio.create_task(self._replace())
+        await asyncio.gather(self._dismiss(member), replacing)
+
+    async def _replace(self) -> None:
+        """Start one more, at most REPLACEMENT_TRIES times; afterwards `trouble` says why there is none."""
+        for _ in range(REPLACEMENT_TRIES):
+            if len(self._members) >= self.desired:
+                return
+            new = self._enlist()
+            task = asyncio.current_task()
+            assert task is not None, "runs as a task of its own"
+            self._watches[new] = task
+            try:
+                await new.start()
+            except InstanceFailed as error:
+                self.trouble = str(error)
+                await self._dismiss(new)
+            else:
+                self.trouble = None
+                self._watches[new] = asyncio.create_task(self._replace_when_unhealthy(new))
+                self._on_change()
+                return
+
+
+async def _all_or_none(starts: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Await all; the first failure cancels the others and is raised once they have ended."""
+    tasks = [asyncio.create_task(start) for start in starts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

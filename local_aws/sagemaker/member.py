@@ -1,0 +1,133 @@
+"""One instance of a fleet, from its launch to its stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+from local_aws.clock import Clock
+from local_aws.instances import Instance, InstanceSpec, LaunchError, ModelDataError
+from local_aws.routing import Upstream
+from local_aws.settings import Settings
+
+START_POLL_SECONDS = 0.1
+
+
+class InstanceFailed(Exception):  # noqa: N818 - said of an instance
+    """An instance did not come; the text is a FailureReason."""
+
+
+class Launcher(Protocol):
+    """Where instances come from."""
+
+    async def launch(self, spec: InstanceSpec) -> Instance:
+        """Start one instance. Raises LaunchError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What every instance of a fleet is made from."""
+
+    spec: InstanceSpec
+    """Without model data: each start fetches it, as AWS does."""
+    model_data: str | Mapping[str, Any] | None
+    """ModelDataUrl or ModelDataSource."""
+    startup_timeout_seconds: float
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every fleet needs of its world."""
+
+    launcher: Launcher
+    settings: Settings
+    clock: Clock
+    unpack: Callable[[str | Mapping[str, Any]], Path]
+    """Brings model data to this machine; blocks. Raises ModelDataError."""
+    keep_logs: Callable[[InstanceSpec, str, str], Awaitable[None]]
+    """Called with spec, instance id and text when an instance has stopped."""
+
+
+class Member:
+    """Starts an instance, waits for its health, watches it, and takes it out without losing a request."""
+
+    def __init__(self, blueprint: Blueprint, world: Surroundings) -> None:
+        self._blueprint = blueprint
+        self.upstream: Upstream | None = None
+        """Set while the instance is healthy: it may take traffic."""
+        self.instance: Instance | None = None
+        self._world = world
+        self._launch: asyncio.Task[Instance] | None = None
+
+    async def start(self) -> None:
+        """Launch the instance and wait until it is healthy. Raises InstanceFailed.
+
+        The provisioning delay, in AWS seconds, includes the real start.
+        """
+        began = monotonic()
+        spec = await self._with_model_data()
+        self._launch = asyncio.create_task(self._world.launcher.launch(spec))
+        try:
+            # Shielded: a launch that is cancelled half-way would leave an instance that nobody stops.
+            self.instance = await asyncio.shield(self._launch)
+        except LaunchError as error:
+            raise InstanceFailed(f"The instance could not be started. {error}") from error
+        if not await self._becomes_healthy(self.instance, began + self._blueprint.startup_timeout_seconds):
+            raise InstanceFailed(
+                f"The primary container for production variant {spec.variant} did not pass the ping "
+                "health check. Please check CloudWatch logs for this endpoint."
+            )
+        provisioned = began + self._world.clock.real(self._world.settings.provision_seconds)
+        await asyncio.sleep(max(0.0, provisioned - monotonic()))
+        await self.instance.limit()
+        self.upstream = Upstream(self.instance.id, self.instance.url)
+
+    async def until_unhealthy(self) -> None:
+        """Return when the instance has died or has failed too many pings in a row."""
+        assert self.instance is not None, "start() first"
+        failures = 0
+        while failures < self._world.settings.unhealthy_after:
+            await asyncio.sleep(self._world.settings.ping_interval_seconds)
+            if await self.instance.ping():
+                failures = 0
+            elif await self.instance.alive():
+                failures += 1
+            else:
+                return
+
+    async def leave(self) -> None:
+        """Drain, keep the logs, stop. Call it once no route names the instance; may come during the start."""
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            await upstream.drain(self._world.settings.drain_seconds)
+        if self._launch is None:
+            return
+        try:
+            instance = await self._launch
+        except LaunchError:
+            return  # there is nothing to stop; start() has told it
+        await instance.stop(self._world.settings.stop_grace_seconds)
+        await self._world.keep_logs(self._blueprint.spec, instance.id, await instance.logs())
+
+    async def _with_model_data(self) -> InstanceSpec:
+        """Complete the spec with the unpacked model. Raises InstanceFailed."""
+        if self._blueprint.model_data is None:
+            return self._blueprint.spec
+        try:
+            directory = await asyncio.to_thread(self._world.unpack, self._blueprint.model_data)
+        except ModelDataError as error:
+            raise InstanceFailed(str(error)) from error
+        return replace(self._blueprint.spec, model_dir=directory)
+
+    async def _becomes_healthy(self, instance: Instance, deadline: float) -> bool:
+        """Ping until the first 200; False at the deadline, or at once when the container has exited."""
+        while monotonic() < deadline:
+            if await instance.ping():
+                return True
+            if not await instance.alive():
+                return False
+            await asyncio.sleep(START_POLL_SECONDS)
+        return False

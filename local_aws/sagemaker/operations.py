@@ -1,0 +1,191 @@
+"""What takes time: creating, deploying, scaling and deleting an endpoint, one operation at a time."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from local_aws.clock import Clock
+from local_aws.sagemaker.deployment_policy import Plan, Step
+from local_aws.sagemaker.endpoint import Deployed, Endpoint, Side, Stage
+from local_aws.sagemaker.member import InstanceFailed
+from local_aws.seams import AlarmStates
+from local_aws.settings import Settings
+
+UNEXPECTED = "Request to service failed. If failure persists after retry, contact customer support."
+
+log = logging.getLogger(__name__)
+
+
+class RolledBack(Exception):  # noqa: N818 - said of a deployment
+    """A deployment cannot go on; the text is a FailureReason."""
+
+
+class Operations:
+    """Runs operations; each ends with the endpoint in a status that allows the next one.
+
+    `publish(endpoint)` puts the endpoint's route in force.
+    """
+
+    def __init__(
+        self, alarms: AlarmStates, clock: Clock, settings: Settings, publish: Callable[[Endpoint], None]
+    ) -> None:
+        self._alarms = alarms
+        self._clock = clock
+        self._settings = settings
+        self._publish = publish
+
+    def begin(self, endpoint: Endpoint, status: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` as the endpoint's operation, under `status`."""
+        self._enter(endpoint, status)
+        endpoint.operation = asyncio.create_task(self._guard(endpoint, work))
+
+    async def create(self, endpoint: Endpoint, side: Side, counts: Mapping[str, int]) -> None:
+        """Start the first fleets: InService, or Failed with a reason."""
+        endpoint.pending = side
+        try:
+            await self._launch(side, counts)
+        except InstanceFailed as error:
+            endpoint.failure_reason = str(error)
+            endpoint.pending = None
+            await side.close()
+            self._enter(endpoint, "Failed")
+            return
+        endpoint.live, endpoint.pending = side, None
+        _clear_stages(side)
+        self._publish(endpoint)
+        self._enter(endpoint, "InService")
+
+    async def deploy(self, endpoint: Endpoint, new: Side, counts: Mapping[str, int], plan: Plan) -> None:
+        """Move from the live config to `new`, or return to it: InService either way.
+
+        A failure reason after a rollback stays until the next operation.
+        """
+        old = endpoint.live
+        assert old is not None, "an endpoint that can be updated serves something"
+        endpoint.pending, endpoint.failure_reason = new, None
+        try:
+            async with asyncio.timeout(self._clock.real(plan.maximum_seconds)):
+                await self._launch(new, counts)
+                for step in plan.steps:
+                    await self._shift(endpoint, new, step, plan.alarms)
+        except (InstanceFailed, RolledBack) as error:
+            endpoint.failure_reason = str(error)
+        except TimeoutError:
+            endpoint.failure_reason = (
+                f"The deployment exceeded MaximumExecutionTimeoutInSeconds ({plan.maximum_seconds}) "
+                "and was rolled back."
+            )
+        if endpoint.failure_reason is None:
+            await self._retire(old)
+            endpoint.live, endpoint.config_name = new, new.config.name
+        else:
+            endpoint.step = None
+            self._publish(endpoint)  # first the traffic, then the instances
+            await self._retire(new)
+        endpoint.pending = endpoint.step = None
+        _clear_stages(endpoint.live)
+        self._publish(endpoint)
+        self._enter(endpoint, "InService")
+
+    async def scale(
+        self, endpoint: Endpoint, counts: Mapping[str, int], weights: Mapping[str, float]
+    ) -> None:
+        """Bring variants to new instance counts and weights; a count that cannot be reached is given up."""
+        assert endpoint.live is not None, "an endpoint that can be scaled serves something"
+        endpoint.failure_reason = None
+        variants = endpoint.live.variants
+        for name, weight in weights.items():
+            variants[name].desired_weight = weight
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, count in counts.items():
+                    self._note_scaling(variants[name], count)
+                    group.create_task(variants[name].fleet.reach(count))
+        except* InstanceFailed as failures:
+            endpoint.failure_reason = str(failures.exceptions[0])
+        for name, weight in weights.items():
+            variants[name].current_weight = weight
+        _clear_stages(endpoint.live)
+        self._publish(endpoint)
+        self._enter(endpoint, "InService")
+
+    async def delete(self, endpoint: Endpoint, forget: Callable[[], None]) -> None:
+        """Stop everything, then `forget` the endpoint."""
+        await asyncio.gather(*(side.close() for side in endpoint.sides))
+        forget()
+
+    async def _launch(self, side: Side, counts: Mapping[str, int]) -> None:
+        """Start all fleets of a side. Raises InstanceFailed; a fleet that did come is left to the caller."""
+        for name, deployed in side.variants.items():
+            self._stage(deployed, "Creating", f"Launching {counts[name]} instance(s).")
+        starts = [asyncio.create_task(d.fleet.reach(counts[name])) for name, d in side.variants.items()]
+        try:
+            await asyncio.gather(*starts)
+        finally:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
+
+    async def _shift(self, endpoint: Endpoint, new: Side, step: Step, alarms: tuple[str, ...]) -> None:
+        """Move traffic, then bake. Raises RolledBack when an alarm trips."""
+        capacity = "full capacity" if step.full else "canary capacity"
+        for name, deployed in new.variants.items():
+            text = f"Activating traffic on {capacity} of {step.active[name]} instance(s)."
+            self._stage(deployed, "ActivatingTraffic", text)
+        endpoint.step = step
+        self._publish(endpoint)
+        for name, deployed in new.variants.items():
+            text = (
+                f"Baking for {step.bake_seconds} seconds (TerminationWaitInSeconds) with traffic enabled "
+                f"on {capacity} of {step.active[name]} instance(s)."
+            )
+            self._stage(deployed, "Baking", text)
+        await self._bake(step.bake_seconds, alarms)
+
+    async def _bake(self, aws_seconds: float, alarms: tuple[str, ...]) -> None:
+        """Wait, looking at the alarms all the while and once at the end. Raises RolledBack."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._clock.real(aws_seconds)
+        while True:
+            tripped = [name for name in alarms if self._alarms.state(name) == "ALARM"]
+            if tripped:
+                raise RolledBack(f"The deployment was rolled back: in ALARM state: {', '.join(tripped)}.")
+            left = end - loop.time()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left, self._settings.alarm_poll_seconds))
+
+    async def _retire(self, side: Side) -> None:
+        """Stop a side that no longer takes traffic."""
+        for deployed in side.variants.values():
+            text = f"Terminating {len(deployed.fleet.members)} instance(s)."
+            self._stage(deployed, "Deleting", text)
+        await side.close()
+
+    def _note_scaling(self, deployed: Deployed, count: int) -> None:
+        less = len(deployed.fleet.members) - count
+        if less > 0:
+            self._stage(deployed, "Deleting", f"Terminating {less} instance(s).")
+        elif less < 0:
+            self._stage(deployed, "Updating", f"Scaling out desired instance count to {count}.")
+
+    def _stage(self, deployed: Deployed, status: str, message: str) -> None:
+        deployed.stage = Stage(status, message, self._clock.now())
+
+    def _enter(self, endpoint: Endpoint, status: str) -> None:
+        endpoint.status, endpoint.modified = status, self._clock.now()
+
+    async def _guard(self, endpoint: Endpoint, work: Coroutine[Any, Any, None]) -> None:
+        """Run an operation; a defect of ours ends it as Failed, with the cause in the log."""
+        try:
+            await work
+        except Exception as error:
+            log.exception("the operation on endpoint %s failed", endpoint.name)
+            endpoint.failure_reason = f"{UNEXPECTED} ({type(error).__name__}: {error})"
+            self._enter(endpoint, "Failed")
+
+
+def _clear_stages(side: Side | None) -> None:
+    for deployed in side.variants.values() if side else ():
+        deployed.stage = None

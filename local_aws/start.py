@@ -1,0 +1,124 @@
+"""The Python API: an AWS in a process of its own, for as long as a `with` block lasts."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import IO, Any
+
+import boto3
+
+from local_aws.settings import REGION, Settings, variable
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "local-aws",
+    "AWS_SECRET_ACCESS_KEY": "local-aws",
+    "AWS_DEFAULT_REGION": REGION,
+}
+STOP_SECONDS = 60
+
+
+def environment(url: str) -> dict[str, str]:
+    """List what a client needs in its environment to find this AWS."""
+    return {"AWS_ENDPOINT_URL": url, **CREDENTIALS}
+
+
+def read_status(url: str) -> dict[str, Any]:
+    """Ask the AWS at `url` for its status. Raises OSError when none answers there."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{url}/_local_aws/status", timeout=10) as answer:
+            status: dict[str, Any] = json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise OSError(f"{url} is not a local AWS: it answers {error.code}") from error
+    return status
+
+
+@dataclass(frozen=True)
+class Running:
+    """A local AWS that serves."""
+
+    url: str
+    pid: int
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Variables for child processes."""
+        return environment(self.url)
+
+    def client(self, service: str, **options: Any) -> Any:
+        """Make a boto3 client of this AWS."""
+        session = boto3.Session(
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            region_name=REGION,
+        )
+        return session.client(service, endpoint_url=self.url, **options)
+
+    def status(self) -> dict[str, Any]:
+        """Describe endpoints, fleets, weights, instances, alarms, activities and raw counts."""
+        return read_status(self.url)
+
+
+@contextmanager
+def start(**settings: object) -> Iterator[Running]:
+    """Run `python -m local_aws up` while the block lasts; settings by their lower-case names.
+
+    Raises ValueError for a setting that does not exist, RuntimeError when it does not come up. Should
+    this process die, its AWS ends too, and leaves nothing.
+    """
+    environ = {**os.environ, **_variables(settings)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local_aws", "up", "--with-parent"],
+        env=environ,
+        cwd=Path(__file__).resolve().parent.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        exports = _read_exports(process.stdout)
+        if "AWS_ENDPOINT_URL" not in exports:
+            raise RuntimeError(
+                f"the local AWS did not start: exit code {process.wait()}; its words are above"
+            )
+        yield Running(exports["AWS_ENDPOINT_URL"], process.pid)
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(STOP_SECONDS)
+        finally:
+            process.kill()
+            process.stdout.close()
+
+
+def _variables(settings: Mapping[str, object]) -> dict[str, str]:
+    known = {field.name for field in fields(Settings)}
+    unknown = sorted(settings.keys() - known)
+    if unknown:
+        raise ValueError(f"unknown setting {unknown[0]!r}; the settings are {', '.join(sorted(known))}")
+    return {variable(name): _text(value) for name, value in settings.items()}
+
+
+def _text(value: object) -> str:
+    return shlex.join(value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _read_exports(stdout: IO[str]) -> dict[str, str]:
+    """Read the export lines of `up`; none when it ends before."""
+    exports: dict[str, str] = {}
+    for line in stdout:
+        name, _, value = line.removeprefix("export ").strip().partition("=")
+        exports[name] = shlex.split(value)[0]
+        if name == "AWS_DEFAULT_REGION":
+            break
+    return exports

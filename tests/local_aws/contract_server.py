@@ -1,0 +1,85 @@
+"""A model server that keeps SageMaker's contract and starts in 0.1 s; its environment says how it behaves.
+
+MODE=healthy|never-healthy|exits   /ping
+STATUS=200                         what /invocations answers with
+SLOW=0.0                           seconds before it answers
+RELEASE=…                          named, with the process, in every answer
+
+`POST /invocations` answers with what it was sent: body, headers, and the files of its model directory.
+`POST /invocations` with the body `crash` ends the process; `status NNN` is answered with that status.
+"""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+IDENTITY = f"release={os.environ.get('RELEASE', 'none')};instance={secrets.token_hex(6)}"
+MODE = os.environ.get("MODE", "healthy")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(500 if MODE == "never-healthy" else 200, b"")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        time.sleep(float(os.environ.get("SLOW", "0")))
+        if body == b"crash":
+            os._exit(1)
+        status = int(body[7:]) if body.startswith(b"status ") else int(os.environ.get("STATUS", "200"))
+        files = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "model").glob("**/*")
+        answer = {
+            "body": body.decode(errors="replace")[:1000],
+            "size": len(body),
+            "headers": dict(self.headers),
+            "model": sorted(path.name for path in files if path.is_file()),
+        }
+        self._answer(status, json.dumps(answer).encode())
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Amzn-SageMaker-Custom-Attributes", IDENTITY)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet; the start is said once."""
+
+
+class Server(ThreadingHTTPServer):
+    """Many connections at once."""
+
+    request_queue_size = 512
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().server_bind()
+
+
+def main() -> int:
+    if MODE == "exits":
+        print("this container exits at once", flush=True)
+        return 3
+    server = Server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(f"serving as {IDENTITY}", flush=True)
+    server.serve_forever(poll_interval=0.05)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
