@@ -1,6 +1,8 @@
 """The Docker engine of this machine, through the Docker SDK; calls block, `Engine.run` puts them in threads."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
@@ -12,6 +14,7 @@ import requests
 LABEL = "sagemaker-pytorch-release.local-aws"
 """Every container of ours has it; its value is the id of the record in the ledger."""
 
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
 _THREADS = 16
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -25,6 +28,7 @@ class Engine:
     """One client of the engine, and the threads in which it waits. Raises EngineError if none answers."""
 
     def __init__(self) -> None:
+        _knock()
         try:
             self.client = docker.from_env(timeout=60, max_pool_size=_THREADS)
             self.client.ping()
@@ -76,6 +80,18 @@ class Engine:
             return str(self.client.images.get(image).id)
         except docker.errors.APIError as error:
             raise EngineError(f"{image} cannot be pulled: {error.explanation}") from error
+
+
+def _knock() -> None:
+    """Try the engine's socket first: a client that finds none leaves its own half-open."""
+    host = os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
+    if not host.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX) as knock:
+        try:
+            knock.connect(host.removeprefix("unix://"))
+        except OSError as error:
+            raise EngineError(f"no Docker engine answers at {host} ({error.strerror or error})") from error
 
 
 def _names_a_registry(image: str) -> bool:

@@ -12,17 +12,16 @@ URI = "s3://weights/model.tar.gz"
 
 
 class Bucket:
-    """S3 as model data sees it: objects in a dictionary, and a list of what was read."""
+    """S3 as model data sees it: the objects of one bucket in a dictionary."""
 
     def __init__(self, **objects):
-        self.objects, self.reads = objects, []
+        self.objects = {("weights", key): content for key, content in objects.items()}
 
     def read(self, bucket, key):
-        self.reads.append(key)
-        return self.objects[key]
+        return self.objects[bucket, key]
 
     def keys(self, bucket, prefix):
-        return [key for key in self.objects if key.startswith(prefix)]
+        return [key for owner, key in self.objects if owner == bucket and key.startswith(prefix)]
 
 
 def archive(*members, **files) -> bytes:

@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import os
+import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from local_aws.instances import Instance, InstanceSpec
 from local_aws.settings import Settings
@@ -54,3 +58,17 @@ async def about(instance: Instance, path: str = "/about") -> Any:
 
 def files_below(directory: Path) -> list[Path]:
     return [path for path in directory.rglob("*") if not path.is_dir()]
+
+
+@contextmanager
+def tiny_image() -> Iterator[str]:
+    """The tiny server as an image, under a name of its own, removed afterwards."""
+    name = f"tiny-serve-{uuid4().hex[:12]}"
+    docker_command = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"  # it has BuildKit
+    build = [docker_command, "build", "--quiet", "--tag", name, str(SERVE.parent)]
+    made = subprocess.run(build, env={**os.environ, "DOCKER_BUILDKIT": "1"}, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    try:
+        yield name
+    finally:
+        subprocess.run([docker_command, "rmi", "--force", name], check=True, capture_output=True)
