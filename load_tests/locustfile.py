@@ -178,6 +178,9 @@ def _follow(environment: Environment, schedule: Schedule) -> None:
     environment.shape_class = PredictUser.shape = shape
     watcher = gevent.spawn(fleet.watch, session.describe, session.recorder.fleet)
     gevent.signal_handler(signal.SIGUSR1, shape.skip)
+    if environment.parsed_options.headless:  # while a shape runs, Locust itself would die of SIGTERM
+        gevent.signal_handler(signal.SIGTERM, shape.stop)
+        gevent.signal_handler(signal.SIGINT, shape.stop)
 
     def write_result(**_: Any) -> None:
         watcher.kill()

@@ -25,6 +25,7 @@ class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-c
         self._schedule, self._recorder, self._cpu_seconds = schedule, recorder, cpu_seconds
         self._position = -1
         self._skip = Event()
+        self._is_stopped = False
 
     @property
     def phase(self) -> Phase:
@@ -32,6 +33,11 @@ class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-c
 
     def skip(self) -> None:
         """End the phase that runs now."""
+        self._skip.set()
+
+    def stop(self) -> None:
+        """End the run now."""
+        self._is_stopped = True
         self._skip.set()
 
     def tick(self) -> tuple[int, float] | None:
@@ -43,6 +49,8 @@ class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-c
             self._wait_for_end()
             if self._is_pointless_to_go_on():
                 return None
+        if self._is_stopped:
+            return None
         if self._position + 1 == len(self._schedule.phases):
             return None
         self._position += 1

@@ -1,0 +1,126 @@
+"""Locust itself, run as the pipeline runs it, against a small SageMaker in this process."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ENDPOINT, SmallSageMaker
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Run:
+    """Starts Locust in a folder of its own and reads what it leaves."""
+
+    folder: Path
+    golden: Path
+    environment: dict[str, str]
+
+    def start(self, phases: list[tuple[str, float, float]], **schedule: Any) -> subprocess.Popen[bytes]:
+        named = [{"name": n, "seconds": s, "requests_per_second": r} for n, s, r in phases]
+        (self.folder / "schedule").write_text(json.dumps({"phases": named, **schedule}))
+        command = [sys.executable, "-m", "locust", "-f", "load_tests/locustfile.py", "--headless"]
+        command += ["--exit-code-on-error", "0", "--endpoint", ENDPOINT, "--payloads", str(self.golden)]
+        command += ["--schedule", str(self.folder / "schedule"), "--result", str(self.folder / "result.json")]
+        command += ["--json-file", str(self.folder / "locust.json"), "--check-every", "5"]
+        with self.log.open("w") as log:
+            return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "locust.log"
+
+    def finish(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        assert process.wait(timeout=40) == 0, self.log.read_text()
+        result: dict[str, Any] = json.loads((self.folder / "result.json").read_text())
+        return result
+
+    def locusts_own(self) -> tuple[int, int]:
+        (path,) = self.folder.glob("locust.json*")
+        entries = json.loads(path.read_text())
+        return sum(e["num_requests"] for e in entries), sum(e["num_failures"] for e in entries)
+
+
+@pytest.fixture
+def run(tmp_path: Path, golden: Path, aws_environment: dict[str, str]) -> Run:
+    return Run(tmp_path, golden, aws_environment)
+
+
+def total(result: dict[str, Any], count: str) -> int:
+    return sum(phase[count] for phase in result["phases"])
+
+
+def test_the_offered_rates_are_met_and_every_request_is_in_the_result(
+    run: Run, sagemaker: SmallSageMaker
+) -> None:
+    sagemaker.fail_every = 10
+    result = run.finish(run.start([("slow", 2, 20), ("fast", 2, 60)]))
+
+    slow, fast = result["phases"]
+    assert slow["achieved_rps"] == pytest.approx(20, rel=0.15)
+    assert fast["achieved_rps"] == pytest.approx(60, rel=0.15)
+    assert total(result, "requests") == sagemaker.requests == run.locusts_own()[0]
+    assert total(result, "failures") == sagemaker.failures == run.locusts_own()[1] > 0
+    assert fast["errors"] == {"ModelError 500: the model broke": fast["failures"]}
+    assert result["identities"]["abc"].keys() == {"i0", "i1"}
+    assert sagemaker.authorizations == {"AWS4-HMAC-SHA256"}, "requests are signed"
+    assert all(row["current"] == row["desired"] == 2 for row in result["fleet"])
+    assert len(result["fleet"]) >= 3
+
+
+def test_a_wrong_prediction_is_a_failure_though_its_status_is_200(
+    run: Run, sagemaker: SmallSageMaker
+) -> None:
+    sagemaker.wrong_label = True
+    (phase,) = run.finish(run.start([("only", 1, 40)]))["phases"]
+
+    assert phase["errors"] == {"WrongAnswerError: the label is not the golden one": phase["failures"]}
+    assert phase["failures"] == pytest.approx(phase["requests"] / 5, abs=1)
+
+
+def test_the_search_ends_early_when_the_endpoint_is_saturated(run: Run, sagemaker: SmallSageMaker) -> None:
+    sagemaker.service_seconds, sagemaker.at_once = 0.05, 1  # 20 requests a second, no more
+    phases = [(f"{rate}", 2.0, float(rate)) for rate in (10, 60, 120)]
+    result = run.finish(run.start(phases, stop_when_saturated=True, slo={"p99_ms": 300, "error_percent": 1}))
+
+    assert [phase["name"] for phase in result["phases"]] == ["10", "60"]
+    assert result["phases"][1]["p99_ms"] > 300
+
+
+def test_a_signal_goes_to_the_next_phase_and_another_ends_the_run_with_its_result(
+    run: Run, sagemaker: SmallSageMaker
+) -> None:
+    process = run.start([("surge", 300, 40), ("calm", 300, 5)])
+    wait_until(lambda: sagemaker.requests >= 20)
+    process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: "phase surge: 40/s offered" in run.log.read_text())
+    process.send_signal(signal.SIGTERM)
+    result = run.finish(process)
+
+    assert [phase["name"] for phase in result["phases"]] == ["surge", "calm"]
+    assert total(result, "requests") == sagemaker.requests
+    assert total(result, "failures") == 0, "a user that was stopped lost its request"
+
+
+def test_without_an_endpoint_it_says_how_to_name_one(run: Run) -> None:
+    command = [sys.executable, "-m", "locust", "-f", "load_tests/locustfile.py", "--headless"]
+    answer = subprocess.run(
+        command, cwd=ROOT, env=run.environment | {"ENDPOINT": ""}, capture_output=True, text=True, timeout=30
+    )
+
+    assert answer.returncode != 0
+    assert "Name the endpoint: --endpoint NAME" in answer.stderr
+
+
+def wait_until(condition: Any, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.05)
