@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from local_aws import cloudwatch, instances
+from local_aws.autoscaling import Autoscaling
 from local_aws.clock import Clock
 from local_aws.cloudwatch import MetricStore
 from local_aws.front_door import Counter, FrontDoor
@@ -47,7 +48,9 @@ class LocalAws:
             record=self.measurements.record,
         )
         self.moto = MotoHost()
+        self.clients = MotoClients(self.moto.url)
         self.endpoints = self._make_endpoints()
+        self.autoscaling = Autoscaling(self.alarms, self.endpoints, self.clock)
         self._stack = AsyncExitStack()
 
     async def start(self, port: int) -> str:
@@ -96,27 +99,34 @@ class LocalAws:
         await web.SockSite(runner, listener).start()
 
     def _make_endpoints(self) -> Endpoints:
-        clients = MotoClients(self.moto.url)
         world = Surroundings(
             launcher=self.launcher,
             settings=self.settings,
             clock=self.clock,
-            unpack=lambda source: self.launcher.models.unpack(source, clients),
-            keep_logs=clients.keep_logs,
+            unpack=lambda source: self.launcher.models.unpack(source, self.clients),
+            keep_logs=self.clients.keep_logs,
         )
         operations = Operations(self.alarms, self.clock, self.settings, self._publish)
-        return Endpoints(self.library, operations, world, self.alarms, self._publish)
+        return Endpoints(
+            self.library,
+            operations,
+            world,
+            self.alarms,
+            self._publish,
+            is_scalable_target=lambda name, variant: self.autoscaling.is_registered(name, variant),
+        )
 
     def _counters(self, ecr: Ecr) -> dict[str, Counter]:
         sagemaker = SageMaker(self.library, self.endpoints, self.clock)
         return {
             "SageMaker": Counter("sagemaker", sagemaker, sagemaker_moto_may),
+            "AnyScaleFrontendService": Counter("application-autoscaling", self.autoscaling, lambda _: False),
             "AmazonEC2ContainerRegistry_V20150921": Counter("ecr", ecr, ecr_moto_may),
         }
 
     def _ticker(self) -> Ticker:
         return Ticker(
-            (self.alarms.tick,),
+            (self.alarms.tick, self.autoscaling.tick),
             self.endpoints.all.values,
             self.measurements,
             self.clock,
@@ -131,10 +141,16 @@ class LocalAws:
             self.router.table[endpoint.name] = endpoint.route()
 
     async def _status(self, _: web.Request) -> web.Response:
+        alarms = await asyncio.to_thread(self.clients.alarms)
+        activities = await self.autoscaling.handle(
+            "DescribeScalingActivities", {"ServiceNamespace": "sagemaker"}
+        )
         further: dict[str, Any] = {
             "instances": {"kind": self.launcher.kind, "reason": self.launcher.reason},
             "time_scale": self.settings.time_scale,
             "cpu_scale": self.settings.cpu_scale,
+            "alarms": alarms,
+            "scaling_activities": activities["ScalingActivities"],
         }
         everything = status(self.endpoints.all.values(), self.library.configs, self.measurements, further)
         return web.json_response(everything)

@@ -40,6 +40,10 @@ class MotoClients:
     def _logs(self) -> Any:
         return self.client("logs")
 
+    @cached_property
+    def _cloudwatch(self) -> Any:
+        return self.client("cloudwatch")
+
     def read(self, bucket: str, key: str) -> bytes:
         """Read an object. Raises KeyError when there is none."""
         try:
@@ -55,6 +59,15 @@ class MotoClients:
             return [item["Key"] for page in pages for item in page.get("Contents", [])]
         except ClientError as error:
             raise KeyError(f"s3://{bucket}") from error
+
+    def alarms(self) -> list[dict[str, str]]:
+        """List the metric alarms with their states."""
+        pages = self._cloudwatch.get_paginator("describe_alarms").paginate()
+        return [
+            {"name": alarm["AlarmName"], "state": alarm["StateValue"], "reason": alarm.get("StateReason", "")}
+            for page in pages
+            for alarm in page["MetricAlarms"]
+        ]
 
     async def keep_logs(self, spec: InstanceSpec, instance_id: str, text: str) -> None:
         """Put what an instance wrote where AWS puts it, so that `aws logs tail` shows it."""

@@ -16,6 +16,7 @@ from local_aws.sagemaker.operations import Operations
 from local_aws.sagemaker.resources import EndpointConfig, Library, ProductionVariant, duplicate, missing
 from local_aws.sagemaker.update_rules import (
     check_new_config,
+    check_scaled_variants,
     check_weights,
     retained_counts,
     retained_weights,
@@ -36,6 +37,7 @@ class Endpoints:
         world: Surroundings,
         alarms: AlarmStates,
         publish: Callable[[Endpoint], None],
+        is_scalable_target: Callable[[str, str], bool],
     ) -> None:
         self.all: dict[str, Endpoint] = {}
         self._library = library
@@ -43,6 +45,7 @@ class Endpoints:
         self._world = world
         self._alarms = alarms
         self._publish = publish
+        self._is_scalable_target = is_scalable_target
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin to create an endpoint."""
@@ -71,6 +74,8 @@ class Endpoints:
         if request.get("RetainDeploymentConfig"):
             deployment = endpoint.last_deployment_config
         check_new_config(endpoint, config, deployment)
+        scaled = {v for v in endpoint.live.variants if self._is_scalable_target(endpoint.name, v)}
+        check_scaled_variants(endpoint, config, scaled)
         counts = retained_counts(endpoint, config, request)
         plan = plan_deployment(deployment, counts)
         self._check_alarms(plan.alarms)

@@ -27,6 +27,19 @@ def check_new_config(
         )
 
 
+def check_scaled_variants(endpoint: Endpoint, config: EndpointConfig, scaled: Iterable[str]) -> None:
+    """Refuse to remove a scalable target, or to change its instance type. Raises AwsError."""
+    types = {variant.name: variant.instance_type for variant in config.variants}
+    for name in scaled:
+        old = endpoint.live.variants[name].fleet.variant.instance_type if endpoint.live else None
+        if types.get(name) != old:
+            raise AwsError(
+                "ValidationException",
+                f"Variant {name} of endpoint {endpoint.name} is registered as a scalable target: deregister it "
+                "before removing it or changing its instance type.",
+            )
+
+
 def retained_counts(endpoint: Endpoint, config: EndpointConfig, request: Mapping[str, Any]) -> dict[str, int]:
     """Decide how many instances the new fleets get, by variant."""
     kept = _kept(endpoint, request, "DesiredInstanceCount")
