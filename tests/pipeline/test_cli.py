@@ -1,0 +1,104 @@
+"""The command line: every command explains itself, every failure has an exit code of its own."""
+
+import argparse
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import errors
+from pipeline.cli import STEPS, main, parser
+from pipeline.errors import PipelineError
+from pipeline.steps import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+ERRORS = [
+    each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, PipelineError)
+]
+
+
+def options(command: str) -> list[argparse.Action]:
+    commands = next(action for action in parser()._actions if isinstance(action.choices, dict))
+    return list(commands.choices[command]._actions)  # type: ignore[index]
+
+
+def test_every_error_has_an_exit_code_of_its_own() -> None:
+    """The code alone tells a workflow what went wrong."""
+    codes = [error.exit_code for error in ERRORS]
+
+    assert len(set(codes)) == len(codes)
+    assert not {0, 126, 127} & set(codes)
+
+
+def test_the_tree_of_errors_tells_every_code() -> None:
+    told = dict(re.findall(r"(\w+) +(\d+)   ", errors.__doc__ or ""))
+
+    assert told == {error.__name__: str(error.exit_code) for error in ERRORS}
+
+
+def test_every_command_that_is_listed_can_run() -> None:
+    assert set(STEPS) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", STEPS)
+def test_every_command_explains_itself_with_an_example(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+
+    assert ended.value.code == 0
+    assert f"example: python -m pipeline {command}" in shown
+    assert all(option.help for option in options(command))
+
+
+def test_help_answers_at_once() -> None:
+    """Nothing heavy is imported before a command runs."""
+    script = "import sys, pipeline.cli; pipeline.cli.parser(); print(*sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+
+    assert not {"boto3", "botocore", "pydantic", "rich", "yaml"} & set(shown.stdout.split())
+
+
+def test_an_error_is_told_with_its_fix_and_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["deploy", "--env", "nowhere", "--config", str(ROOT / "config")])
+
+    assert code == errors.ConfigError.exit_code
+    assert capsys.readouterr().err.startswith(
+        "ConfigError: There is no environment 'nowhere'.\n  fix: Use one"
+    )
+
+
+def test_credentials_of_another_account_change_nothing(
+    moto: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (ROOT / "config").glob("*.yaml"):
+        (tmp_path / path.name).write_text(path.read_text().replace('"123456789012"', '"210987654321"'))
+    code = main(["bootstrap", "--env", "staging", "--config", str(tmp_path), "--build", str(tmp_path)])
+
+    assert code == errors.WrongAccount.exit_code
+    assert "belong to account 123456789012" in capsys.readouterr().err
+
+
+def test_without_an_answer_from_aws_the_network_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = socket.socket()  # bound, but nobody listens
+    silent.bind(("127.0.0.1", 0))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with silent:
+        code = main(
+            ["status", "--env", "staging", "--build", str(tmp_path), "--config", str(ROOT / "config")]
+        )
+
+    assert code == errors.AwsUnreachable.exit_code
+    assert "AWS_ENDPOINT_URL" in capsys.readouterr().err

@@ -1,0 +1,259 @@
+"""InService alone is no success: what a deployment came to is read from config, answers and alarms."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any
+
+import pytest
+
+from pipeline.aws import Answer
+from pipeline.errors import (
+    AwsRefused,
+    DeploymentFailed,
+    DeploymentRolledBack,
+    DeploymentTimedOut,
+    ReleaseUnproved,
+)
+from pipeline.live import PROOF_SECONDS, State, Waiter, progress_line, state_of
+
+NEW, OLD = "digits-new", "digits-old"
+BOUND = 600.0
+
+
+def endpoint(status: str, config: str = OLD, count: int = 2, **more: Any) -> dict[str, Any]:
+    variants = [{"VariantName": "AllTraffic", "CurrentInstanceCount": count}]
+    return {"EndpointStatus": status, "EndpointConfigName": config, "ProductionVariants": variants, **more}
+
+
+@dataclass
+class Door:
+    """An AWS that answers from a list; its last answer holds. `voices` are (release, instance) pairs."""
+
+    descriptions: list[dict[str, Any] | None]
+    voices: Iterator[tuple[str, str]] = field(default_factory=lambda: cycle([("new", "one"), ("new", "two")]))
+    alarm_states: list[dict[str, Any]] = field(default_factory=list)
+    broken: bool = False
+    asked: int = 0
+
+    def describe_endpoint(self, name: str) -> dict[str, Any] | None:  # noqa: ARG002
+        return self.descriptions.pop(0) if len(self.descriptions) > 1 else self.descriptions[0]
+
+    def alarms(self, *, prefix: str = "") -> list[dict[str, Any]]:
+        return [alarm for alarm in self.alarm_states if alarm["AlarmName"].startswith(prefix)]
+
+    def invoke(self, endpoint: str, body: bytes) -> Answer:  # noqa: ARG002
+        self.asked += 1
+        if self.broken:
+            raise AwsRefused("invoke", code="ModelError", message="Received server error (500)", fix="-")
+        release, instance = next(self.voices)
+        return Answer(release, instance, b"{}")
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def waiter(door: Door, said: list[str] | None = None) -> Waiter:
+    clock = Clock()
+    return Waiter(
+        aws=door,
+        endpoint="digits",
+        config=NEW,
+        release="new",
+        payload=b"{}",
+        alarm_prefix=f"digits/{NEW}/",
+        say=(said if said is not None else []).append,
+        clock=clock,
+        sleep=clock.sleep,
+    )
+
+
+@pytest.mark.parametrize(
+    ("described", "state"),
+    [
+        (None, State.GONE),
+        (endpoint("Creating", NEW), State.MOVING),
+        (endpoint("Updating"), State.MOVING),
+        (endpoint("RollingBack"), State.MOVING),
+        (endpoint("SystemUpdating"), State.MOVING),
+        (endpoint("InService", NEW), State.IN_SERVICE),
+        (endpoint("InService", OLD), State.ELSEWHERE),
+        (endpoint("Failed", NEW), State.FAILED),
+        (endpoint("UpdateRollbackFailed", NEW), State.FAILED),
+        (endpoint("OutOfService", NEW), State.FAILED),
+        (endpoint("Deleting", NEW), State.FAILED),
+    ],
+)
+def test_a_description_is_read_against_the_wanted_config(
+    described: dict[str, Any] | None, state: State
+) -> None:
+    assert state_of(described, NEW) is state
+
+
+def test_an_update_that_ends_on_the_wanted_config_is_in_service() -> None:
+    door = Door([endpoint("Updating"), endpoint("Updating"), endpoint("InService", NEW)])
+
+    assert waiter(door).until_in_service(BOUND, had_traffic=True) == endpoint("InService", NEW)
+
+
+def test_in_service_on_the_old_config_is_a_rollback_that_names_alarm_and_reason() -> None:
+    alarms = [
+        {"AlarmName": f"digits/{NEW}/5xx-errors", "StateValue": "ALARM", "StateReason": "1.0 > 0.01"},
+        {"AlarmName": f"digits/{OLD}/p99-latency", "StateValue": "ALARM", "StateReason": "not ours"},
+    ]
+    door = Door(
+        [endpoint("Updating"), endpoint("InService", FailureReason="the alarm fired")], alarm_states=alarms
+    )
+
+    with pytest.raises(DeploymentRolledBack) as caught:
+        waiter(door).until_in_service(BOUND, had_traffic=True)
+    assert "InService on digits-old, not on digits-new" in str(caught.value)
+    assert "Alarm 5xx-errors: 1.0 > 0.01" in str(caught.value)
+    assert "FailureReason: the alarm fired" in str(caught.value)
+    assert "not ours" not in str(caught.value)
+
+
+def test_an_alarm_that_is_quiet_again_after_the_rollback_is_still_named() -> None:
+    """Without the failed fleet's traffic it soon is OK again."""
+    door = Door([endpoint("Updating"), endpoint("Updating"), endpoint("InService")])
+    door.alarm_states = [
+        {"AlarmName": f"digits/{NEW}/5xx-errors", "StateValue": "ALARM", "StateReason": "1 > 0.01"}
+    ]
+    wait = waiter(door)
+    pause, wait.sleep = wait.sleep, lambda seconds: (door.alarm_states.clear(), pause(seconds))[1]
+
+    with pytest.raises(DeploymentRolledBack, match="Alarm 5xx-errors"):
+        wait.until_in_service(BOUND, had_traffic=True)
+
+
+def test_a_rollback_without_alarm_or_reason_says_so() -> None:
+    door = Door([endpoint("Updating"), endpoint("InService")])
+
+    with pytest.raises(DeploymentRolledBack, match="AWS gives no reason, and no alarm was seen"):
+        waiter(door).until_in_service(BOUND, had_traffic=True)
+
+
+def test_a_description_older_than_the_update_is_no_rollback() -> None:
+    """Reads are eventually consistent: right after UpdateEndpoint the old state may still be shown."""
+    door = Door(
+        [endpoint("InService"), endpoint("InService"), endpoint("Updating"), endpoint("InService", NEW)]
+    )
+
+    assert waiter(door).until_in_service(BOUND, had_traffic=True)["EndpointConfigName"] == NEW
+
+
+def test_a_rollback_too_quick_to_be_seen_moving_is_found_after_the_grace() -> None:
+    with pytest.raises(DeploymentRolledBack):
+        waiter(Door([endpoint("InService")])).until_in_service(BOUND, had_traffic=True)
+
+
+@pytest.mark.parametrize("status", ["Failed", "UpdateRollbackFailed"])
+def test_a_failed_endpoint_is_a_failure_with_its_reason(status: str) -> None:
+    door = Door([endpoint("Creating", NEW), endpoint(status, NEW, FailureReason="did not pass the ping")])
+
+    with pytest.raises(DeploymentFailed, match=f"is {status}: did not pass the ping"):
+        waiter(door).until_in_service(BOUND, had_traffic=False)
+
+
+def test_an_endpoint_deleted_meanwhile_is_a_failure() -> None:
+    with pytest.raises(DeploymentFailed, match="is gone"):
+        waiter(Door([endpoint("Updating"), None])).until_in_service(BOUND, had_traffic=True)
+
+
+def test_the_wait_is_bounded() -> None:
+    wait = waiter(Door([endpoint("Updating")]))
+
+    with pytest.raises(DeploymentTimedOut, match="after 600 s"):
+        wait.until_in_service(BOUND, had_traffic=True)
+    assert BOUND < wait.clock() < BOUND + 10
+
+
+def test_a_canary_is_asked_while_it_bakes() -> None:
+    """Without traffic there is no data, and alarms without data let anything pass."""
+    door = Door([*[endpoint("Updating")] * 5, endpoint("InService", NEW)])
+    waiter(door).until_in_service(BOUND, had_traffic=True)
+
+    assert door.asked == 5
+
+
+def test_progress_is_said_once_for_each_change() -> None:
+    def moving(message: str, now: int) -> dict[str, Any]:
+        variant = {
+            "CurrentInstanceCount": now,
+            "DesiredInstanceCount": 2,
+            "VariantStatus": [{"Status": "Baking", "StatusMessage": message}],
+        }
+        return endpoint(
+            "Updating", PendingDeploymentSummary={"EndpointConfigName": NEW, "ProductionVariants": [variant]}
+        )
+
+    said: list[str] = []
+    door = Door(
+        [moving("Launching", 0), moving("Launching", 0), moving("Baking", 2), endpoint("InService", NEW)]
+    )
+    waiter(door, said).until_in_service(BOUND, had_traffic=True)
+
+    assert [line.split("  ")[-1] for line in said] == [
+        "Updating · 0/2 new instances · Launching",
+        "Updating · 2/2 new instances · Baking",
+    ]
+
+
+def test_a_status_without_message_is_shown_by_its_name() -> None:
+    variant = {
+        "CurrentInstanceCount": 1,
+        "DesiredInstanceCount": 2,
+        "VariantStatus": [{"Status": "ActivatingTraffic"}],
+    }
+    moving = endpoint(
+        "Updating", PendingDeploymentSummary={"EndpointConfigName": NEW, "ProductionVariants": [variant]}
+    )
+
+    assert progress_line(moving) == "Updating · 1/2 new instances · ActivatingTraffic"
+
+
+def test_every_instance_must_have_answered_with_the_release() -> None:
+    assert waiter(Door([endpoint("InService", NEW)])).prove() == 2
+
+
+def test_the_proof_follows_a_fleet_that_grows_meanwhile() -> None:
+    door = Door([endpoint("InService", NEW, 2), endpoint("InService", NEW, 3)])
+    door.voices = cycle([("new", "one"), ("old", "gone"), ("new", "two"), ("new", "three")])
+    door.descriptions = [endpoint("InService", NEW, 3)]
+
+    assert waiter(door).prove() == 3
+
+
+@pytest.mark.parametrize(
+    ("voices", "broken", "heard"),
+    [
+        ([("new", "one")], False, "1 of 2 instances"),
+        ([("old", "one"), ("old", "two")], False, r"old: 2"),
+        ([("new", "one")], True, r"ModelError: Received server error \(500\)"),
+    ],
+)
+def test_fewer_voices_than_instances_is_unproved(
+    voices: list[tuple[str, str]], broken: bool, heard: str
+) -> None:
+    """Half a fleet that answers is not a live release, whatever the status says."""
+    wait = waiter(Door([endpoint("InService", NEW)], cycle(voices), broken=broken))
+
+    with pytest.raises(ReleaseUnproved, match=heard):
+        wait.prove()
+    assert wait.clock() < PROOF_SECONDS + 2
+
+
+def test_an_answer_without_identity_proves_nothing() -> None:
+    wait = waiter(Door([endpoint("InService", NEW, 1)], cycle([("new", "")])))
+
+    with pytest.raises(ReleaseUnproved):
+        wait.prove()

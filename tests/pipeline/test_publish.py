@@ -1,0 +1,190 @@
+"""A release is published once: the same content gives the same release, and changes nothing."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.aws import Aws
+from pipeline.config import Environment
+from pipeline.errors import ConfigError
+from pipeline.image import build_files, publish_image, source_hash
+from pipeline.publish import fetch_release, git_commit, publish, release_key
+from pipeline.release import load_release
+
+ROOT = Path(__file__).parents[2]
+
+
+def quiet(_: str) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def _at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_second_publish_returns_the_same_release_and_changes_nothing(
+    account: Aws, env: Environment, tmp_path: Path
+) -> None:
+    first = publish(env, account, tmp_path / "first", engine=False, say=quiet)
+    account.made.clear()
+    second = publish(env, account, tmp_path / "second", engine=False, say=quiet)
+
+    assert second == first == load_release(tmp_path / "second" / "release.json")
+    assert account.made == []
+
+
+def test_the_first_manifest_of_a_release_stays(
+    account: Aws, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who built it first, from which commit, is not rewritten by a second run."""
+    first = publish(env, account, tmp_path, engine=False, say=quiet)
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/digits")
+    monkeypatch.setenv("GITHUB_RUN_ID", "7")
+    second = publish(env, account, tmp_path, engine=False, say=quiet)
+
+    assert second.run_url is None
+    assert fetch_release(first.id, account) == first
+
+
+def test_a_release_keeps_the_address_of_its_run(
+    account: Aws, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/digits")
+    monkeypatch.setenv("GITHUB_RUN_ID", "7")
+
+    release = publish(env, account, tmp_path, engine=False, say=quiet)
+
+    assert release.run_url == "https://github.com/someone/digits/actions/runs/7"
+
+
+def test_a_release_is_one_version_in_the_model_registry(
+    account: Aws, env: Environment, tmp_path: Path
+) -> None:
+    release = publish(env, account, tmp_path, engine=False, say=quiet)
+    publish(env, account, tmp_path, engine=False, say=quiet)
+    listed = list(
+        account.pages(
+            "sagemaker", "list_model_packages", "ModelPackageSummaryList",
+            ModelPackageGroupName=env.aws.model_package_group,
+        )
+    )  # fmt: skip
+
+    assert [each["ModelPackageDescription"] for each in listed] == [f"release {release.id}"]
+    assert listed[0]["ModelApprovalStatus"] == "PendingManualApproval"
+
+
+def test_without_an_engine_the_release_says_that_its_digest_is_a_stand_in(
+    account: Aws, env: Environment, tmp_path: Path
+) -> None:
+    release = publish(env, account, tmp_path, engine=False, say=quiet)
+
+    assert release.image.stand_in
+    assert release.image.digest == f"sha256:{source_hash()}"
+    assert json.loads((tmp_path / "release.json").read_text())["image"]["stand_in"] is True
+
+
+def test_an_image_whose_tag_is_in_ecr_is_not_built_again(account: Aws, env: Environment) -> None:
+    """Not even an engine is needed then: the digest is read back."""
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+    account.read(
+        "ecr", "put_image", repositoryName=env.aws.repository, imageTag=source_hash()[:40],
+        imageManifest=json.dumps(manifest),
+    )  # fmt: skip
+    said: list[str] = []
+    image = publish_image(account, engine=True, revision=None, run_url=None, say=said.append)
+
+    assert not image.stand_in
+    assert image.uri.endswith(f"/digits@{image.digest}")
+    assert said == [f"image {source_hash()[:12]} is in ECR already: nothing built"]
+    assert account.made == []
+
+
+def test_publishing_before_bootstrap_names_the_command(moto: str, env: Environment, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="pipeline bootstrap --env staging"):
+        publish(env, Aws(env), tmp_path, engine=False, say=quiet)
+
+
+def copy_of_container(tmp_path: Path) -> Path:
+    ignored = shutil.ignore_patterns("model", "data", "__pycache__")
+    return Path(shutil.copytree(ROOT / "container", tmp_path / "container", ignore=ignored))
+
+
+def test_every_file_of_the_build_is_in_the_hash(tmp_path: Path) -> None:
+    container = copy_of_container(tmp_path)
+    before = source_hash(container)
+    for path in build_files(container):
+        content = path.read_bytes()
+        path.write_bytes(content + b"\n")
+
+        assert source_hash(container) != before, path
+        path.write_bytes(content)
+    assert source_hash(container) == before
+
+
+def test_whatever_the_dockerfile_copies_is_in_the_hash() -> None:
+    """A file that went into the image unhashed would change it under an old tag."""
+    hashed = {path.relative_to(ROOT / "container").as_posix() for path in build_files(ROOT / "container")}
+    dockerfile = (ROOT / "container" / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    copies = [
+        line.split() for line in dockerfile if line.startswith(("COPY", "ADD")) and "--from" not in line
+    ]
+    sources = [word for words in copies for word in words[1:-1] if not word.startswith("--")]
+
+    assert sources
+    for source in sources:
+        matches = [
+            path for path in (ROOT / "container").glob(source.rstrip("/")) if "__pycache__" not in path.parts
+        ]
+        assert matches, f"COPY {source}: nothing there"
+        for match in matches:
+            name = match.relative_to(ROOT / "container").as_posix()
+            assert name in hashed or any(each.startswith(f"{name}/") for each in hashed), name
+
+
+def test_what_a_file_may_do_is_in_the_hash(tmp_path: Path) -> None:
+    container = copy_of_container(tmp_path)
+    before = source_hash(container)
+    (container / "src" / "serve").chmod(0o644)
+
+    assert source_hash(container) != before
+
+
+def test_retrained_weights_are_no_new_image(tmp_path: Path) -> None:
+    container = copy_of_container(tmp_path)
+    before = source_hash(container)
+    (container / "local_test" / "more.json").write_text("{}")
+
+    assert source_hash(container) == before
+
+
+def test_uncommitted_edits_are_seen(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@t", *words],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+
+    assert git_commit(Path("/")) == (None, False)
+    git("init")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-m", "one")
+    commit, dirty = git_commit(tmp_path)
+    assert commit is not None
+    assert (len(commit), dirty) == (40, False)
+    (tmp_path / "file").write_text("two")
+
+    assert git_commit(tmp_path) == (commit, True)
+
+
+def test_manifests_are_kept_by_release() -> None:
+    assert release_key("a-b") == "releases/a-b/release.json"

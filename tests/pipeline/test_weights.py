@@ -1,0 +1,150 @@
+"""The same weights are the same bytes, under a key that they name, sent once."""
+
+import hashlib
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from pipeline.aws import Aws
+from pipeline.errors import ConfigError, ReleaseError
+from pipeline.release import Image, Release, Weights, make_release
+from pipeline.weights import archive, fetch_golden, golden_payload, sync_weights
+
+GOLDEN = '{"cases": [{"instance": [1, 2], "prediction": {"label": 7}}]}'
+
+
+def quiet(_: str) -> None: ...
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    directory = tmp_path / "model"
+    (directory / "examples").mkdir(parents=True)
+    (directory / "model.safetensors").write_bytes(b"weights")
+    (directory / "golden.json").write_text(GOLDEN)
+    (directory / "examples" / "request.json").write_text("{}")
+    return directory
+
+
+def archived(directory: Path) -> bytes:
+    target = io.BytesIO()
+    archive(directory, target)
+    return target.getvalue()
+
+
+def release_with(weights: Weights) -> Release:
+    image = Image(uri="digits", digest=f"sha256:{'a' * 64}", tag="a" * 40, stand_in=False)
+    return make_release(image, weights, commit=None, dirty=False, run_url=None)
+
+
+def test_an_archive_depends_on_content_alone(model: Path) -> None:
+    """Not on times, modes or the order of the directory: a fresh checkout makes no new release."""
+    before = archived(model)
+    os.utime(model / "model.safetensors", (1, 1))
+    (model / "golden.json").chmod(0o600)
+    (model / "golden.json").rename(model / "moved")
+    (model / "moved").rename(model / "golden.json")
+
+    assert archived(model) == before
+
+
+def test_a_changed_file_of_the_same_size_is_another_archive(model: Path) -> None:
+    before = archived(model)
+    (model / "model.safetensors").write_bytes(b"WEIGHTS")
+
+    assert archived(model) != before
+
+
+def test_an_archive_holds_plain_files_that_belong_to_nobody(model: Path) -> None:
+    """SageMaker refuses links; what a link names is packed instead."""
+    (model / "again.json").symlink_to(model / "golden.json")
+    (model / "__pycache__").mkdir()
+    (model / "__pycache__" / "inference.pyc").write_bytes(b"")
+    with tarfile.open(fileobj=io.BytesIO(archived(model))) as tar:
+        members = tar.getmembers()
+
+    names = ["again.json", "examples/request.json", "golden.json", "model.safetensors"]
+    assert [member.name for member in members] == names
+    assert all(member.isfile() and member.uid == member.mtime == 0 and not member.uname for member in members)
+
+
+def test_weights_go_to_the_key_that_they_name_with_their_checksum(account: Aws, model: Path) -> None:
+    weights = sync_weights(str(model), account, quiet)
+    packed = archived(model)
+    head = account.read(
+        "s3", "head_object", Bucket=account.env.aws.bucket, Key=f"weights/{weights.sha256}/model.tar.gz",
+        ChecksumMode="ENABLED",
+    )  # fmt: skip
+
+    assert (weights.sha256, weights.bytes) == (hashlib.sha256(packed).hexdigest(), len(packed))
+    assert head["ContentLength"] == len(packed)
+    assert "ChecksumSHA256" in head
+
+
+def test_unchanged_weights_upload_nothing(account: Aws, model: Path) -> None:
+    first = sync_weights(str(model), account, quiet)
+    account.made.clear()
+
+    assert sync_weights(str(model), account, quiet) == first
+    assert account.made == []
+
+
+def test_a_broken_object_at_the_key_is_sent_again(account: Aws, model: Path) -> None:
+    """A key alone proves nothing; the checksum does."""
+    weights = sync_weights(str(model), account, quiet)
+    bucket, _, key = weights.uri.removeprefix("s3://").partition("/")
+    account.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"torn")
+    account.made.clear()
+    sync_weights(str(model), account, quiet)
+
+    assert [sentence.split(",")[0] for sentence in account.made] == [f"upload weights {weights.sha256[:8]}"]
+
+
+def test_an_archive_or_an_object_gives_the_same_weights_as_its_directory(
+    account: Aws, model: Path, tmp_path: Path
+) -> None:
+    packed = tmp_path / "packed.tar.gz"
+    packed.write_bytes(archived(model))
+    account.read(
+        "s3", "put_object", Bucket=account.env.aws.bucket, Key="in/model.tar.gz", Body=packed.read_bytes()
+    )
+    from_directory, from_file, from_s3 = (
+        sync_weights(source, account, quiet)
+        for source in (str(model), str(packed), f"s3://{account.env.aws.bucket}/in/model.tar.gz")
+    )
+
+    assert from_directory == from_file == from_s3
+
+
+@pytest.mark.parametrize("source", ["nowhere", "s3://digits-releases-123456789012/none", "training-job/none"])
+def test_weights_that_are_not_there_are_an_error_that_names_them(account: Aws, source: str) -> None:
+    with pytest.raises((ConfigError, ReleaseError), match=source.rpartition("/")[2]):
+        sync_weights(source, account, quiet)
+
+
+def test_weights_without_golden_answers_are_refused_before_they_are_sent(account: Aws, model: Path) -> None:
+    (model / "golden.json").unlink()
+
+    with pytest.raises(ReleaseError, match=r"holds no golden\.json"):
+        sync_weights(str(model), account, quiet)
+    assert account.made == []
+
+
+def test_golden_answers_come_from_the_releases_own_archive(account: Aws, model: Path, tmp_path: Path) -> None:
+    release = release_with(sync_weights(str(model), account, quiet))
+    golden = fetch_golden(release, account, tmp_path / "build")
+
+    assert golden.read_text() == GOLDEN
+    assert golden_payload(golden) == b'{"instances": [[1, 2]]}'
+
+
+def test_an_archive_that_was_replaced_is_not_used(account: Aws, model: Path, tmp_path: Path) -> None:
+    release = release_with(sync_weights(str(model), account, quiet))
+    bucket, _, key = release.weights.uri.removeprefix("s3://").partition("/")
+    account.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"another")
+
+    with pytest.raises(ReleaseError, match="is not what release"):
+        fetch_golden(release, account, tmp_path)
