@@ -1,0 +1,77 @@
+"""Every number and rule of Application Auto Scaling that AWS does not promise, in one place.
+
+D: documented. S: seen in public reports or logs. I: inferred; no source says so.
+
+* `TARGET_ALARMS`, standard (S): AlarmHigh breaches above the target in 3 periods of 60 s, AlarmLow below 0.9 of
+  it in 15. High resolution (I): the same rule with periods of 10 s outwards; inwards as standard.
+* `proportional` (I): desired = ceil(current × metric ÷ target), with the newest complete period's value. AWS
+  documents only "proportional, conservative".
+* A cooldown starts when the activity has been fulfilled (I). Within a scale-out cooldown the metric is held
+  against the capacity before that scale-out, and only a desired capacity above the present one acts (I): the
+  documented rule is that a *larger* scale-out still happens.
+* An alarm that stays in ALARM triggers its policy again at each of its evaluations (I).
+* An instance variant has at least `MINIMUM_INSTANCES` (the guide's rule; the API model would allow 0).
+* `UNSCALABLE_TYPES` (S). The sentence for a missing endpoint is ours (I).
+* A not-scaled reason is recorded once and again only after something else happened (I).
+"""
+
+import math
+from dataclasses import dataclass
+
+from local_aws.settings import ACCOUNT_ID, REGION
+
+NAMESPACE = "sagemaker"
+DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+DEFAULT_COOLDOWN_SECONDS = 300.0  # D
+MINIMUM_INSTANCES = 1
+UNSCALABLE_TYPES = ("ml.t2.",)
+ACTIVITIES_KEPT = 1_000  # AWS keeps six weeks
+SERVICE_ROLE = (
+    f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
+    "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+)
+ARN_PREFIX = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT_ID}:scalable-target/"
+POLICY_ARN_PREFIX = f"arn:aws:autoscaling:{REGION}:{ACCOUNT_ID}:scalingPolicy:"
+
+
+@dataclass(frozen=True)
+class AlarmShape:
+    """How one of a policy's two alarms looks at the metric."""
+
+    kind: str
+    comparison: str
+    target_factor: float
+    datapoints: int
+    period_seconds: int
+
+
+@dataclass(frozen=True)
+class PredefinedMetric:
+    """The CloudWatch metric behind a predefined name, and the alarms on it."""
+
+    name: str
+    statistic: str
+    alarms: tuple[AlarmShape, AlarmShape]
+
+
+def _alarms(high_period: int) -> tuple[AlarmShape, AlarmShape]:
+    return (
+        AlarmShape("AlarmHigh", "GreaterThanThreshold", 1.0, 3, high_period),
+        AlarmShape("AlarmLow", "LessThanThreshold", 0.9, 15, 60),
+    )
+
+
+TARGET_ALARMS = _alarms(60)
+PREDEFINED_METRICS = {
+    "SageMakerVariantInvocationsPerInstance": PredefinedMetric(
+        "InvocationsPerInstance", "Sum", TARGET_ALARMS
+    ),
+    "SageMakerVariantConcurrentRequestsPerModelHighResolution": PredefinedMetric(
+        "ConcurrentRequestsPerModel", "Maximum", _alarms(10)
+    ),
+}
+
+
+def proportional(current: int, metric: float, target: float) -> int:
+    """Instances that would bring `metric` (per instance) to `target`."""
+    return math.ceil(round(current * metric / target, 9))  # so that 2 × 1.5 ÷ 1.5 stays 2
