@@ -43,8 +43,10 @@ class StrictMoto:
             text = f"moto raised {type(error).__name__}: {error} ({last.name})"
             return _send(encode_error(_headers(environ), "InternalFailure", text, 500), start_response)
         status, headers, exc_info = seen[0]
-        if int(status.split()[0]) >= 400 and _is_html(headers):
-            return _send(_refusal(environ, f"moto answers {status}"), start_response)
+        if int(status.split()[0]) >= 400 and _says_html(headers):  # as moto says of S3's empty 404s, too
+            body = [b"".join(body)]
+            if _is_page(body[0]):
+                return _send(_refusal(environ, f"moto answers {status}"), start_response)
         start_response(status, headers, exc_info)
         return body
 
@@ -85,7 +87,11 @@ def _refusal(environ: Environ, why: str) -> WireError:
     return encode_error(headers, "NotImplementedByLocalAws", message)
 
 
-def _is_html(headers: list[tuple[str, str]]) -> bool:
+def _is_page(body: bytes) -> bool:
+    return body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+
+
+def _says_html(headers: list[tuple[str, str]]) -> bool:
     return any(name.lower() == "content-type" and "text/html" in value for name, value in headers)
 
 
