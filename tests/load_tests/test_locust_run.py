@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENDPOINT, SmallSageMaker
+from small_sagemaker import ENDPOINT, SmallSageMaker
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,0 +1,163 @@
+"""Capacity is named only when the instance, not something else, was what gave way."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.capacity import Slo, Step, bracket, first_rates, holds, judge_capacity, next_rates, vcpus
+from pipeline.gates import Verdict
+
+SLO = Slo(p99_ms=500, error_percent=1)
+TYPE = "ml.m5.large"  # 2 vCPUs: CPU goes up to 200 %
+SEARCH = {"growth": 1.6, "maximum_rps": 400.0}
+
+
+def step(rate: float, **changes: Any) -> Step:
+    """A step that holds, unless changed."""
+    good: dict[str, Any] = {"offered_rps": rate, "achieved_rps": rate, "p50_ms": 10.0, "p99_ms": 40.0}
+    good |= {
+        "error_percent": 0.0,
+        "seconds": 4.0,
+        "instance_cpu_percent": 80.0,
+        "generator_cpu_percent": 20.0,
+    }
+    return Step(**(good | changes))
+
+
+def broken(rate: float, **changes: Any) -> Step:
+    return step(rate, **({"p99_ms": 900.0, "instance_cpu_percent": 195.0} | changes))
+
+
+@given(st.floats(1, 200), st.floats(1.05, 4), st.floats(1, 5000))
+def test_the_search_climbs_to_its_maximum_and_never_further(first: float, growth: float, most: float) -> None:
+    rates = first_rates(first_rps=first, growth=growth, maximum_rps=most)
+
+    assert list(rates) == sorted(set(rates))
+    assert rates[-1] == most
+    assert len(rates) < 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"p99_ms": 501.0},
+        {"p99_ms": None},
+        {"error_percent": 1.1},
+        {"achieved_rps": 80.0},
+        {"seconds": 0.4},
+    ],
+)
+def test_a_rate_holds_only_if_latency_errors_rate_and_sample_size_do(changes: dict[str, Any]) -> None:
+    assert holds(step(100), SLO)
+    assert not holds(step(100, **changes), SLO)
+
+
+def test_a_rate_that_held_counts_even_if_a_lower_one_stumbled() -> None:
+    good, bad = bracket([step(20), broken(32), step(51), broken(82)], SLO)
+
+    assert good is not None
+    assert bad is not None
+    assert (good.offered_rps, bad.offered_rps) == (51, 82)
+
+
+def test_the_refinement_lies_between_the_last_good_and_the_first_bad_rate_and_comes_once() -> None:
+    steps = [step(82), step(131), broken(210)]
+    rates = next_rates(steps, SLO, TYPE, **SEARCH)
+    assert rates == (157, 184)
+
+    refined = [*steps, step(157), broken(184)]
+    assert next_rates(refined, SLO, TYPE, **SEARCH) == ()
+
+
+def test_a_failure_that_the_instances_cpu_does_not_explain_is_tried_again_and_on() -> None:
+    rates = next_rates([step(82), broken(131, instance_cpu_percent=70.0)], SLO, TYPE, **SEARCH)
+
+    assert rates[:2] == (131, 210)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [],
+        [step(400)],
+        [broken(20)],
+        [step(20), broken(32, generator_cpu_percent=95.0)],
+        [step(20), broken(32, instance_cpu_percent=None)],
+    ],
+)
+def test_there_is_no_further_round_where_it_could_not_say_more(steps: list[Step]) -> None:
+    assert next_rates(steps, SLO, TYPE, **SEARCH) == ()
+
+
+def test_the_capacity_is_the_highest_rate_that_held_when_the_instance_was_busy() -> None:
+    found = judge_capacity([step(131), step(157, achieved_rps=155.5), broken(184)], SLO, TYPE)
+
+    assert (found.verdict, found.bottleneck, found.requests_per_second) == (
+        Verdict.PASSED,
+        "instance",
+        155.5,
+    )
+
+
+def test_an_instance_that_held_to_the_end_has_at_least_this_capacity() -> None:
+    found = judge_capacity([step(200), step(400)], SLO, TYPE)
+
+    assert (found.verdict, found.bottleneck, found.requests_per_second) == (Verdict.PASSED, "none", 400)
+    assert "at least" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("steps", "bottleneck", "fix"),
+    [
+        ([step(131), broken(210, generator_cpu_percent=93.0)], "generator", "run it on a machine"),
+        ([step(131), broken(210, instance_cpu_percent=60.0)], "unknown", "the limit is elsewhere"),
+        ([step(131), broken(210, achieved_rps=150.0, instance_cpu_percent=100.0)], "unknown", "network"),
+        ([step(131), broken(210, instance_cpu_percent=None)], "unknown", "CloudWatch"),
+        ([broken(20)], "instance", "lower load"),
+        ([], "unknown", "no step"),
+    ],
+)
+def test_no_capacity_is_named_when_something_else_gave_way(
+    steps: list[Step], bottleneck: str, fix: str
+) -> None:
+    found = judge_capacity(steps, SLO, TYPE)
+
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.requests_per_second is None
+    assert found.bottleneck == bottleneck
+    assert fix in found.reason
+
+
+@given(capacity=st.floats(30, 350), data=st.data())
+def test_the_search_finds_the_capacity_of_any_instance_within_its_resolution(
+    capacity: float, data: st.DataObject
+) -> None:
+    """An instance that serves every rate up to its capacity, and is busy above it."""
+    steps: list[Step] = []
+    rates = first_rates(first_rps=20, **SEARCH)
+    for _ in range(3):
+        for rate in rates:
+            steps.append(step(rate) if rate <= capacity else broken(rate))
+            if rate > capacity:
+                break
+        rates = next_rates(steps, SLO, TYPE, **SEARCH)
+    found = judge_capacity(steps, SLO, TYPE).requests_per_second
+
+    assert found is not None
+    assert capacity / 1.31 <= found <= capacity
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "count"),
+    [
+        ("ml.m5.large", 2),
+        ("ml.c5.xlarge", 4),
+        ("ml.g5.2xlarge", 8),
+        ("ml.p4d.24xlarge", 96),
+        ("ml.m5.metal", None),
+    ],
+)
+def test_the_size_of_an_instance_type_says_its_vcpus(instance_type: str, count: int | None) -> None:
+    assert vcpus(instance_type) == count

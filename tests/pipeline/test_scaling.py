@@ -1,0 +1,133 @@
+"""Scaling is judged from what the fleet was seen to do, and from requests that were lost."""
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from pipeline.gates import Verdict
+from pipeline.scaling import (
+    FleetSample,
+    ScalingLimits,
+    ScalingRun,
+    judge_scaling,
+    plan_scaling,
+    returned_at,
+    scaled_out_at,
+)
+
+LIMITS = ScalingLimits(out_seconds=60, in_seconds=120)
+
+
+@given(
+    capacity=st.floats(5, 5000),
+    safety=st.floats(0.05, 1),
+    instances=st.integers(1, 20),
+    more=st.integers(1, 20),
+)
+def test_a_surge_makes_the_policy_act_and_can_be_served_by_the_present_fleet(
+    capacity: float, safety: float, instances: int, more: int
+) -> None:
+    plan = plan_scaling(
+        capacity_rps=capacity,
+        target_per_minute=capacity * safety * 60,
+        instances=instances,
+        maximum=instances + more,
+    )
+    assume(plan.surge_rps is not None)
+    assert plan.surge_rps is not None
+
+    assert plan.surge_rps / instances > 1.2 * safety * capacity, "it would not be over the target"
+    assert plan.surge_rps / instances < 0.9 * capacity, "the present fleet could not serve it"
+    assert plan.steady_rps / instances < 0.9 * safety * capacity, "the steady load would scale out"
+    assert plan.calm_rps == 1 or plan.calm_rps / instances < 0.5 * safety * capacity
+
+
+@pytest.mark.parametrize(
+    ("safety", "maximum", "reason"),
+    [(0.9, 4, "lower autoscaling.safety_factor"), (0.5, 2, "cannot scale")],
+)
+def test_where_no_such_rate_exists_the_plan_says_why(safety: float, maximum: int, reason: str) -> None:
+    plan = plan_scaling(capacity_rps=100, target_per_minute=100 * safety * 60, instances=2, maximum=maximum)
+
+    assert plan.surge_rps is None
+    assert reason in plan.reason
+
+
+def history(*rows: tuple[float, str, int, int]) -> tuple[FleetSample, ...]:
+    return tuple(FleetSample(at, status, current, desired) for at, status, current, desired in rows)
+
+
+GREW = history(
+    (95, "InService", 2, 2),
+    (105, "InService", 2, 2),
+    (110, "Updating", 2, 4),
+    (115, "Updating", 3, 4),
+    (120, "InService", 4, 4),
+)
+SHRANK = history((150, "InService", 4, 4), (160, "Updating", 4, 2), (170, "InService", 2, 2))
+
+
+def run(samples: tuple[FleetSample, ...], **changes: object) -> ScalingRun:
+    found: dict[str, object] = {"samples": samples, "instances": 2, "rose_at": 100.0, "fell_at": 121.0}
+    return ScalingRun(**(found | {"requests": 1000, "lost": 0} | changes))  # type: ignore[arg-type]
+
+
+def verdicts(run: ScalingRun | None) -> list[Verdict]:
+    return [gate.verdict for gate in judge_scaling(run, LIMITS, why_not="nobody tried")]
+
+
+def test_a_fleet_that_grew_and_came_back_in_time_without_loss_passes() -> None:
+    gates = judge_scaling(run(GREW + SHRANK), LIMITS)
+
+    assert [gate.verdict for gate in gates] == [Verdict.PASSED] * 3
+    assert [gate.measured for gate in gates] == [20, 49, 0]
+
+
+def test_new_instances_count_only_once_the_endpoint_is_in_service_with_them() -> None:
+    assert scaled_out_at(GREW, 100, 2) == 120
+    assert scaled_out_at(GREW[:-1], 100, 2) is None
+
+
+def test_the_fleet_is_back_only_when_the_old_instances_are_gone() -> None:
+    assert returned_at(SHRANK, 140, 2) == 170
+    assert returned_at(SHRANK[:-1], 140, 2) is None
+
+
+def test_what_had_not_happened_when_the_limit_passed_is_failed_and_says_how_it_stood() -> None:
+    gate = judge_scaling(run(history((95, "InService", 2, 2), (161, "InService", 2, 2))), LIMITS)[0]
+
+    assert gate.verdict is Verdict.FAILED
+    assert "still InService with 2 of 2 instances" in gate.reason
+
+
+def test_growth_that_came_too_late_is_failed_by_its_own_gate() -> None:
+    late = history((95, "InService", 2, 2), (165, "InService", 3, 3), (200, "InService", 2, 2))
+
+    assert verdicts(run(late, fell_at=166.0)) == [Verdict.FAILED, Verdict.PASSED, Verdict.PASSED]
+
+
+def test_a_fleet_that_does_not_shrink_is_failed_by_its_own_gate() -> None:
+    stuck = (*GREW, *history((300, "InService", 4, 4)))
+
+    assert verdicts(run(stuck)) == [Verdict.PASSED, Verdict.FAILED, Verdict.PASSED]
+
+
+def test_one_lost_request_is_a_failure() -> None:
+    assert verdicts(run(GREW + SHRANK, lost=1))[2] is Verdict.FAILED
+
+
+@pytest.mark.parametrize(
+    "inconclusive",
+    [
+        None,
+        run(history((95, "InService", 2, 2), (120, "InService", 2, 2))),  # watched for too short
+        run(history((95, "InService", 2, 3), (120, "InService", 3, 3))),  # it grew before the load did
+        run(history((101, "InService", 3, 3))),  # nobody saw how it stood before
+    ],
+)
+def test_what_was_not_seen_is_inconclusive(inconclusive: ScalingRun | None) -> None:
+    assert verdicts(inconclusive)[0] is Verdict.INCONCLUSIVE
+
+
+def test_nothing_sent_is_no_proof_that_nothing_was_lost() -> None:
+    assert verdicts(run(GREW + SHRANK, requests=0))[2] is Verdict.INCONCLUSIVE
