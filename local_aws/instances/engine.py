@@ -11,6 +11,8 @@ import docker
 import docker.errors
 import requests
 
+from local_aws.instances.login import PASSWORD, USER
+
 LABEL = "sagemaker-pytorch-release.local-aws"
 """Every container of ours has it; its value is the id of the record in the ledger."""
 
@@ -72,8 +74,11 @@ class Engine:
     def _pull(self, image: str) -> str:
         separator = "@" if "@" in image else ":"
         repository, _, reference = image.rpartition(separator)
+        login = {"username": USER, "password": PASSWORD} if image.startswith("127.0.0.1:") else None
         try:
-            answers: Any = self.client.api.pull(repository, reference, stream=True, decode=True)
+            answers: Any = self.client.api.pull(
+                repository, reference, stream=True, decode=True, auth_config=login
+            )
             problems = [answer["error"] for answer in answers if "error" in answer]
             if problems:
                 raise EngineError(f"{image} cannot be pulled: {problems[0]}")

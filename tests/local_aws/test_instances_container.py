@@ -11,7 +11,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from tiny_instances import about, files_below, healthy, process_settings, spec, tiny_image
+from tiny_instances import about, built, files_below, healthy, process_settings, spec
 
 from local_aws.instances import Launcher, LaunchError
 from local_aws.instances.engine import LABEL
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture(scope="module")
 def image():
-    with tiny_image() as name:
+    with built() as name:
         yield name
 
 

@@ -61,12 +61,21 @@ def files_below(directory: Path) -> list[Path]:
 
 
 @contextmanager
-def tiny_image() -> Iterator[str]:
-    """The tiny server as an image, under a name of its own, removed afterwards."""
-    name = f"tiny-serve-{uuid4().hex[:12]}"
+def built(dockerfile: str | None = None, context: Path = SERVE.parent) -> Iterator[str]:
+    """An image (the tiny server, unless told otherwise) under a name of its own, removed afterwards."""
+    name = f"tiny-{uuid4().hex[:12]}"
     docker_command = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"  # it has BuildKit
-    build = [docker_command, "build", "--quiet", "--tag", name, str(SERVE.parent)]
-    made = subprocess.run(build, env={**os.environ, "DOCKER_BUILDKIT": "1"}, capture_output=True, text=True)
+    build = [
+        docker_command,
+        "build",
+        "--quiet",
+        "--tag",
+        name,
+        *(("-f", "-") if dockerfile else ()),
+        str(context),
+    ]
+    environ = {**os.environ, "DOCKER_BUILDKIT": "1"}
+    made = subprocess.run(build, input=dockerfile, env=environ, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     try:
         yield name

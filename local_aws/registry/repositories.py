@@ -1,0 +1,67 @@
+"""The repositories of ECR: moto keeps them, this gives them a true address and a rule for tags."""
+
+import re
+from typing import Any
+
+import moto.ecr.models as moto_ecr
+
+from local_aws.errors import AwsError
+from local_aws.settings import ACCOUNT_ID, REGION
+
+
+class Repositories:
+    """The repositories that exist, from whichever API they were created by (ECR or CloudFormation)."""
+
+    def __init__(self, address: str) -> None:
+        """`address` is the HOST:PORT clients push to. To be made before moto's first request."""
+        self._address = address
+        moto_ecr.Repository = _repository_class(address)
+
+    def names(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset(self._backend.repositories)
+
+    def check(self, name: str) -> None:
+        """Raise AwsError unless the repository exists."""
+        if name not in self._backend.repositories:
+            raise AwsError("RepositoryNotFoundException", missing(name))
+
+    def is_immutable(self, name: str, tag: str) -> bool:
+        """Say whether a tag, once pushed, may not name another image."""
+        repository = self._backend.repositories.get(name)
+        if repository is None:
+            return False
+        mutability = str(getattr(repository.image_tag_mutability, "value", repository.image_tag_mutability))
+        if mutability.endswith("_WITH_EXCLUSION"):
+            filters = repository.image_tag_mutability_exclusion_filters or []
+            excluded = any(_matches(one["filter"], tag) for one in filters)
+            return mutability.startswith("IMMUTABLE") != excluded
+        return mutability == "IMMUTABLE"
+
+    @property
+    def _backend(self) -> Any:
+        return moto_ecr.ecr_backends[ACCOUNT_ID][REGION]
+
+
+def missing(name: str) -> str:
+    """What ECR says of a repository that is not there."""
+    return f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT_ID}'"
+
+
+def _matches(wildcard: str, tag: str) -> bool:
+    """ECR's exclusion filters know one special character: `*`."""
+    return re.fullmatch(".*".join(map(re.escape, wildcard.split("*"))), tag) is not None
+
+
+def _repository_class(address: str) -> type[Any]:
+    """moto's repository, whose address is where this registry is, not a name in amazonaws.com."""
+    original: Any = getattr(moto_ecr.Repository, "_moto_original", moto_ecr.Repository)
+
+    class Repository(original):  # type: ignore[misc]
+        _moto_original = original
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.uri = f"{address}/{self.name}"
+
+    return Repository
