@@ -1,7 +1,7 @@
 """Acts on the alarms: changes capacities, follows each change to its end, keeps the record."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from local_aws.autoscaling.decision import (
@@ -14,60 +14,31 @@ from local_aws.autoscaling.decision import (
 )
 from local_aws.autoscaling.facts import ACTIVITIES_KEPT, DEFAULT_COOLDOWN_SECONDS
 from local_aws.autoscaling.model import Activity, Policy, Running, Scaled, Target
+from local_aws.clock import Clock
 from local_aws.errors import AwsError
 from local_aws.seams import Fleets, VariantState
 
 
-class ScaledClock(Protocol):
-    """The wall clock, and what a duration of AWS's takes on it."""
-
-    def now(self) -> float:
-        """Epoch seconds."""
-        ...
-
-    def real(self, aws_seconds: float) -> float:
-        """Real seconds that `aws_seconds` take here."""
-        ...
-
-
-class Look(Protocol):
-    """One evaluation of an alarm."""
-
-    @property
-    def period_number(self) -> int:
-        """Which period ended."""
-        ...
-
-    @property
-    def value(self) -> float | None:
-        """The newest value that counted."""
-        ...
-
-
 class AlarmBoard(Protocol):
-    """What scaling needs of CloudWatch."""
+    """What scaling needs of CloudWatch's alarms."""
 
-    def state(self, name: str) -> str | None:
-        """State of an alarm."""
-        ...
-
-    def evaluation(self, name: str) -> Look | None:
-        """Its last evaluation."""
+    def breach(self, name: str) -> tuple[int, float] | None:
+        """Number of the period that was judged last and its value, for an alarm in ALARM; else None."""
         ...
 
     def put(self, name: str, **fields: Any) -> str:
-        """Create or replace one; return its ARN."""
+        """Create or replace an alarm; return its ARN."""
         ...
 
-    def delete(self, names: list[str]) -> None:
-        """Forget some."""
+    def delete(self, names: Sequence[str]) -> None:
+        """Forget alarms."""
         ...
 
 
 class Scaler:
     """Scales targets; `activities` is the record, oldest first."""
 
-    def __init__(self, alarms: AlarmBoard, fleets: Fleets, clock: ScaledClock) -> None:
+    def __init__(self, alarms: AlarmBoard, fleets: Fleets, clock: Clock) -> None:
         self._alarms, self._fleets, self._clock = alarms, fleets, clock
         self.activities: deque[Activity] = deque(maxlen=ACTIVITIES_KEPT)
 
@@ -94,12 +65,13 @@ class Scaler:
         fresh = False
         for policy in target.policies.values():
             for alarm in policy.alarms:
-                look = self._alarms.evaluation(alarm.name)
-                if look is None or look.value is None or self._alarms.state(alarm.name) != "ALARM":
+                breach = self._alarms.breach(alarm.name)
+                if breach is None:
                     continue
-                fresh = fresh or look.period_number > alarm.acted_on
-                alarm.acted_on = look.period_number
-                signal = Signal(policy.name, alarm.name, look.value, policy.target)
+                period_number, value = breach
+                fresh = fresh or period_number > alarm.acted_on
+                alarm.acted_on = period_number
+                signal = Signal(policy.name, alarm.name, value, policy.target)
                 due.setdefault(alarm.shape.kind, []).append((policy, signal))
         return due if fresh else {}
 

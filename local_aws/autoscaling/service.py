@@ -10,7 +10,8 @@ from typing import Any
 from local_aws.autoscaling import facts
 from local_aws.autoscaling.model import Policy, Resource, Target
 from local_aws.autoscaling.policies import alarm_fields, check_configuration, make_alarms
-from local_aws.autoscaling.scaler import AlarmBoard, ScaledClock, Scaler
+from local_aws.autoscaling.scaler import AlarmBoard, Scaler
+from local_aws.clock import Clock
 from local_aws.errors import AwsError, not_imitated
 from local_aws.seams import Fleets, VariantState
 
@@ -22,7 +23,7 @@ PAGE = 50
 class Autoscaling:
     """The service (all in the event loop's thread): `handle` its requests, `tick` its scaling."""
 
-    def __init__(self, alarms: AlarmBoard, fleets: Fleets, clock: ScaledClock) -> None:
+    def __init__(self, alarms: AlarmBoard, fleets: Fleets, clock: Clock) -> None:
         self._alarms, self._fleets, self._clock = alarms, fleets, clock
         self._targets: dict[Resource, Target] = {}
         self._scaler = Scaler(alarms, fleets, clock)

@@ -8,16 +8,17 @@ from typing import Any
 from moto.cloudwatch import urls
 from moto.cloudwatch.models import cloudwatch_backends
 
+from local_aws.clock import Clock
 from local_aws.cloudwatch.alarms import Alarms
 from local_aws.cloudwatch.backend import StoreBackend
 from local_aws.cloudwatch.responses import StoreResponse
-from local_aws.cloudwatch.store import MetricStore, ScaledClock
+from local_aws.cloudwatch.store import MetricStore
 from local_aws.settings import ACCOUNT_ID, REGION
 
 __all__ = ["Alarms", "MetricStore", "install"]
 
 
-def install(store: MetricStore, clock: ScaledClock) -> Alarms:
+def install(store: MetricStore, clock: Clock) -> Alarms:
     """Put `store` behind moto's CloudWatch in this process; other accounts and regions get a store of their own.
 
     Must come before the first request: moto makes one backend per account and region and keeps it.

@@ -5,7 +5,7 @@ from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
 
-from local_aws.cloudwatch.backend import Evaluation, StoreBackend
+from local_aws.cloudwatch.backend import StoreBackend
 from local_aws.settings import ACCOUNT_ID, REGION
 
 
@@ -23,9 +23,12 @@ class Alarms:
         alarm = self._own.alarms.get(name)
         return None if alarm is None else str(alarm.state_value)
 
-    def evaluation(self, name: str) -> Evaluation | None:
-        """The last look at an alarm; None when it was not judged yet."""
-        return self._own.evaluations.get(name)
+    def breach(self, name: str) -> tuple[int, float] | None:
+        """Number of the period that was judged last and its value, for an alarm in ALARM; else None."""
+        look = self._own.evaluations.get(name)
+        if look is None or look.value is None or self.state(name) != "ALARM":
+            return None
+        return look.period_number, look.value
 
     def put(self, name: str, **fields: Any) -> str:
         """Create or replace an alarm, with the fields of moto's `put_metric_alarm`; return its ARN."""

@@ -28,10 +28,9 @@ FUTURE_SECONDS = 2 * 3600
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One look at one alarm: which period ended, the state found, the newest value that counted."""
+    """One look at one alarm: which period ended, and the newest value that counted."""
 
     period_number: int
-    state: str
     value: float | None
 
 
@@ -159,7 +158,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         ]
         judgement = judge(rule.threshold, points, alarm.state_value)
         newest = judgement.evaluated[0].value if judgement.evaluated else None
-        self.evaluations[name] = Evaluation(ended, judgement.state, newest)
+        self.evaluations[name] = Evaluation(ended, newest)
         if judgement.state == alarm.state_value:
             return
         before, statistic = alarm.state_value, rule.watched.statistic

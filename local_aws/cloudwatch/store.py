@@ -13,8 +13,8 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
+from local_aws.clock import Clock
 from local_aws.cloudwatch.buckets import Bucket
 
 TICK_SECONDS = 5
@@ -22,16 +22,6 @@ BLOCK_SECONDS = 60
 FINE_SECONDS = 3 * 3600
 COARSE_SECONDS = 3 * 24 * 3600
 _TICKS_PER_BLOCK = BLOCK_SECONDS // TICK_SECONDS
-
-
-class ScaledClock(Protocol):
-    """The wall clock, and how many AWS seconds pass in one of its seconds."""
-
-    scale: float
-
-    def now(self) -> float:
-        """Epoch seconds."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +46,7 @@ def is_period(seconds: int) -> bool:
 class Series:
     """One metric over time. Safe to use from several threads; `put` takes about a microsecond."""
 
-    def __init__(self, key: MetricKey, clock: ScaledClock) -> None:
+    def __init__(self, key: MetricKey, clock: Clock) -> None:
         self.key = key
         self.unit = "None"
         self._clock = clock
@@ -142,7 +132,7 @@ def _gather(
 class MetricStore:
     """All series of one region."""
 
-    def __init__(self, clock: ScaledClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self._series: dict[MetricKey, Series] = {}
         self._lock = threading.Lock()

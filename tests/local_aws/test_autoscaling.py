@@ -11,6 +11,7 @@ import pytest
 from botocore.model import Shape
 
 from local_aws.autoscaling import Autoscaling
+from local_aws.clock import Clock
 from local_aws.cloudwatch import Alarms, MetricStore, install
 from local_aws.errors import AwsError
 from local_aws.seams import VariantState
@@ -26,19 +27,15 @@ METRIC = ("AWS/SageMaker", "InvocationsPerInstance", {"EndpointName": "digits", 
 TARGET = 600.0
 
 
-class HandClock:
+class HandClock(Clock):
     """A clock that moves when told to; one real second is a minute of AWS's."""
 
-    scale = 60.0
-
     def __init__(self) -> None:
+        super().__init__(scale=60.0)
         self.at = 1_800_000_000.0
 
     def now(self) -> float:
         return self.at
-
-    def real(self, aws_seconds: float) -> float:
-        return aws_seconds / self.scale
 
 
 @dataclass

@@ -15,16 +15,18 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
+from local_aws.clock import Clock
 from local_aws.cloudwatch import Alarms, MetricStore, install
 
 SCALE = 60.0
 
 
-class HandClock:
+class HandClock(Clock):
     """A clock that moves when told to."""
 
     def __init__(self, at: float, scale: float = SCALE) -> None:
-        self.at, self.scale = at, scale
+        super().__init__(scale)
+        self.at = at
 
     def now(self) -> float:
         return self.at
