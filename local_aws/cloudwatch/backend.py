@@ -6,6 +6,7 @@ both come here, hence the lock.
 """
 
 import json
+import math
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -58,6 +59,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         for number, datum in enumerate(metric_data, 1):
             self._validate_parameters_put_metric_data(datum, number)
             self._check_time(datum, number)
+            _check_numbers(datum, number)
         for datum in metric_data:
             self._put_datum(namespace, datum)
 
@@ -113,10 +115,23 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         if before is not None:
             self.alarms[name] = before
 
-    def describe_alarms(self) -> Iterable[Alarm]:
-        """List the alarms as they are now."""
+    def describe_alarms(self) -> list[Alarm]:
+        """List the alarms as they are now. (moto hands out views, which break when another thread adds one.)"""
         with self.lock:
             return list(self.alarms.values())
+
+    def get_alarms_by_alarm_names(self, alarm_names: list[str]) -> Iterable[Alarm]:
+        """List alarms by name."""
+        return [alarm for alarm in self.describe_alarms() if alarm.name in alarm_names]
+
+    def get_alarms_by_alarm_name_prefix(self, name_prefix: str) -> Iterable[Alarm]:
+        """List alarms by the beginning of their name."""
+        return [alarm for alarm in self.describe_alarms() if alarm.name.startswith(name_prefix)]
+
+    def get_alarms_by_action_prefix(self, action_prefix: str) -> Iterable[Alarm]:
+        """List alarms by the beginning of one of their actions."""
+        with self.lock:
+            return list(super().get_alarms_by_action_prefix(action_prefix))
 
     def get_alarms_by_state_value(self, target_state: str) -> Iterable[Alarm]:
         """List the alarms in one state."""
@@ -184,6 +199,16 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
                 "HistoryData": json.dumps({"version": "1.0"} | data),
             }
         )
+
+
+def _check_numbers(datum: dict[str, Any], number: int) -> None:
+    summary = datum.get("StatisticValues") or {}
+    values = [datum.get("Value", 0), *(datum.get("Values") or ()), *summary.values()]
+    counts = [*(datum.get("Counts") or ()), *([summary["SampleCount"]] if summary else ())]
+    if not all(math.isfinite(float(value)) for value in values):
+        raise InvalidParameterValue(f"The values of MetricData.member.{number} must be finite numbers.")
+    if not all(0 < float(count) < math.inf for count in counts):
+        raise InvalidParameterValue(f"The counts of MetricData.member.{number} must be above 0.")
 
 
 def _epoch(timestamp: datetime | None) -> float | None:

@@ -5,6 +5,7 @@ and SQL are refused.
 """
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -71,7 +72,22 @@ def parse_queries(members: Iterable[Mapping[str, Any]]) -> tuple[Query, ...]:
     parsed |= {m["Id"]: _parse_expression(m, max(periods)) for m in expressions}
     if len(parsed) != len(members):
         raise BadQueryError("The values for parameter id in MetricDataQueries are not unique.")
+    _in_order(parsed.values())
     return tuple(parsed[member["Id"]] for member in members)
+
+
+def _in_order(queries: Iterable[Query]) -> list[Query]:
+    """List metrics first, then each expression after what it uses. Raises BadQueryError when none is left to."""
+    ordered = [query for query in queries if query.key is not None]
+    waiting = [query for query in queries if query.key is None]
+    while waiting:
+        known = {query.id for query in ordered}
+        ready = [query for query in waiting if _names(query.expression) <= known]
+        if not ready:
+            raise BadQueryError(f"Expression {waiting[0].expression!r} uses an id that no query defines.")
+        ordered += ready
+        waiting = [query for query in waiting if query not in ready]
+    return ordered
 
 
 def _parse_metric(member: Mapping[str, Any]) -> Query:
@@ -112,16 +128,13 @@ def read_statistic(store: MetricStore, query: Query, first: int, last: int) -> P
 def answer(
     store: MetricStore, queries: Iterable[Query], span: Callable[[int], tuple[int, int]]
 ) -> dict[str, Points]:
-    """Answer all queries; `span` gives first and last period number for a period. Raises BadQueryError."""
-    queries = tuple(queries)
-    answers = {q.id: read_statistic(store, q, *span(q.period)) for q in queries if q.key is not None}
-    waiting = [query for query in queries if query.expression]
-    while waiting:
-        ready = [query for query in waiting if _names(query.expression) <= answers.keys()]
-        if not ready:
-            raise BadQueryError(f"Expression {waiting[0].expression!r} uses an id that no query defines.")
-        answers |= {query.id: _combine(query.expression or "", answers) for query in ready}
-        waiting = [query for query in waiting if query not in ready]
+    """Answer queries that `parse_queries` has accepted; `span` gives first and last period number of a period."""
+    answers: dict[str, Points] = {}
+    for query in _in_order(tuple(queries)):
+        if query.key is not None:
+            answers[query.id] = read_statistic(store, query, *span(query.period))
+        else:
+            answers[query.id] = _combine(query.expression or "", answers)
     return answers
 
 
@@ -137,7 +150,7 @@ def _combine(expression: str, answers: Mapping[str, Points]) -> Points:
     tree, names = _compile(expression), _names(expression)
     shared = set.intersection(*(set(answers[name]) for name in names)) if names else set()
     points = {n: _evaluate(tree, {name: answers[name][n] for name in names}) for n in sorted(shared)}
-    return {number: value for number, value in points.items() if value is not None}
+    return {n: value for n, value in points.items() if value is not None and math.isfinite(value)}
 
 
 def _compile(expression: str) -> ast.expr:

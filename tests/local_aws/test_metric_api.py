@@ -229,6 +229,21 @@ def test_a_timestamp_out_of_range_is_refused_and_nothing_is_stored(
     assert list(store.all_series()) == []
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"Values": [1.0], "Counts": [0]},
+        {"StatisticValues": {"SampleCount": 0, "Sum": 0, "Minimum": 0, "Maximum": 0}},
+        {"Values": [1.0, 2.0], "Counts": [1]},
+    ],
+)
+def test_data_without_values_are_refused(cloudwatch: Any, store: MetricStore, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ClientError, match=r"MetricData\.member\.1"):
+        cloudwatch.put_metric_data(Namespace="Digits", MetricData=[{"MetricName": "Latency"} | wrong])
+
+    assert list(store.all_series()) == []
+
+
 def test_ten_thousand_series_are_listed_in_time(cloudwatch: Any, store: MetricStore) -> None:
     """The whole list, 500 a page, and one series by its dimensions."""
     for number in range(10_000):
@@ -312,6 +327,25 @@ def test_replacing_an_alarm_keeps_its_state(cloudwatch: Any, alarms: Alarms) -> 
     assert (again["StateValue"], again["Threshold"]) == ("OK", 20.0)
 
 
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        {"AlarmNames": ["slow"]},
+        {"AlarmNamePrefix": "sl"},
+        {"StateValue": "INSUFFICIENT_DATA", "AlarmTypes": ["MetricAlarm"]},
+        {"ActionPrefix": "arn:aws:sns"},
+    ],
+)
+def test_alarms_are_found_by_what_describe_alarms_offers(cloudwatch: Any, filter_: dict[str, Any]) -> None:
+    cloudwatch.put_metric_alarm(**alarm(AlarmActions=["arn:aws:sns:eu-west-1:123456789012:pager"]))
+    cloudwatch.put_metric_alarm(**alarm("other"))
+    cloudwatch.set_alarm_state(AlarmName="other", StateValue="OK", StateReason="drill")
+
+    found = cloudwatch.describe_alarms(**filter_)["MetricAlarms"]
+
+    assert [one["AlarmName"] for one in found] == ["slow"]
+
+
 def test_a_deleted_alarm_is_gone(cloudwatch: Any, alarms: Alarms) -> None:
     cloudwatch.put_metric_alarm(**alarm())
     before = alarms.state("slow")
@@ -360,14 +394,27 @@ def test_alarms_watch_percentiles_and_metric_lists(
         ({"DatapointsToAlarm": 2}, "DatapointsToAlarm"),
         ({"Period": 7}, "Period 7"),
         ({"TreatMissingData": "bad"}, "TreatMissingData"),
+        (
+            {
+                "MetricName": None,
+                "Namespace": None,
+                "Statistic": None,
+                "Period": None,
+                "Dimensions": None,
+                "Metrics": [metric(ReturnData=False), {"Id": "e1", "Expression": "m1 + m9"}],
+            },
+            "no query defines",
+        ),
     ],
 )
 def test_an_alarm_that_is_not_imitated_is_refused_and_leaves_nothing(
     cloudwatch: Any, alarms: Alarms, wrong: dict[str, Any], words: str
 ) -> None:
+    request = {name: value for name, value in alarm(**wrong).items() if value is not None}
     with pytest.raises(ClientError, match=words):
-        cloudwatch.put_metric_alarm(**alarm(**wrong))
+        cloudwatch.put_metric_alarm(**request)
 
+    alarms.tick()
     assert alarms.state("slow") is None
 
 
