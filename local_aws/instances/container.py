@@ -1,11 +1,13 @@
 """An instance as a container: the image of the model, as SageMaker starts it."""
 
 import asyncio
+import logging
 import math
 import time
 from typing import Any
 
 import docker.errors
+import requests
 from docker.models.containers import Container
 from docker.types import LogConfig
 
@@ -16,6 +18,8 @@ from local_aws.instances.instance import InstanceSpec, LaunchError, Stats, new_i
 from local_aws.instances.instance_types import instance_type
 from local_aws.instances.ledger import Ledger, Record
 from local_aws.instances.usage import Sample, utilisation
+
+log = logging.getLogger(__name__)
 
 _PORT = "8080/tcp"
 _LOG_BYTES = 64 * 1024
@@ -37,7 +41,7 @@ class ContainerInstance:
         self._container: Container | None = None
         self._before = Sample(time.monotonic(), 0.0, 0.0)
         self._last_log = ""
-        self._stopping, self._stopped = asyncio.Lock(), False
+        self.stopped, self._stopping = False, asyncio.Lock()
 
     async def start(self) -> None:
         """Pull the image if need be and run it. Raises LaunchError when the engine refuses."""
@@ -45,7 +49,7 @@ class ContainerInstance:
             image = await self._engine.run(self._engine.fetch_image, self._spec.image)
             self._ledger.write(Record(self.id, "container"))
             await self._engine.run(self._run, image)
-        except (docker.errors.APIError, EngineError) as error:
+        except (docker.errors.APIError, requests.RequestException, EngineError) as error:
             await self.stop()
             reason = error.explanation if isinstance(error, docker.errors.APIError) else error
             raise LaunchError(f"Instance {self.id} cannot run {self._spec.image}: {reason}") from error
@@ -83,10 +87,10 @@ class ContainerInstance:
 
     async def stop(self, grace_seconds: float = 30.0) -> None:
         async with self._stopping:
-            if not self._stopped:
+            if not self.stopped:
                 await self._engine.run(self._stop, math.ceil(grace_seconds))
                 self._ledger.forget(self.id)
-                self._stopped = True
+                self.stopped = True
 
     def _run(self, image: str) -> None:
         mounts = {}
@@ -120,6 +124,9 @@ class ContainerInstance:
             self._container.reload()
         except docker.errors.NotFound:
             return False
+        except requests.RequestException as error:
+            log.warning("the engine does not tell whether %s runs, its pings decide: %s", self.id, error)
+            return True
         return bool(self._container.status == "running")
 
     def _measure(self) -> Sample | None:

@@ -18,6 +18,8 @@ LABEL = "sagemaker-pytorch-release.local-aws"
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _THREADS = 16
+_CONFLICT = 409
+_REMOVAL_SECONDS = 30
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -65,6 +67,10 @@ class Engine:
                 container.remove(force=True, v=True)
             except docker.errors.NotFound:
                 continue
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT:  # that is: somebody is removing it already
+                    raise
+                container.wait(condition="removed", timeout=_REMOVAL_SECONDS)
 
     def close(self) -> None:
         """Wait for calls under way and close the client. Repeatable."""

@@ -29,7 +29,7 @@ class Launcher:
         self._ledger = Ledger(settings.state_dir)
         self._parent = usable_parent(self._ledger.owner) if self.kind == "process" else None
         self._pinger = Pinger()
-        self._instances: dict[str, Instance] = {}
+        self._instances: list[ContainerInstance | ProcessInstance] = []
         self.models = ModelData(self._ledger.directory / "models")
 
     async def launch(self, spec: InstanceSpec) -> Instance:
@@ -37,13 +37,14 @@ class Launcher:
 
         Raises LaunchError when it cannot be started, AwsError for an instance type without figures.
         """
+        self._instances = [instance for instance in self._instances if not instance.stopped]
         if self._engine is not None:
             container = ContainerInstance(spec, self._ledger, self._pinger, self._engine)
-            self._instances[container.id] = container
+            self._instances.append(container)
             await container.start()
             return container
         process = ProcessInstance(spec, self._ledger, self._pinger, self._parent)
-        self._instances[process.id] = process
+        self._instances.append(process)
         await process.start(self._settings.process_command)
         return process
 
@@ -53,7 +54,7 @@ class Launcher:
 
     async def close(self, grace_seconds: float = 30.0) -> None:
         """Stop every instance that is still there and remove this run's files. Repeatable."""
-        await asyncio.gather(*(instance.stop(grace_seconds) for instance in self._instances.values()))
+        await asyncio.gather(*(instance.stop(grace_seconds) for instance in self._instances))
         await self._pinger.close()
         self.models.remove()
         self._ledger.close()

@@ -25,7 +25,8 @@ class ProcessInstance:
     """One `serve` in its own session, held to its CPU share by a control group or by stopping it in turn.
 
     It starts at the lowest weight (in the control group, else nice 19). `SAGEMAKER_BASE_DIR` stands
-    for /opt/ml; the port is held for it from before it starts until it is gone.
+    for /opt/ml; the port is held for it from before it starts until it is gone. Its memory is not
+    limited, and its model is read-only by file mode alone (which root may ignore).
     """
 
     def __init__(self, spec: InstanceSpec, ledger: Ledger, pinger: Pinger, parent: Cgroup | None) -> None:
@@ -40,7 +41,7 @@ class ProcessInstance:
         self._throttle: asyncio.subprocess.Process | None = None
         self._port_is_ours = False
         self._last_log = ""
-        self._stopping, self._stopped = asyncio.Lock(), False
+        self.stopped, self._stopping = False, asyncio.Lock()
 
     async def start(self, command: tuple[str, ...]) -> None:
         """Run the command. Raises LaunchError when it cannot be run."""
@@ -95,12 +96,12 @@ class ProcessInstance:
 
     async def stop(self, grace_seconds: float = 30.0) -> None:
         async with self._stopping:
-            if not self._stopped:
+            if not self.stopped:
                 await self._end(grace_seconds)
                 self._last_log = await self.logs()
                 self._ledger.forget(self.id)
                 self._port.release()
-                self._stopped = True
+                self.stopped = True
 
     async def _end(self, grace_seconds: float) -> None:
         """Like an engine: SIGTERM to `serve` alone; when it has ended or time is up, SIGKILL to all."""
