@@ -83,22 +83,27 @@ class Fleet:
         return member
 
     async def _dismiss(self, member: Member) -> None:
-        """Take a member out of the traffic first, then out of the world."""
+        """Take a member out, and whatever watches or replaces it."""
         watch = self._watches.pop(member, None)
-        if watch is not None and watch is not asyncio.current_task():
+        if watch is not None:
             watch.cancel()
+        await asyncio.shield(self._take_out(member))
+
+    def _take_out(self, member: Member) -> asyncio.Task[None]:
+        """Take a member out of the traffic at once, and out of the world by the task returned."""
         self._members.remove(member)
         self._on_change()
         leaving = asyncio.create_task(member.leave())
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
-        await asyncio.shield(leaving)
+        return leaving
 
     async def _replace_when_unhealthy(self, member: Member) -> None:
         """Watch a member; when it fails, start another in its place while it leaves."""
         await member.until_unhealthy()
-        replacing = asyncio.create_task(self._replace())
-        await asyncio.gather(self._dismiss(member), replacing)
+        if self._watches.pop(member, None) is not None:  # not dismissed in the same moment
+            self._take_out(member)
+            await self._replace()
 
     async def _replace(self) -> None:
         """Start one more, at most REPLACEMENT_TRIES times; afterwards `trouble` says why there is none."""
@@ -113,7 +118,9 @@ class Fleet:
                 await new.start()
             except InstanceFailed as error:
                 self.trouble = str(error)
-                await self._dismiss(new)
+                if self._watches.pop(new, None) is None:
+                    return
+                self._take_out(new)
             else:
                 self.trouble = None
                 self._watches[new] = asyncio.create_task(self._replace_when_unhealthy(new))

@@ -1,0 +1,223 @@
+"""What the tests of endpoints share: short ways to make, move and ask them, and waits with a bound."""
+
+import json
+import re
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local_aws import Running
+
+CONTRACT_SERVER = (sys.executable, "-S", str(Path(__file__).with_name("contract_server.py")))
+SETTINGS: dict[str, Any] = {
+    "instances": "process",
+    "process_command": CONTRACT_SERVER,
+    "time_scale": 300,
+    "cpu_scale": 1,
+    "ping_interval_seconds": 0.1,
+    "unhealthy_after": 2,
+    "alarm_poll_seconds": 0.02,
+    "stop_grace_seconds": 2,
+}
+SETTLED = {"InService", "Failed"}
+NO_RETRY = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+    """Poll a condition until it is true, and return it; fail with a sentence when it does not come."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+    return value
+
+
+def refused(code: str, call: Callable[..., Any], **request: Any) -> str:
+    """Make a call that must fail with `code`; return AWS's sentence."""
+    try:
+        call(**request)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == code, error
+        return str(error.response["Error"]["Message"])
+    raise AssertionError("the call was not refused")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answered invocation."""
+
+    release: str
+    instance: str
+    variant: str
+    body: dict[str, Any]
+
+
+@dataclass
+class Traffic:
+    """What a stream of requests got."""
+
+    answers: list[Answer] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+
+    def releases(self) -> list[str]:
+        return [answer.release for answer in self.answers]
+
+
+class Serving:
+    """Makes endpoints of the contract server on one local AWS, and deletes them at the end."""
+
+    def __init__(self, aws: Running) -> None:
+        self.aws = aws
+        self.sagemaker = aws.client("sagemaker", config=NO_RETRY)
+        self.runtime = aws.client("sagemaker-runtime", config=NO_RETRY)
+        self._endpoints: list[str] = []
+
+    def model(self, release: str = "one", **environment: str) -> str:
+        name = f"model-{secrets.token_hex(4)}"
+        container = {"Image": "contract-server", "Environment": {"RELEASE": release, **environment}}
+        self.sagemaker.create_model(ModelName=name, PrimaryContainer=container)
+        return name
+
+    def config(self, release: str = "one", instances: int = 1, **environment: str) -> str:
+        return self.config_of(self.variant(self.model(release, **environment), instances))
+
+    def config_of(self, *variants: dict[str, Any]) -> str:
+        name = f"config-{secrets.token_hex(4)}"
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=list(variants))
+        return name
+
+    def variant(self, model: str, instances: int = 1, name: str = "AllTraffic", **more: Any) -> dict[str, Any]:
+        routing = {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
+        variant = {"VariantName": name, "ModelName": model, "InitialInstanceCount": instances}
+        return {**variant, "InstanceType": "ml.m5.large", "RoutingConfig": routing, **more}
+
+    def begin(self, config: str, **request: Any) -> str:
+        """Create an endpoint without waiting for it."""
+        name = f"endpoint-{secrets.token_hex(4)}"
+        self._endpoints.append(name)
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, **request)
+        return name
+
+    def endpoint(self, config: str, **request: Any) -> str:
+        """Create an endpoint and wait until it is in service."""
+        name = self.begin(config, **request)
+        description = self.settled(name)
+        assert description["EndpointStatus"] == "InService", description
+        return name
+
+    def update(self, endpoint: str, config: str, **request: Any) -> None:
+        self.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **request)
+
+    def describe(self, endpoint: str) -> dict[str, Any]:
+        return self.sagemaker.describe_endpoint(EndpointName=endpoint)
+
+    def settled(self, endpoint: str) -> dict[str, Any]:
+        """Wait until the running operation is over, and describe the endpoint."""
+
+        def description() -> dict[str, Any] | None:
+            found = self.describe(endpoint)
+            return found if found["EndpointStatus"] in SETTLED else None
+
+        return until(description, f"{endpoint} is settled")
+
+    def stage(self, endpoint: str, status: str) -> dict[str, Any]:
+        """Wait until the pending variant is in a stage ("Baking"), and describe the endpoint."""
+
+        def description() -> dict[str, Any] | None:
+            found = self.describe(endpoint)
+            pending = found.get("PendingDeploymentSummary", {"ProductionVariants": []})
+            stages = [s["Status"] for v in pending["ProductionVariants"] for s in v.get("VariantStatus", [])]
+            return found if status in stages else None
+
+        return until(description, f"{endpoint} is {status}")
+
+    def invoke(self, endpoint: str, body: bytes = b"hello", **request: Any) -> Answer:
+        answer = self.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **request)
+        found = re.fullmatch(r"release=(.*);instance=(.*)", answer["CustomAttributes"])
+        assert found is not None
+        return Answer(found[1], found[2], answer["InvokedProductionVariant"], json.load(answer["Body"]))
+
+    @contextmanager
+    def traffic(self, endpoint: str, clients: int = 4) -> Iterator[Traffic]:
+        """Send requests without a pause while the block runs."""
+        traffic, stop = Traffic(), threading.Event()
+
+        def client() -> None:
+            while not stop.is_set():
+                try:
+                    traffic.answers.append(self.invoke(endpoint))
+                except Exception as error:
+                    traffic.failures.append(error)
+
+        threads = [threading.Thread(target=client) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield traffic
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+    def alarm(self, state: str = "OK") -> str:
+        """Make an alarm that stays in the state it is put in: its metric has no data."""
+        name, cloudwatch = f"alarm-{secrets.token_hex(4)}", self.aws.client("cloudwatch")
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            Namespace="Tests",
+            MetricName=name,
+            Statistic="Average",
+            Period=86400,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="ignore",
+        )
+        self.set_alarm(name, state)
+        return name
+
+    def set_alarm(self, name: str, state: str) -> None:
+        self.aws.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
+
+    def close(self) -> None:
+        for name in self._endpoints:
+            if any(e["EndpointName"] == name for e in self._listed(name)):
+                self.settled(name)
+                self.sagemaker.delete_endpoint(EndpointName=name)
+                until(lambda name=name: not self._listed(name), f"{name} is deleted")
+
+    def _listed(self, name: str) -> list[dict[str, Any]]:
+        return self.sagemaker.list_endpoints(NameContains=name)["Endpoints"]
+
+
+def blue_green(
+    kind: str = "ALL_AT_ONCE",
+    *,
+    wait: int = 0,
+    termination: int = 0,
+    canary: tuple[str, int] = ("CAPACITY_PERCENT", 50),
+    alarms: tuple[str, ...] = (),
+    maximum: int = 28800,
+) -> dict[str, Any]:
+    """Write a DeploymentConfig; times in AWS seconds."""
+    routing: dict[str, Any] = {"Type": kind, "WaitIntervalInSeconds": wait}
+    if kind == "CANARY":
+        routing["CanarySize"] = {"Type": canary[0], "Value": canary[1]}
+    policy = {
+        "TrafficRoutingConfiguration": routing,
+        "TerminationWaitInSeconds": termination,
+        "MaximumExecutionTimeoutInSeconds": maximum,
+    }
+    config: dict[str, Any] = {"BlueGreenUpdatePolicy": policy}
+    if alarms:
+        config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in alarms]}
+    return config
