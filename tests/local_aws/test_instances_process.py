@@ -18,7 +18,7 @@ from tiny_instances import SERVE, about, files_below, healthy, process_settings,
 
 from local_aws.instances import Launcher, LaunchError, process_tree
 from local_aws.instances.cgroup import usable_parent
-from local_aws.instances.ledger import MARK, Ledger, Record, read_records
+from local_aws.instances.ledger import MARK, Ledger, Record
 
 
 @asynccontextmanager
@@ -278,17 +278,23 @@ def test_a_sweep_leaves_the_instances_of_a_live_run_alone(tmp_path):
     assert asyncio.run(scenario()) == ([], True)
 
 
-def test_a_process_that_has_got_a_recorded_pid_since_is_not_killed(tmp_path):
-    """The record names this very process by pid, but with another start: a recycled number."""
-    crashed = Ledger(tmp_path / "state")
-    crashed.write(Record("i-0123456789abcdef0", "process", pid=os.getpid(), started=1.0))
-    os.close(crashed._lock)
-    assert read_records(crashed.directory)
+@pytest.mark.parametrize("recycled", [True, False])
+def test_a_process_is_killed_by_its_recorded_pid_only_if_it_started_then(tmp_path, recycled):
+    """It has neither mark nor control group; a number that has been given out again is somebody else's."""
+    with subprocess.Popen(["sleep", "600"]) as bystander:
+        started = 1.0 if recycled else process_tree.start_time(bystander.pid)
+        crashed = Ledger(tmp_path / "state")
+        crashed.write(Record("i-0123456789abcdef0", "process", pid=bystander.pid, started=started))
+        os.close(crashed._lock)
 
-    launcher = Launcher(process_settings(tmp_path))
-    launcher.sweep()  # would end the test run
-    asyncio.run(launcher.close())
+        launcher = Launcher(process_settings(tmp_path))
+        said = launcher.sweep()
+        asyncio.run(launcher.close())
+        survived = bystander.poll() is None
+        bystander.kill()
 
+    assert survived is recycled
+    assert len(said) == 1
     assert not crashed.directory.exists()
 
 
