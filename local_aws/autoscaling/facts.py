@@ -3,7 +3,8 @@
 D: documented. S: seen in public reports or logs. I: inferred; no source says so.
 
 * `TARGET_ALARMS`, standard (S): AlarmHigh breaches above the target in 3 periods of 60 s, AlarmLow below 0.9 of
-  it in 15. High resolution (I): the same rule with periods of 10 s outwards; inwards as standard.
+  it in 15. High resolution (I): the same rule on the Maximum, with periods of 10 s
+  outwards and of 60 s inwards.
 * `proportional` (I): desired = ceil(current × metric ÷ target), with the newest complete period's value. AWS
   documents only "proportional, conservative".
 * A cooldown starts when the activity has been fulfilled (I). Within a scale-out cooldown the metric is held

@@ -72,7 +72,7 @@ class Bucket:
         same = other.minimum == other.maximum and (
             not self.count or self.minimum == self.maximum == other.minimum
         )
-        if not same or self.bins is not None:
+        if not same:
             self._start_bins()
             self._add_to_bins(other.bins.items() if other.bins else [(_bin_of(other.minimum), other.count)])
         self.has_values = self.has_values and other.has_values

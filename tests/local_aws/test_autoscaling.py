@@ -491,6 +491,16 @@ def test_a_scale_out_does_not_wait_for_the_cooldown_of_a_scale_in(world: World) 
     assert world.fleets.asked == [1, 3]
 
 
+def test_a_scale_in_does_not_wait_for_the_cooldown_of_a_scale_out(world: World) -> None:
+    world.register()
+    world.track(ScaleOutCooldown=3600)
+    world.minutes(3, 840)
+
+    world.minutes(15, 0)
+
+    assert world.fleets.asked == [3, 1]
+
+
 def test_nothing_is_scaled_while_the_endpoint_is_updating(world: World) -> None:
     world.register()
     world.track()

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -174,6 +176,30 @@ def test_percentiles_come_in_both_apis(cloudwatch: Any, store: MetricStore, cloc
     }
 
 
+@pytest.mark.parametrize(("scan_by", "order"), [("TimestampAscending", 1), ("TimestampDescending", -1)])
+def test_datapoints_come_in_the_order_asked_for(
+    cloudwatch: Any, store: MetricStore, clock: HandClock, scan_by: str, order: int
+) -> None:
+    """A period belongs to the answer when it starts before EndTime, even if it ends later."""
+    for second in range(3):
+        store.put("Digits", "Latency", {"Variant": "A"}, second, at=clock.at + second)
+
+    def values(period: int, seconds: int) -> list[float]:
+        query = metric()
+        query["MetricStat"]["Period"] = period
+        answer = cloudwatch.get_metric_data(
+            MetricDataQueries=[query],
+            StartTime=when(clock.at),
+            EndTime=when(clock.at + seconds),
+            ScanBy=scan_by,
+        )
+        found: list[float] = answer["MetricDataResults"][0]["Values"]
+        return found
+
+    assert values(60, 2) == [0.0, 1.0][::order]
+    assert sum(values(36000, 1)) == 3.0
+
+
 def test_metric_math_divides_and_leaves_out_divisions_by_zero(
     cloudwatch: Any, store: MetricStore, clock: HandClock
 ) -> None:
@@ -307,12 +333,14 @@ def test_a_state_set_by_hand_lasts_until_the_next_period_ends(
     cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
 ) -> None:
     cloudwatch.put_metric_alarm(**alarm())
+    store.put("Digits", "Latency", {"Variant": "A"}, 1.0)
+    clock.at += 1
+    alarms.tick()
     cloudwatch.set_alarm_state(AlarmName="slow", StateValue="ALARM", StateReason="drill")
+    alarms.tick()
     by_hand = alarms.state("slow")
-    for _ in range(2):
-        store.put("Digits", "Latency", {"Variant": "A"}, 1.0)
-        clock.at += 1
-        alarms.tick()
+    clock.at += 1
+    alarms.tick()
 
     assert (by_hand, alarms.state("slow")) == ("ALARM", "OK")
 
@@ -416,6 +444,39 @@ def test_an_alarm_that_is_not_imitated_is_refused_and_leaves_nothing(
 
     alarms.tick()
     assert alarms.state("slow") is None
+
+
+def test_clients_that_still_speak_the_query_protocol_are_understood(
+    url: str, store: MetricStore, alarms: Alarms, clock: HandClock
+) -> None:
+    """Form in, XML out, as older SDKs do."""
+    dimension = {"Dimensions.member.1.Name": "Variant", "Dimensions.member.1.Value": "A"}
+    datum = {"MetricName": "Latency", "Value": "7.5", **dimension}
+
+    def post(action: str, **fields: str) -> str:
+        form = {"Action": action, "Version": "2010-08-01", "Namespace": "Digits", **fields}
+        scope = "Credential=test/20260101/eu-west-1/monitoring/aws4_request"
+        request = urllib.request.Request(
+            url,
+            urllib.parse.urlencode(form).encode(),
+            {"Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    post("PutMetricData", **{f"MetricData.member.1.{name}": value for name, value in datum.items()})
+    span = {"StartTime": when(clock.at).isoformat(), "EndTime": when(clock.at + 1).isoformat()}
+    answer = post(
+        "GetMetricStatistics",
+        MetricName="Latency",
+        Period="60",
+        **{"Statistics.member.1": "Maximum"},
+        **span,
+        **dimension,
+    )
+
+    assert "<Maximum>7.5</Maximum>" in answer
 
 
 def test_the_aws_cli_reads_the_same_store(
