@@ -9,7 +9,7 @@ from pipeline.alarms import alarm_prefix, alarms_of
 from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.errors import AlarmNotQuiet, DeploymentTimedOut
-from pipeline.live import Waiter, pause_seconds
+from pipeline.live import PROOF_SECONDS, Waiter, pause_seconds
 from pipeline.model import Model
 from pipeline.plan import Observed, Plan, config_name, config_parameters, model_parameters, plan_deployment
 from pipeline.records import DeploymentRecord, Say, last_deployment, record_deployment
@@ -54,7 +54,15 @@ def bound_seconds(env: Environment, operation: str) -> float:
     return env.deployment.maximum_execution_seconds + ROLLBACK_SECONDS
 
 
-def deploy(release: Release, env: Environment, aws: Aws, build: Path, say: Say = print) -> DeployResult:
+def deploy(
+    release: Release,
+    env: Environment,
+    aws: Aws,
+    build: Path,
+    say: Say = print,
+    *,
+    proof_seconds: float = PROOF_SECONDS,
+) -> DeployResult:
     """Put `release` on the endpoint of `env` and return when it is live.
 
     Raises DeploymentRolledBack when SageMaker put the old release back, DeploymentFailed,
@@ -75,6 +83,7 @@ def deploy(release: Release, env: Environment, aws: Aws, build: Path, say: Say =
         alarm_prefix=f"{alarm_prefix(env)}{plan.config}/",
         say=say,
         sleep=aws.sleep,
+        proof_seconds=proof_seconds,
     )
     if plan.shift or plan.is_resumed:
         _shift_and_wait(plan, env, aws, waiter, say)

@@ -106,6 +106,7 @@ class Waiter:
     say: Say
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    proof_seconds: float = PROOF_SECONDS
     hearing: Hearing = field(default_factory=Hearing)
     fired: dict[str, str] = field(default_factory=dict)
 
@@ -145,7 +146,7 @@ class Waiter:
         Raises ReleaseUnproved when fewer were heard within the bound.
         """
         started, wanted = self.clock(), 0
-        while self.clock() - started <= PROOF_SECONDS:
+        while self.clock() - started <= self.proof_seconds:
             described = self.aws.describe_endpoint(self.endpoint) or {}
             wanted = instance_count(described)
             for _ in range(max(4 * wanted, 1)):
@@ -155,7 +156,7 @@ class Waiter:
             self.sleep(0.2)
         raise ReleaseUnproved(
             f"{self.hearing.heard(self.release)} of {wanted} instances of {self.endpoint} answered with "
-            f"release {self.release} within {PROOF_SECONDS:.0f} s. Heard: {self._who_was_heard()}.",
+            f"release {self.release} within {self.proof_seconds:.0f} s. Heard: {self._who_was_heard()}.",
             fix=f"Read the log group /aws/sagemaker/Endpoints/{self.endpoint}, then deploy again: "
             "the same release makes no new calls and is only asked once more.",
         )

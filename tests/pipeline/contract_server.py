@@ -1,0 +1,44 @@
+"""A model server that keeps SageMaker's contract and starts in 0.1 s; its weights say how it behaves.
+
+`behaviour` in the model directory: `status NNN` is what /invocations answers with; `exits` ends at once.
+"""
+
+import os
+import secrets
+import signal
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+BEHAVIOUR = Path(os.environ["SAGEMAKER_BASE_DIR"], "model", "behaviour").read_text().split()
+IDENTITY = f"release={os.environ['RELEASE_ID']};instance={secrets.token_hex(6)}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(200)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(int(BEHAVIOUR[1]))
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "2")
+        self.send_header("X-Amzn-SageMaker-Custom-Attributes", IDENTITY)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+if __name__ == "__main__":
+    if BEHAVIOUR == ["exits"]:
+        sys.exit("the weights say so")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()

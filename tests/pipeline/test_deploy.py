@@ -1,0 +1,264 @@
+"""Deployments against live endpoints: real boto3, real instances, real alarms, real bakes."""
+
+import json
+import shlex
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import local_aws
+from pipeline.autoscale import autoscale
+from pipeline.aws import Aws
+from pipeline.bootstrap import bootstrap
+from pipeline.config import Environment
+from pipeline.deploy import deploy, observe
+from pipeline.errors import (
+    DeploymentFailed,
+    DeploymentRolledBack,
+    EndpointBusy,
+    NothingToRollBackTo,
+    ReleaseError,
+    ReleaseUnproved,
+)
+from pipeline.plan import config_name, plan_deployment
+from pipeline.publish import fetch_release, publish
+from pipeline.records import deployments
+from pipeline.release import Release
+from pipeline.rollback import rollback
+from pipeline.status import standing_of
+
+SERVER = Path(__file__).with_name("contract_server.py")
+ROOT = Path(__file__).parents[2]
+MakeEnv = Callable[..., Environment]
+Publish = Callable[..., Release]
+
+
+def quiet(_: str) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[local_aws.Running]:
+    """One AWS for all tests here; each has an endpoint of its own. A minute of AWS takes half a second."""
+    command = shlex.join([sys.executable, str(SERVER)])
+    with local_aws.start(
+        instances="process", process_command=command, time_scale=120, cpu_scale=0.5
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def aws(
+    cloud: local_aws.Running,
+    make_env: MakeEnv,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Aws:
+    """The door of an environment whose endpoint belongs to this test alone."""
+    for name, value in cloud.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+    name = f"test-{zlib.crc32(request.node.name.encode()):08x}"
+    env = make_env(name=name, endpoint={"name": name})
+    door = Aws(env)
+    bootstrap(env, door, quiet)
+    door.made.clear()
+    return door
+
+
+@pytest.fixture
+def publish_model(aws: Aws, tmp_path: Path) -> Publish:
+    """Publish a model that behaves so; `mark` makes it another release."""
+
+    def publish_it(mark: str, behaviour: str = "status 200") -> Release:
+        model = tmp_path / mark
+        model.mkdir()
+        (model / "golden.json").write_text(json.dumps({"cases": [{"instance": [0] * 64}]}))
+        (model / "behaviour").write_text(behaviour)
+        (model / "mark").write_text(f"{aws.env.name} {mark}")
+        return publish(aws.env, aws, tmp_path / "build", weights=str(model), engine=False, say=quiet)
+
+    return publish_it
+
+
+def put_live(release: Release, aws: Aws, tmp_path: Path) -> None:
+    deploy(release, aws.env, aws, tmp_path, quiet)
+    aws.made.clear()
+
+
+def described(aws: Aws) -> dict[str, Any]:
+    found = aws.describe_endpoint(aws.env.endpoint.name)
+    assert found is not None
+    return found
+
+
+def test_a_release_goes_live_once(aws: Aws, publish_model: Publish, tmp_path: Path) -> None:
+    """The second deploy of the same release makes no call, not even of its record."""
+    release = publish_model("one")
+    first = deploy(release, aws.env, aws, tmp_path, quiet)
+    aws.made.clear()
+    second = deploy(release, aws.env, aws, tmp_path, quiet)
+
+    assert first.instances_proved == aws.env.endpoint.initial_instances
+    assert second == first
+    assert aws.made == []
+    assert described(aws)["EndpointConfigName"] == config_name(release, aws.env)
+
+
+def test_an_update_keeps_the_scaled_out_fleet_and_changes_its_alarms(
+    aws: Aws, publish_model: Publish, tmp_path: Path
+) -> None:
+    old, new = publish_model("old"), publish_model("new")
+    put_live(old, aws, tmp_path)
+    scale_to(3, aws)
+    result = deploy(new, aws.env, aws, tmp_path, quiet)
+    names = [alarm["AlarmName"] for alarm in aws.alarms(prefix=f"{aws.env.endpoint.name}/")]
+
+    assert result.instances_proved == 3
+    assert len(names) == 3
+    assert all(config_name(new, aws.env) in name for name in names)
+    assert aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=config_name(old, aws.env))
+    assert [record.release for record in deployments(aws, aws.env.name)] == [old.id, new.id]
+
+
+def scale_to(count: int, aws: Aws) -> None:
+    wanted = [{"VariantName": aws.env.endpoint.variant, "DesiredInstanceCount": count}]
+    aws.read(
+        "sagemaker",
+        "update_endpoint_weights_and_capacities",
+        EndpointName=aws.env.endpoint.name,
+        DesiredWeightsAndCapacities=wanted,
+    )
+    wait_until(aws, lambda found: found["ProductionVariants"][0]["CurrentInstanceCount"] == count)
+
+
+def wait_until(aws: Aws, condition: Callable[[dict[str, Any]], bool]) -> None:
+    for _ in range(300):
+        found = described(aws)
+        if found["EndpointStatus"] == "InService" and condition(found):
+            return
+        aws.sleep(0.1)
+    pytest.fail(f"it did not come to that: {described(aws)}")
+
+
+def test_a_release_that_answers_500_is_rolled_back_by_its_alarm(
+    aws: Aws, publish_model: Publish, tmp_path: Path
+) -> None:
+    """Nobody else calls this endpoint: the deployment's own requests are what the alarm sees."""
+    good, bad = publish_model("good"), publish_model("bad", "status 500")
+    put_live(good, aws, tmp_path)
+
+    with pytest.raises(DeploymentRolledBack) as caught:
+        deploy(bad, aws.env, aws, tmp_path, quiet)
+    assert "Alarm 5xx-errors" in str(caught.value)
+    assert caught.value.live == config_name(good, aws.env)
+    assert described(aws)["EndpointStatus"] == "InService"
+    assert [record.release for record in deployments(aws, aws.env.name)] == [good.id]
+    assert deploy(good, aws.env, aws, tmp_path, quiet).instances_proved == 2
+
+
+def test_a_bad_release_is_rolled_back_the_second_time_too(
+    aws: Aws, publish_model: Publish, tmp_path: Path
+) -> None:
+    """Its alarm is still in ALARM from the first time; the second attempt waits until it is quiet."""
+    good, bad = publish_model("good"), publish_model("bad", "status 500")
+    put_live(good, aws, tmp_path)
+
+    for _ in range(2):
+        with pytest.raises(DeploymentRolledBack):
+            deploy(bad, aws.env, aws, tmp_path, quiet)
+
+
+def test_what_callers_do_wrong_rolls_nothing_back(aws: Aws, publish_model: Publish, tmp_path: Path) -> None:
+    """A release that answers 400 to everything is no server error; it is unproved, but stays."""
+    good, picky = publish_model("good"), publish_model("picky", "status 400")
+    put_live(good, aws, tmp_path)
+
+    with pytest.raises(ReleaseUnproved, match="ModelError"):
+        deploy(picky, aws.env, aws, tmp_path, quiet, proof_seconds=1.0)
+    assert described(aws)["EndpointConfigName"] == config_name(picky, aws.env)
+
+
+def test_a_failed_endpoint_is_told_and_then_replaced(
+    aws: Aws, publish_model: Publish, tmp_path: Path
+) -> None:
+    broken, good = publish_model("broken", "exits"), publish_model("good")
+
+    with pytest.raises(DeploymentFailed, match="is Failed"):
+        deploy(broken, aws.env, aws, tmp_path, quiet)
+    assert deploy(good, aws.env, aws, tmp_path, quiet).instances_proved == 2
+
+
+def test_a_second_runner_waits_for_the_same_deployment_and_stays_out_of_another(
+    aws: Aws, publish_model: Publish, tmp_path: Path
+) -> None:
+    """As after a crash between UpdateEndpoint and the end of the wait."""
+    old, new, third = publish_model("old"), publish_model("new"), publish_model("third")
+    put_live(old, aws, tmp_path)
+    plan = plan_deployment(new, aws.env, observe(new, aws.env, aws))
+    assert plan.shift is not None
+    for call in (*plan.prepare, plan.shift):
+        aws.apply(call)
+    aws.made.clear()
+
+    with pytest.raises(EndpointBusy, match="Updating"):
+        deploy(third, aws.env, aws, tmp_path, quiet)
+    assert deploy(new, aws.env, aws, tmp_path, quiet).release == new.id
+    assert not [sentence for sentence in aws.made if sentence.startswith(("create", "update"))]
+
+
+def test_rollback_returns_to_the_release_before(aws: Aws, publish_model: Publish, tmp_path: Path) -> None:
+    old, new = publish_model("old"), publish_model("new")
+    put_live(old, aws, tmp_path)
+    with pytest.raises(NothingToRollBackTo):
+        rollback(aws.env, aws, tmp_path, quiet)
+    put_live(new, aws, tmp_path)
+    result = rollback(aws.env, aws, tmp_path, quiet)
+
+    assert result.release == old.id
+    assert not [sentence for sentence in aws.made if sentence.startswith("create")], (
+        "its config is still there"
+    )
+    assert standing_of(aws.env, aws).release == old.id
+    assert fetch_release(old.id, aws) == old
+
+
+def test_a_policy_is_put_in_force_once_and_read_back(
+    aws: Aws, publish_model: Publish, tmp_path: Path
+) -> None:
+    release = publish_model("one")
+    with pytest.raises(ReleaseError, match="is not live"):
+        autoscale(release, aws.env, aws, 40.0, quiet)
+    put_live(release, aws, tmp_path)
+
+    waiting = autoscale(release, aws.env, aws, None, quiet)
+    assert (waiting.min, waiting.max, waiting.target) == (2, 4, None)
+    assert "policy waits for a measured capacity" in waiting.reason
+
+    in_force = autoscale(release, aws.env, aws, 40.0, quiet)
+    assert in_force.target == 1200.0
+    assert in_force.policy_in_force_at is not None
+    assert in_force.seconds_from_in_service is not None
+    assert in_force.seconds_from_in_service < 60
+    aws.made.clear()
+
+    assert autoscale(release, aws.env, aws, 40.0, quiet).target == 1200.0
+    assert autoscale(release, aws.env, aws, None, quiet).target == 1200.0
+    assert aws.made == []
+
+
+def test_status_tells_release_fleet_scaling_and_alarms(
+    aws: Aws, publish_model: Publish, tmp_path: Path
+) -> None:
+    assert standing_of(aws.env, aws).status == "not there"
+    release = publish_model("one")
+    put_live(release, aws, tmp_path)
+    autoscale(release, aws.env, aws, 40.0, quiet)
+    standing = standing_of(aws.env, aws)
+
+    assert (standing.release, standing.status, standing.target) == (release.id, "InService", 1200.0)
+    assert (standing.instances, standing.min_instances, standing.max_instances) == (2, 2, 4)
+    assert set(standing.alarms) == {"p99-latency", "5xx-errors", "model-errors"}
