@@ -1,5 +1,6 @@
 """The plots of the report: latency, throughput and instances on one time axis, and the capacity search."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -9,10 +10,15 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2", "#65a30d", "#be185d")
-INK, GRID, BAD = "#334155", "#e2e8f0", "#dc2626"
+INK, GRID, BAD, BAR = "#334155", "#e2e8f0", "#dc2626", "#cbd5e1"
 PERCENTILES = (("p50_ms", "p50", "dot"), ("p95_ms", "p95", "dash"), ("p99_ms", "p99", "solid"))
 STEPS, LATENCY, THROUGHPUT, INSTANCES = 1, 2, 3, 4
-ROWS = ("steps", "latency", "requests per second", "instances")
+ROWS = (
+    "steps",
+    "latency in ms: p99 solid, p95 dashed, p50 dotted",
+    "requests per second: served solid, offered dotted, × failed",
+    "instances: current solid, desired dotted",
+)
 SILENCE_SECONDS = 3  # longer than this without a request: the line is interrupted
 
 Result = Mapping[str, Any]
@@ -32,10 +38,8 @@ def timeline(loads: Sequence[tuple[str, Result]], steps: Sequence[Mapping[str, A
         subplot_titles=ROWS,
     )  # fmt: skip
     for position, (name, result) in enumerate(loads):
-        colour = COLOURS[position % len(COLOURS)]
         for row, trace in _traces(name, result):
-            trace.update(legendgroup=name, legendgrouptitle_text=name)
-            trace.line.color = colour
+            trace.line.color = COLOURS[position % len(COLOURS)]
             figure.add_trace(trace, row=row, col=1)
         for failures in _failures(name, result):
             figure.add_trace(failures, row=THROUGHPUT, col=1)
@@ -46,42 +50,44 @@ def timeline(loads: Sequence[tuple[str, Result]], steps: Sequence[Mapping[str, A
             x=moment(at), y=1, yref=f"y{LATENCY} domain", text=text, showarrow=False, textangle=-90,
             xanchor="right", yanchor="top", font={"size": 10, "color": INK},
         )  # fmt: skip
-    figure.update_yaxes(title_text="ms", type="log", dtick="D2", row=LATENCY, col=1)
-    figure.update_yaxes(title_text="1/s", rangemode="tozero", row=THROUGHPUT, col=1)
+    figure.update_annotations({"x": 0, "xanchor": "left", "font.size": 13}, {"xref": "paper"})
+    figure.update_yaxes(type="log", dtick="D2", row=LATENCY, col=1)
+    figure.update_yaxes(rangemode="tozero", row=THROUGHPUT, col=1)
     figure.update_yaxes(rangemode="tozero", tick0=0, dtick=1, row=INSTANCES, col=1)
     figure.update_yaxes(visible=False, range=[-0.6, max(len(steps), 1) - 0.4], row=STEPS, col=1)
-    figure.update_xaxes(title_text="UTC", row=INSTANCES, col=1)
-    return _styled(figure, height=920)
+    return _styled(
+        figure, height=900, legend_rows=math.ceil(len(loads) / 2)
+    )  # two beside each other on a phone
 
 
 def _traces(name: str, result: Result) -> Iterator[tuple[int, go.Scatter]]:
+    """Yield (row of the figure, line); the first stands for all of this load test in the legend."""
     rows = list(_with_gaps(result["seconds"]))
     times = [moment(row["at"]) for row in rows]
     for key, label, dash in PERCENTILES:
-        width = 2 if label == "p99" else 1.2
         values = [row[key] for row in rows]
-        yield LATENCY, _line(f"{name} {label}", label, times, values, dash=dash, width=width)
+        yield LATENCY, _line(name, label, times, values, dash=dash, width=2 if label == "p99" else 1.2)
     served = [None if row["requests"] is None else row["requests"] - row["failures"] for row in rows]
-    yield THROUGHPUT, _line(f"{name} served", "served", times, served, width=1.6)
-    offered = [(phase, phase["offered_rps"]) for phase in result["phases"]]
-    edges = [moment(phase[end]) for phase, _ in offered for end in ("started", "finished")]
-    rates = [rate for _, rate in offered for _ in range(2)]
-    yield THROUGHPUT, _line(f"{name} offered", "offered", edges, rates, dash="dot", width=1)
+    yield THROUGHPUT, _line(name, "served", times, served, width=1.6)
+    phases = result["phases"]
+    edges = [moment(phase[end]) for phase in phases for end in ("started", "finished")]
+    rates = [phase["offered_rps"] for phase in phases for _ in range(2)]
+    yield THROUGHPUT, _line(name, "offered", edges, rates, dash="dot", width=1)
     fleet = [row for row in result["fleet"] if row["current"] is not None]
     seen = [moment(row["at"]) for row in fleet]
     for key, dash, width in (("desired", "dot", 1.2), ("current", "solid", 2)):
         counts = [row[key] for row in fleet]
-        yield INSTANCES, _line(f"{name} {key}", key, seen, counts, dash=dash, width=width, shape="hv")
+        yield INSTANCES, _line(name, key, seen, counts, dash=dash, width=width, shape="hv")
 
 
 def _line(
-    name: str, label: str, x: Sequence[datetime], y: Sequence[float | None], *,
+    load: str, what: str, x: Sequence[datetime], y: Sequence[float | None], *,
     dash: str = "solid", width: float, shape: str = "linear",
 ) -> go.Scatter:  # fmt: skip
     return go.Scatter(
-        name=label, x=list(x), y=list(y), mode="lines", connectgaps=False,
-        line={"dash": dash, "width": width, "shape": shape},
-        hovertemplate=f"{name}: %{{y:.4g}}<extra></extra>",
+        name=load, legendgroup=load, showlegend=what == "p99", x=list(x), y=list(y), mode="lines",
+        connectgaps=False, line={"dash": dash, "width": width, "shape": shape}, meta=what,
+        hovertemplate=f"{load}, {what}: %{{y:.4g}}<extra></extra>",
     )  # fmt: skip
 
 
@@ -106,23 +112,26 @@ def _with_gaps(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]
 
 
 def _draw_steps(figure: go.Figure, steps: Sequence[Mapping[str, Any]]) -> None:
+    """Draw each step as a bar in a row of its own, its name on that side where there is room."""
     if not steps:
         return
-    begin, end = min(step["started"] for step in steps), max(step["finished"] for step in steps)
-    for position, step in enumerate(sorted(steps, key=lambda step: -step["started"])):
-        is_late = step["started"] + step["finished"] > begin + end
+    middle = (min(step["started"] for step in steps) + max(step["finished"] for step in steps)) / 2
+    for position, step in enumerate(sorted(steps, key=lambda step: -float(step["started"]))):
+        begin, end = step["started"], step["finished"]
+        is_long, is_late = end - begin > middle - begin + 1, (begin + end) / 2 > middle
         figure.add_trace(
-            go.Bar(
-                orientation="h", y=[position], base=[moment(step["started"])],
-                x=[1000 * (step["finished"] - step["started"])], width=0.7, showlegend=False,
-                marker={"color": "#94a3b8"}, hovertemplate=f"{step_name(step)}<extra></extra>",
+            go.Scatter(
+                x=[moment(begin), moment(end)], y=[position, position], mode="lines", showlegend=False,
+                line={"color": BAR, "width": 12}, meta="step",
+                hovertemplate=f"{step_name(step)}<extra></extra>",
             ),
             row=STEPS, col=1,
         )  # fmt: skip
+        side = ("left", begin) if is_long else ("right", begin) if is_late else ("left", end)
         figure.add_annotation(
-            x=moment(step["started"] if is_late else step["finished"]), y=position, row=STEPS, col=1,
-            text=f"{step_name(step)} {step['seconds']:.0f} s", showarrow=False, font={"size": 11, "color": INK},
-            xanchor="right" if is_late else "left", xshift=-4 if is_late else 4,
+            text=f"{step_name(step)} {step['seconds']:.0f} s", showarrow=False, xanchor=side[0],
+            x=moment(side[1]), y=position, row=STEPS, col=1, font={"size": 11, "color": INK},
+            xshift=-4 if side[0] == "right" else 4,
         )  # fmt: skip
 
 
@@ -131,17 +140,18 @@ def step_name(step: Mapping[str, Any]) -> str:
 
 
 def marks(loads: Sequence[tuple[str, Result]], steps: Sequence[Mapping[str, Any]]) -> list[tuple[float, str]]:
-    """Return the moments worth a vertical line: another config went live, a policy came into force."""
+    """Return the moments worth a vertical line: a release in service, a policy in force, a phase begun."""
     found: list[tuple[float, str]] = []
     for step in steps:
-        at = step["result"].get("policy_in_force_at")
-        if at is not None and step["started"] <= at <= step["finished"]:
-            found.append((at, f"policy in force, {step['environment']}"))
+        for key, text in (("in_service_at", "in service"), ("policy_in_force_at", "policy in force")):
+            at = step["result"].get(key)
+            if at is not None and step["started"] <= at <= step["finished"]:
+                found.append((at, f"{text}, {step['environment']}"))
     for _, result in loads:
         configs = [row for row in result["fleet"] if row["config"] is not None]
         for before, after in pairwise(configs):
             if before["config"] != after["config"]:
-                found.append((after["at"], f"new release live, {result['endpoint']}"))
+                found.append((after["at"], f"new config, {result['endpoint']}"))
     return sorted(found)
 
 
@@ -158,7 +168,11 @@ def capacity_plot(capacity: Mapping[str, Any]) -> go.Figure:
             go.Scatter(name=label, x=offered, y=values, mode="lines+markers", line=line, hovertemplate=hover)
         )
     limit = capacity["slo"]["p99_ms"]
-    figure.add_hline(y=limit, line={"color": BAD, "dash": "dash"}, annotation_text=f"limit {limit:g} ms")
+    figure.add_hline(y=limit, line={"color": BAD, "dash": "dash"})
+    figure.add_annotation(  # on a logarithmic axis an annotation's place is the logarithm
+        text=f"limit {limit:g} ms", x=0, xref="paper", xanchor="left", y=math.log10(limit), yanchor="bottom",
+        showarrow=False, font={"color": BAD},
+    )  # fmt: skip
     rate = capacity["requests_per_second"]
     if rate is not None:
         figure.add_vline(x=rate, line={"color": COLOURS[2]}, annotation_text=f"capacity {rate:.0f}/s")
@@ -167,11 +181,12 @@ def capacity_plot(capacity: Mapping[str, Any]) -> go.Figure:
     return _styled(figure, height=340)
 
 
-def _styled(figure: go.Figure, height: int) -> go.Figure:
+def _styled(figure: go.Figure, height: int, legend_rows: int = 1) -> go.Figure:
+    top = 44 + 20 * legend_rows
     figure.update_layout(
-        template="plotly_white", height=height, hovermode="x unified", bargap=0.2,
+        template="plotly_white", height=height + top, hovermode="x unified", bargap=0.2,
         font={"family": "system-ui, sans-serif", "size": 12, "color": INK},
-        margin={"l": 48, "r": 12, "t": 32, "b": 40}, legend={"orientation": "h", "y": -0.08, "yanchor": "top"},
+        margin={"l": 44, "r": 12, "t": top, "b": 40}, legend={"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0},
     )  # fmt: skip
     figure.update_xaxes(gridcolor=GRID)
     figure.update_yaxes(gridcolor=GRID)

@@ -90,6 +90,12 @@ class Recorder:
         end = self.phases[position + 1].started if position + 1 < len(self.phases) else math.inf
         return [i for i, at in enumerate(self.starts) if phase.started <= at < end]
 
+    def _answered_during(self, phase: PhaseRecord) -> int:
+        """Count the answers that came, good or bad, while the phase ran: a queue that grows is no service."""
+        assert phase.finished is not None, f"phase {phase.name} still runs"
+        ends = (at + ms / 1000 for at, ms in zip(self.starts, self.durations, strict=True))
+        return sum(phase.started <= end < phase.finished for end in ends)
+
     def figures(self, indices: Iterable[int]) -> Figures:
         chosen = list(indices)
         good = sorted(self.durations[i] for i in chosen if self.errors[i] == NO_ERROR)
@@ -116,7 +122,7 @@ class Recorder:
             "finished": phase.finished,
             "requests": figures.requests,
             "failures": figures.failures,
-            "achieved_rps": figures.requests / seconds,
+            "achieved_rps": self._answered_during(phase) / seconds,
             "p50_ms": figures.p50_ms,
             "p95_ms": figures.p95_ms,
             "p99_ms": figures.p99_ms,

@@ -61,7 +61,7 @@ def page(
     if loads or steps:
         scripts.append(timeline(loads, steps))
         body.append(
-            _section("Latency, throughput and instances over time", _plot(scripts[-1], is_first=True))
+            _section("Latency, throughput and instances over time (UTC)", _plot(scripts[-1], is_first=True))
         )
     for each in evidence:
         if capacity := each.get("capacity"):
@@ -164,7 +164,7 @@ def _load_table(loads: Sequence[tuple[str, Document]]) -> str:
         for name, result in loads
         for phase in result["phases"]
     ]
-    heads = ["phase", "#offered /s", "#sent /s", "#requests", "#failed", "#p50 ms", "#p95 ms", "#p99 ms", "#max ms", "errors"]  # fmt: skip
+    heads = ["phase", "#offered /s", "#answered /s", "#requests", "#failed", "#p50 ms", "#p95 ms", "#p99 ms", "#max ms", "errors"]  # fmt: skip
     return _table(heads, rows)
 
 

@@ -76,7 +76,7 @@ class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-c
         result = self._recorder.phase_result(record)
         p99 = "–" if result["p99_ms"] is None else f"{result['p99_ms']:.0f} ms"
         print(
-            f"phase {record.name}: {record.offered_rps:g}/s offered, {result['achieved_rps']:.1f}/s sent, "
+            f"phase {record.name}: {record.offered_rps:g}/s offered, {result['achieved_rps']:.1f}/s answered, "
             f"p99 {p99}, {result['failures']} of {result['requests']} failed",
             flush=True,
         )

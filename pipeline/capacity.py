@@ -8,7 +8,7 @@ from pydantic import Field
 from pipeline.gates import Verdict
 from pipeline.model import Model
 
-SERVED_SHARE = 0.9  # a step counts as served when at least this share of the offered rate was sent
+SERVED_SHARE = 0.9  # a step counts as served when at least this share of the offered rate was answered
 GENERATOR_LIMIT_PERCENT = 90.0  # of the one core that Locust can use
 BUSY_PERCENT = 60.0  # an instance below this share of its CPUs is not what limits the rate
 ENOUGH_SAMPLES = 50  # a step with fewer requests says nothing about a 99th percentile

@@ -17,12 +17,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """The most that `metric` may be, in `unit`; `needs_samples` of them, or there is nothing to judge."""
+    """The most that `metric` may be, in `unit`; `needs_samples` of them, or there is nothing to judge.
+
+    `promise` is what a client may rely on when it is kept.
+    """
 
     name: str
     metric: str
     at_most: float
     unit: str
+    promise: str
     needs_samples: int = 1
 
 
@@ -58,7 +62,7 @@ def _judge(limit: Limit, measured: float | None, samples: int, why_not_measured:
     if samples < limit.needs_samples:
         return Verdict.INCONCLUSIVE, f"only {samples} of at least {limit.needs_samples} samples"
     if measured <= limit.at_most:
-        return Verdict.PASSED, f"within {_amount(limit.at_most, limit.unit)}"
+        return Verdict.PASSED, limit.promise
     return Verdict.FAILED, f"{_amount(measured, limit.unit)} is over {_amount(limit.at_most, limit.unit)}"
 
 

@@ -97,9 +97,7 @@ class ScalingLimits:
 
 def judge_scaling(run: ScalingRun | None, limits: ScalingLimits, *, why_not: str = "") -> tuple[Gate, ...]:
     """Judge scale-out, scale-in and lost requests; without a run, all three are INCONCLUSIVE."""
-    out_limit = Limit(name="scale out", metric="scale_out_seconds", at_most=limits.out_seconds, unit="s")
-    in_limit = Limit(name="scale in", metric="scale_in_seconds", at_most=limits.in_seconds, unit="s")
-    lost_limit = Limit(name="lost while scaling", metric="lost_requests", at_most=0, unit="requests")
+    out_limit, in_limit, lost_limit = _limits(limits)
     if run is None:
         return tuple(
             judge(each, None, why_not_measured=why_not) for each in (out_limit, in_limit, lost_limit)
@@ -117,6 +115,32 @@ def judge_scaling(run: ScalingRun | None, limits: ScalingLimits, *, why_not: str
         scale_in = _judge_time(in_limit, run.samples, run.fell_at, back_at)
     lost = float(run.lost) if run.requests else None
     return scale_out, scale_in, judge(lost_limit, lost, why_not_measured="no request was sent")
+
+
+def _limits(limits: ScalingLimits) -> tuple[Limit, Limit, Limit]:
+    return (
+        Limit(
+            name="scale out",
+            metric="scale_out_seconds",
+            at_most=limits.out_seconds,
+            unit="s",
+            promise="from the load's rise to more instances InService",
+        ),
+        Limit(
+            name="scale in",
+            metric="scale_in_seconds",
+            at_most=limits.in_seconds,
+            unit="s",
+            promise="from the load's fall to the minimum at rest",
+        ),
+        Limit(
+            name="lost while scaling",
+            metric="lost_requests",
+            at_most=0,
+            unit="lost",
+            promise="every request was answered while instances came and went",
+        ),
+    )
 
 
 def _judge_time(limit: Limit, samples: Sequence[FleetSample], since: float, until: float | None) -> Gate:

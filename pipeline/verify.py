@@ -116,7 +116,7 @@ def _measure(
     capacity, files = measure_capacity(release, env, aws, bench, say)
     found.capacity = capacity
     found.files += files
-    found.gates.append(judge_found(capacity))
+    found.gates.append(_capacity_gate(capacity.requests_per_second, capacity.verdict, capacity.reason))
     say(f"capacity: {_rate(capacity.requests_per_second)} on one {capacity.instance_type}; {capacity.reason}")
     plan = _plan(release, env, aws, capacity, bench, say)
     out = bench.folder / "scaling.json"
@@ -155,16 +155,17 @@ def _because(plan: ScalingPlan, reason: str) -> ScalingPlan:
     return ScalingPlan(plan.steady_rps, plan.surge_rps, plan.calm_rps, reason)
 
 
-def judge_found(capacity: Capacity) -> Gate:
+def _capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gate:
     """A capacity has no limit to keep; the gate is that one could be named."""
+    metric, unit = "requests_per_second", "/s"
     return Gate(
         name="capacity",
-        metric="requests_per_second",
+        metric=metric,
         limit=None,
-        measured=capacity.requests_per_second,
-        unit="/s",
-        verdict=capacity.verdict,
-        reason=capacity.reason,
+        measured=measured,
+        unit=unit,
+        verdict=verdict,
+        reason=reason,
     )
 
 
@@ -192,6 +193,7 @@ def _steady_limits(env: Environment) -> tuple[Limit, Limit, Limit]:
             metric="p99_ms",
             at_most=env.limits.p99_ms,
             unit="ms",
+            promise="99 of 100 answers under the steady load came within the limit",
             needs_samples=ENOUGH_REQUESTS,
         ),
         Limit(
@@ -199,19 +201,25 @@ def _steady_limits(env: Environment) -> tuple[Limit, Limit, Limit]:
             metric="error_percent",
             at_most=env.limits.error_percent,
             unit="%",
+            promise="the steady load was answered, with the golden predictions where compared",
             needs_samples=ENOUGH_REQUESTS,
         ),
-        Limit(name="release", metric="answers_of_other_releases", at_most=0, unit="answers"),
+        Limit(
+            name="release",
+            metric="answers_of_other_releases",
+            at_most=0,
+            unit="answers",
+            promise="no other release answered",
+        ),
     )
 
 
 def _unmeasured(env: Environment, why: str) -> list[Gate]:
     """The gates that were not reached: INCONCLUSIVE, each."""
-    capacity = Limit(name="capacity", metric="requests_per_second", at_most=0, unit="/s")
-    gates = [judge(each, None, why_not_measured=why) for each in (capacity, *_steady_limits(env))]
-    gates[0] = gates[0].model_copy(update={"limit": None})
+    steady = [judge(each, None, why_not_measured=why) for each in _steady_limits(env)]
     limits = ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds)
-    return [*gates, *judge_scaling(None, limits, why_not=why)]
+    capacity = _capacity_gate(None, Verdict.INCONCLUSIVE, f"not measured: {why}")
+    return [capacity, *steady, *judge_scaling(None, limits, why_not=why)]
 
 
 def _rate(requests_per_second: float | None) -> str:

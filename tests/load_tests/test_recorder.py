@@ -81,6 +81,14 @@ def test_kinds_of_error_are_bounded_so_that_a_talkative_endpoint_cannot_fill_the
     assert recorder.result("e")["phases"][0]["failures"] == 3000
 
 
+def test_an_answer_counts_as_achieved_in_the_phase_in_which_it_came() -> None:
+    """A growing queue must not look like service: 8 of 10 requests wait past the end of the phase."""
+    recorder = recorded([(101.0, 500, None), (102.0, 500, None)] + [(105.0, 6000, None)] * 8)
+    (phase,) = recorder.result("e")["phases"]
+
+    assert (phase["requests"], phase["achieved_rps"]) == (10, 0.2)
+
+
 def test_identities_count_the_answers_of_each_instance() -> None:
     recorder = recorded([])
     for release, instance in (("a", "1"), ("a", "1"), ("a", "2"), ("b", "3")):
