@@ -18,6 +18,7 @@ from local_aws.moto_host import MotoHost
 from local_aws.registry import Ecr, Proxy, Registry
 from local_aws.registry.ecr import moto_may as ecr_moto_may
 from local_aws.router import Router
+from local_aws.sagemaker import model_registry
 from local_aws.sagemaker.api import SageMaker
 from local_aws.sagemaker.api import moto_may as sagemaker_moto_may
 from local_aws.sagemaker.endpoint import Endpoint
@@ -38,6 +39,7 @@ class LocalAws:
         self.clock = Clock(settings.time_scale)
         self.store = MetricStore(self.clock)
         self.alarms = cloudwatch.install(self.store, self.clock)
+        model_registry.install()
         self.measurements = Measurements(self.store, settings.time_scale)
         self.launcher = instances.launcher(settings)
         self.registry = Registry(settings)
@@ -90,6 +92,7 @@ class LocalAws:
     async def _listen(self, listener: socket.socket, door: FrontDoor, proxy: Proxy) -> None:
         app = web.Application(client_max_size=self.settings.max_payload_bytes)
         app.router.add_post("/endpoints/{name}/invocations", self.router.handle)
+        app.router.add_route("*", "/endpoints/{rest:.*}", door.refuse)
         app.router.add_route("*", "/v2/{rest:.*}", proxy.handle)
         app.router.add_get("/_local_aws/status", self._status)
         app.router.add_route("*", "/{rest:.*}", door.handle)

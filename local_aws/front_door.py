@@ -75,8 +75,11 @@ class FrontDoor:
         except Elsewhere:
             return await self._proxy(request, body)
         except AwsError as error:
-            wire = encode_error(request.headers, error.code, error.message, error.status)
-            return web.Response(status=wire.status, headers=wire.headers, body=wire.body)
+            return _refusal(request, error)
+
+    async def refuse(self, request: web.Request) -> web.StreamResponse:
+        """Refuse what moto would answer from a can."""
+        return _refusal(request, not_imitated(f"{request.method} {request.path}"))
 
     async def _proxy(self, request: web.Request, body: bytes | None) -> web.StreamResponse:
         """Pass a request to moto and its answer back, both as streams; `body` when it was already read."""
@@ -116,6 +119,11 @@ async def _serve(counter: Counter, action: str, request: web.Request, body: byte
         raise AwsError("SerializationException", "The request body is not a JSON object.")
     check_request(counter.model, action, parameters)
     return await counter.service.handle(action, parameters)
+
+
+def _refusal(request: web.Request, error: AwsError) -> web.Response:
+    wire = encode_error(request.headers, error.code, error.message, error.status)
+    return web.Response(status=wire.status, headers=wire.headers, body=wire.body)
 
 
 def _json(answer: dict[str, Any]) -> web.Response:

@@ -8,6 +8,7 @@ from local_aws.cloudwatch.store import MetricStore, Series
 from local_aws.router import Invocation
 
 TRAFFIC = "AWS/SageMaker"
+SUMS = ("Invocations", "InvocationsPerInstance")
 UTILISATION = "/aws/sagemaker/Endpoints"
 MICROSECONDS = 1e6
 
@@ -46,10 +47,13 @@ class Measurements:
             self._put(served, TRAFFIC, name, value, unit)
 
     def publish_zeros(self, serving: Iterable[Served]) -> None:
-        """Publish zeros for what had no request since the last call, so that idle fleets scale in."""
+        """Publish zeros for what had no request since the last call, so that idle fleets scale in.
+
+        Only of what is summed: a zero among the errors would dilute the ratio that their average is.
+        """
         for served in serving:
             if served not in self._busy:
-                for name in COUNTS:
+                for name in SUMS:
                     self._put(served, TRAFFIC, name, 0.0, "None")
         self._busy.clear()
 
@@ -67,15 +71,6 @@ class Measurements:
             )
         for series in self._series[key]:
             series.put(value)
-
-
-COUNTS = (
-    "Invocations",
-    "InvocationsPerInstance",
-    "Invocation4XXErrors",
-    "Invocation5XXErrors",
-    "InvocationModelErrors",
-)
 
 
 def _metrics(invocation: Invocation, scale: float) -> Iterable[tuple[str, float, str]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -43,12 +44,11 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any
 
 def refused(code: str, call: Callable[..., Any], **request: Any) -> str:
     """Make a call that must fail with `code`; return AWS's sentence."""
-    try:
+    with pytest.raises(ClientError) as caught:
         call(**request)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        return str(error.response["Error"]["Message"])
-    raise AssertionError("the call was not refused")
+    error = caught.value.response["Error"]
+    assert error["Code"] == code, error
+    return str(error["Message"])
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,9 @@ class Serving:
         self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=list(variants))
         return name
 
-    def variant(self, model: str, instances: int = 1, name: str = "AllTraffic", **more: Any) -> dict[str, Any]:
+    def variant(
+        self, model: str, instances: int = 1, name: str = "AllTraffic", **more: Any
+    ) -> dict[str, Any]:
         routing = {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
         variant = {"VariantName": name, "ModelName": model, "InitialInstanceCount": instances}
         return {**variant, "InstanceType": "ml.m5.large", "RoutingConfig": routing, **more}

@@ -45,7 +45,9 @@ def test_a_container_that_is_never_healthy_fails_the_creation_with_its_reason(se
         "Please check CloudWatch logs for this endpoint."
     )
     with pytest.raises(WaiterError):
-        serving.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"MaxAttempts": 1})
+        serving.sagemaker.get_waiter("endpoint_in_service").wait(
+            EndpointName=name, WaiterConfig={"MaxAttempts": 1}
+        )
 
 
 def test_a_failed_endpoint_can_only_be_deleted(serving: Serving) -> None:
@@ -53,7 +55,9 @@ def test_a_failed_endpoint_can_only_be_deleted(serving: Serving) -> None:
     serving.settled(name)
     other = serving.config()
 
-    refused("ValidationException", serving.sagemaker.update_endpoint, EndpointName=name, EndpointConfigName=other)
+    refused(
+        "ValidationException", serving.sagemaker.update_endpoint, EndpointName=name, EndpointConfigName=other
+    )
     serving.sagemaker.delete_endpoint(EndpointName=name)
     assert until(lambda: _is_gone(serving, name), "the failed endpoint is deleted")
 
@@ -100,7 +104,9 @@ def test_a_name_is_given_once(serving: Serving) -> None:
     name = serving.endpoint(config)
     client = serving.sagemaker
 
-    text = refused("ValidationException", client.create_endpoint, EndpointName=name, EndpointConfigName=config)
+    text = refused(
+        "ValidationException", client.create_endpoint, EndpointName=name, EndpointConfigName=config
+    )
     assert text == f'Cannot create already existing endpoint "{ARN}:endpoint/{name}".'
     variants = [serving.variant(model)]
     text = refused(
@@ -139,11 +145,16 @@ def test_what_is_missing_is_named_by_its_arn(serving: Serving) -> None:
 
 def test_an_endpoint_config_keeps_every_field(serving: Serving) -> None:
     variant = serving.variant(
-        serving.model(), VolumeSizeInGB=30, ContainerStartupHealthCheckTimeoutInSeconds=300, InitialVariantWeight=0.5
+        serving.model(),
+        VolumeSizeInGB=30,
+        ContainerStartupHealthCheckTimeoutInSeconds=300,
+        InitialVariantWeight=0.5,
     )
     name = serving.config_of(variant)
 
-    assert serving.sagemaker.describe_endpoint_config(EndpointConfigName=name)["ProductionVariants"] == [variant]
+    assert serving.sagemaker.describe_endpoint_config(EndpointConfigName=name)["ProductionVariants"] == [
+        variant
+    ]
 
 
 def test_lists_are_filtered_and_sorted_and_paged(serving: Serving) -> None:
@@ -190,7 +201,9 @@ def test_weights_and_counts_change_while_the_endpoint_serves(serving: Serving) -
         {"VariantName": "A", "DesiredWeight": 0},
         {"VariantName": "B", "DesiredInstanceCount": 2},
     ]
-    serving.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=wanted)
+    serving.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=name, DesiredWeightsAndCapacities=wanted
+    )
     status = serving.describe(name)["EndpointStatus"]
     a, b = serving.settled(name)["ProductionVariants"]
 
