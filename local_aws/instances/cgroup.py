@@ -51,6 +51,14 @@ class Cgroup:
             self._write("cpu.max", f"{quota} {PERIOD_MICROSECONDS}")
         self._set_weight(lowest=False)
 
+    def unlimit(self) -> None:
+        """Back to the lowest weight without a quota, as at the start."""
+        self._set_weight(lowest=True)
+        if self.version == 1:
+            self._write("cpu.cfs_quota_us", "-1")
+        else:
+            self._write("cpu.max", f"max {PERIOD_MICROSECONDS}")
+
     def pids(self) -> list[int]:
         """The processes in the group; none when it is gone."""
         with suppress(FileNotFoundError):

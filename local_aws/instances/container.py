@@ -117,6 +117,11 @@ class ContainerInstance:
             raise EngineError(f"it ended at once: {self._read_log().strip()[-1000:] or 'without a word'}")
         self.url = f"http://127.0.0.1:{published[0]['HostPort']}"
 
+    def _unlimit(self) -> None:
+        assert self._container is not None
+        if self._is_running():
+            self._container.update(cpu_quota=-1, cpu_shares=_LOWEST_SHARES)
+
     def _is_running(self) -> bool:
         if self._container is None:
             return False
@@ -156,6 +161,7 @@ class ContainerInstance:
     def _stop(self, grace_seconds: int) -> None:
         if self._container is not None:
             try:
+                self._unlimit()
                 self._container.stop(timeout=grace_seconds)
                 self._last_log = self._read_log()
             except docker.errors.NotFound:

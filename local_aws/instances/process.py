@@ -19,6 +19,7 @@ from local_aws.instances.port import HeldPort
 from local_aws.instances.usage import utilisation
 
 _LOG_BYTES = 64 * 1024
+_LOWEST_PRIORITY = 19
 
 
 class ProcessInstance:
@@ -50,7 +51,11 @@ class ProcessInstance:
         try:
             if self._cgroup:
                 self._cgroup.create()
-            wrapped = self._cgroup.entering(command) if self._cgroup else ("nice", "-n", "19", *command)
+            wrapped = (
+                self._cgroup.entering(command)
+                if self._cgroup
+                else ("nice", "-n", str(_LOWEST_PRIORITY), *command)
+            )
             with self._log_path.open("wb") as log:
                 self._serve = await self._spawn(wrapped, log.fileno(), self._environment(root))
         except OSError as error:
@@ -106,6 +111,7 @@ class ProcessInstance:
     async def _end(self, grace_seconds: float) -> None:
         """Like an engine: SIGTERM to `serve` alone; when it has ended or time is up, SIGKILL to all."""
         if self._serve is not None and self._serve.returncode is None:
+            await self._unlimit()
             with suppress(ProcessLookupError):
                 self._serve.send_signal(signal.SIGTERM)
             with suppress(TimeoutError):
@@ -162,6 +168,16 @@ class ProcessInstance:
             os.setpriority(os.PRIO_PGRP, self._serve.pid, 0)
         command = (sys.executable, throttle.__file__, str(self._serve.pid), str(cpus))
         self._throttle = await self._spawn(command, asyncio.subprocess.DEVNULL, {MARK: self.id})
+
+    async def _unlimit(self) -> None:
+        if self._cgroup:
+            self._cgroup.unlimit()
+        elif self._throttle is not None and self._serve is not None:
+            with suppress(ProcessLookupError):
+                self._throttle.terminate()
+            await self._throttle.wait()  # it has let the group run
+            with suppress(ProcessLookupError, PermissionError):
+                os.setpriority(os.PRIO_PGRP, self._serve.pid, _LOWEST_PRIORITY)
 
 
 def _private(name: str) -> bool:

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PERIOD_SECONDS = 0.02
-_SAVINGS_SECONDS = 0.02  # CPU time an idle group may save up: it answers a single request at once
+_SAVINGS_SECONDS = 0.01  # CPU time an idle group may save up: it answers a single request at once
+_BUSY_LOOK_SECONDS, _IDLE_LOOK_SECONDS, _COUNT_SECONDS = 0.003, 0.01, 0.5
 _PROC = Path("/proc")
 
 
@@ -45,23 +46,32 @@ def cpu_seconds(pid: int) -> float:
         return 0.0
 
 
+def pause_seconds(savings: float, cpus: float, used: float) -> float:
+    """How long until the next look: until a debt is paid, soon while the group works, else later."""
+    if savings <= 0:
+        return max(_BUSY_LOOK_SECONDS, -savings / cpus)
+    return _BUSY_LOOK_SECONDS if used > 0 else _IDLE_LOOK_SECONDS
+
+
 def throttle(group: int, cpus: float) -> None:
-    """Hold the group to `cpus` CPUs until it is gone or this process is told to end."""
-    savings, known = _SAVINGS_SECONDS, {pid: cpu_seconds(pid) for pid in members(group)}
-    then, running, rounds = time.monotonic(), True, 0
+    """Hold the group to `cpus` CPUs until it is gone (ProcessLookupError) or this process is ended."""
+    savings, used, running = _SAVINGS_SECONDS, 0.0, True
+    known = {pid: cpu_seconds(pid) for pid in members(group)}
+    then = counted = time.monotonic()
     while True:
-        time.sleep(PERIOD_SECONDS / 2)
-        rounds += 1
-        pids = list(members(group)) if rounds % 25 == 0 else list(known)
-        now, times = time.monotonic(), {pid: cpu_seconds(pid) for pid in pids}
-        used = sum(max(0.0, value - known.get(pid, value)) for pid, value in times.items())
+        time.sleep(pause_seconds(savings, cpus, used))
+        now = time.monotonic()
+        if now - counted > _COUNT_SECONDS:  # there may be new members, or none any more
+            os.killpg(group, 0)
+            known = {pid: known.get(pid, cpu_seconds(pid)) for pid in members(group)}
+            counted = now
+        times = {pid: cpu_seconds(pid) for pid in known}
+        used = sum(max(0.0, times[pid] - known[pid]) for pid in known)
         savings = settle(savings, cpus * (now - then), used)
         then, known = now, times
         if running != (savings > 0):
             running = not running
             os.killpg(group, signal.SIGCONT if running else signal.SIGSTOP)
-        elif rounds % 25 == 0:
-            os.killpg(group, 0)  # ProcessLookupError once the group is gone
 
 
 def throttle_blindly(group: int, cpus: float) -> None:

@@ -8,7 +8,7 @@ from local_aws.errors import AwsError
 from local_aws.instances import instance_type
 from local_aws.instances.availability import UnavailableError, decide
 from local_aws.instances.cgroup import Cgroup, candidates, quota_microseconds
-from local_aws.instances.throttle import settle
+from local_aws.instances.throttle import pause_seconds, settle
 from local_aws.instances.usage import Sample, utilisation
 
 
@@ -97,10 +97,12 @@ def test_a_group_of_version_2_is_limited_by_its_own_files(tmp_path):
     group.create()
     at_start = (group.path / "cpu.weight").read_text()
     group.limit(0.1)
+    limited = [(group.path / name).read_text() for name in ("cpu.max", "cpu.weight")]
+    group.unlimit()
 
     assert at_start == "1"
-    assert (group.path / "cpu.max").read_text() == "2000 20000"
-    assert (group.path / "cpu.weight").read_text() == "100"
+    assert limited == ["2000 20000", "100"]
+    assert [(group.path / name).read_text() for name in ("cpu.max", "cpu.weight")] == ["max 20000", "1"]
 
 
 def test_a_throttled_group_pays_back_what_it_used_too_much_and_saves_little():
@@ -108,7 +110,15 @@ def test_a_throttled_group_pays_back_what_it_used_too_much_and_saves_little():
     rested = settle(savings=in_debt, granted=5.0, used=0.0)
 
     assert in_debt == pytest.approx(-0.008)
-    assert rested == pytest.approx(0.02)
+    assert rested == pytest.approx(0.01)
+
+
+def test_a_group_in_debt_stands_still_exactly_until_it_has_paid():
+    assert pause_seconds(savings=-0.01, cpus=0.1, used=0.02) == pytest.approx(0.1)
+
+
+def test_a_working_group_is_looked_at_more_often_than_an_idle_one():
+    assert pause_seconds(0.01, 0.1, used=0.001) < pause_seconds(0.01, 0.1, used=0.0)
 
 
 def test_auto_takes_containers_where_engine_and_registry_are():

@@ -107,6 +107,31 @@ def test_the_control_group_holds_the_quota_and_the_lowest_weight_until_then(tmp_
     assert not group.exists()
 
 
+def test_an_instance_ends_as_it_started_without_quota_at_the_lowest_weight(tmp_path):
+    """Its share is for answering; tearing down within a tenth of a CPU takes longer than the grace."""
+
+    async def scenario():
+        async with launching(tmp_path) as launcher:
+            if launcher._parent is None or launcher._parent.version != 1:
+                pytest.skip("no control group of version 1 can be made here")
+            instance = await launcher.launch(spec(IGNORE_SIGTERM="1"))
+            group = launcher._parent.path / f"local-aws-{instance.id}"
+            await healthy(instance)
+            await instance.limit()
+
+            async def is_unlimited() -> bool:
+                return (group / "cpu.cfs_quota_us").read_text().strip() == "-1"
+
+            assert not await is_unlimited()
+            stopping = asyncio.create_task(instance.stop(grace_seconds=1.0))
+            await until(is_unlimited, "the quota is gone", seconds=0.9)
+            weight = (group / "cpu.shares").read_text().strip()
+            await stopping
+            return weight
+
+    assert asyncio.run(scenario()) == "2"
+
+
 def test_stopping_lets_the_server_drain_and_keeps_its_log(tmp_path):
     async def scenario():
         async with launching(tmp_path) as launcher:
