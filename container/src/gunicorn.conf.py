@@ -1,5 +1,6 @@
 """Gunicorn's settings. `serve` plans them and passes them in the environment (see its `_environment`)."""
 
+import gc
 import os
 import signal
 from typing import Any
@@ -16,6 +17,11 @@ graceful_timeout = 20
 keepalive = 75  # longer than nginx keeps an idle connection, so that nginx is the one to close it
 loglevel = "warning"
 accesslog = None
+
+
+def on_starting(_server: Any) -> None:
+    """Leave what is loaded out of garbage collection: workers go on sharing it, and stop four times as fast."""
+    gc.freeze()
 
 
 def when_ready(_server: Any) -> None:

@@ -1,4 +1,4 @@
-"""Gunicorn's threaded worker, except that what it refuses by itself is said as the application would."""
+"""Gunicorn's threaded worker, made to refuse and to stop as the contract wants it."""
 
 import os
 from http import HTTPStatus
@@ -14,13 +14,19 @@ _REFUSED: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (errors.LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG),
     (errors.LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE),
     (errors.ExpectationFailed, HTTPStatus.EXPECTATION_FAILED),
-    (errors.UnsupportedTransferCoding, HTTPStatus.NOT_IMPLEMENTED),
     (errors.ParseException, HTTPStatus.BAD_REQUEST),
 )
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Answers requests that are not HTTP in JSON and with the identity, not in HTML."""
+    """Refuses what is not HTTP in JSON and with the identity, and takes nothing new while it stops."""
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Close the port, too, when stopping: else new connections are taken, and wait for nobody."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer a request that could not be read; anything else is gunicorn's to report."""

@@ -1,0 +1,159 @@
+"""The real image: small, labelled, without CUDA, and at home wherever SageMaker or a cluster may run it."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from conftest import REVISION, SOURCE
+from docker.models.containers import Container
+from serving import COMMITTED, IDENTITY, JSON, ask, invoke, until
+
+pytestmark = pytest.mark.docker
+
+LABEL = "sagemaker-pytorch-release.test"
+DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]
+LOCKED_DOWN: dict[str, Any] = {
+    "read_only": True,
+    "tmpfs": {"/tmp": ""},
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+}
+Run = Callable[..., Container]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[docker.DockerClient]:
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def run(engine: docker.DockerClient, container_image: str) -> Iterator[Run]:
+    """Start a container of the image; it is removed with the test, by its id."""
+    started: list[Container] = []
+
+    def runner(command: str | list[str], **options: Any) -> Container:
+        labels = {LABEL: "container"}
+        container = engine.containers.run(container_image, command, detach=True, labels=labels, **options)
+        started.append(container)
+        return container
+
+    yield runner
+    for container in started:
+        container.remove(force=True)
+
+
+def serve(run: Run, model: Path = COMMITTED / "model", **options: Any) -> tuple[Container, int]:
+    """A container that serves `model`, ready, and its port on this machine."""
+    volumes = {str(model): {"bind": "/opt/ml/model", "mode": "ro"}}
+    container = run("serve", volumes=volumes, ports={"8080/tcp": ("127.0.0.1", None)}, **options)
+    assert until(lambda: published(container) is not None, 10), logs(container)
+    port = published(container)
+    assert port is not None
+    assert until(lambda: answers(port), 60), logs(container)
+    return container, port
+
+
+def published(container: Container) -> int | None:
+    container.reload()
+    bindings = container.ports.get("8080/tcp")
+    return int(bindings[0]["HostPort"]) if bindings else None
+
+
+def answers(port: int) -> bool:
+    try:
+        return ask(port, "GET", "/ping").status == 200
+    except OSError:
+        return False
+
+
+def logs(container: Container) -> str:
+    return container.logs().decode()
+
+
+def test_the_image_is_small_and_says_where_it_comes_from(
+    engine: docker.DockerClient, container_image: str
+) -> None:
+    image = engine.images.get(container_image)
+
+    assert image.attrs["Size"] < 1.3e9
+    assert image.attrs["Config"]["Cmd"] == ["serve"]
+    labels = image.labels
+    assert labels["org.opencontainers.image.title"] == "sagemaker-pytorch-release"
+    assert labels["org.opencontainers.image.revision"] == REVISION
+    assert labels["org.opencontainers.image.source"] == SOURCE
+    environment = dict(entry.split("=", 1) for entry in image.attrs["Config"]["Env"])
+    assert environment["PATH"].startswith("/opt/program:/opt/venv/bin:")
+
+
+def test_torch_is_for_the_cpu_and_nothing_of_this_machine_is_inside(run: Run) -> None:
+    check = "import torch, os; assert torch.version.cuda is None; print(sorted(os.listdir('/opt/program')))"
+    container = run(["python", "-c", check])
+
+    assert container.wait()["StatusCode"] == 0, logs(container)
+    assert "'train'" in logs(container)
+    assert "local_test" not in logs(container)
+
+
+def test_trained_in_a_container_served_from_a_container(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(COMMITTED / "input", tmp_path / "input")
+    (tmp_path / "input/config/hyperparameters.json").write_text('{"epochs": "2", "seed": "5"}')
+    volumes = {str(tmp_path): {"bind": "/opt/ml", "mode": "rw"}}
+    training = run("train", volumes=volumes, network_mode="none", **LOCKED_DOWN)
+    assert training.wait()["StatusCode"] == 0, logs(training)
+
+    container, port = serve(run, tmp_path / "model", environment={"RELEASE_ID": "from-container"})
+    golden = json.loads((tmp_path / "model" / "golden.json").read_text())["cases"][:3]
+    answer = invoke(port, [case["instance"] for case in golden])
+
+    assert answer.headers[IDENTITY].startswith("release=from-container;instance=")
+    for got, case in zip(answer.json()["predictions"], golden, strict=True):
+        assert got["probabilities"] == pytest.approx(case["prediction"]["probabilities"], abs=1e-4)
+    assert "nginx before gunicorn" in logs(container)
+
+
+@pytest.mark.parametrize("user", ["0", "10001", "10001:10001"])
+def test_locked_down_it_serves_as_any_user(run: Run, user: str) -> None:
+    container, port = serve(run, user=user, **LOCKED_DOWN)
+
+    answer = invoke(port, [DIGIT["instance"]])
+
+    assert answer.json()["predictions"][0]["label"] == DIGIT["prediction"]["label"]
+    container.stop(timeout=30)
+    assert container.wait()["StatusCode"] == 0
+    noise = "initgroups(root, 0) failed"  # nginx tells so when it is root without the right to set groups
+    lines = [line for line in logs(container).splitlines() if noise not in line]
+    assert len(lines) == 1, lines
+
+
+def test_the_plan_follows_the_containers_cpus(run: Run) -> None:
+    container, _ = serve(run, nano_cpus=1_000_000_000)
+
+    assert re.match(r"serve: 1 worker × 1 engine thread on 1 CPU; ", logs(container))
+
+
+def test_the_largest_requests_fit_into_half_a_gigabyte(run: Run) -> None:
+    container, port = serve(run, mem_limit="512m")
+    most = invoke(port, [DIGIT["instance"]] * 4096)
+    nonsense = ask(port, "POST", "/invocations", b'{"instances": [' + b"0," * 12_000_000 + b"0]}", JSON)
+    nested = ask(port, "POST", "/invocations", b"[" * 25_000_000, JSON)
+
+    assert len(most.json()["predictions"]) == 4096
+    assert (nonsense.status, nested.status) == (400, 400)
+    container.reload()
+    assert container.attrs["State"]["OOMKilled"] is False
+    assert "was sent SIGKILL" not in logs(container)
+
+
+def test_without_weights_it_ends_with_one_sentence(run: Run) -> None:
+    container = run("serve")
+
+    assert container.wait(timeout=60)["StatusCode"] == 1
+    assert "serve: /opt/ml/model/model.safetensors: there are no weights" in logs(container)
+    assert "Traceback" not in logs(container)

@@ -1,0 +1,265 @@
+"""`serve` as a process, with nginx in front and without: SageMaker's serving contract, end to end."""
+
+import json
+import re
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from serving import COMMITTED, IDENTITY, JSON, Serve, read_all, send_raw, until
+
+GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
+DIGIT = GOLDEN["cases"][0]["instance"]
+REQUEST = json.dumps({"instances": [DIGIT]}).encode()
+HEAD = (
+    b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+)
+MEGABYTE = 1024 * 1024
+Start = Callable[..., Serve]
+# For what does not depend on who is in front.
+ONE_FRONT = pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
+
+
+def test_all_workers_answer_with_one_identity(server: Serve) -> None:
+    identities = {server.ask("GET", "/ping").headers[IDENTITY] for _ in range(20)}
+
+    assert len(identities) == 1
+    assert re.fullmatch(r"release=abc-123;instance=[0-9a-f]{12}", identities.pop())
+
+
+def test_golden_instances_get_their_golden_answers(server: Serve) -> None:
+    answers = server.invoke([case["instance"] for case in GOLDEN["cases"]]).json()["predictions"]
+
+    for answer, case in zip(answers, GOLDEN["cases"], strict=True):
+        assert answer["label"] == case["prediction"]["label"]
+        np.testing.assert_allclose(
+            answer["probabilities"], case["prediction"]["probabilities"], atol=GOLDEN["tolerance"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"\x00\x01\x02\x03\r\n\r\n", 400),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /ping HTTP/1.1\r\nHost: x\r\nnot a header\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400),
+        (b"GET /.refusal HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+        (b"DELETE /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 405),
+    ],
+)
+def test_what_is_hardly_http_is_refused_in_json_and_with_the_identity(
+    server: Serve, data: bytes, status: int
+) -> None:
+    head, _, body = send_raw(server.port, data).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert IDENTITY.encode() + b": release=abc-123;instance=" in head
+    assert b"Content-Type: application/json" in head
+    assert list(json.loads(body)) == ["error"]
+
+
+def test_an_oversized_body_is_a_413_in_json_and_the_limit_itself_is_not(server: Serve) -> None:
+    too_large = server.ask("POST", "/invocations", REQUEST.ljust(MEGABYTE + 1), JSON)
+    chunked = server.ask("POST", "/invocations", iter([b" " * 65536] * 40), JSON)
+    largest = server.ask("POST", "/invocations", REQUEST.ljust(MEGABYTE), JSON)
+
+    for answer in (too_large, chunked):
+        assert (answer.status, answer.json()) == (413, {"error": "body: expected at most 1 MB, got more"})
+        assert answer.headers[IDENTITY].startswith("release=abc-123;")
+    assert largest.status == 200
+
+
+def test_a_chunked_body_is_read(server: Serve) -> None:
+    assert server.ask("POST", "/invocations", iter([REQUEST[:50], REQUEST[50:]]), JSON).status == 200
+
+
+def test_bad_input_costs_no_worker(server: Serve) -> None:
+    before = {process.pid for process in server.family()}
+
+    for body in (
+        b"",
+        b"[" * 200_000,
+        b"\xff",
+        b'{"instances": [[' + b"9" * 5000 + b"]]}",
+        b'"\\ud800"',
+        b"NaN",
+    ):
+        assert server.ask("POST", "/invocations", body, JSON).status == 400
+
+    assert before <= {process.pid for process in server.family()}
+    assert server.invoke([DIGIT]).status == 200
+
+
+def test_metrics_are_those_of_all_workers(server: Serve) -> None:
+    def predicted() -> float:
+        page = server.ask("GET", "/metrics").body.decode()
+        return float(page.split("\npredicted_instances_total ")[1].split()[0])
+
+    before = predicted()
+    for _ in range(20):
+        server.invoke([DIGIT, DIGIT])
+
+    assert {predicted() for _ in range(10)} == {before + 40}
+
+
+def test_it_says_its_plan_in_one_line_and_logs_no_requests(start: Start) -> None:
+    serve = start(SAGEMAKER_MODEL_SERVER_WORKERS="1")
+    serve.await_ready()
+    serve.invoke([DIGIT])
+    serve.invoke("bad")
+
+    assert re.fullmatch(
+        r"serve: 1 worker × \d+ engine threads? on [\d.]+ CPUs?; (nginx before gunicorn|gunicorn alone, as .*); "
+        rf"port {serve.port}; release=unreleased;instance=[0-9a-f]{{12}}\n",
+        serve.log(),
+    )
+    workers = [child for child in serve.child("gunicorn").children() if child.is_running()]
+    assert len(workers) == 1
+
+
+def test_sigterm_with_idle_connections_ends_in_time_with_code_0(start: Start) -> None:
+    serve = start()
+    serve.await_ready()
+    family = serve.family()
+    with socket.create_connection(("127.0.0.1", serve.port), timeout=10) as idle:
+        idle.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+        serve.terminate()
+
+        assert serve.process.wait(10) == 0
+    assert not any(process.is_running() for process in family)
+
+
+def test_a_request_that_has_begun_is_answered_after_sigterm(start: Start) -> None:
+    serve = start()
+    serve.await_ready()
+    with socket.create_connection(("127.0.0.1", serve.port), timeout=20) as slow:
+        slow.sendall(HEAD % len(REQUEST) + REQUEST[:20])
+        assert until(lambda: has_read_everything(serve, slow))
+
+        serve.terminate()
+        assert until(lambda: refuses_connections(serve.port))
+        slow.sendall(REQUEST[20:])
+        answer = read_all(slow)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'{"predictions":[{"label":%d' % GOLDEN["cases"][0]["prediction"]["label"] in answer
+    assert serve.process.wait(10) == 0
+
+
+def has_read_everything(serve: Serve, client: socket.socket) -> bool:
+    """Whether a process of the server has accepted the connection and holds its other end."""
+    return any(
+        connection.raddr and connection.raddr.port == client.getsockname()[1]
+        for process in serve.family()
+        for connection in process.net_connections("tcp")
+    )
+
+
+def refuses_connections(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("start", "victim"),
+    [("nginx", "nginx"), ("nginx", "gunicorn"), ("gunicorn", "gunicorn")],
+    indirect=["start"],
+)
+def test_the_death_of_a_master_ends_everything(start: Start, victim: str) -> None:
+    serve = start()
+    serve.await_ready()
+    family = serve.family()
+
+    serve.child(victim).kill()
+
+    assert serve.process.wait(10) == 1
+    assert f"serve: {victim} ended (SIGKILL); stopping" in serve.log()
+    assert not any(process.is_running() for process in family)
+
+
+@ONE_FRONT
+def test_a_killed_worker_is_replaced(start: Start) -> None:
+    serve = start(SAGEMAKER_MODEL_SERVER_WORKERS="1")
+    serve.await_ready()
+    [worker] = serve.child("gunicorn").children()
+
+    worker.kill()
+
+    assert until(lambda: bool({child.pid for child in serve.child("gunicorn").children()} - {worker.pid}))
+    assert serve.invoke([DIGIT]).status == 200
+
+
+def test_nothing_outlives_serve_itself_killed(start: Start) -> None:
+    serve = start()
+    serve.await_ready()
+    family = serve.family()
+
+    serve.process.kill()
+
+    assert until(lambda: not any(alive(process) for process in family))
+
+
+def alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+@ONE_FRONT
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("RELEASE_ID", 'a"b', "serve: RELEASE_ID: expected up to 200 letters"),
+        ("SAGEMAKER_MODEL_SERVER_WORKERS", "0", "serve: SAGEMAKER_MODEL_SERVER_WORKERS: expected a number"),
+        (
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+            "0",
+            "serve: SAGEMAKER_MAX_PAYLOAD_IN_MB: expected a whole number from 1",
+        ),
+        (
+            "SAGEMAKER_BIND_TO_PORT",
+            "70000",
+            "serve: SAGEMAKER_BIND_TO_PORT: expected a whole number from 1 to 65535",
+        ),
+        ("SAGEMAKER_BASE_DIR", "/nonexistent", "/nonexistent/model/model.safetensors: there are no weights"),
+    ],
+)
+def test_what_cannot_serve_says_why_and_does_not_start(
+    start: Start, variable: str, value: str, sentence: str
+) -> None:
+    serve = start(**{variable: value})
+
+    assert serve.process.wait(20) == 1
+    assert sentence in serve.log()
+    assert "Traceback" not in serve.log()
+
+
+@ONE_FRONT
+def test_a_taken_port_ends_the_start(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        serve = start(SAGEMAKER_BIND_TO_PORT=str(taken.getsockname()[1]))
+
+        assert serve.process.wait(20) == 1
+    assert f"serve: cannot listen on 127.0.0.1:{serve.port}: Address already in use" in serve.log()
+
+
+@ONE_FRONT
+def test_its_scratch_directory_goes_with_it(start: Start, tmp_path: Path) -> None:
+    serve = start(TMPDIR=str(tmp_path))
+    serve.await_ready()
+    assert list(tmp_path.glob("serve-*"))
+
+    serve.process.send_signal(signal.SIGINT)
+
+    assert serve.process.wait(10) == 0
+    assert not list(tmp_path.glob("serve-*"))
