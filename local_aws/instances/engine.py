@@ -1,6 +1,7 @@
 """The Docker engine of this machine, through the Docker SDK; calls block, `Engine.run` puts them in threads."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import docker.errors
 import requests
 
 from local_aws.instances.login import PASSWORD, USER
+
+log = logging.getLogger(__name__)
 
 LABEL = "sagemaker-pytorch-release.local-aws"
 """Every container of ours has it; its value is the id of the record in the ledger."""
@@ -38,6 +41,7 @@ class Engine:
             self.client.ping()
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
             raise EngineError(f"no Docker engine answers ({_sentence(error)})") from error
+        self._pulled: set[str] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="engine")
 
     async def run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -48,11 +52,14 @@ class Engine:
     def fetch_image(self, image: str) -> str:
         """Have an image; return its id. Raises EngineError with the engine's own reason.
 
-        A digest names one content for ever: a local copy will do. A tag of a registry is looked up
-        anew. A name without a registry is an image that this engine has itself.
+        This AWS's ECR is asked whether it has the image, though the engine may have it, too: what was
+        deleted there cannot start. (A pull would not ask for a digest it knows.) Elsewhere a digest names one content for ever, and a local copy will
+        do. A name without a registry is an image that this engine has itself.
         """
-        by_digest, of_a_registry = "@" in image, _names_a_registry(image)
-        if by_digest or not of_a_registry:
+        if _is_in_ecr(image):
+            return self._pull_from_ecr(image)
+        of_a_registry = _names_a_registry(image)
+        if "@" in image or not of_a_registry:
             try:
                 return str(self.client.images.get(image).id)
             except docker.errors.ImageNotFound as error:
@@ -73,14 +80,24 @@ class Engine:
                 container.wait(condition="removed", timeout=_REMOVAL_SECONDS)
 
     def close(self) -> None:
-        """Wait for calls under way and close the client. Repeatable."""
+        """Wait for calls under way, drop the names that only this run used, close the client. Repeatable."""
         self._threads.shutdown()
+        while self._pulled:
+            self._drop_name(self._pulled.pop())
         self.client.close()
 
-    def _pull(self, image: str) -> str:
+    def _pull_from_ecr(self, image: str) -> str:
+        login = {"username": USER, "password": PASSWORD}
+        try:
+            self.client.images.get_registry_data(image, auth_config=login)
+        except docker.errors.APIError as error:
+            raise EngineError(f"{image} cannot be pulled: {error.explanation}") from error
+        self._pulled.add(image)
+        return self._pull(image, login)
+
+    def _pull(self, image: str, login: dict[str, str] | None = None) -> str:
         separator = "@" if "@" in image else ":"
         repository, _, reference = image.rpartition(separator)
-        login = {"username": USER, "password": PASSWORD} if image.startswith("127.0.0.1:") else None
         try:
             answers: Any = self.client.api.pull(
                 repository, reference, stream=True, decode=True, auth_config=login
@@ -91,6 +108,22 @@ class Engine:
             return str(self.client.images.get(image).id)
         except docker.errors.APIError as error:
             raise EngineError(f"{image} cannot be pulled: {error.explanation}") from error
+
+    def _drop_name(self, image: str) -> None:
+        """Untag what was pulled from this run's port, unless it is the image's last name: layers are kept."""
+        try:
+            known = self.client.images.get(image).attrs
+            if other_names(image, known["RepoTags"], known["RepoDigests"]):
+                self.client.images.remove(image)
+        except docker.errors.APIError as error:
+            log.warning("the image name %s stays in the engine: %s", image, error.explanation)
+
+
+def other_names(image: str, tags: list[str] | None, digests: list[str] | None) -> list[str]:
+    """The names an image has beside `image`: its tags, and digests of other repositories."""
+    repository = image.partition("@")[0]
+    elsewhere = [name for name in digests or [] if name.partition("@")[0] != repository]
+    return [name for name in tags or [] if name != image] + elsewhere
 
 
 def _knock() -> None:
@@ -103,6 +136,10 @@ def _knock() -> None:
             knock.connect(host.removeprefix("unix://"))
         except OSError as error:
             raise EngineError(f"no Docker engine answers at {host} ({error.strerror or error})") from error
+
+
+def _is_in_ecr(image: str) -> bool:
+    return image.startswith("127.0.0.1:")
 
 
 def _names_a_registry(image: str) -> bool:

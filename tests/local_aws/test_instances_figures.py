@@ -8,6 +8,7 @@ from local_aws.errors import AwsError
 from local_aws.instances import instance_type
 from local_aws.instances.availability import UnavailableError, decide
 from local_aws.instances.cgroup import Cgroup, candidates, quota_microseconds
+from local_aws.instances.engine import other_names
 from local_aws.instances.throttle import pause_seconds, settle
 from local_aws.instances.usage import Sample, utilisation
 
@@ -148,3 +149,16 @@ def test_containers_demanded_where_there_is_no_engine_are_an_error():
 
 def test_processes_asked_for_are_processes_wherever_they_run():
     assert decide("process", None, None).kind == "process"
+
+
+@pytest.mark.parametrize(
+    ("tags", "digests", "others"),
+    [
+        ([], ["127.0.0.1:1/digits@sha256:a"], []),
+        (None, None, []),
+        (["digits:dev"], ["127.0.0.1:1/digits@sha256:a"], ["digits:dev"]),
+        ([], ["127.0.0.1:1/digits@sha256:a", "127.0.0.1:2/digits@sha256:a"], ["127.0.0.1:2/digits@sha256:a"]),
+    ],
+)
+def test_the_last_name_of_an_image_is_known_so_that_its_layers_stay(tags, digests, others):
+    assert other_names("127.0.0.1:1/digits@sha256:a", tags, digests) == others

@@ -20,7 +20,7 @@ from moto.ecr.models import ecr_backends
 from tiny_instances import built, files_below, healthy, process_settings, spec
 
 from local_aws.errors import AwsError, Elsewhere
-from local_aws.instances import Launcher
+from local_aws.instances import Launcher, LaunchError
 from local_aws.instances.availability import REGISTRY_PROGRAM
 from local_aws.instances.engine import Engine
 from local_aws.instances.ledger import Ledger
@@ -125,7 +125,7 @@ def repository():
 
 
 def test_a_pushed_image_has_in_ecr_the_digest_that_docker_printed(tmp_path, serving_image, repository):
-    """And an instance made from that digest serves."""
+    """And an instance made from that digest serves, as long as the repository is there."""
     name, create = repository
 
     async def scenario():
@@ -142,7 +142,11 @@ def test_a_pushed_image_has_in_ecr_the_digest_that_docker_printed(tmp_path, serv
                 "images"
             ]
             served = await _serves(tmp_path, f"{uri}@{digest}")
-            await aws.docker("rmi", f"{uri}@{digest}")
+            ecr_backends[ACCOUNT_ID][REGION].repositories.pop(name)
+            with pytest.raises(LaunchError, match="does not exist in the registry"):
+                await _serves(tmp_path, f"{uri}@{digest}")
+            _, names = await aws.docker("images", "--digests", "--filter", f"reference={uri}")
+            assert digest not in names  # the image has another name: this run's is gone
             return uri == f"{aws.address}/{name}", digest, detail, listed, got, served
 
     uri_is_ours, digest, detail, listed, got, served = asyncio.run(scenario())
