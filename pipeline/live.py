@@ -23,6 +23,7 @@ from pipeline.plan import MOVING
 from pipeline.records import Say
 
 PROOF_SECONDS = 60.0
+CALLS_PER_LOOK = 4  # enough that a canary of half the fleet is hardly ever missed
 GRACE_SECONDS = 10.0  # until a description shows the update that was just accepted
 
 
@@ -136,7 +137,7 @@ class Waiter:
             if line != said:
                 self.say(f"  {waited:5.0f} s  {line}")
                 said = line
-            if had_traffic:
+            for _ in range(CALLS_PER_LOOK if had_traffic else 0):
                 self.hearing.ask(self.aws, self.endpoint, self.payload)
             self.sleep(pause_seconds(waited))
 

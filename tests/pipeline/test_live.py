@@ -15,7 +15,7 @@ from pipeline.errors import (
     DeploymentTimedOut,
     ReleaseUnproved,
 )
-from pipeline.live import PROOF_SECONDS, State, Waiter, progress_line, state_of
+from pipeline.live import CALLS_PER_LOOK, PROOF_SECONDS, State, Waiter, progress_line, state_of
 
 NEW, OLD = "digits-new", "digits-old"
 BOUND = 600.0
@@ -182,7 +182,7 @@ def test_a_canary_is_asked_while_it_bakes() -> None:
     door = Door([*[endpoint("Updating")] * 5, endpoint("InService", NEW)])
     waiter(door).until_in_service(BOUND, had_traffic=True)
 
-    assert door.asked == 5
+    assert door.asked == 5 * CALLS_PER_LOOK
 
 
 def test_progress_is_said_once_for_each_change() -> None:
