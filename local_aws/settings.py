@@ -51,8 +51,8 @@ class Settings:
     ContainerStartupHealthCheckTimeoutInSeconds goes before it."""
     ping_interval_seconds: float = 5.0
     """Real seconds between the pings of a healthy instance."""
-    unhealthy_after: int = 3
-    """Failed pings in a row until a serving instance is replaced."""
+    unhealthy_after: int = 6
+    """Failed pings in a row until a serving instance is replaced; AWS does not tell its own number."""
     invocation_timeout_seconds: float = 60.0
     """Real seconds a container may take to answer."""
     max_payload_bytes: int = 25 * 1024 * 1024

@@ -177,13 +177,17 @@ class Operations:
         endpoint.status, endpoint.modified = status, self._clock.now()
 
     async def _guard(self, endpoint: Endpoint, work: Coroutine[Any, Any, None]) -> None:
-        """Run an operation; a defect of ours ends it as Failed, with the cause in the log."""
+        """Run an operation; a defect of ours ends it on what was live before, with the cause in the log."""
         try:
             await work
         except Exception as error:
             log.exception("the operation on endpoint %s failed", endpoint.name)
             endpoint.failure_reason = f"{UNEXPECTED} ({type(error).__name__}: {error})"
-            self._enter(endpoint, "Failed")
+            unfinished, endpoint.pending, endpoint.step = endpoint.pending, None, None
+            self._publish(endpoint)
+            if unfinished is not None:
+                await unfinished.close()
+            self._enter(endpoint, "InService" if endpoint.live is not None else "Failed")
 
 
 def _clear_stages(side: Side | None) -> None:

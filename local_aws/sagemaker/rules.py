@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from local_aws.errors import AwsError, not_imitated
+from local_aws.instances import instance_type
 
 MODEL_FIELDS = frozenset(
     {"ModelName", "PrimaryContainer", "Containers", "ExecutionRoleArn", "Tags", "EnableNetworkIsolation"}
@@ -82,6 +83,7 @@ def _check_variant(variant: Mapping[str, Any]) -> None:
     absent = {"ModelName", "InstanceType", "InitialInstanceCount"} - variant.keys()
     if absent:
         raise _invalid(f"{where} needs {', '.join(sorted(absent))}.")
+    instance_type(variant["InstanceType"])  # raises for one without figures
     routing = variant.get("RoutingConfig", {})
     _only(routing, {"RoutingStrategy"}, "RoutingConfig")
     strategy = routing.get("RoutingStrategy", "RANDOM")

@@ -102,6 +102,15 @@ def test_a_field_of_the_api_that_is_not_imitated_is_refused(serving: Serving, ch
     refused("NotImplementedByLocalAws", call, EndpointConfigName="c", ProductionVariants=[variant])
 
 
+def test_an_instance_type_without_figures_is_refused(serving: Serving) -> None:
+    variant = {**serving.variant(serving.model()), "InstanceType": "ml.p5.48xlarge"}
+    call = serving.sagemaker.create_endpoint_config
+
+    assert "ml.p5.48xlarge" in refused(
+        "ValidationException", call, EndpointConfigName="c", ProductionVariants=[variant]
+    )
+
+
 def test_shadow_variants_are_refused(serving: Serving) -> None:
     variants = [serving.variant(serving.model())]
     call = serving.sagemaker.create_endpoint_config
