@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.aws import Aws
-from pipeline.capacity import Capacity, Slo, Step, first_rates, judge_capacity, next_rates
+from pipeline.capacity import ENOUGH_SAMPLES, Capacity, Slo, Step, first_rates, judge_capacity, next_rates
 from pipeline.capacity_endpoint import capacity_endpoint
 from pipeline.config import Environment, LoadProfile
 from pipeline.errors import LoadTestBroken
+from pipeline.gates import ENOUGH_REQUESTS
 from pipeline.load import GRACE_SECONDS, LoadResult, Phase, RunningLoad, run_load, start_load
 from pipeline.records import Say
 from pipeline.release import Release
@@ -44,7 +45,14 @@ def measure_capacity(
     rates = first_rates(first_rps=profile.first_rps, growth=profile.growth, maximum_rps=profile.maximum_rps)
     with capacity_endpoint(release, env, aws, say) as endpoint:
         for number in range(1, ROUNDS + 1):
-            phases = [Phase(f"round {number} at {rate:g}/s", profile.step_seconds, rate) for rate in rates]
+            phases = [
+                Phase(
+                    f"round {number} at {rate:g}/s",
+                    long_enough(profile.step_seconds, rate, ENOUGH_SAMPLES),
+                    rate,
+                )
+                for rate in rates
+            ]
             files.append(bench.folder / f"capacity-{number}.json")
             result = run_load(endpoint, bench.golden, phases, files[-1], say, slo=slo.document())
             steps += steps_of(result, _instance_cpu(result, endpoint, env, aws, profile.step_seconds))
@@ -67,6 +75,11 @@ def measure_capacity(
         **finding.document(),
     )
     return capacity, tuple(files)
+
+
+def long_enough(seconds: float, requests_per_second: float, samples: int) -> float:
+    """Return the seconds asked for, or as many as it takes to send clearly more than `samples`."""
+    return max(seconds, 1.2 * samples / requests_per_second)
 
 
 def steps_of(result: LoadResult, cpu: Sequence[tuple[float, float]]) -> tuple[Step, ...]:
@@ -149,7 +162,8 @@ def run_under_load(
     """Hold the steady load; then, if the plan has a surge, hold that until the fleet has grown, and a
     calm until it is back at its minimum. One load test, so that no request between is unseen."""
     limits, look = env.limits, 2 * LOOK_SECONDS
-    phases = [Phase("steady", bench.profile.steady_seconds, plan.steady_rps)]
+    seconds = long_enough(bench.profile.steady_seconds, plan.steady_rps, ENOUGH_REQUESTS)
+    phases = [Phase("steady", seconds, plan.steady_rps)]
     if plan.surge_rps is not None:
         phases.append(Phase("surge", limits.scale_out_seconds + look, plan.surge_rps))
         phases.append(Phase("calm", limits.scale_in_seconds + look, plan.calm_rps))

@@ -61,7 +61,7 @@ def test_the_offered_rates_are_met_and_every_request_is_in_the_result(
     run: Run, sagemaker: SmallSageMaker
 ) -> None:
     sagemaker.fail_every = 10
-    result = run.finish(run.start([("slow", 2, 20), ("fast", 2, 60)]))
+    result = run.finish(run.start([("slow", 1.5, 20), ("fast", 1.5, 60)]))
 
     slow, fast = result["phases"]
     assert slow["achieved_rps"] == pytest.approx(20, rel=0.15)
@@ -72,7 +72,7 @@ def test_the_offered_rates_are_met_and_every_request_is_in_the_result(
     assert result["identities"]["abc"].keys() == {"i0", "i1"}
     assert sagemaker.authorizations == {"AWS4-HMAC-SHA256"}, "requests are signed"
     assert all(row["current"] == row["desired"] == 2 for row in result["fleet"])
-    assert len(result["fleet"]) >= 3
+    assert len(result["fleet"]) >= 2
 
 
 def test_a_wrong_prediction_is_a_failure_though_its_status_is_200(
@@ -87,7 +87,7 @@ def test_a_wrong_prediction_is_a_failure_though_its_status_is_200(
 
 def test_the_search_ends_early_when_the_endpoint_is_saturated(run: Run, sagemaker: SmallSageMaker) -> None:
     sagemaker.service_seconds, sagemaker.at_once = 0.05, 1  # 20 requests a second, no more
-    phases = [(f"{rate}", 2.0, float(rate)) for rate in (10, 60, 120)]
+    phases = [(f"{rate}", 1.5, float(rate)) for rate in (10, 60, 120)]
     result = run.finish(run.start(phases, stop_when_saturated=True, slo={"p99_ms": 300, "error_percent": 1}))
 
     assert [phase["name"] for phase in result["phases"]] == ["10", "60"]

@@ -1,0 +1,215 @@
+"""Verification against live endpoints: real Locust, real smoke tests, real scaling, and real trouble."""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import local_aws
+from pipeline.aws import Aws
+from pipeline.bootstrap import bootstrap
+from pipeline.capacity_endpoint import capacity_endpoint
+from pipeline.config import Environment
+from pipeline.deploy import deploy
+from pipeline.errors import GateFailed, VerificationInconclusive
+from pipeline.evidence import Evidence, evidence_key
+from pipeline.gates import Gate, Verdict
+from pipeline.measure import Bench, run_under_load, scaling_run, wait_for_rest
+from pipeline.plan import plan_capacity_endpoint
+from pipeline.publish import publish
+from pipeline.release import Release
+from pipeline.scaling import ScalingLimits, ScalingPlan, judge_scaling
+from pipeline.verify import judge_steady, verify
+from pipeline.weights import fetch_golden
+
+ROOT = Path(__file__).parents[2]
+SERVER = Path(__file__).with_name("troubled_server.py")
+PROFILE = {"step_seconds": 1.5, "first_rps": 30, "growth": 2, "maximum_rps": 240, "steady_seconds": 3}
+
+
+@dataclass
+class Live:
+    """A release that is live in an environment of its own, and the file that gets it into trouble."""
+
+    env: Environment
+    aws: Aws
+    release: Release
+    build: Path
+    trouble: Path
+    said: list[str]
+
+    def verify(self, **options: Any) -> Evidence:
+        return verify(self.release, self.env, self.aws, self.build, "quick", self.said.append, **options)
+
+    def stored(self) -> Evidence:
+        return Evidence.model_validate(self.aws.get_json(evidence_key(self.release.id, self.env.name)))
+
+    @property
+    def bench(self) -> Bench:
+        golden = fetch_golden(self.release, self.aws, self.build)
+        return Bench(self.build / "load", golden, self.env.load.quick)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """One endpoint for all tests here; a minute of AWS takes half a second."""
+    folder = tmp_path_factory.mktemp("verify")
+    document: dict[str, Any] = yaml.safe_load((ROOT / "config" / "staging.yaml").read_text())
+    document["endpoint"] |= {"name": "verified", "environment": {"TROUBLE": str(folder / "trouble")}}
+    document["load"]["quick"] = PROFILE
+    document["limits"] |= {"scale_out_seconds": 30, "scale_in_seconds": 60}
+    env = Environment.model_validate(document)
+    command = shlex.join([sys.executable, str(SERVER)])
+    with (
+        local_aws.start(
+            instances="process", process_command=command, time_scale=120, cpu_scale=0.1
+        ) as running,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in running.environ.items():
+            patch.setenv(name, value)
+        patch.chdir(ROOT)
+        aws = Aws(env)
+        said: list[str] = []
+        bootstrap(env, aws, said.append)
+        release = publish(env, aws, folder / "build", engine=False, say=said.append)
+        deploy(release, env, aws, folder / "build", said.append)
+        yield Live(env, aws, release, folder / "build", folder / "trouble", said)
+
+
+@pytest.fixture(autouse=True)
+def no_trouble(live: Live) -> Iterator[None]:
+    yield
+    live.trouble.unlink(missing_ok=True)
+
+
+def by_name(gates: tuple[Gate, ...]) -> dict[str, Verdict]:
+    return {gate.name: gate.verdict for gate in gates}
+
+
+def test_a_sound_release_passes_every_gate_and_the_evidence_is_kept(live: Live) -> None:
+    evidence = live.verify()
+
+    assert set(by_name(evidence.gates).values()) == {Verdict.PASSED}, live.said
+    assert len(evidence.gates) == 8
+    assert evidence == live.stored()
+    assert json.loads((live.build / "staging" / "evidence.json").read_text()) == evidence.document()
+    assert evidence.capacity is not None
+    assert json.loads((live.build / "staging" / "capacity.json").read_text()) == evidence.capacity.document()
+    assert all((live.build / path).is_file() for path in evidence.load)
+    assert live.aws.describe_endpoint("verified-capacity") is None, "the measuring endpoint is left behind"
+
+
+def test_what_passed_is_not_measured_again(live: Live) -> None:
+    assert live.stored().verdict is Verdict.PASSED
+    writes = len(live.aws.made)
+
+    assert live.verify() == live.stored()
+    assert len(live.aws.made) == writes
+
+
+def under_steady_load(live: Live) -> dict[str, Verdict]:
+    plan = ScalingPlan(steady_rps=50, surge_rps=None, calm_rps=1, reason="")
+    result, _ = run_under_load(live.env, live.aws, live.bench, plan, live.build / "load" / "t.json", print)
+    return by_name(judge_steady(result, live.env, live.release.id))
+
+
+def test_an_endpoint_that_has_become_slow_fails_by_its_latency_alone(live: Live) -> None:
+    live.trouble.write_text("slow 0.6")
+
+    assert under_steady_load(live) == {
+        "latency": Verdict.FAILED, "errors": Verdict.PASSED, "release": Verdict.PASSED
+    }  # fmt: skip
+
+
+def test_an_endpoint_that_has_become_flaky_fails_by_its_errors_alone(live: Live) -> None:
+    live.trouble.write_text("flaky 20")
+
+    assert under_steady_load(live) == {
+        "latency": Verdict.PASSED, "errors": Verdict.FAILED, "release": Verdict.PASSED
+    }  # fmt: skip
+
+
+def test_a_fleet_that_does_not_grow_under_load_fails_by_its_scale_out_alone(live: Live) -> None:
+    """No policy of this endpoint acts at this rate: to the gate that is a policy that does not work."""
+    env = live.env.model_copy(
+        update={"limits": live.env.limits.model_copy(update={"scale_out_seconds": 3.0})}
+    )
+    assert wait_for_rest(env, live.aws, 2)
+    plan = ScalingPlan(steady_rps=45, surge_rps=6, calm_rps=1, reason="")
+    result, samples = run_under_load(env, live.aws, live.bench, plan, live.build / "load" / "s.json", print)
+    run = scaling_run(result, samples, 2)
+
+    assert by_name(judge_scaling(run, ScalingLimits(3.0, 60.0))) == {
+        "scale out": Verdict.FAILED, "scale in": Verdict.INCONCLUSIVE, "lost while scaling": Verdict.PASSED
+    }  # fmt: skip
+
+
+def test_wrong_predictions_fail_the_smoke_tests_and_nothing_more_is_measured(live: Live) -> None:
+    golden = fetch_golden(live.release, live.aws, live.build)
+    right = golden.read_text()
+    document = json.loads(right)
+    label = document["cases"][3]["prediction"]["label"]
+    document["cases"][3]["prediction"]["label"] = (label + 1) % 10
+    golden.write_text(json.dumps(document))
+    try:
+        with pytest.raises(GateFailed, match=r"smoke: .*case 3: label"):
+            live.verify(again=True)
+    finally:
+        golden.write_text(right)
+
+    assert live.stored().verdict is Verdict.FAILED
+    verdicts = by_name(live.stored().gates)
+    assert verdicts.pop("smoke") is Verdict.FAILED
+    assert set(verdicts.values()) == {Verdict.INCONCLUSIVE}
+
+
+LEAVING = """
+import sys
+def only_this_machine(event, args):
+    if event == "socket.connect" and isinstance(args[1], tuple) and args[1][0] not in ("127.0.0.1", "::1"):
+        print("LEFT FOR", args[1]); sys.stdout.flush(); __import__("os")._exit(99)
+sys.addaudithook(only_this_machine)
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+
+def test_the_smoke_tests_find_the_golden_set_by_themselves_and_talk_to_no_other_machine(live: Live) -> None:
+    """boto3 and the SageMaker SDK both keep to AWS_ENDPOINT_URL."""
+    words = ["smoke_tests", "-p", "no:cacheprovider", "-q", "--endpoint", "verified"]
+    answer = subprocess.run(
+        [sys.executable, "-c", LEAVING, *words], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+
+    assert answer.returncode == 0, answer.stdout
+    assert "18 passed" in answer.stdout
+
+
+def test_the_measuring_endpoint_is_deleted_when_measuring_breaks_off(live: Live) -> None:
+    def break_off() -> None:
+        with capacity_endpoint(live.release, live.env, live.aws, live.said.append) as endpoint:
+            described = live.aws.describe_endpoint(endpoint)
+            assert described is not None
+            assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+
+    gone = live.aws.describe_endpoint("verified-capacity")
+    assert gone is None or gone["EndpointStatus"] == "Deleting"
+    create_config, _ = plan_capacity_endpoint(live.release, live.env)
+    config = create_config.params["EndpointConfigName"]
+    assert live.aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=config) is None
+
+
+def test_each_way_to_fail_has_an_exit_code_of_its_own() -> None:
+    assert len({GateFailed.exit_code, VerificationInconclusive.exit_code, 0, 1}) == 4
