@@ -2,9 +2,12 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.parse
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,3 +127,33 @@ def wait_until(condition: Any, seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.05)
+
+
+def test_the_web_page_listens_on_this_machine_only_and_loads_the_endpoint_typed_into_it(
+    run: Run, sagemaker: SmallSageMaker
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "locust", "-f", "load_tests/locustfile.py", "--web-port", str(port)]
+    with run.log.open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--payloads", str(run.golden)],
+            cwd=ROOT, env=run.environment | {"ENDPOINT": ""}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        wait_until(lambda: f"http://127.0.0.1:{port}" in run.log.read_text() and answers(port))
+        form = urllib.parse.urlencode({"user_count": 3, "spawn_rate": 3, "endpoint": ENDPOINT}).encode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/swarm", form, timeout=10) as answer:
+            assert json.load(answer)["success"]
+        wait_until(lambda: sagemaker.requests >= 3)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+    assert sagemaker.failures == 0
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
