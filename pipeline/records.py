@@ -1,6 +1,5 @@
 """What the steps leave behind: one file per step on this machine, one record per deployment in S3."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,8 +51,11 @@ def record_step(
 ) -> StepRecord:
     """Run `work` and write `<build>/<environment>/<step>.json` when it has succeeded.
 
+    When it fails, no file is left: nobody takes an earlier run's result for this one's.
     `made` is the list that AWS's door appends the sentence of each write to.
     """
+    path = build / environment / f"{step}.json"
+    path.unlink(missing_ok=True)
     started, before = time.time(), len(made)
     result = work()
     finished = time.time()
@@ -66,7 +68,7 @@ def record_step(
         calls=tuple(made[before:]),
         result=result.document(),
     )
-    record.save(build / environment / f"{step}.json")
+    record.save(path)
     return record
 
 
@@ -79,8 +81,7 @@ def read_step(build: Path, environment: str, step: str) -> StepRecord | None:
 def deployments(aws: Bucket, environment: str) -> list[DeploymentRecord]:
     """Return the records of an environment's successful deployments, oldest first."""
     return [
-        DeploymentRecord.model_validate_json(json.dumps(aws.get_json(key)))
-        for key in aws.keys(f"deployments/{environment}/")
+        DeploymentRecord.model_validate(aws.get_json(key)) for key in aws.keys(f"deployments/{environment}/")
     ]
 
 

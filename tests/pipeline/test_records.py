@@ -1,0 +1,119 @@
+"""What steps leave behind: one file for each step that succeeded, one record for each deployment."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.model import Model
+from pipeline.records import (
+    DeploymentRecord,
+    deployments,
+    last_deployment,
+    read_step,
+    record_deployment,
+    record_step,
+)
+from pipeline.rollback import previous_release
+
+
+class Bucket:
+    """A bucket in memory."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Any] = {}
+
+    def put_json(self, key: str, document: Any) -> None:
+        self.objects[key] = document
+
+    def get_json(self, key: str) -> Any | None:
+        return self.objects.get(key)
+
+    def keys(self, prefix: str) -> list[str]:
+        return sorted(key for key in self.objects if key.startswith(prefix))
+
+
+class Result(Model):
+    found: int
+
+
+def deployment(letter: str, at: float) -> DeploymentRecord:
+    release = f"{letter * 12}-{letter * 8}"
+    return DeploymentRecord(
+        environment="staging",
+        endpoint="e",
+        release=release,
+        config=f"e-{release}",
+        in_service_at=at,
+        run_url=None,
+    )
+
+
+def test_a_step_leaves_its_times_calls_and_result(tmp_path: Path) -> None:
+    made = ["before"]
+
+    def work() -> Result:
+        made.append("create endpoint e")
+        return Result(found=3)
+
+    record_step(tmp_path, "staging", "deploy", made, work)
+    written = json.loads((tmp_path / "staging" / "deploy.json").read_text())
+
+    assert (written["schema"], written["step"], written["environment"]) == (1, "deploy", "staging")
+    assert written["calls"] == ["create endpoint e"]
+    assert written["result"] == {"found": 3}
+    assert written["seconds"] == pytest.approx(written["finished"] - written["started"], abs=0.01)
+
+
+def test_a_step_that_failed_leaves_nothing(tmp_path: Path) -> None:
+    """Whoever reads the file may rely on its result."""
+
+    def work() -> Result:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        record_step(tmp_path, "staging", "deploy", [], work)
+    assert read_step(tmp_path, "staging", "deploy") is None
+
+
+def test_a_failed_step_takes_the_record_of_an_earlier_run_away(tmp_path: Path) -> None:
+    record_step(tmp_path, "staging", "deploy", [], lambda: Result(found=1))
+
+    def work() -> Result:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        record_step(tmp_path, "staging", "deploy", [], work)
+    assert read_step(tmp_path, "staging", "deploy") is None
+
+
+def test_deployments_are_kept_in_the_order_of_their_time() -> None:
+    bucket = Bucket()
+    for record in (deployment("b", 2_000_000_000.5), deployment("a", 1_700_000_000.25)):
+        record_deployment(bucket, record)
+
+    assert [record.release[0] for record in deployments(bucket, "staging")] == ["a", "b"]
+    assert last_deployment(bucket, "staging") == deployment("b", 2_000_000_000.5)
+    assert last_deployment(bucket, "production") is None
+
+
+@pytest.mark.parametrize(
+    ("history", "live", "previous"),
+    [
+        ("", None, None),
+        ("a", "a", None),
+        ("ab", "b", "a"),
+        ("aba", "a", "b"),
+        ("abb", "b", "a"),
+        ("ab", "a", "b"),
+        ("ab", None, "b"),
+    ],
+)
+def test_the_previous_release_is_the_newest_that_is_not_live(
+    history: str, live: str | None, previous: str | None
+) -> None:
+    records = [deployment(letter, at) for at, letter in enumerate(history)]
+    ids = {letter: f"{letter * 12}-{letter * 8}" for letter in "ab"}
+
+    assert previous_release(records, live and ids[live]) == (previous and ids[previous])
