@@ -38,7 +38,7 @@ lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, scripts and work
 	.venv/bin/zizmor --quiet --offline --pedantic .github
 
 load-ui: .venv/ready ## Locust's web page against an endpoint: make load-ui ENDPOINT=digits-staging
-	$(PY) -m locust -f load_tests/locustfile.py
+	ENDPOINT=$(ENDPOINT) $(PY) -m locust -f load_tests/locustfile.py
 
 lock: .venv/ready ## compile the requirements files anew from their .in files
 	$(PY) -m pip install --quiet pip-tools
