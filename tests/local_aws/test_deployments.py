@@ -12,6 +12,7 @@ def test_a_canary_moves_half_then_all_and_loses_no_request(serving: Serving) -> 
         until(lambda: len(traffic.answers) > 20, "traffic flows")
         serving.update(name, new, DeploymentConfig=blue_green("CANARY", wait=300, termination=60))
         baking = serving.stage(name, "Baking")
+        weights = {fleet["config"]: fleet["weight"] for fleet in _fleets(serving, name)}
         first = len(traffic.answers)
         until(lambda: len(traffic.answers) > first + 100, "traffic during the bake")
         canary = traffic.releases()[first : first + 100]
@@ -29,6 +30,7 @@ def test_a_canary_moves_half_then_all_and_loses_no_request(serving: Serving) -> 
     assert variant["VariantStatus"][0]["StatusMessage"] == (
         "Baking for 300 seconds (TerminationWaitInSeconds) with traffic enabled on canary capacity of 1 instance(s)."
     )
+    assert weights == {old: 0.5, new: 0.5}
     assert 20 < canary.count("new") < 80
     assert len({a.instance for a in traffic.answers[first : first + 100] if a.release == "new"}) == 1
     assert (description["EndpointConfigName"], description["EndpointStatus"]) == (new, "InService")
@@ -56,10 +58,11 @@ def test_an_alarm_during_the_canary_brings_all_traffic_back(serving: Serving) ->
     policy = blue_green("CANARY", wait=3600, alarms=(alarm,))
     with serving.traffic(name) as traffic:
         serving.update(name, serving.config("new", instances=2), DeploymentConfig=policy)
-        serving.stage(name, "Baking")
+        baking = serving.stage(name, "Baking")
         until(lambda: "new" in traffic.releases(), "the canary answers")
         serving.set_alarm(alarm, "ALARM")
         description = serving.settled(name)
+        seconds = (description["LastModifiedTime"] - baking["LastModifiedTime"]).total_seconds()
         last = len(traffic.answers) + 8
         until(lambda: len(traffic.answers) > last + 20, "traffic after the rollback")
 
@@ -68,6 +71,7 @@ def test_an_alarm_during_the_canary_brings_all_traffic_back(serving: Serving) ->
     assert alarm in description["FailureReason"]
     assert "PendingDeploymentSummary" not in description
     assert set(traffic.releases()[last:]) == {"old"}
+    assert seconds < 11, "the alarm is looked at during the bake (12 s), not only after it"
     assert len(_fleets(serving, name)) == 1
 
 

@@ -1,0 +1,86 @@
+"""The router against instances that do not accept, break off, or answer: who is asked again, and who is not."""
+
+import asyncio
+import socket
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from local_aws.router import Invocation, Router
+from local_aws.routing import Lane, Route, Upstream
+
+
+class Instance:
+    """An instance that counts its requests, and answers or breaks off."""
+
+    def __init__(self, *, breaks_off: bool = False) -> None:
+        self.requests = 0
+        self._breaks_off = breaks_off
+        app = web.Application()
+        app.router.add_post("/invocations", self._answer)
+        self.server = TestServer(app)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.requests += 1
+        if self._breaks_off:
+            assert request.transport is not None
+            request.transport.close()
+        return web.Response(text="answer")
+
+
+def closed_port() -> int:
+    """A port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def ask_through_router(
+    instances: list[Instance], dead: int, requests: int
+) -> tuple[list[int], list[Invocation]]:
+    """Send requests to an endpoint of these instances and of `dead` ones; return statuses and records."""
+
+    async def act() -> tuple[list[int], list[Invocation]]:
+        recorded: list[Invocation] = []
+        router = Router(timeout_seconds=5, max_payload_bytes=1000, record=recorded.append)
+        for instance in instances:
+            await instance.server.start_server()
+        urls = [str(instance.server.make_url("")).rstrip("/") for instance in instances]
+        urls += [f"http://127.0.0.1:{closed_port()}" for _ in range(dead)]
+        upstreams = tuple(Upstream(f"i-{n}", url) for n, url in enumerate(urls))
+        router.table["digits"] = Route((Lane("A", "config", 1.0, "RANDOM", upstreams),))
+        app = web.Application()
+        app.router.add_post("/endpoints/{name}/invocations", router.handle)
+        async with TestClient(TestServer(app)) as client:
+            answers = [await client.post("/endpoints/digits/invocations", data=b"x") for _ in range(requests)]
+            statuses = [answer.status for answer in answers]
+        for upstream in upstreams:
+            assert await upstream.drain(1)
+        for instance in instances:
+            await instance.server.close()
+        return statuses, recorded
+
+    return asyncio.run(act())
+
+
+def test_an_instance_that_does_not_accept_costs_no_request() -> None:
+    alive = Instance()
+    statuses, recorded = ask_through_router([alive], dead=1, requests=20)
+
+    assert statuses == [200] * 20
+    assert alive.requests == len(recorded) == 20
+
+
+def test_a_request_that_may_have_been_seen_is_never_sent_again() -> None:
+    broken = Instance(breaks_off=True)
+    statuses, recorded = ask_through_router([broken], dead=0, requests=5)
+
+    assert statuses == [424] * 5
+    assert broken.requests == 5
+    assert [invocation.model_status for invocation in recorded] == [0] * 5
+
+
+def test_nobody_who_accepts_is_a_service_that_is_unavailable() -> None:
+    statuses, recorded = ask_through_router([], dead=2, requests=2)
+
+    assert statuses == [503, 503]
+    assert recorded == []
