@@ -9,7 +9,7 @@ if [ "$#" -gt 0 ]; then
   exec docker run --rm -p "127.0.0.1:$port:8080" -e RELEASE_ID="${RELEASE_ID:-unreleased}" \
     -v "$here/opt/ml/model:/opt/ml/model:ro" "$1" serve
 fi
-python=$here/../../.venv/bin/python
-[ -x "$python" ] || python=python3
+python=${PYTHON:-$here/../../.venv/bin/python}
+[ -x "$python" ] || { echo "there is no $python: run 'make setup', set PYTHON, or name an image" >&2; exit 1; }
 SAGEMAKER_BASE_DIR="$here/opt/ml" SAGEMAKER_BIND_TO_PORT="$port" SERVE_HOST=127.0.0.1 \
   exec "$python" "$here/../src/serve"

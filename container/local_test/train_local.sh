@@ -7,6 +7,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 if [ "$#" -gt 0 ]; then
   exec docker run --rm --network none --user "$(id -u):$(id -g)" -v "$here/opt/ml:/opt/ml" "$1" train
 fi
-python=$here/../../.venv/bin/python
-[ -x "$python" ] || python=python3
+python=${PYTHON:-$here/../../.venv/bin/python}
+[ -x "$python" ] || { echo "there is no $python: run 'make setup', set PYTHON, or name an image" >&2; exit 1; }
 SAGEMAKER_BASE_DIR="$here/opt/ml" exec "$python" "$here/../src/train"

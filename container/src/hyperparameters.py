@@ -1,7 +1,7 @@
 """The settings of one training job, out of SageMaker's hyperparameters.json."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def read(path: Path) -> Hyperparameters:
     return parse(given)
 
 
-def parse(given: dict[str, object]) -> Hyperparameters:
+def parse(given: Mapping[str, object]) -> Hyperparameters:
     """Turn SageMaker's strings into numbers; raises BadHyperparameter for the first that is not good."""
     known = [field.name.replace("_", "-") for field in fields(Hyperparameters)]
     values: dict[str, float] = {}

@@ -63,7 +63,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="session")
 def container_image() -> str:
     """The image, built from this checkout (layers that did not change are kept)."""
-    command = [CONTAINER / "build", "--tag", IMAGE, "--revision", REVISION, "--source", SOURCE]
+    command = [str(CONTAINER / "build"), "--tag", IMAGE, "--revision", REVISION, "--source", SOURCE]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.splitlines()[-1]
+    image_id: str = done.stdout.splitlines()[-1]
+    return image_id

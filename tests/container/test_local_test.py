@@ -7,6 +7,7 @@ import runpy
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,8 +33,11 @@ def test_train_local_trains_in_the_tree_beside_it(tmp_path: Path) -> None:
     settings = copy / "local_test/opt/ml/input/config/hyperparameters.json"
     settings.write_text('{"epochs": "1"}')
 
-    subprocess.run([copy / "local_test" / "train_local.sh"], check=True, capture_output=True, env=environ())
+    done = subprocess.run(
+        [copy / "local_test" / "train_local.sh"], capture_output=True, text=True, env=environ()
+    )
 
+    assert done.returncode == 0, done.stderr
     assert (copy / "local_test/opt/ml/model/model.safetensors").is_file()
 
 
@@ -58,8 +62,8 @@ def answers(port: int) -> bool:
 
 
 def environ(**more: str) -> dict[str, str]:
-    """This environment, with the Python of these tests for where the scripts find no .venv."""
-    return {**os.environ, **more}
+    """This environment, with the Python of these tests."""
+    return {**os.environ, "PYTHON": sys.executable, **more}
 
 
 def predict(port: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -26,11 +26,15 @@ class Broken(Model):
         self.has_predicted = False
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        raise RuntimeError("a secret of the server")
+        raise RuntimeError(f"a secret of the server, for {len(images)} images")
 
 
 def client_of(model: Model) -> FlaskClient:
     return create_app(model, IDENTITY, Limits(payload_mb=1, timeout_seconds=60)).test_client()
+
+
+def predict(client: FlaskClient, instances: list[list[float]]) -> Any:
+    return client.post("/invocations", json={"instances": instances}).get_json()["predictions"]
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def test_ping_is_503_while_the_model_cannot_predict() -> None:
 def test_golden_instances_get_their_golden_answers(client: FlaskClient) -> None:
     instances = [case["instance"] for case in GOLDEN["cases"]]
 
-    answers = client.post("/invocations", json={"instances": instances}).json["predictions"]
+    answers = predict(client, instances)
 
     for answer, case in zip(answers, GOLDEN["cases"], strict=True):
         assert answer["label"] == case["prediction"]["label"]
@@ -67,10 +71,8 @@ def test_golden_instances_get_their_golden_answers(client: FlaskClient) -> None:
 def test_an_answer_does_not_depend_on_its_neighbours(client: FlaskClient) -> None:
     instances = [case["instance"] for case in GOLDEN["cases"][:4]]
 
-    together = client.post("/invocations", json={"instances": instances}).json["predictions"]
-    alone = [
-        client.post("/invocations", json={"instances": [one]}).json["predictions"][0] for one in instances
-    ]
+    together = predict(client, instances)
+    alone = [predict(client, [one])[0] for one in instances]
 
     for left, right in zip(together, alone, strict=True):
         np.testing.assert_allclose(left["probabilities"], right["probabilities"], atol=1e-6)
