@@ -32,6 +32,8 @@ lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, scripts and work
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	MYPYPATH=container/src $(PY) -m mypy container/src
+	for script in container/build container/src/serve container/src/train; do MYPYPATH=container/src $(PY) -m mypy $$script || exit 1; done
 	.venv/bin/shellcheck $(SCRIPTS)
 	.venv/bin/hadolint container/Dockerfile
 	.venv/bin/actionlint .github/workflows/*.yml
