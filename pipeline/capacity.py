@@ -97,7 +97,7 @@ def next_rates(
 ) -> tuple[float, ...]:
     """Return the rates of the next round; empty when another one would not say more.
 
-    Between the highest good and the lowest bad rate there is one refinement. A bad rate that the
+    Between the highest good rate (or nothing) and the lowest bad one there is one refinement. A bad rate that the
     instance's CPU does not explain may have been a hiccup of the machine: it is tried again, and on.
     """
     good, bad = bracket(steps, slo)
@@ -106,13 +106,14 @@ def next_rates(
     bottleneck, _ = find_bottleneck(bad, instance_type)
     if bottleneck == "unknown" and bad.instance_cpu_percent is not None:
         return first_rates(first_rps=bad.offered_rps, growth=growth, maximum_rps=maximum_rps)
-    if bottleneck != "instance" or good is None:
+    if bottleneck != "instance":
         return ()
-    width = (bad.offered_rps - good.offered_rps) / (REFINEMENTS + 1)
-    if width < (growth - 1) / (REFINEMENTS + 1) * good.offered_rps / 2:
+    floor = good.offered_rps if good else 0.0
+    width = (bad.offered_rps - floor) / (REFINEMENTS + 1)
+    if width < (growth - 1) / (REFINEMENTS + 1) * floor / 2:
         return ()  # refined before
-    rates = dict.fromkeys(float(round(good.offered_rps + width * n)) for n in range(1, REFINEMENTS + 1))
-    return tuple(rate for rate in rates if good.offered_rps < rate < bad.offered_rps)
+    rates = dict.fromkeys(float(round(floor + width * n)) for n in range(1, REFINEMENTS + 1))
+    return tuple(rate for rate in rates if floor < rate < bad.offered_rps)
 
 
 def vcpus(instance_type: str) -> int | None:
@@ -143,9 +144,7 @@ def judge_capacity(steps: Sequence[Step], slo: Slo, instance_type: str) -> Findi
     if bottleneck != "instance":
         return _inconclusive(None, bottleneck, reason)
     if rate is None:
-        return _inconclusive(
-            None, bottleneck, f"{reason}; even this lowest rate broke the promise: lower load.*.first_rps"
-        )
+        return _inconclusive(None, bottleneck, f"{reason}; even this lowest rate broke the promise")
     return Finding(requests_per_second=rate, verdict=Verdict.PASSED, bottleneck=bottleneck, reason=reason)
 
 

@@ -9,7 +9,7 @@ from pipeline.autoscale import autoscale
 from pipeline.aws import Aws
 from pipeline.capacity import Capacity
 from pipeline.config import Environment
-from pipeline.errors import GateFailed, VerificationInconclusive
+from pipeline.errors import GateFailed, ReleaseError, VerificationInconclusive
 from pipeline.evidence import Evidence, Profile, already_passed, evidence_key, read_evidence
 from pipeline.gates import ENOUGH_REQUESTS, Gate, Limit, Verdict, judge, overall
 from pipeline.load import LoadResult
@@ -44,7 +44,8 @@ def verify(
     """Measure the release that is live in `env` against the promise to clients, and keep the evidence.
 
     PASSED evidence for the same release, endpoint config and profile is kept, unless `again`.
-    Raises GateFailed or VerificationInconclusive, after the evidence is written.
+    Raises GateFailed or VerificationInconclusive, after the evidence is written; ReleaseError when
+    another release is live.
     """
     config = config_name(release, env)
     stored = read_evidence(aws.get_json(evidence_key(release.id, env.name)))
@@ -55,6 +56,7 @@ def verify(
         say(f"already verified: {release.id} passed in {env.name} with this config; --again measures anew")
         _save(stored, env, build)
         return stored
+    _require_live(release, env, aws, config)
     started, found = time.time(), Found()
     _measure(release, env, aws, build, profile, found, say)
     evidence = Evidence(
@@ -74,6 +76,15 @@ def verify(
     aws.put_json(evidence_key(release.id, env.name), evidence.document())
     require_passed(evidence)
     return evidence
+
+
+def _require_live(release: Release, env: Environment, aws: Aws, config: str) -> None:
+    live = (aws.describe_endpoint(env.endpoint.name) or {}).get("EndpointConfigName", "nothing")
+    if live != config:
+        raise ReleaseError(
+            f"Release {release.id} is not live on {env.endpoint.name} with these settings: {live} is.",
+            fix=f"Run `python -m pipeline deploy --env {env.name}` first.",
+        )
 
 
 def require_passed(evidence: Evidence) -> None:

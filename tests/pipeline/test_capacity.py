@@ -71,6 +71,10 @@ def test_the_refinement_lies_between_the_last_good_and_the_first_bad_rate_and_co
     assert next_rates(refined, SLO, TYPE, **SEARCH) == ()
 
 
+def test_an_instance_too_weak_for_the_first_rate_is_searched_below_it() -> None:
+    assert next_rates([broken(20)], SLO, TYPE, **SEARCH) == (7, 13)
+
+
 def test_a_failure_that_the_instances_cpu_does_not_explain_is_tried_again_and_on() -> None:
     rates = next_rates([step(82), broken(131, instance_cpu_percent=70.0)], SLO, TYPE, **SEARCH)
 
@@ -82,7 +86,6 @@ def test_a_failure_that_the_instances_cpu_does_not_explain_is_tried_again_and_on
     [
         [],
         [step(400)],
-        [broken(20)],
         [step(20), broken(32, generator_cpu_percent=95.0)],
         [step(20), broken(32, instance_cpu_percent=None)],
     ],
@@ -115,7 +118,7 @@ def test_an_instance_that_held_to_the_end_has_at_least_this_capacity() -> None:
         ([step(131), broken(210, instance_cpu_percent=60.0)], "unknown", "the limit is elsewhere"),
         ([step(131), broken(210, achieved_rps=150.0, instance_cpu_percent=100.0)], "unknown", "network"),
         ([step(131), broken(210, instance_cpu_percent=None)], "unknown", "CloudWatch"),
-        ([broken(20)], "instance", "lower load"),
+        ([broken(20)], "instance", "lowest rate"),
         ([], "unknown", "no step"),
     ],
 )

@@ -1,0 +1,240 @@
+"""What is made of a load test: steps, samples, gates, and signals to the one under way."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import Environment
+from pipeline.errors import GateFailed, LoadTestBroken, ReleaseError, VerificationInconclusive
+from pipeline.evidence import Evidence
+from pipeline.gates import Gate, Verdict, overall
+from pipeline.load import LoadResult, PhaseResult, RunningLoad, wait_for_end
+from pipeline.measure import Conductor, fleet_sample, long_enough, scaling_run, steps_of
+from pipeline.release import Release
+from pipeline.scaling import FleetSample
+from pipeline.verify import judge_steady, require_passed, verify
+
+
+def phase(name: str, started: float, finished: float, **changes: Any) -> dict[str, Any]:
+    good = {"name": name, "offered_rps": 50.0, "started": started, "finished": finished, "requests": 500}
+    good |= {"failures": 0, "achieved_rps": 50.0, "p50_ms": 9.0, "p95_ms": 20.0, "p99_ms": 30.0}
+    return good | {"max_ms": 40.0, "generator_cpu_percent": 8.0, "errors": {}} | changes
+
+
+def result(*phases: dict[str, Any], **changes: Any) -> LoadResult:
+    document = {"schema": 1, "endpoint": "e", "started": 0.0, "finished": 99.0, "phases": phases}
+    document |= {"seconds": [], "fleet": [], "identities": {"r1": {"i1": 250, "i2": 250}}}
+    return LoadResult.model_validate(document | changes)
+
+
+def verdicts(gates: tuple[Gate, ...]) -> list[str]:
+    return [gate.verdict.value for gate in gates]
+
+
+@pytest.mark.parametrize(
+    ("changes", "identities", "expected"),
+    [
+        ({}, {"r1": {"i1": 500}}, ["passed", "passed", "passed"]),
+        ({"p99_ms": 501.0}, {"r1": {"i1": 500}}, ["failed", "passed", "passed"]),
+        ({"failures": 6}, {"r1": {"i1": 494}}, ["passed", "failed", "passed"]),
+        ({"failures": 500, "p99_ms": None}, {}, ["inconclusive", "failed", "inconclusive"]),
+        ({"requests": 99}, {"r1": {"i1": 99}}, ["inconclusive", "inconclusive", "passed"]),
+        ({}, {"r1": {"i1": 499}, "r0": {"i9": 1}}, ["passed", "passed", "failed"]),
+        ({}, {"unknown": {"unknown": 500}}, ["passed", "passed", "failed"]),
+    ],
+)
+def test_the_steady_load_is_judged_by_latency_errors_and_release(
+    env: Environment, changes: dict[str, Any], identities: dict[str, Any], expected: list[str]
+) -> None:
+    load = result(phase("steady", 0, 10, **changes), identities=identities)
+
+    assert verdicts(judge_steady(load, env, "r1")) == expected
+
+
+def test_without_a_steady_load_nothing_about_it_is_known(env: Environment) -> None:
+    assert verdicts(judge_steady(result(), env, "r1")) == ["inconclusive"] * 3
+
+
+def test_a_steps_cpu_is_the_highest_sample_within_it_and_none_is_none() -> None:
+    steps = steps_of(result(phase("a", 0, 4), phase("b", 4, 8)), [(-1, 99.0), (1, 50.0), (3, 70.0)])
+
+    assert [step.instance_cpu_percent for step in steps] == [70.0, None]
+
+
+def test_a_step_without_any_request_counts_as_all_wrong() -> None:
+    (step,) = steps_of(result(phase("a", 0, 4, requests=0, p99_ms=None)), [])
+
+    assert step.error_percent == 100
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(100.0, 10.0), (10.0, 12.0), (1.0, 120.0)])
+def test_a_slow_rate_is_held_for_as_long_as_its_samples_take(rate: float, seconds: float) -> None:
+    assert long_enough(10.0, rate, 100) == seconds
+
+
+class FakeLoad:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def next_phase(self) -> None:
+        self.told.append("next")
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+
+def conduct(*looks: tuple[list[str], str, int, int]) -> list[str]:
+    load, samples = FakeLoad(), []
+    conductor = Conductor(load, 2)  # type: ignore[arg-type]
+    for at, (ended, status, current, desired) in enumerate(looks):
+        samples.append(FleetSample(float(at), status, current, desired))
+        conductor.look(ended, samples)
+    return load.told
+
+
+STEADY, RISEN, FALLEN = list[str](), ["steady"], ["steady", "surge"]
+
+
+def test_the_surge_ends_when_the_fleet_has_grown_and_the_calm_when_it_is_back() -> None:
+    told = conduct(
+        (STEADY, "InService", 2, 2),
+        (RISEN, "InService", 2, 2),
+        (RISEN, "Updating", 2, 3),
+        (RISEN, "InService", 3, 3),
+        (RISEN, "InService", 3, 3),
+        (FALLEN, "InService", 3, 3),
+        (FALLEN, "Updating", 2, 2),
+        (FALLEN, "InService", 2, 2),
+    )
+
+    assert told == ["next", "stop"]
+
+
+def test_a_fleet_that_did_not_grow_in_time_is_not_waited_for_any_longer() -> None:
+    told = conduct((RISEN, "InService", 2, 2), (FALLEN, "InService", 2, 2), (FALLEN, "InService", 2, 2))
+
+    assert told == ["stop"]
+
+
+def test_losses_are_counted_from_the_rise_to_the_end() -> None:
+    load = result(
+        phase("steady", 0, 10, failures=9),
+        phase("surge", 10, 20, failures=2),
+        phase("calm", 20, 30, failures=1),
+    )
+    run = scaling_run(load, (), 2)
+
+    assert run is not None
+    assert (run.rose_at, run.fell_at, run.requests, run.lost) == (10, 20, 1000, 3)
+    assert scaling_run(result(phase("steady", 0, 10)), (), 2) is None
+
+
+class FakeAws:
+    """Describes one endpoint as told."""
+
+    def __init__(self, described: dict[str, Any] | None) -> None:
+        self.described = described
+
+    def describe_endpoint(self, _: str) -> dict[str, Any] | None:
+        return self.described
+
+    def get_json(self, _: str) -> None:
+        return None
+
+
+def test_an_endpoint_that_is_gone_has_no_counts(env: Environment) -> None:
+    sample = fleet_sample(env, FakeAws(None))  # type: ignore[arg-type]
+
+    assert (sample.status, sample.current, sample.desired) == ("gone", None, None)
+
+
+@pytest.mark.parametrize("described", [None, {"EndpointConfigName": "another"}])
+def test_a_release_that_is_not_live_is_not_verified(
+    env: Environment, release: Release, tmp_path: Path, described: dict[str, Any] | None
+) -> None:
+    with pytest.raises(ReleaseError, match="is not live"):
+        verify(release, env, FakeAws(described), tmp_path, "quick")  # type: ignore[arg-type]
+
+
+def running(tmp_path: Path, code: str) -> RunningLoad:
+    log = tmp_path / "load.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=output, stderr=output)
+    return RunningLoad(process, tmp_path / "result.json", log)
+
+
+def test_a_load_test_that_leaves_no_result_shows_its_last_words(tmp_path: Path) -> None:
+    load = running(tmp_path, "raise SystemExit('no such endpoint')")
+    wait_for_end(load, 20, lambda _: None)
+
+    with pytest.raises(LoadTestBroken, match=r"exit code 1(?s:.*)no such endpoint"):
+        load.read()
+
+
+def test_a_load_test_that_does_not_end_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    load = running(tmp_path, "import time; time.sleep(60)")
+    try:
+        with pytest.raises(LoadTestBroken, match="still runs after 0 s"):
+            wait_for_end(load, 0.1, lambda _: None)
+    finally:
+        load.process.kill()
+        load.process.wait()
+
+
+def test_each_phase_is_said_once_as_it_ends(tmp_path: Path) -> None:
+    load = running(tmp_path, "print('noise'); print('phase steady: 50/s'); print('phase surge: 90/s')")
+    load.process.wait(timeout=20)
+    said: list[str] = []
+
+    assert load.report(said.append) == load.report(said.append) == ["steady", "surge"]
+    assert said == ["  steady: 50/s", "  surge: 90/s"]
+
+
+@pytest.fixture
+def evidence() -> Callable[..., Evidence]:
+    def make(*found: Verdict) -> Evidence:
+        gates = tuple(
+            Gate(name=f"gate {n}", metric="m", limit=1, measured=1, unit="", verdict=each, reason=f"why {n}")
+            for n, each in enumerate(found)
+        )
+        return Evidence(
+            release="r", environment="staging", endpoint="e", config="c", profile="quick", started=0,
+            finished=1, verdict=overall(gates), gates=gates, capacity=None, load=(),
+        )  # fmt: skip
+
+    return make
+
+
+def test_failed_evidence_raises_with_every_failed_gate(evidence: Callable[..., Evidence]) -> None:
+    require_passed(evidence(Verdict.PASSED))
+
+    with pytest.raises(GateFailed, match="gate 0: why 0\n  gate 2: why 2"):
+        require_passed(evidence(Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.FAILED))
+    with pytest.raises(VerificationInconclusive, match="gate 1: why 1"):
+        require_passed(evidence(Verdict.PASSED, Verdict.INCONCLUSIVE))
+
+
+def test_the_result_of_the_load_tests_room_is_what_the_pipeline_reads() -> None:
+    """Rooms meet through files: the recorder's own result must load here, and nothing may be lost."""
+    from load_tests.recorder import Recorder
+
+    recorder = Recorder()
+    recorder.begin_phase("steady", 10.0, now=1.0, cpu_seconds=0.0)
+    recorder.record(1.5, 12.0, None)
+    recorder.record(1.6, 12.0, "broken")
+    recorder.end_phase(now=2.0, cpu_seconds=0.1)
+    recorder.fleet.append(
+        {"at": 1.0, "status": "unreadable", "config": None, "current": None, "desired": None}
+    )
+    recorder.heard("r", "i")
+    document = json.loads(json.dumps(recorder.result("e")))
+
+    assert LoadResult.model_validate(document).document() == document
+    assert PhaseResult.model_validate(document["phases"][0]).error_percent == 50
