@@ -13,7 +13,8 @@ CONTAINER = Path(__file__).parents[2] / "container"
 sys.path.insert(0, str(CONTAINER / "src"))
 
 from model import Model, load  # noqa: E402  # found on the path of the line above
-from serving import COMMITTED, Serve  # noqa: E402
+
+from tests.container.serving import COMMITTED, Serve  # noqa: E402
 
 IMAGE = "sagemaker-pytorch-release:test"
 REVISION = "0123456789abcdef0123456789abcdef01234567"

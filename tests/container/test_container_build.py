@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import CONTAINER
+
+from tests.container.serving import CONTAINER
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from typing import Any
 
 import docker
 import pytest
-from conftest import REVISION, SOURCE
 from docker.models.containers import Container
-from serving import COMMITTED, IDENTITY, JSON, ask, invoke, until
+
+from tests.container.conftest import REVISION, SOURCE
+from tests.container.serving import COMMITTED, IDENTITY, JSON, ask, invoke, until
 
 pytestmark = pytest.mark.docker
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import CONTAINER, ask, free_port, until
+
+from tests.container.serving import CONTAINER, ask, free_port, until
 
 LOCAL_TEST = CONTAINER / "local_test"
 PAYLOADS = LOCAL_TEST / "payloads"

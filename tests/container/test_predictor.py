@@ -11,7 +11,8 @@ from limits import Limits
 from model import Model
 from numpy.typing import NDArray
 from predictor import create_app
-from serving import COMMITTED, JSON
+
+from tests.container.serving import COMMITTED, JSON
 
 IDENTITY = Identity("abc", "0123456789ab")
 GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from serving import COMMITTED, IDENTITY, JSON, Serve, read_all, send_raw, until
+
+from tests.container.serving import COMMITTED, IDENTITY, JSON, Serve, read_all, send_raw, until
 
 GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
 DIGIT = GOLDEN["cases"][0]["instance"]
@@ -24,11 +25,12 @@ Start = Callable[..., Serve]
 ONE_FRONT = pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 
 
-def test_all_workers_answer_with_one_identity(server: Serve) -> None:
-    identities = {server.ask("GET", "/ping").headers[IDENTITY] for _ in range(20)}
+def test_workers_and_front_answer_with_the_identity_in_the_log(server: Serve) -> None:
+    [identity] = {server.ask("GET", "/ping").headers[IDENTITY] for _ in range(20)}
 
-    assert len(identities) == 1
-    assert re.fullmatch(r"release=abc-123;instance=[0-9a-f]{12}", identities.pop())
+    assert re.fullmatch(r"release=abc-123;instance=[0-9a-f]{12}", identity)
+    assert identity in server.log()
+    assert identity.encode() in send_raw(server.port, b"nonsense\r\n\r\n")
 
 
 def test_golden_instances_get_their_golden_answers(server: Serve) -> None:

@@ -19,8 +19,9 @@ from hyperparameters import BadHyperparameter, Hyperparameters, parse
 from model import ModelProblem, load
 from safetensors.torch import save as to_bytes
 from safetensors.torch import save_file
-from serving import COMMITTED, CONTAINER, until
 from training import fit, shifted
+
+from tests.container.serving import COMMITTED, CONTAINER, until
 
 DATA = Path("input/data/training/digits.csv.gz")
 SETTINGS = Path("input/config/hyperparameters.json")

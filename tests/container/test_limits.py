@@ -1,0 +1,22 @@
+"""SageMaker's limits hold unless the environment says otherwise, in numbers."""
+
+import pytest
+from limits import BadLimit, Limits, from_environ
+
+
+def test_the_defaults_are_sagemakers() -> None:
+    assert from_environ({}) == Limits(payload_mb=25, timeout_seconds=60)
+    assert from_environ({}).payload_bytes == 26_214_400
+
+
+def test_the_environment_decides() -> None:
+    environ = {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "6", "SAGEMAKER_MODEL_SERVER_TIMEOUT": "5"}
+
+    assert from_environ(environ) == Limits(payload_mb=6, timeout_seconds=5)
+    assert from_environ(environ).too_large == "body: expected at most 6 MB, got more"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "6.5", "6 MB", "1025", "²"])
+def test_what_is_no_limit_is_refused_by_name(value: str) -> None:
+    with pytest.raises(BadLimit, match="SAGEMAKER_MAX_PAYLOAD_IN_MB: expected a whole number from 1 to 1024"):
+        from_environ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": value})
