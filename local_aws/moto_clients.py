@@ -28,9 +28,12 @@ class MotoClients:
 
     def client(self, service: str) -> Any:
         """Make a client."""
-        session = boto3.Session("local-aws", "local-aws", region_name=REGION)
         config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-        return session.client(service, endpoint_url=self._url, config=config)
+        return self._session.client(service, endpoint_url=self._url, config=config)
+
+    @cached_property
+    def _session(self) -> Any:
+        return boto3.Session("local-aws", "local-aws", region_name=REGION)
 
     @cached_property
     def _s3(self) -> Any:

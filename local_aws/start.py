@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,16 +56,21 @@ class Running:
 
     def client(self, service: str, **options: Any) -> Any:
         """Make a boto3 client of this AWS."""
-        session = boto3.Session(
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            region_name=REGION,
-        )
-        return session.client(service, endpoint_url=self.url, **options)
+        return _session().client(service, endpoint_url=self.url, **options)
 
     def status(self) -> dict[str, Any]:
         """Describe endpoints, fleets, weights, instances, alarms, activities and raw counts."""
         return read_status(self.url)
+
+
+@cache
+def _session() -> Any:
+    """One session for all clients: it reads a service's model once."""
+    return boto3.Session(
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        region_name=REGION,
+    )
 
 
 @contextmanager
