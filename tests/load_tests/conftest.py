@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from small_sagemaker import SmallSageMaker, golden_set, serve
+
+from tests.load_tests.small_sagemaker import SmallSageMaker, golden_set, serve
 
 
 @pytest.fixture

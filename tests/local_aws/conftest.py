@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from serving import SETTINGS, Serving
 
 import local_aws
+from tests.local_aws.serving import SETTINGS, Serving
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from serving import Serving, blue_green, until
+from tests.local_aws.serving import Serving, blue_green, until
 
 PER_INSTANCE = "SageMakerVariantInvocationsPerInstance"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from serving import CONTRACT_SERVER, SETTINGS, Serving, until
 
 import local_aws
+from tests.local_aws.serving import CONTRACT_SERVER, SETTINGS, Serving, until
 
 ROOT = Path(__file__).parents[2]
 AWS_CLI = str(Path(sys.executable).with_name("aws"))

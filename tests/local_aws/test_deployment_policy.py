@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from serving import blue_green
 
 from local_aws.errors import AwsError
 from local_aws.sagemaker.deployment_policy import plan_deployment
+from tests.local_aws.serving import blue_green
 
 
 def test_without_a_config_all_traffic_moves_at_once_and_nothing_bakes() -> None:

@@ -1,7 +1,8 @@
 """UpdateEndpoint: what moves, what is shown meanwhile, what brings it back. Bakes of 300 AWS seconds take 1 s."""
 
 import pytest
-from serving import Serving, blue_green, refused, until
+
+from tests.local_aws.serving import Serving, blue_green, refused, until
 
 
 def test_a_canary_moves_half_then_all_and_loses_no_request(serving: Serving) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
-from serving import Serving, refused, until
+
+from tests.local_aws.serving import Serving, refused, until
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012"
 

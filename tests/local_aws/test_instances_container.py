@@ -11,10 +11,10 @@ from pathlib import Path
 
 import docker
 import pytest
-from tiny_instances import about, built, files_below, healthy, process_settings, spec
 
 from local_aws.instances import Launcher, LaunchError
 from local_aws.instances.engine import LABEL
+from tests.local_aws.tiny_instances import about, built, files_below, healthy, process_settings, spec
 
 pytestmark = pytest.mark.docker
 

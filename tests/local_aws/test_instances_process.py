@@ -14,11 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tiny_instances import SERVE, about, files_below, healthy, process_settings, spec, until
 
 from local_aws.instances import Launcher, LaunchError, process_tree
 from local_aws.instances.cgroup import usable_parent
 from local_aws.instances.ledger import MARK, Ledger, Record
+from tests.local_aws.tiny_instances import SERVE, about, files_below, healthy, process_settings, spec, until
 
 
 @asynccontextmanager

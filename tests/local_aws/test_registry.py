@@ -7,7 +7,6 @@ import os
 
 import pytest
 from moto.ecr.models import ecr_backends
-from tiny_instances import process_settings
 
 from local_aws.errors import AwsError
 from local_aws.registry import Ecr, Registry
@@ -16,6 +15,7 @@ from local_aws.registry.ecr import moto_may
 from local_aws.registry.repositories import Repositories
 from local_aws.registry.store import ImageStore
 from local_aws.settings import ACCOUNT_ID, REGION
+from tests.local_aws.tiny_instances import process_settings
 
 NAME = "team/digits"
 

@@ -17,7 +17,6 @@ import psutil
 import pytest
 from aiohttp import web
 from moto.ecr.models import ecr_backends
-from tiny_instances import built, files_below, healthy, process_settings, spec
 
 from local_aws.errors import AwsError, Elsewhere
 from local_aws.instances import Launcher, LaunchError
@@ -29,6 +28,7 @@ from local_aws.registry.backends import ImageBackend
 from local_aws.registry.ecr import TOKEN
 from local_aws.registry.server import wait_until_ready
 from local_aws.settings import ACCOUNT_ID, REGION
+from tests.local_aws.tiny_instances import built, files_below, healthy, process_settings, spec
 
 pytestmark = pytest.mark.docker
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
-from serving import SETTINGS, Serving, refused, until
 
 import local_aws
+from tests.local_aws.serving import SETTINGS, Serving, refused, until
 
 
 @pytest.fixture(scope="module")

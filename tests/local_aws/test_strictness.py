@@ -10,9 +10,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from serving import NO_RETRY, Serving, refused
 
 import local_aws
+from tests.local_aws.serving import NO_RETRY, Serving, refused
 
 SCHEDULED_ACTION = {
     "ServiceNamespace": "sagemaker",

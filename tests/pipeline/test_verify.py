@@ -140,14 +140,14 @@ def test_an_endpoint_that_has_become_flaky_fails_by_its_errors_alone(live: Live)
 def test_a_fleet_that_does_not_grow_under_load_fails_by_its_scale_out_alone(live: Live) -> None:
     """No policy of this endpoint acts at this rate: to the gate that is a policy that does not work."""
     env = live.env.model_copy(
-        update={"limits": live.env.limits.model_copy(update={"scale_out_seconds": 3.0})}
+        update={"limits": live.env.limits.model_copy(update={"scale_out_seconds": 2.0})}
     )
     assert wait_for_rest(env, live.aws, 2)
     plan = ScalingPlan(steady_rps=45, surge_rps=6, calm_rps=1, reason="")
     result, samples = run_under_load(env, live.aws, live.bench, plan, live.build / "load" / "s.json", print)
     run = scaling_run(result, samples, 2)
 
-    assert by_name(judge_scaling(run, ScalingLimits(3.0, 60.0))) == {
+    assert by_name(judge_scaling(run, ScalingLimits(2.0, 60.0))) == {
         "scale out": Verdict.FAILED, "scale in": Verdict.INCONCLUSIVE, "lost while scaling": Verdict.PASSED
     }  # fmt: skip
 

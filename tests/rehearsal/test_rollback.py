@@ -11,10 +11,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from clients import Client
 from safetensors.numpy import load_file, save_file
 
 import local_aws
+from tests.rehearsal.clients import Client
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "container" / "local_test" / "opt" / "ml" / "model"
