@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.aws import Aws
 from pipeline.calls import Call
 from pipeline.config import AwsPlace, Environment
-from pipeline.errors import AwsRefused, WrongAccount
+from pipeline.errors import WrongAccount
 from pipeline.model import Model
 from pipeline.records import Say
 
@@ -82,35 +82,41 @@ def _repository_calls(place: AwsPlace, aws: Aws) -> list[Call]:
 
 def _bucket_calls(place: AwsPlace, aws: Aws) -> list[Call]:
     bucket = place.bucket
-    calls = []
-    if aws.find("s3", "head_bucket", Bucket=bucket) is None:
-        params: dict[str, Any] = {"Bucket": bucket}
-        if place.region != "us-east-1":  # the one region that must not be named
-            params["CreateBucketConfiguration"] = {"LocationConstraint": place.region}
-        calls.append(Call("s3", "create_bucket", params, f"create bucket {bucket}"))
-    block = None if calls else aws.find("s3", "get_public_access_block", Bucket=bucket)
-    if (block or {}).get("PublicAccessBlockConfiguration") != BLOCKED:
+    is_new = aws.find("s3", "head_bucket", Bucket=bucket) is None
+    calls = [_new_bucket(place)] if is_new else []
+    if is_new or not _is_private(bucket, aws):
         params = {"Bucket": bucket, "PublicAccessBlockConfiguration": BLOCKED}
         calls.append(Call("s3", "put_public_access_block", params, f"block public access to {bucket}"))
-    versioning = {} if len(calls) == 2 else aws.read("s3", "get_bucket_versioning", Bucket=bucket)
-    if versioning.get("Status") != "Enabled":
-        params = {"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}}
-        calls.append(Call("s3", "put_bucket_versioning", params, f"keep versions in {bucket}"))
+    if is_new or aws.read("s3", "get_bucket_versioning", Bucket=bucket).get("Status") != "Enabled":
+        enabled = {"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}}
+        calls.append(Call("s3", "put_bucket_versioning", enabled, f"keep versions in {bucket}"))
     return calls
 
 
+def _new_bucket(place: AwsPlace) -> Call:
+    params: dict[str, Any] = {"Bucket": place.bucket}
+    if place.region != "us-east-1":  # the one region that must not be named
+        params["CreateBucketConfiguration"] = {"LocationConstraint": place.region}
+    return Call("s3", "create_bucket", params, f"create bucket {place.bucket}")
+
+
+def _is_private(bucket: str, aws: Aws) -> bool:
+    found = aws.find("s3", "get_public_access_block", Bucket=bucket) or {}
+    return bool(found.get("PublicAccessBlockConfiguration") == BLOCKED)
+
+
 def _role_calls(place: AwsPlace, aws: Aws) -> list[Call]:
-    name = place.execution_role
-    trust, policy = trust_policy(), execution_policy(place)
+    name, policy = place.execution_role, execution_policy(place)
+    is_new = aws.find("iam", "get_role", RoleName=name) is None
     calls = []
-    if aws.find("iam", "get_role", RoleName=name) is None:
+    if is_new:
         params = {
             "RoleName": name,
-            "AssumeRolePolicyDocument": json.dumps(trust),
+            "AssumeRolePolicyDocument": json.dumps(trust_policy()),
             "Description": "What SageMaker may do when it serves a release",
         }
         calls.append(Call("iam", "create_role", params, f"create execution role {name}"))
-    found = None if calls else aws.find("iam", "get_role_policy", RoleName=name, PolicyName=POLICY)
+    found = None if is_new else aws.find("iam", "get_role_policy", RoleName=name, PolicyName=POLICY)
     if found is None or found["PolicyDocument"] != policy:
         params = {"RoleName": name, "PolicyName": POLICY, "PolicyDocument": json.dumps(policy)}
         calls.append(Call("iam", "put_role_policy", params, f"put policy {POLICY} on {name}"))
@@ -119,12 +125,7 @@ def _role_calls(place: AwsPlace, aws: Aws) -> list[Call]:
 
 def _group_calls(place: AwsPlace, aws: Aws) -> list[Call]:
     name = place.model_package_group
-    try:
-        found = aws.find("sagemaker", "describe_model_package_group", ModelPackageGroupName=name)
-    except AwsRefused as error:
-        if error.code != "ValidationException":  # AWS's code for a group that is not there
-            raise
-        found = None
+    found = aws.find("sagemaker", "describe_model_package_group", ModelPackageGroupName=name)
     if found is not None:
         return []
     params = {"ModelPackageGroupName": name, "ModelPackageGroupDescription": "Releases, one version each"}

@@ -1,0 +1,146 @@
+"""The door to AWS: what is worth a second try, what means "no such thing", and what a person must do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+
+from pipeline.aws import Aws, Call
+from pipeline.config import Environment
+from pipeline.errors import AwsRefused, AwsUnreachable
+
+CALL = Call("sagemaker", "create_endpoint", {"EndpointName": "e"}, "create endpoint e")
+
+
+def refused(code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "CreateEndpoint")
+
+
+@dataclass
+class Client:
+    """Fails with each of `failures` in turn, then answers."""
+
+    failures: list[Exception] = field(default_factory=list)
+    calls: int = 0
+
+    def create_endpoint(self, **_: Any) -> dict[str, Any]:
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return {"EndpointArn": "arn"}
+
+
+@pytest.fixture
+def door(env: Environment) -> Callable[..., tuple[Aws, Client, list[float]]]:
+    def make(*failures: Exception) -> tuple[Aws, Client, list[float]]:
+        client, slept = Client(list(failures)), []
+        return Aws(env, sleep=slept.append, _clients={"sagemaker": client}), client, slept
+
+    return make
+
+
+Make = Callable[..., tuple[Aws, Client, list[float]]]
+
+
+def test_a_write_is_remembered_by_its_sentence(door: Make) -> None:
+    aws, _, _ = door()
+
+    assert aws.apply(CALL) == {"EndpointArn": "arn"}
+    assert aws.made == ["create endpoint e"]
+
+
+def test_a_config_that_aws_does_not_know_everywhere_yet_is_tried_again(door: Make) -> None:
+    """Reads are eventually consistent: CreateEndpoint may not see the config made a second ago."""
+    unknown = refused("ValidationException", 'Could not find endpoint configuration "arn".')
+    aws, client, slept = door(unknown, unknown)
+    aws.apply(CALL)
+
+    assert (client.calls, slept) == (3, [2.0, 2.0])
+
+
+def test_the_patience_with_unknown_names_ends(door: Make) -> None:
+    unknown = refused("ValidationException", 'Could not find model "arn".')
+    aws, client, _ = door(*[unknown] * 20)
+
+    with pytest.raises(AwsRefused, match="Could not find model"):
+        aws.apply(CALL)
+    assert client.calls == 6
+    assert aws.made == []
+
+
+def test_a_model_that_exists_already_is_the_one_that_was_wanted(door: Make) -> None:
+    """Its name is its content: a second runner was faster."""
+    aws, _, _ = door(refused("ValidationException", 'Cannot create already existing model "arn".'))
+
+    assert aws.apply(CALL) == {}
+    assert aws.made == []
+
+
+def test_another_refusal_is_not_tried_again(door: Make) -> None:
+    aws, client, _ = door(refused("ResourceLimitExceeded", "The account-level service limit …"))
+
+    with pytest.raises(AwsRefused, match="sagemaker create_endpoint: ResourceLimitExceeded"):
+        aws.apply(CALL)
+    assert client.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("404", "Not Found"),
+        ("NoSuchKey", "The specified key does not exist."),
+        ("NoSuchEntity", "The role with name x cannot be found."),
+        ("ValidationException", 'Could not find endpoint "arn".'),
+        ("ValidationException", "ModelPackageGroup arn does not exist."),
+        ("ImageNotFoundException", "The image with imageId {…} does not exist within the repository"),
+        ("RepositoryNotFoundException", "The repository with name 'x' does not exist"),
+    ],
+)
+def test_what_is_not_there_is_none(door: Make, code: str, message: str) -> None:
+    aws, _, _ = door(refused(code, message))
+
+    assert aws.find("sagemaker", "create_endpoint") is None
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "AccessDenied", "403"])
+def test_other_refusals_are_not_taken_for_absence(door: Make, code: str) -> None:
+    """What may not be seen is not gone: taken for absence it would be made a second time."""
+    aws, _, _ = door(refused(code, "not yours"))
+
+    with pytest.raises(AwsRefused, match=code):
+        aws.find("sagemaker", "create_endpoint")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        NoCredentialsError(),
+        EndpointConnectionError(endpoint_url="https://nowhere"),
+        refused("ExpiredTokenException", "The security token included in the request is expired"),
+    ],
+)
+def test_no_answer_and_no_credentials_have_their_own_error(door: Make, failure: Exception) -> None:
+    aws, _, _ = door(failure)
+
+    with pytest.raises(AwsUnreachable, match="credentials"):
+        aws.apply(CALL)
+
+
+def test_a_missing_permission_is_named_as_the_fix(door: Make) -> None:
+    aws, _, _ = door(refused("AccessDeniedException", "not authorized to perform: sagemaker:CreateEndpoint"))
+
+    with pytest.raises(AwsRefused, match="Give the role of these credentials the permission"):
+        aws.apply(CALL)
+
+
+@pytest.mark.parametrize(("service", "attempts"), [("sagemaker-runtime", 1), ("sagemaker", 6)])
+def test_an_invocation_is_never_repeated_and_every_wait_is_bounded(
+    moto: str, env: Environment, service: str, attempts: int
+) -> None:
+    config = Aws(env)._client(service).meta.config
+
+    assert config.retries["total_max_attempts"] == attempts
+    assert config.connect_timeout == 10
+    assert config.read_timeout == 70
