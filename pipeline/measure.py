@@ -39,32 +39,8 @@ def measure_capacity(
     Returns it with the result files of the load tests that show it.
     """
     slo = Slo(p99_ms=env.limits.p99_ms, error_percent=env.limits.error_percent)
-    steps: list[Step] = []
-    files: list[Path] = []
-    profile = bench.profile
-    rates = first_rates(first_rps=profile.first_rps, growth=profile.growth, maximum_rps=profile.maximum_rps)
     with capacity_endpoint(release, env, aws, say) as endpoint:
-        for number in range(1, ROUNDS + 1):
-            phases = [
-                Phase(
-                    f"round {number} at {rate:g}/s",
-                    long_enough(profile.step_seconds, rate, ENOUGH_SAMPLES),
-                    rate,
-                )
-                for rate in rates
-            ]
-            files.append(bench.folder / f"capacity-{number}.json")
-            result = run_load(endpoint, bench.golden, phases, files[-1], say, slo=slo.document())
-            steps += steps_of(result, _instance_cpu(result, endpoint, env, aws, profile.step_seconds))
-            rates = next_rates(
-                steps,
-                slo,
-                env.endpoint.instance_type,
-                maximum_rps=profile.maximum_rps,
-                growth=profile.growth,
-            )
-            if not rates:
-                break
+        steps, files = _search(endpoint, slo, env, aws, bench, say)
     finding = judge_capacity(steps, slo, env.endpoint.instance_type)
     capacity = Capacity(
         release=release.id,
@@ -75,6 +51,31 @@ def measure_capacity(
         **finding.document(),
     )
     return capacity, tuple(files)
+
+
+def _search(
+    endpoint: str, slo: Slo, env: Environment, aws: Aws, bench: Bench, say: Say
+) -> tuple[list[Step], list[Path]]:
+    """Climb until the promise breaks, then look between; each round is one load test."""
+    profile = bench.profile
+    bounds = {"growth": profile.growth, "maximum_rps": profile.maximum_rps}
+    steps: list[Step] = []
+    files: list[Path] = []
+    rates = first_rates(first_rps=profile.first_rps, **bounds)
+    for number in range(1, ROUNDS + 1):
+        phases = [
+            Phase(
+                f"round {number} at {rate:g}/s", long_enough(profile.step_seconds, rate, ENOUGH_SAMPLES), rate
+            )
+            for rate in rates
+        ]
+        files.append(bench.folder / f"capacity-{number}.json")
+        result = run_load(endpoint, bench.golden, phases, files[-1], say, slo=slo.document())
+        steps += steps_of(result, _instance_cpu(result, endpoint, env, aws, profile.step_seconds))
+        rates = next_rates(steps, slo, env.endpoint.instance_type, **bounds)
+        if not rates:
+            break
+    return steps, files
 
 
 def long_enough(seconds: float, requests_per_second: float, samples: int) -> float:

@@ -49,28 +49,24 @@ def verify(
     """
     config = config_name(release, env)
     stored = read_evidence(aws.get_json(evidence_key(release.id, env.name)))
-    is_same = already_passed(
-        stored, release=release.id, endpoint=env.endpoint.name, config=config, profile=profile
-    )
-    if stored is not None and is_same and not again:
+    same = {"release": release.id, "endpoint": env.endpoint.name, "config": config, "profile": profile}
+    if stored is not None and already_passed(stored, **same) and not again:
         say(f"already verified: {release.id} passed in {env.name} with this config; --again measures anew")
         _save(stored, env, build)
         return stored
     _require_live(release, env, aws, config)
     started, found = time.time(), Found()
     _measure(release, env, aws, build, profile, found, say)
+    files = tuple(str(path.relative_to(build)) for path in found.files)
     evidence = Evidence(
-        release=release.id,
+        **same,
         environment=env.name,
-        endpoint=env.endpoint.name,
-        config=config,
-        profile=profile,
         started=started,
         finished=time.time(),
         verdict=overall(found.gates),
         gates=tuple(found.gates),
         capacity=found.capacity,
-        load=tuple(str(path.relative_to(build)) for path in found.files),
+        load=files,
     )
     _save(evidence, env, build)
     aws.put_json(evidence_key(release.id, env.name), evidence.document())
