@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -29,6 +30,8 @@ from local_aws.sagemaker.resources import Library
 from local_aws.settings import Settings
 from local_aws.status import status
 from local_aws.ticker import Ticker
+
+THREADS = 64
 
 
 class LocalAws:
@@ -69,6 +72,8 @@ class LocalAws:
 
     async def _start(self, port: int) -> str:
         self._stack.push_async_callback(self.launcher.close, self.settings.stop_grace_seconds)
+        # Stopping an instance holds a thread for as long as it drains: the usual six would queue.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         listener = socket.create_server(("127.0.0.1", port))
         self._stack.callback(listener.close)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
