@@ -30,6 +30,24 @@ class Found:
     capacity: Capacity | None = None
     files: list[Path] = field(default_factory=list)
 
+    def evidence(
+        self, release: Release, env: Environment, config: str, profile: Profile, started: float, build: Path
+    ) -> Evidence:
+        """Put it together, finished now."""
+        return Evidence(
+            release=release.id,
+            environment=env.name,
+            endpoint=env.endpoint.name,
+            config=config,
+            profile=profile,
+            started=started,
+            finished=time.time(),
+            verdict=overall(self.gates),
+            gates=tuple(self.gates),
+            capacity=self.capacity,
+            load=tuple(str(path.relative_to(build)) for path in self.files),
+        )
+
 
 def verify(
     release: Release,
@@ -57,17 +75,7 @@ def verify(
     _require_live(release, env, aws, config)
     started, found = time.time(), Found()
     _measure(release, env, aws, build, profile, found, say)
-    files = tuple(str(path.relative_to(build)) for path in found.files)
-    evidence = Evidence(
-        **same,
-        environment=env.name,
-        started=started,
-        finished=time.time(),
-        verdict=overall(found.gates),
-        gates=tuple(found.gates),
-        capacity=found.capacity,
-        load=files,
-    )
+    evidence = found.evidence(release, env, config, profile, started, build)
     _save(evidence, env, build)
     aws.put_json(evidence_key(release.id, env.name), evidence.document())
     require_passed(evidence)
