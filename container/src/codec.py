@@ -18,6 +18,10 @@ _NUMBERS = {int, float}  # by exact type: a bool is an int, but not a number
 _LONGEST_QUOTE = 40
 
 
+class BadPrediction(Exception):
+    """The model gave what no caller can use: a defect of the model, not of the request."""
+
+
 class BadRequest(Exception):  # noqa: N818  # named for what happened
     """What the caller sent cannot be answered; the text says what is wrong, where, and nothing else."""
 
@@ -47,7 +51,16 @@ def decode(body: bytes) -> NDArray[np.float32]:
 
 
 def predictions(probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """Say in the answer's words what the model found; `probabilities` has shape (N, 10)."""
+    """Say in the answer's words what the model found; `probabilities` has shape (N, 10).
+
+    Raises BadPrediction where one is not finite, as weights that have diverged give: it is no JSON
+    either, and a wrong answer must not look like a right one.
+    """
+    if not np.isfinite(probabilities).all():
+        row = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])
+        raise BadPrediction(
+            f"predictions[{row}]: expected finite probabilities, got {probabilities[row].tolist()}"
+        )
     labels = probabilities.argmax(axis=1).tolist()
     rows = probabilities.astype(np.float64).round(6).tolist()
     return [{"label": label, "probabilities": row} for label, row in zip(labels, rows, strict=True)]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from codec import BRIGHTEST, MAX_INSTANCES, PIXELS, BadRequest, decode, encode, encode_error
+from codec import BRIGHTEST, MAX_INSTANCES, PIXELS, BadPrediction, BadRequest, decode, encode, encode_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -138,3 +138,11 @@ def test_an_answer_has_a_label_and_ten_probabilities_for_each_instance() -> None
 
     assert [prediction["label"] for prediction in answer] == [3, 9]
     assert answer[1]["probabilities"] == [0.05] * 9 + [0.55]
+
+
+def test_a_model_that_diverged_is_a_defect_and_not_an_answer() -> None:
+    probabilities = np.full((3, 10), 0.1, dtype=np.float32)
+    probabilities[1, 4] = np.nan
+
+    with pytest.raises(BadPrediction, match=r"predictions\[1\]: expected finite probabilities"):
+        encode(probabilities)
