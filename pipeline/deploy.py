@@ -1,9 +1,9 @@
 """Put a release on an environment's endpoint: observe, plan, apply, wait until it is live, prove it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.alarms import alarm_prefix, alarms_of
 from pipeline.aws import Aws
@@ -20,6 +20,14 @@ PROVISION_SECONDS = 1800  # AWS gives up looking for capacity after about half a
 STARTS_TRIED = 3  # and starts an unhealthy instance about three times
 ROLLBACK_SECONDS = 600
 DELETION_SECONDS = 900
+
+
+class AlarmDoor(Protocol):
+    """What waiting for quiet alarms needs of AWS."""
+
+    @property
+    def sleep(self) -> Callable[[float], None]: ...
+    def alarms(self, *, names: Sequence[str] = ...) -> list[dict[str, Any]]: ...
 
 
 class DeployResult(Model):
@@ -116,14 +124,16 @@ def _shift_and_wait(plan: Plan, env: Environment, aws: Aws, waiter: Waiter, say:
     waiter.until_in_service(bound_seconds(env, operation), had_traffic=operation == "update_endpoint")
 
 
-def require_quiet_alarms(env: Environment, config: str, aws: Aws) -> None:
+def require_quiet_alarms(
+    env: Environment, config: str, aws: AlarmDoor, clock: Callable[[], float] = time.monotonic
+) -> None:
     """Return once every alarm of the new fleet exists and none is in ALARM, as it may be after an
     earlier attempt with the same release. Raises AlarmNotQuiet after two of its periods."""
     names = [alarm["AlarmName"] for alarm in alarms_of(env, config)]
     patience = 2.0 * env.alarms.period_seconds * env.alarms.evaluation_periods
-    started = time.monotonic()
+    started = clock()
     while loud := _loud(names, aws.alarms(names=names)):
-        waited = time.monotonic() - started
+        waited = clock() - started
         if waited > patience:
             raise AlarmNotQuiet(
                 f"Before any traffic: {', '.join(f'{name} is {state}' for name, state in loud.items())}.",

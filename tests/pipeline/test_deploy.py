@@ -4,19 +4,21 @@ import json
 import shlex
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import local_aws
+from pipeline.alarms import alarms_of
 from pipeline.autoscale import autoscale
 from pipeline.aws import Aws
 from pipeline.bootstrap import bootstrap
 from pipeline.config import Environment
-from pipeline.deploy import deploy, observe
+from pipeline.deploy import deploy, observe, require_quiet_alarms
 from pipeline.errors import (
+    AlarmNotQuiet,
     DeploymentFailed,
     DeploymentRolledBack,
     EndpointBusy,
@@ -160,6 +162,52 @@ def test_a_release_that_answers_500_is_rolled_back_by_its_alarm_each_time(
         assert caught.value.live == config_name(good, aws.env)
     assert [record.release for record in deployments(aws, aws.env.name)] == [good.id]
     assert deploy(good, aws.env, aws, tmp_path, quiet).instances_proved == 2
+
+
+def test_an_alarm_left_from_an_earlier_attempt_does_not_stop_a_good_release(
+    aws: Aws, publish_model: Publish, tmp_path: Path
+) -> None:
+    """UpdateEndpoint waits until it is quiet; an alarm in ALARM would roll back at once."""
+    old, new = publish_model("old"), publish_model("new")
+    put_live(old, aws, tmp_path)
+    for call in plan_deployment(new, aws.env, observe(new, aws.env, aws)).prepare:
+        aws.apply(call)
+    name = alarms_of(aws.env, config_name(new, aws.env))[0]["AlarmName"]
+    aws.read("cloudwatch", "set_alarm_state", AlarmName=name, StateValue="ALARM", StateReason="left over")
+
+    assert deploy(new, aws.env, aws, tmp_path, quiet).release == new.id
+
+
+class Alarms:
+    """An AWS whose first alarm is in ALARM for some looks, and time that only sleep moves."""
+
+    def __init__(self, env: Environment, config: str, loud_looks: int) -> None:
+        self.now, self._loud_looks = 0.0, loud_looks
+        self._names = [alarm["AlarmName"] for alarm in alarms_of(env, config)]
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def alarms(self, *, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+        self._loud_looks -= 1
+        state = "OK" if self._loud_looks < 0 else "ALARM"
+        others = [{"AlarmName": name, "StateValue": "INSUFFICIENT_DATA"} for name in self._names[1:]]
+        return [{"AlarmName": self._names[0], "StateValue": state}, *others][: len(names)]
+
+
+def test_quiet_alarms_are_waited_for(env: Environment) -> None:
+    door = Alarms(env, "c", loud_looks=3)
+    require_quiet_alarms(env, "c", door, clock=lambda: door.now)
+
+    assert 0 < door.now < 10
+
+
+def test_an_alarm_that_stays_loud_stops_the_update_before_it_begins(env: Environment) -> None:
+    door = Alarms(env, "c", loud_looks=10_000)
+
+    with pytest.raises(AlarmNotQuiet, match="c/p99-latency is ALARM"):
+        require_quiet_alarms(env, "c", door, clock=lambda: door.now)
+    assert 120 < door.now < 130
 
 
 def test_what_callers_do_wrong_rolls_nothing_back(aws: Aws, publish_model: Publish, tmp_path: Path) -> None:
