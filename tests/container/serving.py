@@ -2,7 +2,7 @@
 
 import http.client
 import json
-import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -86,6 +86,7 @@ class Serve:
     def __init__(self, environment: Mapping[str, str], *, path: str) -> None:
         self.port = int(environment.get("SAGEMAKER_BIND_TO_PORT", "0")) or free_port()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed by end()
+        self._scratch = tempfile.mkdtemp(prefix="test-")  # a short path: it holds a Unix socket
         self.process = subprocess.Popen(
             [sys.executable, CONTAINER / "src" / "serve"],
             cwd="/",
@@ -97,7 +98,7 @@ class Serve:
                 "SERVE_HOST": "127.0.0.1",
                 "SAGEMAKER_BIND_TO_PORT": str(self.port),
                 "SAGEMAKER_BASE_DIR": str(COMMITTED),
-                **({"TMPDIR": os.environ["TMPDIR"]} if "TMPDIR" in os.environ else {}),
+                "TMPDIR": self._scratch,
                 **environment,
             },
         )
@@ -142,6 +143,7 @@ class Serve:
             if process.is_running():
                 process.kill()
         self._output.close()
+        shutil.rmtree(self._scratch)
 
     def _is_ready(self) -> bool:
         assert self.process.poll() is None, self.log()
