@@ -5,6 +5,7 @@ import shlex
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import local_aws
 from pipeline.alarms import alarms_of
 from pipeline.autoscale import autoscale
-from pipeline.aws import Aws
+from pipeline.aws import Aws, Call
 from pipeline.bootstrap import bootstrap
 from pipeline.config import Environment
 from pipeline.deploy import deploy, observe, require_quiet_alarms
@@ -164,18 +165,32 @@ def test_a_release_that_answers_500_is_rolled_back_by_its_alarm_each_time(
     assert deploy(good, aws.env, aws, tmp_path, quiet).instances_proved == 2
 
 
-def test_an_alarm_left_from_an_earlier_attempt_does_not_stop_a_good_release(
+@dataclass
+class Noting(Aws):
+    """The door, noting in which order things are asked for."""
+
+    order: list[str] = field(default_factory=list)
+
+    def apply(self, call: Call) -> dict[str, Any]:
+        self.order.append(call.operation)
+        return super().apply(call)
+
+    def alarms(self, *, prefix: str = "", names: Sequence[str] = ()) -> list[dict[str, Any]]:
+        self.order.append(f"look at {len(names)} alarms" if names else "look at all alarms")
+        return super().alarms(prefix=prefix, names=names)
+
+
+def test_an_update_begins_after_its_alarms_were_seen_quiet(
     aws: Aws, publish_model: Publish, tmp_path: Path
 ) -> None:
-    """UpdateEndpoint waits until it is quiet; an alarm in ALARM would roll back at once."""
+    """One that is in ALARM from an earlier attempt would roll a good release back at once."""
     old, new = publish_model("old"), publish_model("new")
     put_live(old, aws, tmp_path)
-    for call in plan_deployment(new, aws.env, observe(new, aws.env, aws)).prepare:
-        aws.apply(call)
-    name = alarms_of(aws.env, config_name(new, aws.env))[0]["AlarmName"]
-    aws.read("cloudwatch", "set_alarm_state", AlarmName=name, StateValue="ALARM", StateReason="left over")
+    door = Noting(aws.env)
+    deploy(new, aws.env, door, tmp_path, quiet)
+    before = door.order[: door.order.index("update_endpoint")]
 
-    assert deploy(new, aws.env, aws, tmp_path, quiet).release == new.id
+    assert before[-4:] == [*["put_metric_alarm"] * 3, "look at 3 alarms"]
 
 
 class Alarms:

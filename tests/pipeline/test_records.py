@@ -90,7 +90,7 @@ def test_a_failed_step_takes_the_record_of_an_earlier_run_away(tmp_path: Path) -
 
 def test_deployments_are_kept_in_the_order_of_their_time() -> None:
     bucket = Bucket()
-    for record in (deployment("b", 2_000_000_000.5), deployment("a", 1_700_000_000.25)):
+    for record in (deployment("b", 2_000_000_000.5), deployment("a", 9.25)):
         record_deployment(bucket, record)
 
     assert [record.release[0] for record in deployments(bucket, "staging")] == ["a", "b"]

@@ -51,6 +51,11 @@ def test_an_archive_depends_on_content_alone(model: Path) -> None:
     assert archived(model) == before
 
 
+def test_an_archive_tells_neither_when_nor_where_it_was_made(model: Path) -> None:
+    """gzip's header holds no time (bytes 4 to 7) and no file name (flags, byte 3)."""
+    assert archived(model)[3:8] == bytes(5)
+
+
 def test_a_changed_file_of_the_same_size_is_another_archive(model: Path) -> None:
     before = archived(model)
     (model / "model.safetensors").write_bytes(b"WEIGHTS")
