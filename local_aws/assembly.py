@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local_aws import cloudwatch, instances
+from local_aws import cloudwatch, identity, instances, s3_checksums
 from local_aws.autoscaling import Autoscaling
 from local_aws.clock import Clock
 from local_aws.cloudwatch import MetricStore
@@ -43,6 +43,8 @@ class LocalAws:
         self.store = MetricStore(self.clock)
         self.alarms = cloudwatch.install(self.store, self.clock)
         model_registry.install()
+        s3_checksums.install()
+        identity.install(settings.issuer_urls)
         self.measurements = Measurements(self.store, settings.time_scale)
         self.launcher = instances.launcher(settings)
         self.registry = Registry(settings)

@@ -9,6 +9,7 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from local_aws.errors import AwsError
 from local_aws.wire import WireError, encode_error
 
 Environ = dict[str, Any]
@@ -37,6 +38,9 @@ class StrictMoto:
             body: Iterable[bytes] = self._moto(environ, remember)
         except NotImplementedError as error:
             return _send(_refusal(environ, str(error)), start_response)
+        except AwsError as error:  # of what we have put behind moto
+            refused = encode_error(_headers(environ), error.code, error.message, error.status)
+            return _send(refused, start_response)
         except Exception as error:
             log.exception("moto failed at %s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
             last = traceback.extract_tb(error.__traceback__)[-1]

@@ -66,11 +66,20 @@ class Settings:
     metrics_seconds: float = 60.0
     """AWS seconds between two publications of utilisation and of zeros where there was no traffic."""
 
+    oidc_issuers: tuple[str, ...] = ()
+    """Where the documents of an OIDC issuer are found, when not at its own URL: words ISSUER=URL."""
+
     def __post_init__(self) -> None:
         if self.instances not in INSTANCE_KINDS:
             raise ValueError(f"LOCAL_AWS_INSTANCES is {self.instances!r}; use one of {INSTANCE_KINDS}")
         if self.time_scale <= 0 or self.cpu_scale <= 0:
             raise ValueError("LOCAL_AWS_TIME_SCALE and LOCAL_AWS_CPU_SCALE must be above 0")
+        _ = self.issuer_urls
+
+    @property
+    def issuer_urls(self) -> dict[str, str]:
+        """`oidc_issuers` by issuer."""
+        return dict(_pair("LOCAL_AWS_OIDC_ISSUERS", word) for word in self.oidc_issuers)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -81,6 +90,13 @@ class Settings:
             raise ValueError(f"unknown setting {unknown[0]}; the settings are {', '.join(sorted(known))}")
         values = {f.name: _parse(name, f.type, environ[name]) for name, f in known.items() if name in environ}
         return cls(**values)
+
+
+def _pair(setting: str, word: str) -> tuple[str, str]:
+    name, equals, value = word.partition("=")
+    if not (name and equals and value):
+        raise ValueError(f"{setting} holds {word!r}, which is not NAME=VALUE")
+    return name, value
 
 
 def variable(name: str) -> str:

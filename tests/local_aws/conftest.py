@@ -5,13 +5,22 @@ from collections.abc import Iterator
 import pytest
 
 import local_aws
+from tests.github_issuer import GithubIssuer
 from tests.local_aws.serving import SETTINGS, Serving
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_aws.Running]:
+def issuer() -> Iterator[GithubIssuer]:
+    """GitHub's issuer, as this AWS sees it."""
+    with GithubIssuer() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory, issuer: GithubIssuer) -> Iterator[local_aws.Running]:
     root = tmp_path_factory.mktemp("local-aws")
-    with local_aws.start(**SETTINGS, state_dir=root / "state", cache_dir=root / "cache") as running:
+    places = {"state_dir": root / "state", "cache_dir": root / "cache", "oidc_issuers": issuer.setting}
+    with local_aws.start(**SETTINGS, **places) as running:
         yield running
 
 
