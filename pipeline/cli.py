@@ -63,27 +63,33 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
             help="the release's manifest (BUILD/release.json)",
         )
     if name in PUBLISHES:
-        command.add_argument(
-            "--weights",
-            metavar="SOURCE",
-            help="DIR, FILE.tar.gz, s3://… or training-job/NAME instead of the config's",
-        )
-        command.add_argument(
-            "--no-engine",
-            action="store_true",
-            help="build no image: the source hash stands in for its digest, and the release says so",
-        )
+        _add_publishing(command)
     if name in VERIFIES:
-        command.add_argument(
-            "--profile", choices=["quick", "full"], default="full", help="how hard to measure (full)"
-        )
-        command.add_argument(
-            "--again", action="store_true", help="measure anew, even what has passed already"
-        )
+        _add_measuring(command)
     if name == "deploy":
         command.add_argument("--dry-run", action="store_true", help="same as plan")
     if name == "status":
         command.add_argument("--json", action="store_true", help="for machines")
+
+
+def _add_publishing(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--weights",
+        metavar="SOURCE",
+        help="DIR, FILE.tar.gz, s3://… or training-job/NAME instead of the config's",
+    )
+    command.add_argument(
+        "--no-engine",
+        action="store_true",
+        help="build no image: the source hash stands in for its digest, and the release says so",
+    )
+
+
+def _add_measuring(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--profile", choices=["quick", "full"], default="full", help="how hard to measure (full)"
+    )
+    command.add_argument("--again", action="store_true", help="measure anew, even what has passed already")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
