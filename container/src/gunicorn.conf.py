@@ -1,4 +1,4 @@
-"""Gunicorn's settings. `serve` plans them and passes them in the environment (see its `_environment`)."""
+"""Gunicorn's settings. `serve` plans them and passes them in the environment (`gunicorn_environ`)."""
 
 import gc
 import os
@@ -20,8 +20,14 @@ accesslog = None
 
 
 def on_starting(_server: Any) -> None:
-    """Leave what is loaded out of garbage collection: workers go on sharing it, and stop four times as fast."""
+    """Leave what is loaded out of garbage collection: workers go on sharing it, and stop four times as fast.
+
+    And let no worker miss the signal to stop while it is being born.
+    """
+    from worker import hold_signals_while_forking  # found only once gunicorn has set its path
+
     gc.freeze()
+    hold_signals_while_forking()
 
 
 def when_ready(_server: Any) -> None:

@@ -1,6 +1,8 @@
 """Gunicorn's threaded worker, made to refuse and to stop as the contract wants it."""
 
 import os
+import signal
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +12,7 @@ from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.http import errors  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+_STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 _REFUSED: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (errors.LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG),
     (errors.LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE),
@@ -18,8 +21,25 @@ _REFUSED: tuple[tuple[type[Exception], HTTPStatus], ...] = (
 )
 
 
+def hold_signals_while_forking() -> None:
+    """Hold back, in a new worker, what stops it until it knows how to stop.
+
+    It is born with its master's handlers, which would swallow the signal: the master, told to stop
+    in that moment, would then wait for this worker for its whole graceful timeout.
+    """
+    os.register_at_fork(
+        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, _STOPPING),
+        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, _STOPPING),
+    )
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Refuses what is not HTTP in JSON and with the identity, and takes nothing new while it stops."""
+
+    def init_signals(self) -> None:
+        """Let in what was held back since the fork, now that there is somebody to react."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Close the port, too, when stopping: else new connections are taken, and wait for nobody."""
