@@ -27,6 +27,7 @@ from local_aws.sagemaker.endpoints import Endpoints
 from local_aws.sagemaker.member import Surroundings
 from local_aws.sagemaker.operations import Operations
 from local_aws.sagemaker.resources import Library
+from local_aws.sagemaker.training import TrainingJobs
 from local_aws.settings import Settings
 from local_aws.status import status
 from local_aws.ticker import Ticker
@@ -57,6 +58,7 @@ class LocalAws:
         self.moto = MotoHost()
         self.clients = MotoClients(self.moto.url)
         self.endpoints = self._make_endpoints()
+        self.jobs = TrainingJobs(self.library, self.launcher.training, self.clients, self.clock)
         self.autoscaling = Autoscaling(self.alarms, self.endpoints, self.clock)
         self._stack = AsyncExitStack()
 
@@ -85,6 +87,7 @@ class LocalAws:
         await self.registry.start()
         self._stack.push_async_callback(self.registry.stop)
         self._stack.push_async_callback(self.endpoints.abandon)
+        self._stack.push_async_callback(self.jobs.abandon)
         ecr = Ecr(self.registry, url)
         proxy = Proxy(self.registry, ecr)
         self._stack.push_async_callback(proxy.close)
@@ -127,7 +130,7 @@ class LocalAws:
         )
 
     def _counters(self, ecr: Ecr) -> dict[str, Counter]:
-        sagemaker = SageMaker(self.library, self.endpoints, self.clock)
+        sagemaker = SageMaker(self.library, self.endpoints, self.jobs, self.clock)
         return {
             "SageMaker": Counter("sagemaker", sagemaker, sagemaker_moto_may),
             "AnyScaleFrontendService": Counter("application-autoscaling", self.autoscaling, lambda _: False),

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -63,6 +64,14 @@ class MotoClients:
         except ClientError as error:
             raise KeyError(f"s3://{bucket}") from error
 
+    def put(self, bucket: str, key: str, file: Path) -> None:
+        """Write an object. Raises KeyError when there is no such bucket."""
+        try:
+            with file.open("rb") as content:
+                self._s3.put_object(Bucket=bucket, Key=key, Body=content)
+        except ClientError as error:
+            raise KeyError(f"s3://{bucket}/{key}") from error
+
     def alarms(self) -> list[dict[str, str]]:
         """List the metric alarms with their states."""
         pages = self._cloudwatch.get_paginator("describe_alarms").paginate()
@@ -74,11 +83,16 @@ class MotoClients:
 
     async def keep_logs(self, spec: InstanceSpec, instance_id: str, text: str) -> None:
         """Put what an instance wrote where AWS puts it, so that `aws logs tail` shows it."""
-        group, stream = f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/{instance_id}"
+        await self.keep_log(
+            f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/{instance_id}", text
+        )
+
+    async def keep_log(self, group: str, stream: str, text: str) -> None:
+        """Put lines into a log stream, made if need be."""
         try:
             await asyncio.to_thread(self._put_logs, group, stream, text)
         except ClientError as error:
-            log.warning("the logs of instance %s were not kept: %s", instance_id, error)
+            log.warning("the log %s of %s was not kept: %s", stream, group, error)
 
     def _put_logs(self, group: str, stream: str, text: str) -> None:
         self._create("create_log_group", logGroupName=group)

@@ -21,8 +21,8 @@ def user_cache() -> Path:
     return Path(base) / "sagemaker-pytorch-release"
 
 
-def _serve_command() -> tuple[str, ...]:
-    return (sys.executable, str(_ROOT / "container" / "src" / "serve"))
+def _container_program(name: str) -> tuple[str, ...]:
+    return (sys.executable, str(_ROOT / "container" / "src" / name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,10 @@ class Settings:
     """CPUs an instance gets = vCPUs of its type × this."""
     instances: str = "auto"
     """`docker`, `process`, or `auto`: Docker where an engine answers."""
-    process_command: tuple[str, ...] = field(default_factory=_serve_command)
+    process_command: tuple[str, ...] = field(default_factory=lambda: _container_program("serve"))
     """What a process instance runs (shell words)."""
+    train_command: tuple[str, ...] = field(default_factory=lambda: _container_program("train"))
+    """What a training job runs where instances are processes (shell words)."""
     state_dir: Path = field(default_factory=lambda: user_cache() / "local-aws")
     """Register of the instances started, unpacked model data: what a later start sweeps."""
     cache_dir: Path = field(default_factory=user_cache)

@@ -12,6 +12,7 @@ from local_aws.instances.instance import Instance, InstanceSpec, LaunchError, St
 from local_aws.instances.instance_types import InstanceType, instance_type
 from local_aws.instances.launch import Launcher
 from local_aws.instances.model_data import ModelData, ModelDataError, Objects
+from local_aws.instances.training import Training, TrainingSpec
 from local_aws.settings import Settings
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "ModelDataError",
     "Objects",
     "Stats",
+    "Training",
+    "TrainingSpec",
     "instance_type",
     "launcher",
 ]

@@ -8,10 +8,12 @@ from local_aws.instances.container import ContainerInstance
 from local_aws.instances.engine import Engine
 from local_aws.instances.health import Pinger
 from local_aws.instances.instance import Instance, InstanceSpec
+from local_aws.instances.instance_types import instance_type
 from local_aws.instances.ledger import Ledger
 from local_aws.instances.model_data import ModelData
 from local_aws.instances.process import ProcessInstance
 from local_aws.instances.sweep import sweep
+from local_aws.instances.training import ContainerTraining, ProcessTraining, Training, TrainingSpec
 from local_aws.settings import Settings
 
 
@@ -29,7 +31,7 @@ class Launcher:
         self._ledger = Ledger(settings.state_dir)
         self._parent = usable_parent(self._ledger.owner) if self.kind == "process" else None
         self._pinger = Pinger()
-        self._instances: list[ContainerInstance | ProcessInstance] = []
+        self._instances: list[ContainerInstance | ProcessInstance | Training] = []
         self.models = ModelData(self._ledger.directory / "models")
 
     async def launch(self, spec: InstanceSpec) -> Instance:
@@ -47,6 +49,17 @@ class Launcher:
         self._instances.append(process)
         await process.start(self._settings.process_command)
         return process
+
+    def training(self, spec: TrainingSpec) -> Training:
+        """Prepare a run of `train`, not yet started. Raises AwsError for an instance type without figures."""
+        instance_type(spec.instance_type)
+        made: Training = (
+            ContainerTraining(spec, self._ledger, self._engine)
+            if self._engine is not None
+            else ProcessTraining(spec, self._ledger, self._settings.train_command)
+        )
+        self._instances = [*(instance for instance in self._instances if not instance.stopped), made]
+        return made
 
     def sweep(self) -> list[str]:
         """Remove what crashed runs left; say what was removed, one line each. Blocks."""

@@ -136,7 +136,7 @@ class ProcessInstance:
 
     def _environment(self, root: Path) -> dict[str, str]:
         """This run's environment without its settings, then the contract's, then the model's own."""
-        inherited = {name: value for name, value in os.environ.items() if not _private(name)}
+        inherited = {name: value for name, value in os.environ.items() if not is_private(name)}
         return {
             **inherited,
             "SAGEMAKER_MODEL_SERVER_WORKERS": str(self._size.vcpus),
@@ -180,6 +180,6 @@ class ProcessInstance:
                 os.setpriority(os.PRIO_PGRP, self._serve.pid, _LOWEST_PRIORITY)
 
 
-def _private(name: str) -> bool:
+def is_private(name: str) -> bool:
     """An instance must not inherit this AWS's settings, nor its user's credentials and endpoint."""
     return name.startswith(("LOCAL_AWS_", "AWS_"))

@@ -7,6 +7,7 @@ from local_aws.clock import Clock
 from local_aws.sagemaker.endpoints import Endpoints
 from local_aws.sagemaker.library import LibraryApi
 from local_aws.sagemaker.resources import Library
+from local_aws.sagemaker.training import TrainingJobs
 
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -20,9 +21,9 @@ def moto_may(action: str) -> bool:
 
 
 class SageMaker:
-    """Answers the operations on models, endpoint configs, endpoints and their tags."""
+    """Answers the operations on models, endpoint configs, endpoints, training jobs and their tags."""
 
-    def __init__(self, library: Library, endpoints: Endpoints, clock: Clock) -> None:
+    def __init__(self, library: Library, endpoints: Endpoints, jobs: TrainingJobs, clock: Clock) -> None:
         kept = LibraryApi(library, clock)
         self._operations: dict[str, Operation] = {
             "CreateModel": kept.create_model,
@@ -42,6 +43,10 @@ class SageMaker:
             "UpdateEndpoint": endpoints.update,
             "UpdateEndpointWeightsAndCapacities": endpoints.update_weights_and_capacities,
             "DeleteEndpoint": endpoints.delete,
+            "CreateTrainingJob": jobs.create,
+            "DescribeTrainingJob": jobs.describe,
+            "ListTrainingJobs": jobs.list,
+            "StopTrainingJob": jobs.stop,
         }
         self.actions = frozenset(self._operations)
 

@@ -19,9 +19,11 @@ from botocore.exceptions import ClientError
 from local_aws import Running
 
 CONTRACT_SERVER = (sys.executable, "-S", str(Path(__file__).with_name("contract_server.py")))
+TINY_TRAIN = (sys.executable, str(Path(__file__).with_name("tiny_train") / "train"))
 SETTINGS: dict[str, Any] = {
     "instances": "process",
     "process_command": CONTRACT_SERVER,
+    "train_command": TINY_TRAIN,
     "time_scale": 300,
     "cpu_scale": 1,
     "ping_interval_seconds": 0.1,

@@ -25,7 +25,7 @@ SCHEDULED_ACTION = {
 @pytest.mark.parametrize(
     ("service", "operation", "request_"),
     [
-        ("sagemaker", "create_training_job", {}),  # moto would call it Completed at once
+        ("sagemaker", "create_processing_job", {}),  # moto would call it Completed at once
         ("sagemaker", "list_inference_components", {}),  # unknown to moto
         ("application-autoscaling", "put_scheduled_action", SCHEDULED_ACTION),
         ("ecr", "start_image_scan", {"repositoryName": "digits", "imageId": {"imageTag": "a"}}),
