@@ -9,7 +9,7 @@ import io
 import sys
 from pathlib import Path
 
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
 DATA = Path(__file__).parent / "opt/ml/input/data/training/digits.csv.gz"
 
