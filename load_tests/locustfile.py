@@ -26,6 +26,7 @@ from locust.env import Environment
 from locust.runners import LocalRunner
 
 from load_tests import fleet
+from load_tests.flights import Flights
 from load_tests.payloads import Payload, read_payloads
 from load_tests.recorder import Recorder
 from load_tests.schedule import Schedule, read_schedule
@@ -66,6 +67,7 @@ class Session:
         self.check_every: int = max(1, options.check_every)
         self.payloads: list[Payload] = read_payloads(Path(options.payloads))
         self.recorder = Recorder()
+        self.flights = Flights()
         self.runtime = boto3.client("sagemaker-runtime", config=CLIENT_CONFIG)
         self._control = boto3.client("sagemaker", config=CLIENT_CONFIG)
         self._numbers = itertools.count()
@@ -116,6 +118,9 @@ class PredictUser(User):  # type: ignore[misc]
 
     @task  # type: ignore[untyped-decorator]
     def predict(self) -> None:
+        self.session.flights.fly(self._predict)
+
+    def _predict(self) -> None:
         at, started, length, failure = time.time(), time.perf_counter(), 0, None
         try:
             length = self.session.send()
@@ -188,4 +193,5 @@ def _follow(environment: Environment, schedule: Schedule) -> None:
             Path(path).write_text(json.dumps(session.recorder.result(session.endpoint)))
 
     environment.events.test_stopping.add_listener(lambda **_: shape.end_phase())
+    environment.events.test_stop.add_listener(lambda **_: session.flights.land(FINISH_SECONDS))
     environment.events.quit.add_listener(write_result)  # by then the last answer is in

@@ -17,7 +17,7 @@ ROWS = (
     "steps",
     "latency in ms: p99 solid, p95 dashed, p50 dotted",
     "requests per second: served solid, offered dotted, × failed",
-    "instances: current solid, desired dotted",
+    "instances: an area for each endpoint config, desired in all dotted",
 )
 SILENCE_SECONDS = 3  # longer than this without a request: the line is interrupted
 
@@ -73,11 +73,20 @@ def _traces(name: str, result: Result) -> Iterator[tuple[int, go.Scatter]]:
     edges = [moment(phase[end]) for phase in phases for end in ("started", "finished")]
     rates = [phase["offered_rps"] for phase in phases for _ in range(2)]
     yield THROUGHPUT, _line(name, "offered", edges, rates, dash="dot", width=1)
-    fleet = [row for row in result["fleet"] if row["current"] is not None]
-    seen = [moment(row["at"]) for row in fleet]
-    for key, dash, width in (("desired", "dot", 1.2), ("current", "solid", 2)):
-        counts = [row[key] for row in fleet]
-        yield INSTANCES, _line(name, key, seen, counts, dash=dash, width=width, shape="hv")
+    yield from ((INSTANCES, line) for line in _fleets(name, result))
+
+
+def _fleets(name: str, result: Result) -> Iterator[go.Scatter]:
+    """Yield the instances desired in all, and those that there are: one area for each config, stacked."""
+    rows = [row for row in result["fleet"] if row["current"] is not None]
+    seen = [moment(row["at"]) for row in rows]
+    sides = [[row, *([row["pending"]] if row.get("pending") else [])] for row in rows]
+    wanted = [sum(side["desired"] for side in each) for each in sides]
+    yield _line(name, "desired", seen, wanted, dash="dot", width=1.2, shape="hv")
+    for config in dict.fromkeys(side["config"] for each in sides for side in each):
+        counts = [sum(side["current"] for side in each if side["config"] == config) for each in sides]
+        line = _line(name, f"current {config}", seen, counts, width=1.2, shape="hv")
+        yield line.update(stackgroup=name, meta="current")
 
 
 def _line(

@@ -54,12 +54,21 @@ class PhaseResult(Model):
         return 100 * self.failures / self.requests if self.requests else None
 
 
+class Fleet(Model):
+    """One fleet of the endpoint: the live one, or the one that a deployment is putting in its place."""
+
+    config: str
+    current: int
+    desired: int
+
+
 class FleetRow(Model):
     at: float
     status: str
     config: str | None
     current: int | None
     desired: int | None
+    pending: Fleet | None
 
 
 class LoadResult(Model):

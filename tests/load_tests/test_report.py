@@ -148,6 +148,23 @@ def test_all_plots_over_time_share_one_axis_and_lines_mark_what_changed() -> Non
     assert drawn >= {"p50", "p95", "p99", "served", "offered", "current", "desired", "step"}
 
 
+def test_old_and_new_fleet_are_areas_upon_each_other_while_one_replaces_the_other() -> None:
+    replaced = result()
+    counts = [("old", 2, None), ("old", 2, ("new", 1)), ("old", 0, ("new", 2)), ("new", 2, None)]
+    replaced["fleet"] = [
+        {"at": 100.0 + n, "status": "Updating", "config": config, "current": current, "desired": 2,
+         "pending": pending and {"config": pending[0], "current": pending[1], "desired": 2}}
+        for n, (config, current, pending) in enumerate(counts)
+    ]  # fmt: skip
+    figure = timeline([("staging", replaced)], [])
+    areas = [trace for trace in figure.data if trace.meta == "current"]
+    (desired,) = [trace for trace in figure.data if trace.meta == "desired"]
+
+    assert [list(area.y) for area in areas] == [[2, 2, 0, 0], [0, 1, 2, 2]]
+    assert {area.stackgroup for area in areas} == {"staging"}
+    assert list(desired.y) == [2, 4, 4, 2]
+
+
 def test_what_happened_in_an_earlier_run_is_not_marked_in_this_one() -> None:
     again = step("deploy", 1_800_000_000.0, 1.0, in_service_at=1_700_000_000.0)
 

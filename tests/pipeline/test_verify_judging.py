@@ -231,7 +231,7 @@ def test_the_result_of_the_load_tests_room_is_what_the_pipeline_reads() -> None:
     recorder.record(1.6, 12.0, "broken")
     recorder.end_phase(now=2.0, cpu_seconds=0.1)
     recorder.fleet.append(
-        {"at": 1.0, "status": "unreadable", "config": None, "current": None, "desired": None}
+        {"at": 1.0, "status": "unreadable", "config": None, "current": None, "desired": None, "pending": None}
     )
     recorder.heard("r", "i")
     document = json.loads(json.dumps(recorder.result("e")))
