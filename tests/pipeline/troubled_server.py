@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "container" / "src"))
+os.environ["OMP_NUM_THREADS"] = (
+    "1"  # before torch: threads that spin for each other on a busy machine take minutes
+)
 
-import torch
 from werkzeug.serving import WSGIRequestHandler, make_server
 from wsgi import app
 
@@ -43,7 +45,6 @@ class Handler(WSGIRequestHandler):
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
     make_server("127.0.0.1", port, troubled, threaded=True, request_handler=Handler).serve_forever()
