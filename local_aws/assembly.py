@@ -16,6 +16,7 @@ from local_aws.front_door import Counter, FrontDoor
 from local_aws.measurements import Measurements
 from local_aws.moto_clients import MotoClients
 from local_aws.moto_host import MotoHost
+from local_aws.quotas import Quotas
 from local_aws.registry import Ecr, Proxy, Registry
 from local_aws.registry.ecr import moto_may as ecr_moto_may
 from local_aws.router import Router
@@ -57,6 +58,7 @@ class LocalAws:
         )
         self.moto = MotoHost()
         self.clients = MotoClients(self.moto.url)
+        self.quotas = Quotas(settings.quotas)
         self.endpoints = self._make_endpoints()
         self.jobs = TrainingJobs(self.library, self.launcher.training, self.clients, self.clock)
         self.autoscaling = Autoscaling(self.alarms, self.endpoints, self.clock)
@@ -126,6 +128,7 @@ class LocalAws:
             world,
             self.alarms,
             self._publish,
+            self.quotas.check,
             is_scalable_target=lambda name, variant: self.autoscaling.is_registered(name, variant),
         )
 
@@ -133,6 +136,7 @@ class LocalAws:
         sagemaker = SageMaker(self.library, self.endpoints, self.jobs, self.clock)
         return {
             "SageMaker": Counter("sagemaker", sagemaker, sagemaker_moto_may),
+            "ServiceQuotasV20190624": Counter("service-quotas", self.quotas, lambda _: False),
             "AnyScaleFrontendService": Counter("application-autoscaling", self.autoscaling, lambda _: False),
             "AmazonEC2ContainerRegistry_V20150921": Counter("ecr", ecr, ecr_moto_may),
         }

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 ACCOUNT_ID = "123456789012"
 REGION = "eu-west-1"
+DEFAULT_QUOTA = 20
 INSTANCE_KINDS = ("auto", "docker", "process")
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -68,6 +69,8 @@ class Settings:
     metrics_seconds: float = 60.0
     """AWS seconds between two publications of utilisation and of zeros where there was no traffic."""
 
+    endpoint_quotas: tuple[str, ...] = ()
+    """Instances that endpoints may have, by type: words TYPE=COUNT; *=COUNT is for all other types (20)."""
     oidc_issuers: tuple[str, ...] = ()
     """Where the documents of an OIDC issuer are found, when not at its own URL: words ISSUER=URL."""
 
@@ -76,7 +79,13 @@ class Settings:
             raise ValueError(f"LOCAL_AWS_INSTANCES is {self.instances!r}; use one of {INSTANCE_KINDS}")
         if self.time_scale <= 0 or self.cpu_scale <= 0:
             raise ValueError("LOCAL_AWS_TIME_SCALE and LOCAL_AWS_CPU_SCALE must be above 0")
-        _ = self.issuer_urls
+        _ = self.issuer_urls, self.quotas
+
+    @property
+    def quotas(self) -> dict[str, int]:
+        """`endpoint_quotas` by type."""
+        given = dict(_pair("LOCAL_AWS_ENDPOINT_QUOTAS", word) for word in self.endpoint_quotas)
+        return {"*": DEFAULT_QUOTA} | {name: int(count) for name, count in given.items()}
 
     @property
     def issuer_urls(self) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The endpoint operations of the API: what is allowed when, and which operation it begins."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,6 +38,7 @@ class Endpoints:
         world: Surroundings,
         alarms: AlarmStates,
         publish: Callable[[Endpoint], None],
+        check_quota: Callable[[Mapping[str, int], Mapping[str, int]], None],
         is_scalable_target: Callable[[str, str], bool],
     ) -> None:
         self.all: dict[str, Endpoint] = {}
@@ -45,6 +47,7 @@ class Endpoints:
         self._world = world
         self._alarms = alarms
         self._publish = publish
+        self._check_quota = check_quota
         self._is_scalable_target = is_scalable_target
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -56,6 +59,7 @@ class Endpoints:
         counts = {variant.name: variant.initial_count for variant in config.variants}
         if "DeploymentConfig" in request:  # kept for later updates, and checked now
             self._check_alarms(plan_deployment(request["DeploymentConfig"], counts).alarms)
+        self._check_quota(self._used(), config.instances(counts))
         now = self._world.clock.now()
         endpoint = Endpoint(name, now, now, "Creating", config.name)
         endpoint.last_deployment_config = request.get("DeploymentConfig")
@@ -79,6 +83,7 @@ class Endpoints:
         counts = retained_counts(endpoint, config, request)
         plan = plan_deployment(deployment, counts)
         self._check_alarms(plan.alarms)
+        self._check_quota(self._used(), config.instances(counts))  # both fleets run for a while
         new = self._side(endpoint, config, retained_weights(endpoint, config, request))
         endpoint.last_deployment_config = deployment
         self._operations.begin(endpoint, "Updating", self._operations.deploy(endpoint, new, counts, plan))
@@ -90,6 +95,7 @@ class Endpoints:
         wanted = request["DesiredWeightsAndCapacities"]
         check_weights(endpoint, wanted)
         counts = {v["VariantName"]: v["DesiredInstanceCount"] for v in wanted if "DesiredInstanceCount" in v}
+        self._check_quota(self._used(), _growth(endpoint, counts))
         weights = {v["VariantName"]: v["DesiredWeight"] for v in wanted if "DesiredWeight" in v}
         self._operations.begin(endpoint, "Updating", self._operations.scale(endpoint, counts, weights))
         return {"EndpointArn": endpoint.arn}
@@ -170,6 +176,15 @@ class Endpoints:
             raise AwsError("ValidationException", f'Cannot update in-progress endpoint "{endpoint.arn}".')
         return endpoint
 
+    def _used(self) -> Counter[str]:
+        """Count the instances that endpoints ask for now, by type."""
+        used: Counter[str] = Counter()
+        for endpoint in self.all.values():
+            for side in endpoint.sides:
+                for deployed in side.variants.values():
+                    used[deployed.fleet.variant.instance_type] += deployed.fleet.desired
+        return used
+
     def _check_alarms(self, names: tuple[str, ...]) -> None:
         """Refuse a deployment that would watch alarms which do not exist. Raises AwsError."""
         absent = [name for name in names if self._alarms.state(name) is None]
@@ -208,3 +223,13 @@ class Endpoints:
             container.get("ModelDataUrl") or container.get("ModelDataSource"),
             variant.startup_timeout_seconds or settings.startup_timeout_seconds,
         )
+
+
+def _growth(endpoint: Endpoint, counts: Mapping[str, int]) -> Counter[str]:
+    """Count the instances that new desired counts add, by type."""
+    more: Counter[str] = Counter()
+    for name, count in counts.items():
+        fleet = endpoint.live.variants[name].fleet if endpoint.live else None
+        if fleet is not None:
+            more[fleet.variant.instance_type] += count - fleet.desired
+    return more

@@ -1,5 +1,6 @@
 """The resources of the API as they are kept: requests verbatim, plus what time and traffic made of them."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,6 +81,13 @@ class EndpointConfig:
     def variants(self) -> tuple[ProductionVariant, ...]:
         """Its production variants."""
         return tuple(ProductionVariant.of(v) for v in self.request["ProductionVariants"])
+
+    def instances(self, counts: Mapping[str, int]) -> Counter[str]:
+        """Count the instances of new fleets by type; `counts` are by variant."""
+        found: Counter[str] = Counter()
+        for variant in self.variants:
+            found[variant.instance_type] += counts[variant.name]
+        return found
 
 
 @dataclass
