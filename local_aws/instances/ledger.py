@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -38,6 +39,11 @@ class Record:
 
 
 MARK = "STARTED_BY_LOCAL_AWS"
+
+
+def scratch(record_id: str) -> Path:
+    """Where a process puts its temporary files: a short path, because Unix sockets allow 107 bytes."""
+    return Path(tempfile.gettempdir()) / f"local-aws-{record_id}"
 
 
 class Ledger:
@@ -71,6 +77,7 @@ class Ledger:
     def forget(self, record_id: str) -> None:
         """Drop a record and its files: what it named is gone."""
         remove_tree(self.directory / record_id)
+        remove_tree(scratch(record_id))
         (self.directory / f"{record_id}.json").unlink(missing_ok=True)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from local_aws.instances.cgroup import Cgroup, child
 from local_aws.instances.health import Pinger
 from local_aws.instances.instance import InstanceSpec, LaunchError, Stats, new_id
 from local_aws.instances.instance_types import instance_type
-from local_aws.instances.ledger import MARK, Ledger, Record
+from local_aws.instances.ledger import MARK, Ledger, Record, scratch
 from local_aws.instances.port import HeldPort
 from local_aws.instances.usage import utilisation
 
@@ -128,6 +128,7 @@ class ProcessInstance:
     def _base_directory(self) -> Path:
         root = self._ledger.folder(self.id) / "opt-ml"
         root.mkdir()
+        scratch(self.id).mkdir()
         if self._spec.model_dir is None:
             (root / "model").mkdir()
         else:
@@ -141,6 +142,8 @@ class ProcessInstance:
             **inherited,
             "SAGEMAKER_MODEL_SERVER_WORKERS": str(self._size.vcpus),
             **self._spec.environment,
+            "SERVE_HOST": "127.0.0.1",
+            "TMPDIR": str(scratch(self.id)),
             "SAGEMAKER_BASE_DIR": str(root),
             "SAGEMAKER_BIND_TO_PORT": str(self._port.number),
             MARK: self.id,

@@ -6,7 +6,7 @@ import psutil
 
 from local_aws.instances import process_tree
 from local_aws.instances.engine import Engine, EngineError
-from local_aws.instances.ledger import Ledger, Record, read_records, remove_tree
+from local_aws.instances.ledger import Ledger, Record, read_records, remove_tree, scratch
 
 
 def sweep(ledger: Ledger, engine: Engine | None) -> list[str]:
@@ -27,6 +27,7 @@ def _clear(directory: Path, engine: Engine | None) -> list[str]:
         except (EngineError, psutil.TimeoutExpired, OSError) as error:
             lines.append(f"could not remove the {record.kind} {record.id} of a run that is over: {error}")
             continue
+        remove_tree(scratch(record.id))
         (directory / f"{record.id}.json").unlink()
         lines.append(f"removed the {record.kind} {record.id}, left behind by a run that is over")
     if not any(directory.glob("*.json")):

@@ -17,7 +17,7 @@ import pytest
 
 from local_aws.instances import Launcher, LaunchError, process_tree
 from local_aws.instances.cgroup import usable_parent
-from local_aws.instances.ledger import MARK, Ledger, Record
+from local_aws.instances.ledger import MARK, Ledger, Record, scratch
 from tests.local_aws.tiny_instances import SERVE, about, files_below, healthy, process_settings, spec, until
 
 
@@ -138,6 +138,7 @@ def test_stopping_lets_the_server_drain_and_keeps_its_log(tmp_path):
             instance = await launcher.launch(spec())
             await healthy(instance)
             await instance.stop(grace_seconds=10.0)
+            assert not scratch(instance.id).exists()
             return await instance.alive(), await instance.ping(), await instance.logs()
 
     alive, answers, log = asyncio.run(scenario())
@@ -277,6 +278,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path, group):
         owner.send_signal(signal.SIGKILL)
     marked = process_tree.processes(Record(instance_id, "process"))
     assert int(pid) in [process.pid for process in marked]
+    assert scratch(instance_id).is_dir()
 
     launcher = Launcher(process_settings(tmp_path))
     said = launcher.sweep()
@@ -286,6 +288,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path, group):
     assert instance_id in said[0]
     assert not process_tree.processes(Record(instance_id, "process"))
     assert not files_below(tmp_path / "state")
+    assert not scratch(instance_id).exists()
     parent = usable_parent("test")
     assert parent is None or not (parent.path / f"local-aws-{instance_id}").exists()
 
