@@ -53,6 +53,8 @@ class Endpoint:
     status: str
     config_name: str
     live: Side | None = None
+    stranded: tuple[Side, ...] = ()
+    """What failed rollbacks of rolling deployments left in service beside `live`."""
     pending: Side | None = None
     step: Step | None = None
     """How much of the traffic is on `pending`."""
@@ -68,7 +70,12 @@ class Endpoint:
     @property
     def sides(self) -> tuple[Side, ...]:
         """The configs that have instances now."""
-        return tuple(side for side in (self.live, self.pending) if side is not None)
+        return tuple(side for side in (*self.serving, self.pending) if side is not None)
+
+    @property
+    def serving(self) -> tuple[Side, ...]:
+        """The configs that are in service: one, but for the mix that a failed rollback leaves."""
+        return (self.live, *self.stranded) if self.live else ()
 
     def route(self) -> Route:
         """Where its traffic goes at this moment."""
@@ -76,17 +83,17 @@ class Endpoint:
 
     def _lanes(self) -> Iterator[Lane]:
         step = self.step
-        for name, deployed in self.live.variants.items() if self.live else ():
-            moved = step.shares.get(name, 1.0 if step.full else 0.0) if step else 0.0
-            yield _lane(self.live, deployed, 1.0 - moved, None)
+        for side in self.serving:
+            for name, deployed in side.variants.items():
+                moved = step.shares.get(name, 1.0 if step.full else 0.0) if step else 0.0
+                limit = step.kept.get(name) if step and side is self.live else None
+                yield _lane(side, deployed, 1.0 - moved, limit)
         if step is not None and self.pending is not None:
             for name, deployed in self.pending.variants.items():
-                limit = None if step.full else step.active[name]
-                yield _lane(self.pending, deployed, step.shares[name], limit)
+                yield _lane(self.pending, deployed, step.shares[name], step.active[name])
 
 
-def _lane(side: Side | None, deployed: Deployed, share: float, limit: int | None) -> Lane:
-    assert side is not None
+def _lane(side: Side, deployed: Deployed, share: float, limit: int | None) -> Lane:
     variant = deployed.fleet.variant
     return Lane(
         variant=variant.name,

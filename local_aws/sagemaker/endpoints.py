@@ -24,8 +24,13 @@ from local_aws.sagemaker.update_rules import (
 )
 from local_aws.seams import AlarmStates, VariantState
 
-UPDATABLE = frozenset({"InService", "UpdateRollbackFailed"})
+SCALABLE = frozenset({"InService"})
+UPDATABLE = SCALABLE | {"UpdateRollbackFailed"}
 DELETABLE = UPDATABLE | {"Failed", "OutOfService"}
+WAYS_OUT = {
+    "Failed": "it can only be deleted",
+    "UpdateRollbackFailed": "only UpdateEndpoint and DeleteEndpoint can help it",
+}
 
 
 class Endpoints:
@@ -81,17 +86,18 @@ class Endpoints:
         scaled = {v for v in endpoint.live.variants if self._is_scalable_target(endpoint.name, v)}
         check_scaled_variants(endpoint, config, scaled)
         counts = retained_counts(endpoint, config, request)
-        plan = plan_deployment(deployment, counts)
+        old = {name: deployed.fleet.desired for name, deployed in endpoint.live.variants.items()}
+        plan = plan_deployment(deployment, counts, old)
         self._check_alarms(plan.alarms)
         self._check_quota(self._used(), config.instances(counts))  # both fleets run for a while
         new = self._side(endpoint, config, retained_weights(endpoint, config, request))
         endpoint.last_deployment_config = deployment
-        self._operations.begin(endpoint, "Updating", self._operations.deploy(endpoint, new, counts, plan))
+        self._operations.begin(endpoint, "Updating", self._operations.deploy(endpoint, new, plan))
         return {"EndpointArn": endpoint.arn}
 
     def update_weights_and_capacities(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin to change weights and instance counts; what is omitted stays as it is."""
-        endpoint = self._in_status(request["EndpointName"], UPDATABLE)
+        endpoint = self._in_status(request["EndpointName"], SCALABLE)
         wanted = request["DesiredWeightsAndCapacities"]
         check_weights(endpoint, wanted)
         counts = {v["VariantName"]: v["DesiredInstanceCount"] for v in wanted if "DesiredInstanceCount" in v}
@@ -169,9 +175,10 @@ class Endpoints:
     def _in_status(self, name: str, allowed: frozenset[str]) -> Endpoint:
         """Find an endpoint that may begin an operation. Raises AwsError."""
         endpoint = self._find(name)
-        if endpoint.status == "Failed" and "Failed" not in allowed:
-            text = f'Cannot update endpoint "{endpoint.arn}" in status Failed: it can only be deleted.'
-            raise AwsError("ValidationException", text)
+        for status, way_out in WAYS_OUT.items():
+            if endpoint.status == status and status not in allowed:
+                text = f'Cannot update endpoint "{endpoint.arn}" in status {status}: {way_out}.'
+                raise AwsError("ValidationException", text)
         if endpoint.status not in allowed:
             raise AwsError("ValidationException", f'Cannot update in-progress endpoint "{endpoint.arn}".')
         return endpoint

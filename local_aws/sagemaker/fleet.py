@@ -56,7 +56,7 @@ class Fleet:
         new = [self._enlist() for _ in range(count - len(self._members))]
         try:
             await asyncio.gather(*(self._dismiss(member) for member in surplus))
-            await _all_or_none([member.start() for member in new])
+            await all_or_none([member.start() for member in new])
         except BaseException:
             self.desired = min(before, count)
             await asyncio.gather(*(self._dismiss(member) for member in new))
@@ -128,7 +128,7 @@ class Fleet:
                 return
 
 
-async def _all_or_none(starts: Sequence[Coroutine[Any, Any, None]]) -> None:
+async def all_or_none(starts: Sequence[Coroutine[Any, Any, None]]) -> None:
     """Await all; the first failure cancels the others and is raised once they have ended."""
     tasks = [asyncio.create_task(start) for start in starts]
     try:

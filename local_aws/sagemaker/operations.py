@@ -8,6 +8,7 @@ from typing import Any
 from local_aws.clock import Clock
 from local_aws.sagemaker.deployment_policy import Plan, Step
 from local_aws.sagemaker.endpoint import Deployed, Endpoint, Side, Stage
+from local_aws.sagemaker.fleet import all_or_none
 from local_aws.sagemaker.member import InstanceFailed
 from local_aws.seams import AlarmStates
 from local_aws.settings import Settings
@@ -44,7 +45,7 @@ class Operations:
         """Start the first fleets: InService, or Failed with a reason."""
         endpoint.pending = side
         try:
-            await self._launch(side, counts)
+            await self._reach(side, counts)
         except InstanceFailed as error:
             endpoint.failure_reason = str(error)
             endpoint.pending = None
@@ -56,19 +57,20 @@ class Operations:
         self._publish(endpoint)
         self._enter(endpoint, "InService")
 
-    async def deploy(self, endpoint: Endpoint, new: Side, counts: Mapping[str, int], plan: Plan) -> None:
+    async def deploy(self, endpoint: Endpoint, new: Side, plan: Plan) -> None:
         """Move from the live config to `new`, or return to it: InService either way.
 
+        Only a rolling deployment can fail to return: UpdateRollbackFailed, with both configs in service.
         A failure reason after a rollback stays until the next operation.
         """
-        old = endpoint.live
-        assert old is not None, "an endpoint that can be updated serves something"
+        assert endpoint.live is not None, "an endpoint that can be updated serves something"
         endpoint.pending, endpoint.failure_reason = new, None
         try:
             async with asyncio.timeout(self._clock.real(plan.maximum_seconds)):
-                await self._launch(new, counts)
+                if not plan.rolling:
+                    await self._reach(new, plan.new)
                 for step in plan.steps:
-                    await self._shift(endpoint, new, step, plan.alarms)
+                    await self._move(endpoint, new, step, plan, plan.alarms)
         except (InstanceFailed, RolledBack) as error:
             endpoint.failure_reason = str(error)
         except TimeoutError:
@@ -76,17 +78,37 @@ class Operations:
                 f"The deployment exceeded MaximumExecutionTimeoutInSeconds ({plan.maximum_seconds}) "
                 "and was rolled back."
             )
+        leaving: tuple[Side, ...] = (new,)
         if endpoint.failure_reason is None:
-            await self._retire(old)
-            endpoint.live, endpoint.config_name = new, new.config.name
-        else:
-            endpoint.step = None
-            self._publish(endpoint)  # first the traffic, then the instances
-            await self._retire(new)
+            leaving = endpoint.serving
+        elif not await self._goes_back(endpoint, new, plan):
+            leaving = ()
+        await asyncio.gather(*(self._retire(side) for side in leaving))
+        if endpoint.failure_reason is None:
+            endpoint.live, endpoint.stranded, endpoint.config_name = new, (), new.config.name
         endpoint.pending = endpoint.step = None
-        _clear_stages(endpoint.live)
+        for side in endpoint.serving:
+            _clear_stages(side)
         self._publish(endpoint)
-        self._enter(endpoint, "InService")
+        self._enter(endpoint, "UpdateRollbackFailed" if endpoint.stranded else "InService")
+
+    async def _goes_back(self, endpoint: Endpoint, new: Side, plan: Plan) -> bool:
+        """Bring the traffic back to the live side; False when it has too few instances and `new` must stay."""
+        live = endpoint.live
+        assert live is not None, "a deployment has something to return to"
+        try:
+            standing = {name: len(deployed.fleet.members) for name, deployed in live.variants.items()}
+            for step in plan.way_back(standing):
+                await self._move(endpoint, new, step, plan, ())
+        except InstanceFailed as error:
+            endpoint.failure_reason = f"{endpoint.failure_reason} The rollback failed: {error}"
+            for name, deployed in new.variants.items():
+                share = endpoint.step.shares[name] if endpoint.step else 0.0
+                deployed.current_weight *= share
+                live.variants[name].current_weight *= 1 - share
+            endpoint.stranded = (*endpoint.stranded, new)
+            return False
+        return True
 
     async def scale(
         self, endpoint: Endpoint, counts: Mapping[str, int], weights: Mapping[str, float]
@@ -98,12 +120,9 @@ class Operations:
         for name, weight in weights.items():
             variants[name].desired_weight = weight
         try:
-            async with asyncio.TaskGroup() as group:
-                for name, count in counts.items():
-                    self._note_scaling(variants[name], count)
-                    group.create_task(variants[name].fleet.reach(count))
-        except* InstanceFailed as failures:
-            endpoint.failure_reason = str(failures.exceptions[0])
+            await self._reach(endpoint.live, counts)
+        except InstanceFailed as error:
+            endpoint.failure_reason = str(error)
         for name, weight in weights.items():
             variants[name].current_weight = weight
         _clear_stages(endpoint.live)
@@ -115,20 +134,31 @@ class Operations:
         await asyncio.gather(*(side.close() for side in endpoint.sides))
         forget()
 
-    async def _launch(self, side: Side, counts: Mapping[str, int]) -> None:
-        """Start all fleets of a side. Raises InstanceFailed; a fleet that did come is left to the caller."""
-        for name, deployed in side.variants.items():
-            self._stage(deployed, "Creating", f"Launching {counts[name]} instance(s).")
-        starts = [asyncio.create_task(d.fleet.reach(counts[name])) for name, d in side.variants.items()]
-        try:
-            await asyncio.gather(*starts)
-        finally:
-            for start in starts:
-                start.cancel()
-            await asyncio.gather(*starts, return_exceptions=True)
+    async def _reach(self, side: Side, counts: Mapping[str, int]) -> None:
+        """Bring fleets of a side to `counts`. Raises InstanceFailed; those that did come stay as they are."""
+        for name, count in counts.items():
+            present = _present(side, name)
+            if present == 0 < count:
+                self._stage(side.variants[name], "Creating", f"Launching {count} instance(s).")
+            elif present < count:
+                text = f"Scaling out desired instance count to {count}."
+                self._stage(side.variants[name], "Updating", text)
+            elif present > count:
+                self._stage(side.variants[name], "Deleting", f"Terminating {present - count} instance(s).")
+        await all_or_none([side.variants[name].fleet.reach(count) for name, count in counts.items()])
 
-    async def _shift(self, endpoint: Endpoint, new: Side, step: Step, alarms: tuple[str, ...]) -> None:
-        """Move traffic, then bake. Raises RolledBack when an alarm trips."""
+    async def _move(
+        self, endpoint: Endpoint, new: Side, step: Step, plan: Plan, alarms: tuple[str, ...]
+    ) -> None:
+        """Move traffic, then bake under `alarms`; in a rolling plan instances come before and go after.
+
+        Raises InstanceFailed, or RolledBack when an alarm trips.
+        """
+        live = endpoint.live
+        assert live is not None, "traffic moves between two sides"
+        wanted = ((new, step.active), (live, step.kept)) if plan.rolling else ()
+        for side, counts in wanted:
+            await self._reach(side, {n: c for n, c in counts.items() if c > _present(side, n)})
         capacity = "full capacity" if step.full else "canary capacity"
         for name, deployed in new.variants.items():
             text = f"Activating traffic on {capacity} of {step.active[name]} instance(s)."
@@ -142,6 +172,8 @@ class Operations:
             )
             self._stage(deployed, "Baking", text)
         await self._bake(step.bake_seconds, alarms)
+        for side, counts in wanted:
+            await self._reach(side, {n: c for n, c in counts.items() if c < _present(side, n)})
 
     async def _bake(self, aws_seconds: float, alarms: tuple[str, ...]) -> None:
         """Wait, looking at the alarms all the while and once at the end. Raises RolledBack."""
@@ -163,13 +195,6 @@ class Operations:
             self._stage(deployed, "Deleting", text)
         await side.close()
 
-    def _note_scaling(self, deployed: Deployed, count: int) -> None:
-        less = len(deployed.fleet.members) - count
-        if less > 0:
-            self._stage(deployed, "Deleting", f"Terminating {less} instance(s).")
-        elif less < 0:
-            self._stage(deployed, "Updating", f"Scaling out desired instance count to {count}.")
-
     def _stage(self, deployed: Deployed, status: str, message: str) -> None:
         deployed.stage = Stage(status, message, self._clock.now())
 
@@ -188,6 +213,10 @@ class Operations:
             if unfinished is not None:
                 await unfinished.close()
             self._enter(endpoint, "InService" if endpoint.live is not None else "Failed")
+
+
+def _present(side: Side, variant: str) -> int:
+    return len(side.variants[variant].fleet.members)
 
 
 def _clear_stages(side: Side | None) -> None:

@@ -44,8 +44,14 @@ def retained_counts(endpoint: Endpoint, config: EndpointConfig, request: Mapping
     """Decide how many instances the new fleets get, by variant."""
     kept = _kept(endpoint, request, "DesiredInstanceCount")
     return {
-        v.name: kept[v.name].fleet.desired if v.name in kept else v.initial_count for v in config.variants
+        v.name: serving_count(endpoint, v.name) if v.name in kept else v.initial_count
+        for v in config.variants
     }
+
+
+def serving_count(endpoint: Endpoint, variant: str) -> int:
+    """Count the instances desired of a variant over all configs in service."""
+    return sum(side.variants[variant].fleet.desired for side in endpoint.serving if variant in side.variants)
 
 
 def retained_weights(

@@ -32,7 +32,7 @@ SETTINGS: dict[str, Any] = {
     "alarm_poll_seconds": 0.02,
     "stop_grace_seconds": 2,
 }
-SETTLED = {"InService", "Failed"}
+SETTLED = {"InService", "Failed", "UpdateRollbackFailed"}
 NO_RETRY = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
 
 
@@ -153,11 +153,11 @@ class Serving:
 
     @contextmanager
     def traffic(self, endpoint: str, clients: int = 4) -> Iterator[Traffic]:
-        """Send requests without a pause while the block runs."""
+        """Send requests while the block runs, some hundred a second."""
         traffic, stop = Traffic(), threading.Event()
 
         def client() -> None:
-            while not stop.is_set():
+            while not stop.wait(0.005):
                 try:
                     traffic.answers.append(self.invoke(endpoint))
                 except Exception as error:
@@ -209,20 +209,41 @@ def blue_green(
     *,
     wait: int = 0,
     termination: int = 0,
-    canary: tuple[str, int] = ("CAPACITY_PERCENT", 50),
+    size: tuple[str, int] = ("CAPACITY_PERCENT", 50),
     alarms: tuple[str, ...] = (),
     maximum: int = 28800,
 ) -> dict[str, Any]:
     """Write a DeploymentConfig; times in AWS seconds."""
     routing: dict[str, Any] = {"Type": kind, "WaitIntervalInSeconds": wait}
-    if kind == "CANARY":
-        routing["CanarySize"] = {"Type": canary[0], "Value": canary[1]}
+    if kind != "ALL_AT_ONCE":
+        routing["CanarySize" if kind == "CANARY" else "LinearStepSize"] = capacity(*size)
     policy = {
         "TrafficRoutingConfiguration": routing,
         "TerminationWaitInSeconds": termination,
         "MaximumExecutionTimeoutInSeconds": maximum,
     }
-    config: dict[str, Any] = {"BlueGreenUpdatePolicy": policy}
-    if alarms:
-        config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in alarms]}
-    return config
+    return _watching({"BlueGreenUpdatePolicy": policy}, alarms)
+
+
+def rolling(
+    *,
+    batch: tuple[str, int] = ("INSTANCE_COUNT", 1),
+    wait: int = 0,
+    rollback: tuple[str, int] | None = None,
+    alarms: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Write a DeploymentConfig for a rolling deployment; times in AWS seconds."""
+    policy: dict[str, Any] = {"MaximumBatchSize": capacity(*batch), "WaitIntervalInSeconds": wait}
+    if rollback is not None:
+        policy["RollbackMaximumBatchSize"] = capacity(*rollback)
+    return _watching({"RollingUpdatePolicy": policy}, alarms)
+
+
+def capacity(kind: str, value: int) -> dict[str, Any]:
+    """Write a CapacitySize."""
+    return {"Type": kind, "Value": value}
+
+
+def _watching(config: dict[str, Any], alarms: tuple[str, ...]) -> dict[str, Any]:
+    watched = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarms]}}
+    return config | watched if alarms else config

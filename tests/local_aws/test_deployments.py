@@ -1,8 +1,10 @@
 """UpdateEndpoint: what moves, what is shown meanwhile, what brings it back. Bakes of 300 AWS seconds take 1 s."""
 
+from typing import Any
+
 import pytest
 
-from tests.local_aws.serving import Serving, blue_green, refused, until
+from tests.local_aws.serving import Serving, blue_green, refused, rolling, until
 
 
 def test_a_canary_moves_half_then_all_and_loses_no_request(serving: Serving) -> None:
@@ -37,6 +39,65 @@ def test_a_canary_moves_half_then_all_and_loses_no_request(serving: Serving) -> 
     assert (description["EndpointConfigName"], description["EndpointStatus"]) == (new, "InService")
     assert "FailureReason" not in description
     assert set(traffic.releases()[last:]) == {"new"}
+
+
+def test_a_linear_deployment_moves_step_by_step_and_loses_no_request(serving: Serving) -> None:
+    old, new = serving.config("old", instances=2), serving.config("new", instances=2)
+    name = serving.endpoint(old)
+    with serving.traffic(name) as traffic:
+        until(lambda: len(traffic.answers) > 20, "traffic flows")
+        policy = blue_green("LINEAR", wait=300, size=("INSTANCE_COUNT", 1))
+        serving.update(name, new, DeploymentConfig=policy)
+        serving.stage(name, "Baking")
+        first = len(traffic.answers) + 8
+        until(lambda: len(traffic.answers) > first + 60, "traffic during the bake")
+        half = traffic.answers[first : first + 60]
+        description = serving.settled(name)
+
+    assert traffic.failures == []
+    assert {answer.release for answer in half} == {"old", "new"}
+    assert len({answer.instance for answer in half}) == 2, "an old instance is put down for each new one"
+    assert description["EndpointConfigName"] == new
+    assert "FailureReason" not in description
+
+
+def test_a_rolling_deployment_replaces_a_batch_at_a_time_and_loses_no_request(serving: Serving) -> None:
+    new = serving.config("new", instances=4)
+    name = serving.endpoint(serving.config("old", instances=4))
+    sizes = set()
+    with serving.traffic(name) as traffic:
+        until(lambda: len(traffic.answers) > 20, "traffic flows")
+        serving.update(name, new, DeploymentConfig=rolling(batch=("CAPACITY_PERCENT", 50), wait=60))
+        while serving.describe(name)["EndpointStatus"] == "Updating":
+            sizes.add(sum(len(fleet["instances"]) for fleet in _fleets(serving, name)))
+        last = len(traffic.answers) + 8
+        until(lambda: len(traffic.answers) > last + 20, "traffic after the deployment")
+
+    assert traffic.failures == []
+    assert max(sizes) <= 6, "at most one batch beyond the fleet"
+    assert set(traffic.releases()[last:]) == {"new"}
+    description = serving.describe(name)
+    assert (description["EndpointConfigName"], description["EndpointStatus"]) == (new, "InService")
+    assert description["ProductionVariants"][0]["CurrentInstanceCount"] == 4
+
+
+def test_a_rolling_deployment_brings_the_old_fleet_back_after_an_alarm(serving: Serving) -> None:
+    old, alarm = serving.config("old", instances=3), serving.alarm()
+    name = serving.endpoint(old)
+    policy = rolling(wait=600, rollback=("INSTANCE_COUNT", 1), alarms=(alarm,))
+    with serving.traffic(name, clients=2) as traffic:
+        serving.update(name, serving.config("new", instances=3), DeploymentConfig=policy)
+        until(lambda: _instances(serving, name, old) == 2, "an old instance is gone")
+        serving.set_alarm(alarm, "ALARM")
+        description = serving.settled(name)
+        last = len(traffic.answers) + 8
+        until(lambda: len(traffic.answers) > last + 20, "traffic after the rollback")
+
+    assert traffic.failures == []
+    assert (description["EndpointConfigName"], description["EndpointStatus"]) == (old, "InService")
+    assert alarm in description["FailureReason"]
+    assert description["ProductionVariants"][0]["CurrentInstanceCount"] == 3
+    assert set(traffic.releases()[last:]) == {"old"}
 
 
 def test_all_at_once_without_a_deployment_config_replaces_the_fleet(serving: Serving) -> None:
@@ -250,7 +311,12 @@ def test_a_scalable_target_keeps_its_instance_type(serving: Serving) -> None:
     assert "scalable target" in text
 
 
-def _fleets(serving: Serving, endpoint: str) -> list[dict[str, object]]:
+def _fleets(serving: Serving, endpoint: str) -> list[dict[str, Any]]:
     found = next(e for e in serving.aws.status()["endpoints"] if e["name"] == endpoint)
-    fleets: list[dict[str, object]] = found["fleets"]
+    fleets: list[dict[str, Any]] = found["fleets"]
     return fleets
+
+
+def _instances(serving: Serving, endpoint: str, config: str) -> int:
+    instances = [f["instances"] for f in _fleets(serving, endpoint) if f["config"] == config]
+    return sum(map(len, instances))
