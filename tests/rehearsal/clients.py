@@ -1,4 +1,4 @@
-"""A client that keeps posting while an endpoint is changed, and counts every answer."""
+"""Clients that keep posting while an endpoint is changed, and count every answer."""
 
 import json
 import threading
@@ -9,26 +9,30 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
+THREADS = 4  # enough to meet a canary of one instance among three while it bakes
 
-class Client:
-    """Posts one golden input after another from a thread of its own until the block ends."""
+
+class Clients:
+    """Post one golden input after another, each from a thread of its own, until the block ends."""
 
     def __init__(self, runtime: Any, endpoint: str, golden: dict[str, Any]) -> None:
         self._runtime, self._endpoint, self._cases = runtime, endpoint, golden["cases"]
         self._changed = threading.Condition()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(THREADS)]
         self.answers: list[str] = []  # the release that answered, or the error that came instead
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(60)
+        for thread in self._threads:
+            thread.join(60)
 
     def counted(self) -> Counter[str]:
         with self._changed:

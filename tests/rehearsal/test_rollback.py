@@ -14,7 +14,7 @@ from botocore.config import Config
 from safetensors.numpy import load_file, save_file
 
 import local_aws
-from tests.rehearsal.clients import Client
+from tests.rehearsal.clients import Clients
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "container" / "local_test" / "opt" / "ml" / "model"
@@ -64,12 +64,12 @@ def test_a_release_that_answers_500_is_rolled_back_by_its_own_alarm(instances: s
             region_name="eu-west-1",
             config=Config(retries={"total_max_attempts": 1}),
         )
-        with Client(runtime, endpoint, golden) as client:
-            assert client.wait_for(lambda answers: len(answers) >= 20)
+        with Clients(runtime, endpoint, golden) as clients:
+            assert clients.wait_for(lambda answers: len(answers) >= 20)
             attempt = pipeline(aws.environ, bad, "deploy", "--env", "staging")
-            seen = len(client.answers)
-            assert client.wait_for(lambda answers: len(answers) >= seen + 50)
-            counted, after = client.counted(), client.answers[seen:]
+            seen = len(clients.answers)
+            assert clients.wait_for(lambda answers: len(answers) >= seen + 50)
+            counted, after = clients.counted(), clients.answers[seen:]
         described = aws.client("sagemaker").describe_endpoint(EndpointName=endpoint)
 
     assert attempt.returncode == 5, attempt.stdout + attempt.stderr
