@@ -42,12 +42,12 @@ class LocalAws:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock = Clock(settings.time_scale)
-        self.store = MetricStore(self.clock)
+        self.store = MetricStore(self.clock, settings.metric_delay_seconds)
         self.alarms = cloudwatch.install(self.store, self.clock)
         model_registry.install()
         s3_checksums.install()
         identity.install(settings.issuer_urls)
-        self.measurements = Measurements(self.store, settings.time_scale)
+        self.measurements = Measurements(self.store, settings.metrics_seconds)
         self.launcher = instances.launcher(settings)
         self.registry = Registry(settings)
         self.library = Library()
@@ -158,16 +158,12 @@ class LocalAws:
             self.router.table[endpoint.name] = endpoint.route()
 
     async def _status(self, _: web.Request) -> web.Response:
-        alarms = await asyncio.to_thread(self.clients.alarms)
-        activities = await self.autoscaling.handle(
-            "DescribeScalingActivities", {"ServiceNamespace": "sagemaker"}
-        )
         further: dict[str, Any] = {
             "instances": {"kind": self.launcher.kind, "reason": self.launcher.reason},
             "time_scale": self.settings.time_scale,
             "cpu_scale": self.settings.cpu_scale,
-            "alarms": alarms,
-            "scaling_activities": activities["ScalingActivities"],
+            "alarms": self.alarms.summary(),
+            **await self.autoscaling.summary(),
         }
         everything = status(self.endpoints.all.values(), self.library.configs, self.measurements, further)
         return web.json_response(everything)

@@ -19,3 +19,8 @@ class Elsewhere(Exception):  # noqa: N818 - a direction, not an error
 def not_imitated(what: str) -> AwsError:
     """Say that `what` exists at AWS and is not imitated here: an error at once, never a success."""
     return AwsError("NotImplementedByLocalAws", f"{what} is not imitated by this local AWS.")
+
+
+def invalid(message: str) -> AwsError:
+    """Refuse a request in the words of AWS's JSON services."""
+    return AwsError("ValidationException", message)

@@ -1,15 +1,26 @@
 """What CloudWatch and `status` are told of the traffic and of the instances."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from local_aws.cloudwatch.store import MetricStore, Series
+from local_aws.cloudwatch.store import MetricStore, Series, is_period
 from local_aws.router import Invocation
 
-TRAFFIC = "AWS/SageMaker"
-SUMS = ("Invocations", "InvocationsPerInstance")
-UTILISATION = "/aws/sagemaker/Endpoints"
+TRAFFIC = {
+    "Invocations": "None",
+    "InvocationsPerInstance": "None",
+    "Invocation4XXErrors": "None",
+    "Invocation5XXErrors": "None",
+    "InvocationModelErrors": "None",
+    "ModelLatency": "Microseconds",
+    "OverheadLatency": "Microseconds",
+    "ConcurrentRequestsPerModel": "None",
+}
+UTILISATION = {"CPUUtilization": "Percent", "MemoryUtilization": "Percent"}
+CONCURRENCY_SECONDS = 10
+MOST_SILENT_PERIODS = 60
+"""Periods that are made up for at once after the machine has slept."""
 MICROSECONDS = 1e6
 
 
@@ -21,67 +32,93 @@ class Served:
     variant: str
     config: str
 
-    def dimensions(self) -> tuple[dict[str, str], dict[str, str]]:
-        """AWS publishes by variant, and again by the endpoint config that served."""
-        plain = {"EndpointName": self.endpoint, "VariantName": self.variant}
-        return plain, {**plain, "EndpointConfigName": self.config}
-
 
 class Measurements:
-    """Publishes one datum per request and metric; counts that AWS sums per minute are multiplied by the scale."""
+    """Publishes one datum per request and metric; counts that AWS sums per minute are multiplied by the scale.
 
-    def __init__(self, store: MetricStore, scale: float) -> None:
+    `metrics_seconds` (AWS) is the period in which silence is published as zeros.
+    """
+
+    def __init__(self, store: MetricStore, metrics_seconds: float = 60.0) -> None:
+        if not is_period(int(metrics_seconds)):
+            raise ValueError("LOCAL_AWS_METRICS_SECONDS must be 5, 10, 20, 30 or a multiple of 60")
         self._store = store
-        self._scale = scale
-        self._series: dict[tuple[Served, str], tuple[Series, ...]] = {}
-        self._busy: set[Served] = set()
+        self._series: dict[Served, dict[str, tuple[Series, Series]]] = {}
+        self._in_flight: Mapping[Served, int] = {}
+        self._periods = {
+            "Invocations": int(metrics_seconds),
+            "InvocationsPerInstance": int(metrics_seconds),
+            "ConcurrentRequestsPerModel": CONCURRENCY_SECONDS,
+        }
+        now = store.clock.now()
+        self._open = {name: store.period_number(period, now) for name, period in self._periods.items()}
         self.raw: Counter[tuple[Served, int]] = Counter()
         """Requests by what served them and by the container's status; never scaled."""
 
     def record(self, invocation: Invocation) -> None:
-        """Publish the metrics of one request."""
+        """Publish the metrics of one request. A time-out or broken connection counts as 5XX."""
         served = Served(invocation.endpoint, invocation.variant, invocation.config)
-        self._busy.add(served)
-        self.raw[served, invocation.model_status] += 1
-        for name, value, unit in _metrics(invocation, self._scale):
-            self._put(served, TRAFFIC, name, value, unit)
+        status, scale = invocation.model_status, self._store.clock.scale
+        self.raw[served, status] += 1
+        model = invocation.model_seconds * MICROSECONDS
+        values = (
+            scale,
+            scale / max(invocation.instances, 1),
+            float(400 <= status < 500),
+            float(status >= 500 or status == 0),
+            float(not 200 <= status < 300),
+            model,
+            max(invocation.total_seconds * MICROSECONDS - model, 0.0),
+            float(invocation.in_flight),
+        )
+        series = self._series_of(served)
+        for name, value in zip(TRAFFIC, values, strict=True):
+            for one in series[name]:
+                one.put(value)
 
-    def publish_zeros(self, serving: Iterable[Served]) -> None:
-        """Publish zeros for what had no request since the last call, so that idle fleets scale in.
+    def fill_silence(self, in_flight: Mapping[Served, int]) -> None:
+        """Publish each period that has ended without a request, once per variant, so that idle fleets scale in.
 
-        Only of what is summed: a zero among the errors would dilute the ratio that their average is.
+        `in_flight` has what serves now, with the requests on its busiest instance: those that were there at the last
+        call, too, are the concurrency of the silence between. No zeros of errors: they would dilute their ratio.
         """
-        for served in serving:
-            if served not in self._busy:
-                for name in SUMS:
-                    self._put(served, TRAFFIC, name, 0.0, "None")
-        self._busy.clear()
+        now = self._store.clock.now()
+        for name, period in self._periods.items():
+            ended = self._store.period_number(period, now)
+            for number in range(max(self._open[name], ended - MOST_SILENT_PERIODS), ended):
+                middle = self._store.period_start(period, number) + self._store.clock.real(period / 2)
+                for served, requests in in_flight.items():
+                    waiting = min(requests, self._in_flight.get(served, 0))
+                    for one in self._series_of(served)[name]:
+                        if not one.buckets(period, number, number + 1):
+                            one.put(
+                                float(waiting) if name == "ConcurrentRequestsPerModel" else 0.0, at=middle
+                            )
+            self._open[name] = ended
+        self._in_flight = in_flight
 
-    def publish_utilisation(self, served: Served, cpu_percent: float, memory_percent: float) -> None:
-        """Publish what one instance uses; CPU is 0…100 for each of its vCPUs."""
-        self._put(served, UTILISATION, "CPUUtilization", cpu_percent, "Percent")
-        self._put(served, UTILISATION, "MemoryUtilization", memory_percent, "Percent")
+    def publish_utilisation(
+        self, served: Served, cpu_percent: float, memory_percent: float, *, at: float
+    ) -> None:
+        """Publish what one instance used at epoch seconds `at`; CPU is 0…100 for each of its vCPUs."""
+        for name, value in zip(UTILISATION, (cpu_percent, memory_percent), strict=True):
+            for one in self._series_of(served)[name]:
+                one.put(value, at=at)
 
-    def _put(self, served: Served, namespace: str, name: str, value: float, unit: str) -> None:
-        key = (served, name)
-        if key not in self._series:
-            self._series[key] = tuple(
-                self._store.series(namespace, name, dimensions, unit=unit)
-                for dimensions in served.dimensions()
-            )
-        for series in self._series[key]:
-            series.put(value)
-
-
-def _metrics(invocation: Invocation, scale: float) -> Iterable[tuple[str, float, str]]:
-    """List name, value and unit of a request's metrics. A time-out or broken connection counts as 5XX."""
-    status = invocation.model_status
-    model = invocation.model_seconds * MICROSECONDS
-    yield "Invocations", scale, "None"
-    yield "InvocationsPerInstance", scale / max(invocation.instances, 1), "None"
-    yield "Invocation4XXErrors", float(400 <= status < 500), "None"
-    yield "Invocation5XXErrors", float(status >= 500 or status == 0), "None"
-    yield "InvocationModelErrors", float(not 200 <= status < 300), "None"
-    yield "ModelLatency", model, "Microseconds"
-    yield "OverheadLatency", max(invocation.total_seconds * MICROSECONDS - model, 0.0), "Microseconds"
-    yield "ConcurrentRequestsPerModel", float(invocation.in_flight), "None"
+    def _series_of(self, served: Served) -> dict[str, tuple[Series, Series]]:
+        """The series of every metric: AWS publishes by variant, and again by the endpoint config that served."""
+        if served not in self._series:
+            plain = {"EndpointName": served.endpoint, "VariantName": served.variant}
+            detailed = {**plain, "EndpointConfigName": served.config}
+            self._series[served] = {
+                name: (
+                    self._store.series(namespace, name, plain, unit=unit),
+                    self._store.series(namespace, name, detailed, unit=unit),
+                )
+                for namespace, units in (
+                    ("AWS/SageMaker", TRAFFIC),
+                    ("/aws/sagemaker/Endpoints", UTILISATION),
+                )
+                for name, unit in units.items()
+            }
+        return self._series[served]

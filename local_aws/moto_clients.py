@@ -44,10 +44,6 @@ class MotoClients:
     def _logs(self) -> Any:
         return self.client("logs")
 
-    @cached_property
-    def _cloudwatch(self) -> Any:
-        return self.client("cloudwatch")
-
     def read(self, bucket: str, key: str) -> bytes:
         """Read an object. Raises KeyError when there is none."""
         try:
@@ -71,15 +67,6 @@ class MotoClients:
                 self._s3.put_object(Bucket=bucket, Key=key, Body=content)
         except ClientError as error:
             raise KeyError(f"s3://{bucket}/{key}") from error
-
-    def alarms(self) -> list[dict[str, str]]:
-        """List the metric alarms with their states."""
-        pages = self._cloudwatch.get_paginator("describe_alarms").paginate()
-        return [
-            {"name": alarm["AlarmName"], "state": alarm["StateValue"], "reason": alarm.get("StateReason", "")}
-            for page in pages
-            for alarm in page["MetricAlarms"]
-        ]
 
     async def keep_logs(self, spec: InstanceSpec, instance_id: str, text: str) -> None:
         """Put what an instance wrote where AWS puts it, so that `aws logs tail` shows it."""

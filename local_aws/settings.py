@@ -73,6 +73,8 @@ class Settings:
     """Instances that endpoints may have, by type: words TYPE=COUNT; *=COUNT is for all other types (20)."""
     oidc_issuers: tuple[str, ...] = ()
     """Where the documents of an OIDC issuer are found, when not at its own URL: words ISSUER=URL."""
+    metric_delay_seconds: float = 0.0
+    """AWS seconds until a period of one of AWS's own metrics can be read; 120 to 180 have been seen on AWS."""
 
     def __post_init__(self) -> None:
         if self.instances not in INSTANCE_KINDS:

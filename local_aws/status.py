@@ -1,6 +1,7 @@
 """Everything this AWS knows of itself, as JSON: for `status`, for tests, for dashboards (pure)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from local_aws.measurements import Measurements
@@ -76,21 +77,48 @@ def _fleet(config: str, variant: str, deployed: Deployed, weight: float) -> dict
     }
 
 
+SHOWN_ACTIVITIES = 5
+REASON_LENGTH = 100
+
+
 def table(status: Mapping[str, Any]) -> str:
-    """Lay the status out for people: one line per fleet."""
-    head = ("ENDPOINT", "STATUS", "CONFIG", "VARIANT", "WEIGHT", "INSTANCES", "NOW")
-    rows = [
-        head,
-        *(_row(endpoint, fleet) for endpoint in status["endpoints"] for fleet in endpoint["fleets"] or [{}]),
+    """Lay the status out for people: fleets, then alarms, scalable targets and activities where there are some."""
+    fleets = [
+        _fleet_row(endpoint, fleet)
+        for endpoint in status["endpoints"]
+        for fleet in endpoint["fleets"] or [{}]
     ]
+    alarms = [(a["name"], a["kind"], a["state"], a["reason"][:REASON_LENGTH]) for a in status["alarms"]]
+    targets = [_target_row(status, target) for target in status["scalable_targets"]]
+    activities = [
+        (
+            f"{datetime.fromtimestamp(activity['StartTime'], UTC):%H:%M:%S}",
+            *(activity[name] for name in ("ResourceId", "StatusCode", "Description", "Cause")),
+        )
+        for activity in status["scaling_activities"][:SHOWN_ACTIVITIES]
+    ]
+    blocks = (
+        (("ENDPOINT", "STATUS", "CONFIG", "VARIANT", "WEIGHT", "INSTANCES", "NOW"), fleets),
+        (("ALARM", "KIND", "STATE", "REASON"), alarms),
+        (("SCALABLE TARGET", "LIMITS", "POLICIES", "SCHEDULED ACTIONS", "SUSPENDED"), targets),
+        (("SCALED (UTC)", "TARGET", "STATUS", "ACTIVITY", "CAUSE"), activities),
+    )
+    return "\n\n".join(
+        [
+            status["instances"]["reason"],
+            *(_lay_out([head, *rows]) for head, rows in blocks if rows or rows is fleets),
+        ]
+    )
+
+
+def _lay_out(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
+    return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-    return "\n".join([status["instances"]["reason"], "", *lines])
+    )
 
 
-def _row(endpoint: Mapping[str, Any], fleet: Mapping[str, Any]) -> tuple[str, ...]:
+def _fleet_row(endpoint: Mapping[str, Any], fleet: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         endpoint["name"],
         endpoint["status"],
@@ -99,4 +127,19 @@ def _row(endpoint: Mapping[str, Any], fleet: Mapping[str, Any]) -> tuple[str, ..
         f"{fleet.get('weight', 0):g}",
         f"{fleet.get('current', 0)}/{fleet.get('desired', 0)}",
         fleet.get("stage") or endpoint["failure_reason"] or "",
+    )
+
+
+def _target_row(status: Mapping[str, Any], target: Mapping[str, Any]) -> tuple[str, ...]:
+    def names(what: str, key: str, *more: str) -> str:
+        own = [one for one in status[what] if one["ResourceId"] == target["ResourceId"]]
+        return ", ".join(" ".join(one[name] for name in (key, *more)) for one in own) or "-"
+
+    suspended = [name.removesuffix("Suspended") for name, on in target["SuspendedState"].items() if on]
+    return (
+        target["ResourceId"],
+        f"{target['MinCapacity']}-{target['MaxCapacity']}",
+        names("scaling_policies", "PolicyName", "PolicyType"),
+        names("scheduled_actions", "ScheduledActionName", "Schedule"),
+        ", ".join(suspended) or "-",
     )

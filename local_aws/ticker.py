@@ -1,4 +1,4 @@
-"""What happens by the clock alone: alarms judged, fleets scaled, utilisation and zeros published."""
+"""What happens by the clock alone: silence and utilisation published, alarms judged, fleets scaled."""
 
 import asyncio
 import logging
@@ -8,6 +8,7 @@ from local_aws.clock import Clock
 from local_aws.instances import Instance
 from local_aws.measurements import Measurements, Served
 from local_aws.sagemaker.endpoint import Endpoint
+from local_aws.sagemaker.member import Member
 
 TICK_SECONDS = 0.25
 
@@ -15,7 +16,11 @@ log = logging.getLogger(__name__)
 
 
 class Ticker:
-    """Calls each of `ticks` every TICK_SECONDS, and publishes metrics every `metrics_seconds` AWS seconds."""
+    """Publishes what a period that has ended is still missing, then calls each of `ticks`; every TICK_SECONDS.
+
+    So an alarm never judges a period before its silence is known. Utilisation is asked for at the first tick of
+    each period of `metrics_seconds` AWS seconds, and counts for that moment, whenever the instances answer.
+    """
 
     def __init__(
         self,
@@ -29,37 +34,42 @@ class Ticker:
         self._endpoints = endpoints
         self._measurements = measurements
         self._clock = clock
-        self._metrics_seconds = metrics_seconds
+        self._period = clock.real(metrics_seconds)
+        self._last = clock.now() // self._period
 
     async def run(self) -> None:
         """Tick until cancelled. A tick that fails is logged and does not stop the others."""
-        await asyncio.gather(self._tick(), self._publish())
+        async with asyncio.TaskGroup() as asking:
+            while True:
+                for tick in (lambda: self._publish(asking), *self._ticks):
+                    try:
+                        tick()
+                    except Exception:  # the clock goes on, whatever one reader of it does
+                        log.exception("a tick failed")
+                await asyncio.sleep(TICK_SECONDS)
 
-    async def _tick(self) -> None:
-        while True:
-            for tick in self._ticks:
-                try:
-                    tick()
-                except Exception:  # the clock goes on, whatever one reader of it does
-                    log.exception("a tick failed")
-            await asyncio.sleep(TICK_SECONDS)
+    def _publish(self, asking: asyncio.TaskGroup) -> None:
+        in_flight: dict[Served, int] = {}
+        for served, member in self._serving(traffic=True):
+            busy = member.upstream.in_flight if member.upstream else 0
+            in_flight[served] = max(in_flight.get(served, 0), busy)
+        self._measurements.fill_silence(in_flight)
+        now = self._clock.now()
+        if now // self._period != self._last:
+            self._last = now // self._period
+            for served, member in self._serving(traffic=False):
+                if member.instance is not None:
+                    asking.create_task(self._publish_usage(served, member.instance, now))
 
-    async def _publish(self) -> None:
-        while True:
-            await self._clock.sleep(self._metrics_seconds)
-            self._measurements.publish_zeros(served for served, _ in self._instances(traffic=True))
-            running = list(self._instances(traffic=False))
-            await asyncio.gather(*(self._publish_usage(served, instance) for served, instance in running))
-
-    async def _publish_usage(self, served: Served, instance: Instance) -> None:
+    async def _publish_usage(self, served: Served, instance: Instance, at: float) -> None:
         try:
             stats = await instance.stats()
         except Exception:  # an instance may end while it is asked
             log.debug("no stats of instance %s", instance.id, exc_info=True)
             return
-        self._measurements.publish_utilisation(served, stats.cpu_percent, stats.memory_percent)
+        self._measurements.publish_utilisation(served, stats.cpu_percent, stats.memory_percent, at=at)
 
-    def _instances(self, *, traffic: bool) -> Iterator[tuple[Served, Instance]]:
+    def _serving(self, *, traffic: bool) -> Iterator[tuple[Served, Member]]:
         """Yield the healthy instances with what they serve; with `traffic`, only of sides that take some."""
         for endpoint in self._endpoints():
             for side in endpoint.sides:
@@ -69,4 +79,4 @@ class Ticker:
                     served = Served(endpoint.name, name, side.config.name)
                     for member in deployed.fleet.members:
                         if member.upstream is not None and member.instance is not None:
-                            yield served, member.instance
+                            yield served, member

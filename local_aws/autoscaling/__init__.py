@@ -1,4 +1,4 @@
-"""Application Auto Scaling that acts: scalable targets, target tracking, its alarms and its activities."""
+"""Application Auto Scaling that acts: targets, tracking, steps, schedules and their activities."""
 
 from local_aws.autoscaling.service import Autoscaling
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from local_aws.autoscaling.facts import proportional
+from local_aws.autoscaling.steps import StepSignal
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Signal:
-    """One policy's alarm in ALARM, with the newest value of its metric."""
+    """One target-tracking policy's alarm in ALARM, with the newest value of its metric."""
 
     policy: str
     alarm: str
@@ -35,7 +36,7 @@ class ScaleTo:
     """Set the desired capacity to `count`, because of `signal`."""
 
     count: int
-    signal: Signal
+    signal: Signal | StepSignal
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ class NotScaled:
     """Do nothing, for AWS's reason `code`."""
 
     code: str
-    signal: Signal
+    signal: Signal | StepSignal
 
 
 def decide_scale_out(
-    bounds: Bounds, signals: Sequence[Signal], *, cooling_from: int | None = None
+    bounds: Bounds, signals: Sequence[Signal | StepSignal], *, cooling_from: int | None = None
 ) -> ScaleTo | NotScaled | None:
     """Scale out if any policy asks for it; the largest capacity wins.
 
@@ -67,7 +68,7 @@ def decide_scale_out(
 
 
 def decide_scale_in(
-    bounds: Bounds, signals: Sequence[Signal], *, policies: int, cooling: bool
+    bounds: Bounds, signals: Sequence[Signal | StepSignal], *, policies: int, cooling: bool
 ) -> ScaleTo | NotScaled | None:
     """Scale in if all of the `policies` that may scale in ask for it; the largest capacity wins.
 

@@ -13,12 +13,18 @@ D: documented. S: seen in public reports or logs. I: inferred; no source says so
 * An alarm that stays in ALARM triggers its policy again at each of its evaluations (I).
 * An instance variant has at least `MINIMUM_INSTANCES` (the guide's rule; the API model would allow 0).
 * `UNSCALABLE_TYPES` (S). The sentence for a missing endpoint is ours (I).
+* Every alarm that names a step policy's ARN among the actions of its present state starts it; MetricAggregationType
+  aggregates the datapoints that decided the alarm (D), which are those that exist of its N newest (I).
+* A percentage of the capacity is rounded towards zero, but never to zero (D).
+* A one-time scheduled action stays listed after its time (I). While an endpoint is updating only its target's
+  limits move (I); the capacity follows when a policy next acts.
 * A not-scaled reason is recorded once and again only after something else happened (I).
 """
 
 import math
 from dataclasses import dataclass
 
+from local_aws.errors import invalid
 from local_aws.settings import ACCOUNT_ID, REGION
 
 NAMESPACE = "sagemaker"
@@ -32,6 +38,8 @@ SERVICE_ROLE = (
     "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 )
 ARN_PREFIX = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT_ID}:scalable-target/"
+ALARM_ARN_PREFIX = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:"
+SCHEDULE_ARN_PREFIX = f"arn:aws:autoscaling:{REGION}:{ACCOUNT_ID}:scheduledAction:"
 POLICY_ARN_PREFIX = f"arn:aws:autoscaling:{REGION}:{ACCOUNT_ID}:scalingPolicy:"
 
 
@@ -76,3 +84,14 @@ PREDEFINED_METRICS = {
 def proportional(current: int, metric: float, target: float) -> int:
     """Instances that would bring `metric` (per instance) to `target`."""
     return math.ceil(round(current * metric / target, 9))  # so that 2 × 1.5 ÷ 1.5 stays 2
+
+
+def check_limits(minimum: int | None, maximum: int | None) -> tuple[int, int]:
+    """Return the limits of a scalable target, if they can be. Raises AwsError."""
+    if minimum is None or maximum is None:
+        raise invalid("Both MinCapacity and MaxCapacity are required to register a new scalable target.")
+    if minimum < MINIMUM_INSTANCES:
+        raise invalid(f"MinCapacity must be at least {MINIMUM_INSTANCES} for an instance variant.")
+    if maximum < minimum:
+        raise invalid("Maximum capacity cannot be less than minimum capacity")
+    return minimum, maximum

@@ -1,8 +1,9 @@
-"""Acts on the alarms: changes capacities, follows each change to its end, keeps the record."""
+"""Acts on alarms and schedules: changes capacities, follows each change to its end, keeps the record."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
+from uuid import uuid4
 
 from local_aws.autoscaling.decision import (
     Bounds,
@@ -12,22 +13,26 @@ from local_aws.autoscaling.decision import (
     decide_scale_in,
     decide_scale_out,
 )
-from local_aws.autoscaling.facts import ACTIVITIES_KEPT, DEFAULT_COOLDOWN_SECONDS
-from local_aws.autoscaling.model import Activity, Policy, Running, Scaled, Target
+from local_aws.autoscaling.facts import ACTIVITIES_KEPT, check_limits
+from local_aws.autoscaling.model import Activity, Policy, Resource, Running, Scaled, ScheduledAction, Target
+from local_aws.autoscaling.steps import StepSignal
 from local_aws.clock import Clock
+from local_aws.cloudwatch.alarm import Trigger
 from local_aws.errors import AwsError
 from local_aws.seams import Fleets, VariantState
+
+Signals = list[tuple[Policy, Signal | StepSignal]]
 
 
 class AlarmBoard(Protocol):
     """What scaling needs of CloudWatch's alarms."""
 
-    def breach(self, name: str) -> tuple[int, float] | None:
-        """Number of the period that was judged last and its value, for an alarm in ALARM; else None."""
+    def triggers(self, action: str) -> list[Trigger]:
+        """List the alarms that start `action` (an ARN) in the state they are in."""
         ...
 
-    def put(self, name: str, **fields: Any) -> str:
-        """Create or replace an alarm; return its ARN."""
+    def put(self, request: dict[str, Any]) -> str:
+        """Create or replace an alarm by a PutMetricAlarm request; return its ARN. Raises AwsError."""
         ...
 
     def delete(self, names: Sequence[str]) -> None:
@@ -50,6 +55,26 @@ class Scaler:
         if due and target.running is None and state.endpoint_status == "InService":
             self._act(target, state, due)
 
+    def move_limits(self, target: Target, state: VariantState, action: ScheduledAction) -> None:
+        """Give a target the limits of a scheduled action, and the capacity that they ask for."""
+        limits = action.request["ScalableTargetAction"]
+        said = " and ".join(
+            f"{name} capacity to {limits[key]}"
+            for name, key in (("min", "MinCapacity"), ("max", "MaxCapacity"))
+            if key in limits
+        )
+        cause = f"scheduled action name {action.request['ScheduledActionName']} was triggered"
+        activity = self._begin(target.resource, f"Setting {said}", cause)
+        try:
+            target.minimum, target.maximum = check_limits(
+                limits.get("MinCapacity", target.minimum), limits.get("MaxCapacity", target.maximum)
+            )
+        except AwsError as error:
+            self._end(activity, "Failed", f"Failed to set {said}. {error.message}")
+            return
+        self._end(activity, "Successful", f"Successfully set {said}")
+        self.move_inside(target, state)
+
     def move_inside(self, target: Target, state: VariantState) -> None:
         """Pull the capacity inside the target's limits, if the variant can be scaled now."""
         if state.endpoint_status != "InService" or target.running is not None:
@@ -59,37 +84,31 @@ class Scaler:
         elif state.desired > target.maximum:
             self._scale(target, state, target.maximum, f"maximum capacity was set to {target.maximum}")
 
-    def _due(self, target: Target) -> Mapping[str, list[tuple[Policy, Signal]]]:
-        """Collect the alarms in ALARM by kind, if one of them was evaluated since it was last acted on."""
-        due: dict[str, list[tuple[Policy, Signal]]] = {}
+    def _due(self, target: Target) -> Signals:
+        """Collect what started the policies, if one of the alarms was evaluated since it was last acted on."""
+        due: Signals = []
         fresh = False
         for policy in target.policies.values():
-            for alarm in policy.alarms:
-                breach = self._alarms.breach(alarm.name)
-                if breach is None:
-                    continue
-                period_number, value = breach
-                fresh = fresh or period_number > alarm.acted_on
-                alarm.acted_on = period_number
-                signal = Signal(policy.name, alarm.name, value, policy.target)
-                due.setdefault(alarm.shape.kind, []).append((policy, signal))
-        return due if fresh else {}
+            for trigger in self._alarms.triggers(policy.arn):
+                if policy.tracks and trigger.alarm not in policy.alarms:
+                    continue  # tracking listens to its own two alarms only
+                fresh = fresh or trigger.period_number > policy.acted_on.get(trigger.alarm, -1)
+                policy.acted_on[trigger.alarm] = trigger.period_number
+                due.append((policy, policy.signal(trigger)))
+        return due if fresh else []
 
-    def _act(
-        self, target: Target, state: VariantState, due: Mapping[str, list[tuple[Policy, Signal]]]
-    ) -> None:
+    def _act(self, target: Target, state: VariantState, due: Signals) -> None:
         bounds = Bounds(state.current, state.desired, target.minimum, target.maximum)
         cooling = target.last if target.last and self._clock.now() < target.last.cooldown_ends else None
+        outwards = [signal for _, signal in due if signal.wants(state.current) > state.current]
+        inwards = _inwards(target, due, state.current)
         decision = None
-        if not target.suspended["DynamicScalingOutSuspended"]:
-            outwards = [signal for _, signal in due.get("AlarmHigh", [])]
+        if outwards and not target.suspended["DynamicScalingOutSuspended"]:
             cooling_from = cooling.before if cooling and cooling.outwards else None
             decision = decide_scale_out(bounds, outwards, cooling_from=cooling_from)
-        if not due.get("AlarmHigh") and not target.suspended["DynamicScalingInSuspended"]:
-            inwards = [signal for policy, signal in due.get("AlarmLow", []) if policy.may_scale_in]
-            able = sum(policy.may_scale_in for policy in target.policies.values())
+        elif not outwards and not target.suspended["DynamicScalingInSuspended"]:
             blocked = cooling is not None and not cooling.outwards
-            decision = decide_scale_in(bounds, inwards, policies=able, cooling=blocked)
+            decision = decide_scale_in(bounds, inwards, policies=len(inwards), cooling=blocked)
         if isinstance(decision, ScaleTo):
             policy = target.policies[decision.signal.policy]
             self._scale(target, state, decision.count, _cause(decision.signal), policy)
@@ -99,16 +118,15 @@ class Scaler:
     def _scale(
         self, target: Target, state: VariantState, count: int, cause: str, policy: Policy | None = None
     ) -> None:
-        description = f"Setting desired instance count to {count}."
-        activity = Activity(target.resource, description, cause, self._clock.now(), "InProgress")
-        self.activities.append(activity)
+        activity = self._begin(target.resource, f"Setting desired instance count to {count}.", cause)
         try:
             self._fleets.set_desired_count(target.resource.endpoint, target.resource.variant, count)
         except AwsError as error:
             self._end(activity, "Failed", f"Failed to set desired instance count to {count}. {error.message}")
             return
-        activity.message = f"Successfully set desired instance count to {count}. Waiting for change to be fulfilled by sagemaker."
-        target.running = Running(activity, state.desired, count, policy.configuration if policy else None)
+        success = f"Successfully set desired instance count to {count}."
+        activity["StatusMessage"] = f"{success} Waiting for change to be fulfilled by sagemaker."
+        target.running = Running(activity, state.desired, count, policy)
 
     def _follow(self, target: Target, running: Running, state: VariantState) -> None:
         if state.endpoint_status != "InService":
@@ -118,42 +136,59 @@ class Scaler:
             text = f"Desired instance count is {state.desired}, not {count}: changed since, or not fulfilled."
             self._end(running.activity, "Unfulfilled", text)
         elif state.current == count:
-            text = f"Successfully set desired instance count to {count}. Change successfully fulfilled by sagemaker."
-            self._end(running.activity, "Successful", text)
-            target.last = self._scaled(running) or target.last
+            success = f"Successfully set desired instance count to {count}."
+            self._end(
+                running.activity, "Successful", f"{success} Change successfully fulfilled by sagemaker."
+            )
+            if running.policy is not None:
+                outwards = count > running.before
+                cooldown = self._clock.real(running.policy.cooldown(outwards=outwards))
+                target.last = Scaled(outwards, running.before, self._clock.now() + cooldown)
         else:
             return
         target.running = None
 
-    def _scaled(self, running: Running) -> Scaled | None:
-        """What cooldowns count from: changes by a policy only."""
-        if running.configuration is None:
-            return None
-        outwards = running.wanted > running.before
-        name = "ScaleOutCooldown" if outwards else "ScaleInCooldown"
-        cooldown = float(running.configuration.get(name, DEFAULT_COOLDOWN_SECONDS))
-        return Scaled(outwards, running.before, self._clock.now() + self._clock.real(cooldown))
+    def _begin(self, resource: Resource, description: str, cause: str) -> Activity:
+        activity = {
+            "ActivityId": str(uuid4()),
+            **resource.identity(),
+            "Description": description,
+            "Cause": cause,
+            "StartTime": self._clock.now(),
+            "StatusCode": "InProgress",
+        }
+        self.activities.append(activity)
+        return activity
 
-    def _end(self, activity: Activity, status: str, message: str) -> None:
-        activity.status, activity.message, activity.ended = status, message, self._clock.now()
+    def _end(self, activity: Activity, status: str, message: str = "") -> None:
+        activity |= {"StatusCode": status, "EndTime": self._clock.now()}
+        activity |= {"StatusMessage": message} if message else {}
 
     def _record_not_scaled(self, target: Target, decision: NotScaled, bounds: Bounds) -> None:
-        reason: dict[str, Any] = {"Code": decision.code}
-        if decision.code == "AlreadyAtMaxCapacity":
-            reason["MaxCapacity"] = bounds.maximum
-        elif decision.code == "AlreadyAtMinCapacity":
-            reason["MinCapacity"] = bounds.minimum
-        else:
-            reason["CurrentCapacity"] = bounds.current
-        cause, description = _cause(decision.signal), "Attempting to scale due to alarm triggered"
-        own = [one for one in self.activities if one.resource == target.resource]
-        if own and (own[-1].cause, own[-1].reasons) == (cause, [reason]):
+        name, value = {
+            "AlreadyAtMaxCapacity": ("MaxCapacity", bounds.maximum),
+            "AlreadyAtMinCapacity": ("MinCapacity", bounds.minimum),
+        }.get(decision.code, ("CurrentCapacity", bounds.current))
+        reasons, cause = [{"Code": decision.code, name: value}], _cause(decision.signal)
+        own = [one for one in self.activities if one["ResourceId"] == str(target.resource)]
+        if own and (own[-1]["Cause"], own[-1].get("NotScaledReasons")) == (cause, reasons):
             return
-        now = self._clock.now()
-        self.activities.append(
-            Activity(target.resource, description, cause, now, "Failed", ended=now, reasons=[reason])
-        )
+        activity = self._begin(target.resource, "Attempting to scale due to alarm triggered", cause)
+        activity["NotScaledReasons"] = reasons
+        self._end(activity, "Failed")
 
 
-def _cause(signal: Signal) -> str:
+def _inwards(target: Target, due: Signals, current: int) -> list[Signal | StepSignal]:
+    """What asks for fewer: each step policy for itself, target tracking only with one voice."""
+    steps = [signal for policy, signal in due if not policy.tracks and signal.wants(current) < current]
+    tracking = [
+        signal
+        for policy, signal in due
+        if policy.tracks and policy.may_scale_in and signal.wants(current) <= current
+    ]
+    able = sum(policy.tracks and policy.may_scale_in for policy in target.policies.values())
+    return steps + (tracking if len(tracking) == able else [])
+
+
+def _cause(signal: Signal | StepSignal) -> str:
     return f"monitor alarm {signal.alarm} in state ALARM triggered policy {signal.policy}"

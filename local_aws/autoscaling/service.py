@@ -1,18 +1,21 @@
 """Application Auto Scaling for endpoint variants: every action of the API, answered here.
 
-Not imitated, and refused: other namespaces and dimensions, step and predictive policies, scheduled actions,
-metric math in a customized metric. What AWS does not promise is in `facts`.
+Not imitated, and refused: other namespaces and dimensions, predictive policies. What AWS does not promise is in
+`facts`.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from local_aws.autoscaling import facts
-from local_aws.autoscaling.model import Policy, Resource, Target
-from local_aws.autoscaling.policies import alarm_fields, check_configuration, make_alarms
+from local_aws.autoscaling.model import Resource, ScheduledAction, Target
+from local_aws.autoscaling.policies import alarm_request, make_policy
 from local_aws.autoscaling.scaler import AlarmBoard, Scaler
+from local_aws.autoscaling.schedule import BadScheduleError, read_schedule
 from local_aws.clock import Clock
-from local_aws.errors import AwsError, not_imitated
+from local_aws.errors import AwsError, invalid, not_imitated
 from local_aws.seams import Fleets, VariantState
 
 Request = dict[str, Any]
@@ -36,9 +39,9 @@ class Autoscaling:
             "DescribeScalingPolicies": self._describe_policies,
             "DescribeScalingActivities": self._describe_activities,
             "DescribeScheduledActions": self._describe_scheduled_actions,
-            "PutScheduledAction": self._refuse("A scheduled action"),
-            "DeleteScheduledAction": self._refuse("A scheduled action"),
-            "GetPredictiveScalingForecast": self._refuse("Predictive scaling"),
+            "PutScheduledAction": self._put_scheduled_action,
+            "DeleteScheduledAction": self._delete_scheduled_action,
+            "GetPredictiveScalingForecast": _refuse_forecast,
             "TagResource": self._tag,
             "UntagResource": self._untag,
             "ListTagsForResource": self._list_tags,
@@ -59,8 +62,23 @@ class Autoscaling:
             state = self._variant(target.resource)
             if state is None:
                 self._drop(target)
-            else:
-                self._scaler.tick(target, state)
+                continue
+            for action in target.scheduled.values():
+                if action.comes_due(self._clock.now()) and not target.suspended["ScheduledScalingSuspended"]:
+                    self._scaler.move_limits(target, state, action)
+            self._scaler.tick(target, state)
+
+    async def summary(self) -> dict[str, list[Answer]]:
+        """Targets, policies, scheduled actions and the latest activities, as the API describes them, for `status`."""
+        lists = {
+            "scalable_targets": "DescribeScalableTargets",
+            "scaling_policies": "DescribeScalingPolicies",
+            "scheduled_actions": "DescribeScheduledActions",
+            "scaling_activities": "DescribeScalingActivities",
+        }
+        request = {"ServiceNamespace": facts.NAMESPACE}
+        answers = {name: await self.handle(action, request) for name, action in lists.items()}
+        return {name: next(iter(answer.values())) for name, answer in answers.items()}
 
     def is_registered(self, endpoint: str, variant: str) -> bool:
         """Is the variant a scalable target? (Updates may then not remove it or change its instance type.)"""
@@ -70,11 +88,11 @@ class Autoscaling:
         resource = _resource(request)
         state = self._variant(resource)
         if state is None:
-            raise _invalid(f"SageMaker endpoint variant doesn't exist: {resource}")
+            raise invalid(f"SageMaker endpoint variant doesn't exist: {resource}")
         if state.instance_type.startswith(facts.UNSCALABLE_TYPES):
-            raise _invalid(f"Instance type {state.instance_type} does not support autoscaling: {resource}")
+            raise invalid(f"Instance type {state.instance_type} does not support autoscaling: {resource}")
         old = self._targets.get(resource)
-        minimum, maximum = _check_limits(
+        minimum, maximum = facts.check_limits(
             request.get("MinCapacity", old.minimum if old else None),
             request.get("MaxCapacity", old.maximum if old else None),
         )
@@ -91,62 +109,82 @@ class Autoscaling:
         return {}
 
     def _describe_targets(self, request: Request) -> Answer:
-        _check_namespace(request)
-        wanted = request.get("ResourceIds")
-        found = [t for t in self._targets.values() if not wanted or str(t.resource) in wanted]
-        return _page(request, "ScalableTargets", [target.described() for target in found])
+        found = (target.described() for target in self._targets.values())
+        return _page(request, "ScalableTargets", found, "ResourceId", "ResourceIds")
 
     def _put_policy(self, request: Request) -> Answer:
         resource, name = _resource(request), request["PolicyName"]
         target = self._target(resource)
-        configuration = check_configuration(request)
-        old = target.policies.get(name)
-        policy = Policy(
-            name, resource, configuration, make_alarms(resource, configuration), self._clock.now()
-        )
+        policy, old = make_policy(request, resource, self._clock.now()), target.policies.get(name)
         if old is not None:
             policy = old.updated(policy)
-        for alarm in policy.alarms:
-            alarm.arn = self._alarms.put(alarm.name, **alarm_fields(policy, alarm.shape))
+        for alarm, shape in policy.alarms.items():
+            self._alarms.put(alarm_request(policy, alarm, shape))
         if old is not None:
-            kept = {alarm.name for alarm in policy.alarms}
-            self._alarms.delete([alarm.name for alarm in old.alarms if alarm.name not in kept])
+            self._alarms.delete([alarm for alarm in old.alarms if alarm not in policy.alarms])
         target.policies[name] = policy
         return {"PolicyARN": policy.arn, "Alarms": policy.alarms_described()}
 
     def _delete_policy(self, request: Request) -> Answer:
-        resource, name = _resource(request), request["PolicyName"]
-        target = self._targets.get(resource)
-        if target is None or name not in target.policies:
-            text = f"No scaling policy found for {resource.sentence()}, policy name: {name}"
-            raise AwsError("ObjectNotFoundException", text)
-        self._delete_alarms(target.policies.pop(name))
+        policy = self._take(request, "policies", "scaling policy", "PolicyName")
+        self._alarms.delete([*policy.alarms])
         return {}
 
     def _describe_policies(self, request: Request) -> Answer:
-        _check_namespace(request)
-        names, resource = request.get("PolicyNames"), request.get("ResourceId")
-        found = [
-            policy.described()
-            for target in self._targets.values()
-            for policy in target.policies.values()
-            if (not names or policy.name in names) and resource in (None, str(target.resource))
-        ]
-        return _page(request, "ScalingPolicies", found)
+        targets = self._targets.values()
+        found = (policy.described() for target in targets for policy in target.policies.values())
+        return _page(request, "ScalingPolicies", found, "PolicyName", "PolicyNames")
 
     def _describe_activities(self, request: Request) -> Answer:
-        _check_namespace(request)
-        resource, all_of_them = request.get("ResourceId"), request.get("IncludeNotScaledActivities", False)
-        found = [
-            activity.described()
-            for activity in reversed(self._scaler.activities)
-            if resource in (None, str(activity.resource)) and (all_of_them or not activity.reasons)
-        ]
+        all_of_them = request.get("IncludeNotScaledActivities", False)
+        found = (
+            dict(a) for a in reversed(self._scaler.activities) if all_of_them or "NotScaledReasons" not in a
+        )
         return _page(request, "ScalingActivities", found)
 
+    def _put_scheduled_action(self, request: Request) -> Answer:
+        """Create an action, or change those of its fields that are given."""
+        target, name, now = (
+            self._target(_resource(request)),
+            request["ScheduledActionName"],
+            self._clock.now(),
+        )
+        old = target.scheduled.get(name)
+        request = (old.request if old else {}) | request
+        limits = request.get("ScalableTargetAction")
+        if "Schedule" not in request or not limits:
+            raise invalid("A scheduled action needs Schedule and ScalableTargetAction.")
+        minimum, maximum = limits.get("MinCapacity"), limits.get("MaxCapacity")
+        facts.check_limits(minimum or maximum, maximum or minimum)
+        if request.get("EndTime", math.inf) <= request.get("StartTime", now):
+            raise invalid("EndTime must be in the future and after StartTime.")
+        created = old.created if old else now
+        origin, zone = request.get("StartTime", created), request.get("Timezone", "UTC")
+        try:
+            is_due = read_schedule(request["Schedule"], zone=zone, origin=origin, scale=self._clock.scale)
+        except BadScheduleError as error:
+            raise invalid(str(error)) from error
+        action = ScheduledAction(request, is_due, created, now)
+        target.scheduled[name] = replace(action, arn=old.arn) if old else action
+        return {}
+
+    def _delete_scheduled_action(self, request: Request) -> Answer:
+        self._take(request, "scheduled", "scheduled action", "ScheduledActionName")
+        return {}
+
     def _describe_scheduled_actions(self, request: Request) -> Answer:
-        _check_namespace(request)
-        return {"ScheduledActions": []}  # none can be put
+        targets = self._targets.values()
+        found = (action.described() for target in targets for action in target.scheduled.values())
+        return _page(request, "ScheduledActions", found, "ScheduledActionName", "ScheduledActionNames")
+
+    def _take(self, request: Request, where: str, what: str, key: str) -> Any:
+        """Remove what a Delete request names from its target. Raises AwsError."""
+        resource, name = _resource(request), request[key]
+        target = self._targets.get(resource)
+        if target is None or name not in getattr(target, where):
+            text = f"No {what} found for {resource.sentence()}, {what.split()[-1]} name: {name}"
+            raise AwsError("ObjectNotFoundException", text)
+        return getattr(target, where).pop(name)
 
     def _tag(self, request: Request) -> Answer:
         self._by_arn(request["ResourceARN"]).tags.update(request["Tags"])
@@ -159,13 +197,6 @@ class Autoscaling:
 
     def _list_tags(self, request: Request) -> Answer:
         return {"Tags": self._by_arn(request["ResourceARN"]).tags}
-
-    @staticmethod
-    def _refuse(what: str) -> Callable[[Request], Answer]:
-        def refuse(_: Request) -> Answer:
-            raise not_imitated(what)
-
-        return refuse
 
     def _target(self, resource: Resource) -> Target:
         if resource not in self._targets:
@@ -184,11 +215,8 @@ class Autoscaling:
 
     def _drop(self, target: Target) -> None:
         for policy in target.policies.values():
-            self._delete_alarms(policy)
+            self._alarms.delete([*policy.alarms])
         del self._targets[target.resource]
-
-    def _delete_alarms(self, policy: Policy) -> None:
-        self._alarms.delete([alarm.name for alarm in policy.alarms])
 
 
 def _resource(request: Request) -> Resource:
@@ -204,24 +232,17 @@ def _check_namespace(request: Request) -> None:
         raise not_imitated(f"The scalable dimension {dimension}")
 
 
-def _check_limits(minimum: int | None, maximum: int | None) -> tuple[int, int]:
-    if minimum is None or maximum is None:
-        raise _invalid("Both MinCapacity and MaxCapacity are required to register a new scalable target.")
-    if minimum < facts.MINIMUM_INSTANCES:
-        raise _invalid(f"MinCapacity must be at least {facts.MINIMUM_INSTANCES} for an instance variant.")
-    if maximum < minimum:
-        raise _invalid("Maximum capacity cannot be less than minimum capacity")
-    return minimum, maximum
+def _refuse_forecast(_: Request) -> Answer:
+    raise not_imitated("Predictive scaling")
 
 
-def _page(request: Request, name: str, items: Iterable[Answer]) -> Answer:
-    items, token = list(items), request.get("NextToken", "0")
+def _page(request: Request, name: str, items: Iterable[Answer], key: str = "", names: str = "") -> Answer:
+    """Answer a Describe request with those `items` that it asks for, PAGE at a time."""
+    _check_namespace(request)
+    wanted, resource, token = request.get(names), request.get("ResourceId"), request.get("NextToken", "0")
+    found = [i for i in items if (not wanted or i[key] in wanted) and resource in (None, i["ResourceId"])]
     if not token.isdigit():
         raise AwsError("InvalidNextTokenException", f"The next token {token!r} is not valid.")
     start, size = int(token), min(request.get("MaxResults", PAGE), PAGE)
-    page: Answer = {name: items[start : start + size]}
-    return page | ({"NextToken": str(start + size)} if start + size < len(items) else {})
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("ValidationException", message)
+    page: Answer = {name: found[start : start + size]}
+    return page | ({"NextToken": str(start + size)} if start + size < len(found) else {})

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from moto.cloudwatch.exceptions import CloudWatchException
 from moto.cloudwatch.models import cloudwatch_backends
 
+from local_aws.cloudwatch.alarm import Trigger
 from local_aws.cloudwatch.backend import StoreBackend
+from local_aws.errors import invalid
 from local_aws.settings import ACCOUNT_ID, REGION
 
 
@@ -21,22 +24,30 @@ class Alarms:
     def state(self, name: str) -> str | None:
         """`OK`, `ALARM` or `INSUFFICIENT_DATA`; None when there is no such alarm."""
         alarm = self._own.alarms.get(name)
-        return None if alarm is None else str(alarm.state_value)
+        return None if alarm is None else alarm.state_value
 
-    def breach(self, name: str) -> tuple[int, float] | None:
-        """Number of the period that was judged last and its value, for an alarm in ALARM; else None."""
-        look = self._own.evaluations.get(name)
-        if look is None or look.value is None or self.state(name) != "ALARM":
-            return None
-        return look.period_number, look.value
+    def triggers(self, action: str) -> list[Trigger]:
+        """List the alarms that start `action` (an ARN) in the state they are in."""
+        found = (alarm.trigger_of(action) for alarm in self._own.alarms.values())
+        return [trigger for trigger in found if trigger is not None]
 
-    def put(self, name: str, **fields: Any) -> str:
-        """Create or replace an alarm, with the fields of moto's `put_metric_alarm`; return its ARN."""
-        return str(self._own.put_metric_alarm(name, **fields).alarm_arn)
+    def put(self, request: dict[str, Any]) -> str:
+        """Create or replace an alarm by a PutMetricAlarm request; return its ARN. Raises AwsError."""
+        try:
+            return self._own.put_alarm(request).alarm_arn
+        except CloudWatchException as error:
+            raise invalid(str(error.message)) from error
 
     def delete(self, names: Sequence[str]) -> None:
-        """Forget alarms."""
-        self._own.delete_alarms(list(names))
+        """Forget alarms, even those that composite alarms name."""
+        self._own.forget(names)
+
+    def summary(self) -> list[dict[str, str]]:
+        """Name, kind, state and reason of every alarm, for `status`."""
+        return [
+            {"name": one.name, "kind": one.kind, "state": one.state_value, "reason": one.state_reason}
+            for one in self._own.alarms.values()
+        ]
 
     @property
     def _own(self) -> StoreBackend:

@@ -1,38 +1,39 @@
-"""moto's CloudWatch with our metric store and a real evaluation of its alarms behind it.
+"""moto's CloudWatch with our metric store and a real evaluation of alarms behind it.
 
-moto keeps the alarms as objects (and so the shape of DescribeAlarms, tags, enabled actions); this subclass
-keeps what moto lacks: each alarm's rule, its last evaluation and the history. Request threads and the ticker
-both come here, hence the lock.
+moto keeps the tags, dashboards and insight rules; this subclass the metrics, the alarms and their history.
+Request threads and the ticker both come here, hence the lock.
 """
 
 import json
 import math
 import threading
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from moto.cloudwatch import urls
-from moto.cloudwatch.exceptions import InvalidParameterValue
-from moto.cloudwatch.models import Alarm, CloudWatchBackend
+from moto.cloudwatch.exceptions import InvalidParameterValue, ValidationError
+from moto.cloudwatch.models import CloudWatchBackend
+from moto.cloudwatch.utils import make_arn_for_alarm
 
+from local_aws.cloudwatch.alarm import ACTIONS, Alarm
+from local_aws.cloudwatch.composite import BadRuleError, CompositeRule
 from local_aws.cloudwatch.evaluation import EXTRA_PERIODS, Datapoint, judge, reason_data
 from local_aws.cloudwatch.queries import answer
-from local_aws.cloudwatch.rules import AlarmRule, rule_of
+from local_aws.cloudwatch.rules import AlarmRule, Request, refuse_what_is_not_imitated, rule_of
 from local_aws.cloudwatch.store import COARSE_SECONDS, MetricStore
 
 HISTORY_ITEMS = 10_000
 FUTURE_SECONDS = 2 * 3600
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """One look at one alarm: which period ended, and the newest value that counted."""
+class AlarmBook(dict[str, Alarm]):
+    """Alarms by name. Its `values` are a copy: moto walks over them while another thread adds one."""
 
-    period_number: int
-    value: float | None
+    def values(self) -> tuple[Alarm, ...]:  # type: ignore[override]
+        """List the alarms as they are now."""
+        return tuple(super().values())
 
 
 class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped here
@@ -42,8 +43,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         super().__init__(region_name, account_id)
         self.store = store
         self.lock = threading.RLock()
-        self.rules: dict[str, AlarmRule] = {}
-        self.evaluations: dict[str, Evaluation] = {}
+        self.alarms = AlarmBook()
         self.history: deque[dict[str, Any]] = deque(maxlen=HISTORY_ITEMS)
 
     @property
@@ -90,109 +90,136 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         else:
             series.put(float(datum.get("Value", 0)), at=at)
 
-    def put_metric_alarm(self, name: str, **fields: Any) -> Alarm:
-        """Create an alarm in INSUFFICIENT_DATA, or replace its rule and leave its state as it is."""
+    def put_alarm(self, request: Request) -> Alarm:
+        """Create an alarm in INSUFFICIENT_DATA, or replace its rule and leave its state as it is.
+
+        `request` is one of PutMetricAlarm or PutCompositeAlarm. Raises moto's CloudWatch errors.
+        """
+        refuse_what_is_not_imitated(request)
+        name, enabled = str(request["AlarmName"]), request.get("ActionsEnabled")
         with self.lock:
+            rule = self._composite_of(request) if "AlarmRule" in request else rule_of(request)
+            arn = make_arn_for_alarm(self.region_name, self.account_id, name)
+            alarm = Alarm(request, rule, arn, datetime.now(UTC), enabled is not False)
             before = self.alarms.get(name)
-            alarm = super().put_metric_alarm(name=name, **fields)
-            try:
-                self.rules[name] = rule_of(alarm)
-            except Exception:
-                self._restore(name, before)
-                raise
-            self.evaluations.pop(name, None)
-            if before is None:
-                alarm.state_value = "INSUFFICIENT_DATA"
-                self._record(name, "ConfigurationUpdate", f'Alarm "{name}" created', {"type": "Create"})
-            else:
-                alarm.state_value, alarm.state_reason = before.state_value, before.state_reason
-                alarm.state_updated_timestamp = before.state_updated_timestamp
-                self._record(name, "ConfigurationUpdate", f'Alarm "{name}" updated', {"type": "Update"})
+            if before is not None:
+                if before.kind != alarm.kind:
+                    raise ValidationError(f"{name} is a {before.kind}, and stays one until it is deleted.")
+                alarm.update_state(before.state_reason, before.state_reason_data, before.state_value)
+                alarm.state_updated = before.state_updated
+            self.alarms[name] = alarm
+            if request.get("Tags"):
+                self.tagger.tag_resource(arn, request["Tags"])
+            self._record_configuration(alarm, "Update" if before else "Create")
             return alarm
 
-    def _restore(self, name: str, before: Alarm | None) -> None:
-        del self.alarms[name]
-        if before is not None:
-            self.alarms[name] = before
-
-    def describe_alarms(self) -> list[Alarm]:
-        """List the alarms as they are now. (moto hands out views, which break when another thread adds one.)"""
-        with self.lock:
-            return list(self.alarms.values())
-
-    def get_alarms_by_alarm_names(self, alarm_names: list[str]) -> Iterable[Alarm]:
-        """List alarms by name."""
-        return [alarm for alarm in self.describe_alarms() if alarm.name in alarm_names]
-
-    def get_alarms_by_alarm_name_prefix(self, name_prefix: str) -> Iterable[Alarm]:
-        """List alarms by the beginning of their name."""
-        return [alarm for alarm in self.describe_alarms() if alarm.name.startswith(name_prefix)]
-
-    def get_alarms_by_action_prefix(self, action_prefix: str) -> Iterable[Alarm]:
-        """List alarms by the beginning of one of their actions."""
-        with self.lock:
-            return list(super().get_alarms_by_action_prefix(action_prefix))
-
-    def get_alarms_by_state_value(self, target_state: str) -> Iterable[Alarm]:
-        """List the alarms in one state."""
-        return [alarm for alarm in self.describe_alarms() if alarm.state_value == target_state]
+    def _composite_of(self, request: Request) -> CompositeRule:
+        try:
+            rule = CompositeRule.read(request["AlarmRule"])
+        except BadRuleError as error:
+            raise ValidationError(str(error)) from error
+        if absent := sorted(rule.names() - self.alarms.keys()):
+            raise ValidationError(
+                f"Could not save the composite alarm as alarms [{', '.join(absent)}] in the alarm rule do not exist"
+            )
+        actions = [one for name in ACTIONS.values() for one in request.get(name) or ()]
+        if any(action.startswith("arn:aws:autoscaling:") for action in actions):
+            raise ValidationError("A composite alarm cannot start a scaling policy.")
+        return rule
 
     def delete_alarms(self, alarm_names: list[str]) -> None:
-        """Forget alarms; unknown names are no error, as in moto."""
+        """Forget alarms; unknown names are no error, as in moto. Raises ValidationError for one that is needed."""
         with self.lock:
+            staying = [alarm for name, alarm in self.alarms.items() if name not in alarm_names]
             for name in alarm_names:
-                if self.alarms.pop(name, None) is not None:
-                    self.rules.pop(name, None)
-                    self.evaluations.pop(name, None)
-                    self._record(name, "ConfigurationUpdate", f'Alarm "{name}" deleted', {"type": "Delete"})
+                if any(alarm.depends_on(name) for alarm in staying):
+                    text = f"Cannot delete {name} as there are composite alarm(s) depending on it."
+                    raise ValidationError(text)
+            self.forget(alarm_names)
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Forget alarms, needed or not."""
+        with self.lock:
+            for name in names:
+                if (alarm := self.alarms.pop(name, None)) is not None:
+                    self._record_configuration(alarm, "Delete")
 
     def set_alarm_state(self, alarm_name: str, reason: str, reason_data: str, state_value: str) -> None:
         """Set a state by hand; it lasts until the next evaluation finds another."""
         with self.lock:
             before = self.alarms[alarm_name].state_value if alarm_name in self.alarms else ""
             super().set_alarm_state(alarm_name, reason, reason_data, state_value)
-            self._record_change(alarm_name, before, state_value, reason)
+            self._record_change(self.alarms[alarm_name], before)
 
     def evaluate(self) -> None:
-        """Judge every alarm whose period has ended since it was last judged."""
+        """Judge each metric alarm whose period has ended since it was judged, then what is composed of them."""
         now = self.store.clock.now()
         with self.lock:
-            for name, rule in tuple(self.rules.items()):
-                ended = self.store.period_number(rule.watched.period, now) - 1
-                last = self.evaluations.get(name)
-                if last is None or ended > last.period_number:
-                    self._evaluate_one(name, rule, ended, now)
+            for alarm in self.alarms.values():
+                if isinstance(alarm.rule, AlarmRule):
+                    ended = self.store.period_number(alarm.rule.watched.period, now) - 1
+                    if ended > alarm.judged:
+                        self._judge(alarm, alarm.rule, ended, now)
+            for alarm in self.alarms.values():
+                if isinstance(alarm.rule, CompositeRule):
+                    self._compose(alarm, alarm.rule)
 
-    def _evaluate_one(self, name: str, rule: AlarmRule, ended: int, now: float) -> None:
-        alarm, period = self.alarms[name], rule.watched.period
-        first = ended + 1 - rule.threshold.evaluation_periods - EXTRA_PERIODS
+    def _judge(self, alarm: Alarm, rule: AlarmRule, ended: int, now: float) -> None:
+        period = rule.watched.period
+        late = max(self.store.delay_of(query.key.namespace) for query in rule.queries if query.key)
+        first = ended + 1 - rule.threshold.evaluation_periods - EXTRA_PERIODS - math.ceil(late / period)
         values = answer(self.store, rule.queries, lambda _: (first, ended + 1))[rule.watched.id]
         points = [
             Datapoint(self.store.period_start(period, number), values.get(number))
             for number in range(first, ended + 1)
         ]
         judgement = judge(rule.threshold, points, alarm.state_value)
-        newest = judgement.evaluated[0].value if judgement.evaluated else None
-        self.evaluations[name] = Evaluation(ended, newest)
-        if judgement.state == alarm.state_value:
-            return
-        before, statistic = alarm.state_value, rule.watched.statistic
+        alarm.judged = ended
+        alarm.values = tuple(point.value for point in judgement.evaluated if point.value is not None)
+        statistic = rule.watched.statistic
         data = reason_data(judgement, rule.threshold, statistic=statistic, period=period, now=now)
-        alarm.update_state(judgement.reason, data, judgement.state)
-        self._record_change(name, before, judgement.state, judgement.reason)
+        self._change(alarm, judgement.state, judgement.reason, data)
 
-    def _record_change(self, name: str, before: str, after: str, reason: str) -> None:
-        data = {
-            "oldState": {"stateValue": before},
-            "newState": {"stateValue": after, "stateReason": reason},
-        }
-        self._record(name, "StateUpdate", f"Alarm updated from {before} to {after}", data)
+    def _compose(self, alarm: Alarm, rule: CompositeRule) -> None:
+        """Judge a composite alarm if one of its children has changed: a state set by hand lasts until then."""
+        children = {name: self.alarms.get(name) for name in rule.names()}
+        states = {name: child.state_value if child else None for name, child in children.items()}
+        if states == alarm.children:
+            return
+        changed = [
+            c for name, c in children.items() if c and states[name] != (alarm.children or {}).get(name)
+        ]
+        alarm.children = states
+        trigger = max(changed, key=lambda child: child.state_updated, default=None)
+        reason = f"{alarm.name} was evaluated for the first time: its rule names no alarm"
+        data: dict[str, Any] = {"triggeringAlarms": []}
+        if trigger is not None:
+            when = trigger.state_updated
+            reason = f"{trigger.alarm_arn} transitioned to {trigger.state_value} at {when:%A %d %B, %Y %H:%M:%S} UTC"
+            state = {"value": trigger.state_value, "timestamp": when.isoformat()}
+            data["triggeringAlarms"].append({"arn": trigger.alarm_arn, "state": state})
+        self._change(alarm, "ALARM" if rule.holds(states.get) else "OK", reason, json.dumps(data))
 
-    def _record(self, name: str, kind: str, summary: str, data: dict[str, Any]) -> None:
+    def _change(self, alarm: Alarm, state: str, reason: str, data: str) -> None:
+        before = alarm.state_value
+        if state != before:
+            alarm.update_state(reason, data, state)
+            self._record_change(alarm, before)
+
+    def _record_change(self, alarm: Alarm, before: str) -> None:
+        new = {"stateValue": alarm.state_value, "stateReason": alarm.state_reason}
+        summary = f"Alarm updated from {before} to {alarm.state_value}"
+        self._record(alarm, "StateUpdate", summary, {"oldState": {"stateValue": before}, "newState": new})
+
+    def _record_configuration(self, alarm: Alarm, change: str) -> None:
+        summary = f'Alarm "{alarm.name}" {change.lower()}d'
+        self._record(alarm, "ConfigurationUpdate", summary, {"type": change})
+
+    def _record(self, alarm: Alarm, kind: str, summary: str, data: dict[str, Any]) -> None:
         self.history.append(
             {
-                "AlarmName": name,
-                "AlarmType": "MetricAlarm",
+                "AlarmName": alarm.name,
+                "AlarmType": alarm.kind,
                 "Timestamp": datetime.fromtimestamp(self.store.clock.now(), UTC),
                 "HistoryItemType": kind,
                 "HistorySummary": summary,

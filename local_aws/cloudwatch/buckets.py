@@ -82,18 +82,12 @@ class Bucket:
         """Answer one statistic; None when there is no data for it. `name` satisfies `is_statistic`."""
         if not self.count:
             return None
-        match name:
-            case "SampleCount":
-                return self.count
-            case "Sum":
-                return self.total
-            case "Average":
-                return self.total / self.count
-            case "Minimum":
-                return self.minimum
-            case "Maximum":
-                return self.maximum
-        return self._percentile(percentile_of(name) or 0.0)
+        if (percent := percentile_of(name)) is not None:
+            return self._percentile(percent)
+        average = self.total / self.count
+        return dict(
+            zip(SIMPLE_STATISTICS, (self.count, average, self.total, self.minimum, self.maximum), strict=True)
+        )[name]
 
     def _percentile(self, percent: float) -> float | None:
         if not self.has_values:

@@ -6,9 +6,9 @@ and SQL are refused.
 
 import ast
 import math
-import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 from local_aws.cloudwatch.buckets import is_statistic
@@ -16,10 +16,55 @@ from local_aws.cloudwatch.store import MetricKey, MetricStore, is_period
 
 Points = dict[int, float]
 """Values by number of their period."""
+_ARITHMETIC = (
+    *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.USub, ast.Name, ast.Load, ast.Constant),
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div),
+)
 
 
 class BadQueryError(ValueError):
     """The question cannot be answered; the message says why."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """Arithmetic over the answers to other queries, compiled from nothing but names, numbers and + - * /."""
+
+    code: CodeType
+    names: frozenset[str]
+
+    @classmethod
+    def read(cls, expression: str) -> "Formula":
+        """Compile an expression. Raises BadQueryError."""
+        try:
+            tree = ast.parse(expression.strip(), mode="eval")
+        except SyntaxError as error:
+            raise BadQueryError(f"Expression {expression!r} cannot be read: {error.msg}.") from error
+        nodes = list(ast.walk(tree))
+        constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
+        if not all(isinstance(node, _ARITHMETIC) for node in nodes) or not {*map(type, constants)} <= {
+            int,
+            float,
+        }:
+            raise BadQueryError(
+                f"Expression {expression!r} is not imitated: only ids, numbers, + - * / and ()."
+            )
+        names = frozenset(node.id for node in nodes if isinstance(node, ast.Name))
+        return cls(compile(tree, expression, "eval"), names)
+
+    def combine(self, answers: Mapping[str, Points]) -> Points:
+        """Compute the periods that every named answer has, but for those divided by zero: CloudWatch omits them."""
+        points: Points = {}
+        shared = set.intersection(*(set(answers[name]) for name in self.names)) if self.names else set()
+        for number in sorted(shared):
+            values = {name: answers[name][number] for name in self.names}
+            try:
+                value = float(eval(self.code, {"__builtins__": {}}, values))  # noqa: S307 - see `read`
+            except ArithmeticError:
+                continue
+            if math.isfinite(value):
+                points[number] = value
+        return points
 
 
 @dataclass(frozen=True)
@@ -31,39 +76,15 @@ class Query:
     key: MetricKey | None = None
     statistic: str = ""
     unit: str | None = None
-    expression: str | None = None
+    formula: Formula | None = None
     label: str = ""
     return_data: bool = True
-
-
-def metric_query(
-    id_: str,
-    *,
-    namespace: str,
-    name: str,
-    dimensions: Iterable[Mapping[str, str]],
-    period: int,
-    statistic: str,
-    unit: str | None = None,
-    label: str | None = None,
-    return_data: bool = True,
-) -> Query:
-    """Ask for one statistic of one metric. Raises BadQueryError."""
-    if not is_period(period):
-        raise BadQueryError(f"Period {period} is not imitated: use 5, 10, 20, 30 or a multiple of 60.")
-    if not is_statistic(statistic):
-        raise BadQueryError(
-            f"Statistic {statistic!r} is not imitated: use SampleCount, Average, Sum, Minimum, Maximum or pNN."
-        )
-    key = MetricKey.of(namespace, name, {d["Name"]: d["Value"] for d in dimensions})
-    unit = None if unit == "None" else unit
-    return Query(id_, period, key, statistic, unit, None, label or f"{name} {statistic}", return_data)
 
 
 def parse_queries(members: Iterable[Mapping[str, Any]]) -> tuple[Query, ...]:
     """Read `MetricDataQueries` as botocore's model has parsed them. Raises BadQueryError."""
     members = tuple(members)
-    queries = tuple(_parse_metric(member) for member in members if "MetricStat" in member)
+    queries = tuple(parse_metric(member) for member in members if "MetricStat" in member)
     periods = {query.period for query in queries}
     expressions = [member for member in members if "MetricStat" not in member]
     if expressions and len(periods) != 1:
@@ -78,29 +99,36 @@ def parse_queries(members: Iterable[Mapping[str, Any]]) -> tuple[Query, ...]:
 
 def _in_order(queries: Iterable[Query]) -> list[Query]:
     """List metrics first, then each expression after what it uses. Raises BadQueryError when none is left to."""
-    ordered = [query for query in queries if query.key is not None]
-    waiting = [query for query in queries if query.key is None]
+    ordered: list[Query] = []
+    waiting = list(queries)
     while waiting:
         known = {query.id for query in ordered}
-        ready = [query for query in waiting if _names(query.expression) <= known]
+        ready = [query for query in waiting if query.formula is None or query.formula.names <= known]
         if not ready:
-            raise BadQueryError(f"Expression {waiting[0].expression!r} uses an id that no query defines.")
+            raise BadQueryError(f"Expression {waiting[0].id!r} uses an id that no query defines.")
         ordered += ready
         waiting = [query for query in waiting if query not in ready]
     return ordered
 
 
-def _parse_metric(member: Mapping[str, Any]) -> Query:
+def parse_metric(member: Mapping[str, Any]) -> Query:
+    """Read an element of `MetricDataQueries` that has a MetricStat. Raises BadQueryError."""
     wanted, metric = member["MetricStat"], member["MetricStat"]["Metric"]
-    return metric_query(
+    period, statistic, name = int(wanted["Period"]), wanted["Stat"], metric["MetricName"]
+    if not is_period(period):
+        raise BadQueryError(f"Period {period} is not imitated: use 5, 10, 20, 30 or a multiple of 60.")
+    if not is_statistic(statistic):
+        raise BadQueryError(
+            f"Statistic {statistic!r} is not imitated: use SampleCount, Average, Sum, Minimum, Maximum or pNN."
+        )
+    dimensions = {d["Name"]: d["Value"] for d in metric.get("Dimensions") or ()}
+    return Query(
         member["Id"],
-        namespace=metric["Namespace"],
-        name=metric["MetricName"],
-        dimensions=metric.get("Dimensions", ()),
-        period=int(wanted["Period"]),
-        statistic=wanted["Stat"],
-        unit=wanted.get("Unit"),
-        label=member.get("Label"),
+        period,
+        MetricKey.of(metric["Namespace"], name, dimensions),
+        statistic,
+        None if wanted.get("Unit") == "None" else wanted.get("Unit"),
+        label=member.get("Label") or f"{name} {statistic}",
         return_data=member.get("ReturnData", True),
     )
 
@@ -108,21 +136,13 @@ def _parse_metric(member: Mapping[str, Any]) -> Query:
 def _parse_expression(member: Mapping[str, Any], period: int) -> Query:
     if not member.get("Expression"):
         raise BadQueryError(f"Query {member['Id']!r} needs a MetricStat or an Expression.")
-    _compile(member["Expression"])
-    label = member.get("Label") or member["Id"]
-    shown = member.get("ReturnData", True)
-    return Query(member["Id"], period, expression=member["Expression"], label=label, return_data=shown)
-
-
-def read_statistic(store: MetricStore, query: Query, first: int, last: int) -> Points:
-    """Answer a metric query for the periods numbered `first` up to and without `last`."""
-    assert query.key is not None
-    series = store.find(query.key)
-    if series is None or (query.unit and query.unit != series.unit):
-        return {}
-    buckets = series.buckets(query.period, first, last)
-    values = {number: buckets[number].statistic(query.statistic) for number in sorted(buckets)}
-    return {number: value for number, value in values.items() if value is not None}
+    return Query(
+        member["Id"],
+        period,
+        formula=Formula.read(member["Expression"]),
+        label=member.get("Label") or member["Id"],
+        return_data=member.get("ReturnData", True),
+    )
 
 
 def answer(
@@ -130,61 +150,18 @@ def answer(
 ) -> dict[str, Points]:
     """Answer queries that `parse_queries` has accepted; `span` gives first and last period number of a period."""
     answers: dict[str, Points] = {}
-    for query in _in_order(tuple(queries)):
-        if query.key is not None:
-            answers[query.id] = read_statistic(store, query, *span(query.period))
+    for query in _in_order(queries):
+        if query.formula is not None:
+            answers[query.id] = query.formula.combine(answers)
         else:
-            answers[query.id] = _combine(query.expression or "", answers)
+            answers[query.id] = _read(store, query, *span(query.period))
     return answers
 
 
-_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
-
-
-def _combine(expression: str, answers: Mapping[str, Points]) -> Points:
-    tree, names = _compile(expression), _names(expression)
-    shared = set.intersection(*(set(answers[name]) for name in names)) if names else set()
-    points = {n: _evaluate(tree, {name: answers[name][n] for name in names}) for n in sorted(shared)}
-    return {n: value for n, value in points.items() if value is not None and math.isfinite(value)}
-
-
-def _compile(expression: str) -> ast.expr:
-    try:
-        tree = ast.parse(expression.strip(), mode="eval").body
-    except SyntaxError as error:
-        raise BadQueryError(f"Expression {expression!r} cannot be read: {error.msg}.") from error
-    allowed = (ast.BinOp, ast.UnaryOp, ast.USub, ast.Name, ast.Load, ast.Constant, *_OPERATORS)
-    for node in ast.walk(tree):
-        number = not isinstance(node, ast.Constant) or type(node.value) in (int, float)
-        if not isinstance(node, allowed) or not number:
-            raise BadQueryError(
-                f"Expression {expression!r} is not imitated: only ids, numbers, + - * / and ()."
-            )
-    return tree
-
-
-def _names(expression: str | None) -> set[str]:
-    return {node.id for node in ast.walk(_compile(expression or "")) if isinstance(node, ast.Name)}
-
-
-def _evaluate(node: ast.expr, values: Mapping[str, float]) -> float | None:
-    """Value of one point; None for a division by zero, which CloudWatch leaves out."""
-    match node:
-        case ast.Constant(value=value):
-            return float(value)  # type: ignore[arg-type]
-        case ast.Name(id=name):
-            return values[name]
-        case ast.UnaryOp(operand=operand):
-            value = _evaluate(operand, values)
-            return None if value is None else -value
-        case ast.BinOp(left=left, op=op, right=right):
-            one, two = _evaluate(left, values), _evaluate(right, values)
-            if one is None or two is None or (isinstance(op, ast.Div) and two == 0):
-                return None
-            return _OPERATORS[type(op)](one, two)
-    raise AssertionError(f"{ast.dump(node)} passed _compile")
+def _read(store: MetricStore, query: Query, first: int, last: int) -> Points:
+    series = store.find(query.key) if query.key else None
+    if series is None or query.unit not in (None, series.unit):
+        return {}
+    buckets = sorted(series.delivered(query.period, first, last).items())
+    values = {number: bucket.statistic(query.statistic) for number, bucket in buckets}
+    return {number: value for number, value in values.items() if value is not None}

@@ -8,21 +8,34 @@ part of the answer, as on AWS.
 """
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParameterValue, ValidationError
 from moto.cloudwatch.responses import CloudWatchResponse
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 
+from local_aws.cloudwatch.alarm import ACTIONS, Alarm
 from local_aws.cloudwatch.backend import StoreBackend, _epoch
 from local_aws.cloudwatch.buckets import SIMPLE_STATISTICS, percentile_of
-from local_aws.cloudwatch.queries import BadQueryError, Query, answer, metric_query, parse_queries
-from local_aws.cloudwatch.rules import refuse_what_is_not_imitated
+from local_aws.cloudwatch.queries import BadQueryError, Query, answer, parse_metric, parse_queries
+from local_aws.cloudwatch.rules import AlarmRule
 from local_aws.cloudwatch.store import MetricStore, Series
 
 LIST_PAGE = 500
-HISTORY_PAGE = 100
+HISTORY_PAGE = ALARM_PAGE = 100
+ALARM_KINDS = ("MetricAlarm", "CompositeAlarm")
+FILTERS: dict[str, Callable[[Alarm, Any], bool]] = {
+    "AlarmTypes": lambda alarm, kinds: alarm.kind in kinds,
+    "AlarmNames": lambda alarm, names: alarm.name in names,
+    "AlarmNamePrefix": lambda alarm, prefix: alarm.name.startswith(prefix),
+    "StateValue": lambda alarm, state: alarm.state_value == state,
+    "ActionPrefix": lambda alarm, prefix: any(
+        action.startswith(prefix) for name in ACTIONS.values() for action in alarm.request.get(name) or ()
+    ),
+    "ParentsOfAlarmName": lambda alarm, name: alarm.depends_on(name),
+}
 ACTIVE_SECONDS = 3 * 3600  # RecentlyActive=PT3H
 
 
@@ -36,9 +49,37 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
         return backend
 
     def put_metric_alarm(self) -> ActionResult:
-        """Refuse what would be ignored, then create the alarm as moto does."""
-        refuse_what_is_not_imitated(self._get_params())
-        return super().put_metric_alarm()
+        """Create or replace an alarm on a metric or on metric math."""
+        self._backend.put_alarm(self._get_params())
+        return EmptyResult()
+
+    put_composite_alarm = put_metric_alarm
+    """Create or replace an alarm on the states of others."""
+
+    def describe_alarms(self) -> ActionResult:
+        """List alarms, metric alarms alone unless AlarmTypes says otherwise; the filters may be combined."""
+        request = {"AlarmTypes": ["MetricAlarm"]} | self._get_params()
+        found = self._backend.alarms.values()
+        for name in FILTERS.keys() & request.keys():
+            found = tuple(alarm for alarm in found if FILTERS[name](alarm, request[name]))
+        if parent := request.get("ChildrenOfAlarmName"):
+            above = self._backend.alarms.get(parent)
+            found = tuple(alarm for alarm in found if above is not None and above.depends_on(alarm.name))
+        page, token = _page(
+            list(found), int(request.get("MaxRecords") or ALARM_PAGE), request.get("NextToken")
+        )
+        lists = {f"{kind}s": [a.described() for a in page if a.kind == kind] for kind in ALARM_KINDS}
+        return ActionResult({**lists, "NextToken": token})
+
+    def describe_alarms_for_metric(self) -> ActionResult:
+        """List the alarms on exactly one metric."""
+        query = self._statistics_query()
+        found = [
+            alarm.described()
+            for alarm in self._backend.alarms.values()
+            if isinstance(alarm.rule, AlarmRule) and alarm.rule.watched.key == query.key
+        ]
+        return ActionResult({"MetricAlarms": found})
 
     def get_metric_data(self) -> ActionResult:
         """Answer metric statistics and arithmetic over them."""
@@ -66,12 +107,12 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
             raise InvalidParameterCombination("Must specify either Statistics or ExtendedStatistics")
         _check_statistics(simple, extended)
         start, end = _span(request)
-        query = self._statistics_query(request)
+        query = self._statistics_query()
         series = self._backend.store.find(query.key) if query.key else None
         points = []
         if series is not None and query.unit in (None, series.unit):
             periods = _periods(self._backend.store, query.period, start, end)
-            for number, bucket in sorted(series.buckets(query.period, *periods).items()):
+            for number, bucket in sorted(series.delivered(query.period, *periods).items()):
                 point: dict[str, Any] = {name: bucket.statistic(name) for name in simple}
                 point |= {"Timestamp": _when(self._backend.store, query, number), "Unit": series.unit}
                 if extended:
@@ -80,18 +121,17 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
                 points.append(point)
         return ActionResult({"Label": request["MetricName"], "Datapoints": points})
 
-    @staticmethod
-    def _statistics_query(request: dict[str, Any]) -> Query:
+    def _statistics_query(self) -> Query:
+        """What the fields of GetMetricStatistics or DescribeAlarmsForMetric name."""
+        request = self._get_params()
+        stat = {
+            "Metric": request,
+            "Period": request.get("Period", 60),
+            "Stat": "Sum",
+            "Unit": request.get("Unit"),
+        }
         try:
-            return metric_query(
-                "m1",
-                namespace=request["Namespace"],
-                name=request["MetricName"],
-                dimensions=request.get("Dimensions", ()),
-                period=int(request["Period"]),
-                statistic="Sum",
-                unit=request.get("Unit"),
-            )
+            return parse_metric({"Id": "m1", "MetricStat": stat})
         except BadQueryError as error:
             raise InvalidParameterValue(str(error)) from error
 
@@ -101,8 +141,10 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
         store, since = self._backend.store, 0.0
         if request.get("RecentlyActive"):
             since = store.clock.now() - ACTIVE_SECONDS / store.clock.scale
-        matching = [series for series in store.all_series(active_since=since) if _matches(series, request)]
-        page, token = _page(matching, LIST_PAGE, request.get("NextToken"))
+        start = _position(request.get("NextToken"))
+        page, after = store.page(
+            start, LIST_PAGE, lambda series: series.newest() > since and _matches(series, request)
+        )
         metrics = [
             {
                 "Namespace": series.key.namespace,
@@ -111,7 +153,7 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
             }
             for series in page
         ]
-        return ActionResult({"Metrics": metrics, "NextToken": token})
+        return ActionResult({"Metrics": metrics, "NextToken": None if after is None else str(after)})
 
     def describe_alarm_history(self) -> ActionResult:
         """List what happened to the alarms, newest first unless ScanBy says otherwise."""
@@ -123,6 +165,7 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
             item
             for item in items
             if request.get("AlarmName") in (None, item["AlarmName"])
+            and item["AlarmType"] in (request.get("AlarmTypes") or ALARM_KINDS[:1])
             and request.get("HistoryItemType") in (None, item["HistoryItemType"])
             and (start is None or start <= item["Timestamp"].timestamp())
             and (end is None or item["Timestamp"].timestamp() <= end)
@@ -183,7 +226,11 @@ def _matches(series: Series, request: dict[str, Any]) -> bool:
 
 
 def _page(items: list[Any], size: int, token: str | None) -> tuple[list[Any], str | None]:
+    start = _position(token)
+    return items[start : start + size], str(start + size) if start + size < len(items) else None
+
+
+def _position(token: str | None) -> int:
     if token is not None and not token.isdigit():
         raise InvalidParameterValue("Request parameter NextToken is invalid")
-    start = int(token or 0)
-    return items[start : start + size], str(start + size) if start + size < len(items) else None
+    return int(token or 0)

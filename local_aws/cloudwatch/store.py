@@ -8,10 +8,11 @@
   3 AWS days. Periods are 5, 10, 20 or 30 s, or a multiple of 60 s. Approximations: AWS also has 1 s, and
   keeps 60 s for 15 days.
 * The unit of a series is the one it was last given.
+* With a delay, a period of a metric of AWS's own can be read only that long after its end.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from local_aws.clock import Clock
@@ -46,9 +47,10 @@ def is_period(seconds: int) -> bool:
 class Series:
     """One metric over time. Safe to use from several threads; `put` takes about a microsecond."""
 
-    def __init__(self, key: MetricKey, clock: Clock) -> None:
+    def __init__(self, key: MetricKey, clock: Clock, delay_seconds: float = 0.0) -> None:
         self.key = key
         self.unit = "None"
+        self._delay_seconds = delay_seconds
         self._clock = clock
         self._scale = clock.scale
         self._lock = threading.Lock()
@@ -61,21 +63,19 @@ class Series:
 
     def put(self, value: float, *, at: float | None = None, count: float = 1.0) -> None:
         """Add `value`, `count` times, at epoch seconds `at` (now)."""
-        tick = int((self._clock.now() if at is None else at) * self._scale // TICK_SECONDS)
         with self._lock:
-            if tick != self._tick:
-                self._turn_to(tick)
-            self._bucket.add(value, count)
+            self._bucket_at(at).add(value, count)
 
-    def put_summary(
-        self, *, count: float, total: float, minimum: float, maximum: float, at: float | None = None
-    ) -> None:
-        """Add a StatisticSet: sums without the values."""
-        tick = int((self._clock.now() if at is None else at) * self._scale // TICK_SECONDS)
+    def put_summary(self, *, at: float | None = None, **sums: float) -> None:
+        """Add a StatisticSet: count, total, minimum and maximum without the values."""
         with self._lock:
-            if tick != self._tick:
-                self._turn_to(tick)
-            self._bucket.add_summary(count=count, total=total, minimum=minimum, maximum=maximum)
+            self._bucket_at(at).add_summary(**sums)
+
+    def delivered(self, period: int, first: int, last: int) -> dict[int, Bucket]:
+        """The same as `buckets`, as far as it has been delivered."""
+        if self._delay_seconds:
+            last = min(last, int((self._clock.now() * self._scale - self._delay_seconds) // period))
+        return self.buckets(period, first, last)
 
     def buckets(self, period: int, first: int, last: int) -> dict[int, Bucket]:
         """Aggregate the aligned periods numbered `first` up to and without `last`; empty ones are left out.
@@ -93,6 +93,12 @@ class Series:
         """Wall-clock second of the newest value, to the tick."""
         return self._newest * TICK_SECONDS / self._scale
 
+    def _bucket_at(self, at: float | None) -> Bucket:
+        tick = int((self._clock.now() if at is None else at) * self._scale // TICK_SECONDS)
+        if tick != self._tick:
+            self._turn_to(tick)
+        return self._bucket
+
     def _turn_to(self, tick: int) -> None:
         now = int(self._clock.now() * self._scale // TICK_SECONDS)
         if now // _TICKS_PER_BLOCK != self._aged // _TICKS_PER_BLOCK:
@@ -107,14 +113,11 @@ class Series:
     def _age(self, now: int) -> None:
         """Fold what is past its resolution into whole minutes, and drop what is past those."""
         self._aged = now
-        for tick in _older(self._fine, now - FINE_SECONDS // TICK_SECONDS):
+        for tick in [tick for tick in self._fine if tick < now - FINE_SECONDS // TICK_SECONDS]:
             self._coarse.setdefault(tick // _TICKS_PER_BLOCK, Bucket()).merge(self._fine.pop(tick))
-        for block in _older(self._coarse, now // _TICKS_PER_BLOCK - COARSE_SECONDS // BLOCK_SECONDS):
+        oldest = now // _TICKS_PER_BLOCK - COARSE_SECONDS // BLOCK_SECONDS
+        for block in [block for block in self._coarse if block < oldest]:
             del self._coarse[block]
-
-
-def _older(buckets: Mapping[int, Bucket], limit: int) -> list[int]:
-    return [index for index in buckets if index < limit]
 
 
 def _gather(
@@ -130,11 +133,13 @@ def _gather(
 
 
 class MetricStore:
-    """All series of one region."""
+    """All series of one region; those of AWS's own namespaces are delivered `delay_seconds` AWS seconds late."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, delay_seconds: float = 0.0) -> None:
         self.clock = clock
+        self._delay_seconds = delay_seconds
         self._series: dict[MetricKey, Series] = {}
+        self._order: list[Series] = []
         self._lock = threading.Lock()
 
     def put(
@@ -159,13 +164,32 @@ class MetricStore:
         series.unit = unit
         return series
 
+    def delay_of(self, namespace: str) -> float:
+        """AWS seconds after which a period of a metric in `namespace` can be read."""
+        return self._delay_seconds if namespace.lstrip("/").lower().startswith("aws/") else 0.0
+
     def find(self, key: MetricKey) -> Series | None:
         """Return an existing series."""
         return self._series.get(key)
 
-    def all_series(self, *, active_since: float = 0.0) -> Iterator[Series]:
-        """Yield the series that have data since `active_since` (epoch seconds), oldest series first."""
-        return (series for series in tuple(self._series.values()) if series.newest() > active_since)
+    def all_series(self) -> tuple[Series, ...]:
+        """All series, the oldest first."""
+        return tuple(self._order)
+
+    def page(
+        self, start: int, size: int, wanted: Callable[[Series], bool]
+    ) -> tuple[list[Series], int | None]:
+        """List `size` wanted series from number `start` on, and the number that the next page starts at.
+
+        All pages together look once at each series (but for the first of a page, which ended the one before).
+        """
+        found: list[Series] = []
+        for number in range(start, len(self._order)):
+            if wanted(self._order[number]):
+                if len(found) == size:
+                    return found, number
+                found.append(self._order[number])
+        return found, None
 
     def period_number(self, period: int, at: float) -> int:
         """Number of the aligned period that contains epoch seconds `at`."""
@@ -177,4 +201,7 @@ class MetricStore:
 
     def _add(self, key: MetricKey) -> Series:
         with self._lock:
-            return self._series.setdefault(key, Series(key, self.clock))
+            if key not in self._series:
+                self._series[key] = Series(key, self.clock, self.delay_of(key.namespace))
+                self._order.append(self._series[key])
+            return self._series[key]

@@ -253,7 +253,7 @@ def test_a_policy_makes_the_two_alarms_that_aws_names(world: World) -> None:
     shapes = {
         kind: (rule.threshold, rule.watched.period, rule.watched.statistic)
         for kind, rule in (
-            (name.split("-")[-6], world.alarms._own.rules[name])  # ...-AlarmHigh-<uuid of five words>
+            (name.split("-")[-6], world.alarms._own.alarms[name].rule)  # ...-AlarmHigh-<uuid of five words>
             for name in names
         )
     }
@@ -272,16 +272,16 @@ def test_putting_a_policy_again_keeps_its_arn_and_alarms(world: World) -> None:
     again = world.track(TargetValue=1000.0)
 
     (described,) = world.call("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"]
-    rules = world.alarms._own.rules
+    rules = [alarm.rule for alarm in world.alarms._own.alarms.values()]
     assert again == first
     assert described["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 1000.0
-    assert sorted(rule.threshold.value for rule in rules.values()) == [900.0, 1000.0]
+    assert sorted(rule.threshold.value for rule in rules) == [900.0, 1000.0]
 
 
 @pytest.mark.parametrize(
     ("change", "code", "words"),
     [
-        ({"PolicyType": "StepScaling"}, "NotImplementedByLocalAws", "StepScaling"),
+        ({"PolicyType": "StepScaling"}, "ValidationException", "StepScalingPolicyConfiguration is required"),
         ({"PolicyType": "PredictiveScaling"}, "NotImplementedByLocalAws", "PredictiveScaling"),
         ({"TargetTrackingScalingPolicyConfiguration": None}, "ValidationException", "required"),
         ({"TargetTrackingScalingPolicyConfiguration": {"TargetValue": 1.0}}, "ValidationException", "either"),
@@ -297,7 +297,7 @@ def test_a_policy_that_cannot_act_is_refused(
         world.call("PutScalingPolicy", **request)
 
     assert caught.value.code == code
-    assert world.alarms._own.rules == {}
+    assert world.alarms._own.alarms == {}
 
 
 @pytest.mark.parametrize(
@@ -344,12 +344,6 @@ def test_what_is_not_there_is_not_found(world: World, action: str, more: dict[st
         world.call(action, **more)
 
     assert caught.value.code == "ObjectNotFoundException"
-
-
-@pytest.mark.parametrize("action", ["PutScheduledAction", "DeleteScheduledAction"])
-def test_scheduled_actions_are_refused_in_words(world: World, action: str) -> None:
-    with pytest.raises(AwsError, match="scheduled action is not imitated"):
-        world.call(action, **IDENTITY, ScheduledActionName="night")
 
 
 def test_every_action_of_the_api_is_answered(world: World) -> None:
