@@ -154,8 +154,8 @@ class Autoscaling:
         limits = request.get("ScalableTargetAction")
         if "Schedule" not in request or not limits:
             raise invalid("A scheduled action needs Schedule and ScalableTargetAction.")
-        minimum, maximum = limits.get("MinCapacity"), limits.get("MaxCapacity")
-        facts.check_limits(minimum or maximum, maximum or minimum)
+        minimum = limits.get("MinCapacity", limits.get("MaxCapacity"))
+        facts.check_limits(minimum, limits.get("MaxCapacity", minimum))
         if request.get("EndTime", math.inf) <= request.get("StartTime", now):
             raise invalid("EndTime must be in the future and after StartTime.")
         created = old.created if old else now

@@ -13,7 +13,7 @@ from types import CodeType
 MOST_CHILDREN = 100
 _TOKEN = re.compile(
     r"""\s*(?:(?P<state>ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"(?P<quoted>(?:[^"\\]|\\.)+)"|(?P<bare>[^\s()"]+))\s*\)"""
-    r"""|(?P<word>AND|OR|NOT|TRUE|FALSE|\(|\))(?!\w))"""
+    r"""|(?P<word>(?:AND|OR|NOT|TRUE|FALSE)\b|[()]))"""
 )
 _NODES = (
     *(ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not),

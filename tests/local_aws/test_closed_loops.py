@@ -1,7 +1,9 @@
 """Requests become metrics, metrics become alarms, and alarms act: on a deployment, and on an instance count."""
 
+import time
 from typing import Any
 
+from local_aws import status
 from tests.local_aws.serving import Serving, blue_green, until
 
 PER_INSTANCE = "SageMakerVariantInvocationsPerInstance"
@@ -39,13 +41,8 @@ def test_a_release_that_answers_500_is_rolled_back_by_an_alarm_on_its_own_metric
 
 def test_a_fleet_grows_with_its_load_and_shrinks_without(serving: Serving) -> None:
     name = serving.endpoint(serving.config("one", SLOW="0.01"))
-    resource = {
-        "ServiceNamespace": "sagemaker",
-        "ResourceId": f"endpoint/{name}/variant/AllTraffic",
-        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-    }
+    resource = _scalable_target(serving, name)
     scaling = serving.aws.client("application-autoscaling")
-    scaling.register_scalable_target(**resource, MinCapacity=1, MaxCapacity=2)
     scaling.put_scaling_policy(
         **resource,
         PolicyName="per-instance",
@@ -71,19 +68,129 @@ def test_a_fleet_grows_with_its_load_and_shrinks_without(serving: Serving) -> No
     ]
 
 
-def test_utilisation_of_every_instance_is_published(serving: Serving) -> None:
+def test_a_fleet_follows_its_concurrency_at_high_resolution(serving: Serving) -> None:
+    """Four clients that wait for one instance make two; without them the zeros bring one back."""
+    name = serving.endpoint(serving.config("one", SLOW="0.02"))
+    resource = _scalable_target(serving, name)
+    serving.aws.client("application-autoscaling").put_scaling_policy(
+        **resource,
+        PolicyName="concurrency",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 2.5,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+            },
+            "ScaleInCooldown": 0,
+            "ScaleOutCooldown": 0,
+        },
+    )
+    with serving.traffic(name):
+        until(lambda: _count(serving, name) == 2, "two instances under load")
+    until(lambda: _count(serving, name) == 1, "one instance without load", seconds=30)
+
+
+def test_an_alarm_of_the_users_own_starts_a_step_policy_and_a_schedule_moves_the_limits(
+    serving: Serving,
+) -> None:
+    name = serving.endpoint(serving.config("one"))
+    resource = _scalable_target(serving, name)
+    scaling = serving.aws.client("application-autoscaling")
+    arn = scaling.put_scaling_policy(
+        **resource,
+        PolicyName="add-one",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={
+            "AdjustmentType": "ChangeInCapacity",
+            "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
+        },
+    )["PolicyARN"]
+    serving.aws.client("cloudwatch").put_metric_alarm(
+        AlarmName=f"busy-{name}",
+        Namespace="AWS/SageMaker",
+        MetricName="Invocations",
+        Dimensions=[{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": "AllTraffic"}],
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0.5,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[arn],
+    )
+    serving.invoke(name)
+    until(lambda: _count(serving, name) == 2, "a second instance")
+    scaling.put_scheduled_action(
+        **resource,
+        ScheduledActionName="night",
+        Schedule="rate(1 minute)",
+        Timezone="Europe/Dublin",
+        ScalableTargetAction={"MinCapacity": 1, "MaxCapacity": 1},
+    )
+    until(lambda: _count(serving, name) == 1, "one instance at night")
+
+    table = status.table(serving.aws.status())
+    for words in (
+        f"busy-{name}",
+        "add-one StepScaling",
+        "night rate(1 minute)",
+        "scheduled action name night",
+    ):
+        assert words in table, table
+    scaling.deregister_scalable_target(**resource)
+
+
+def test_a_composite_alarm_rolls_a_deployment_back(serving: Serving) -> None:
+    old, new = serving.config("old"), serving.config("new")
+    name = serving.endpoint(old)
+    parts = [serving.alarm(), serving.alarm("ALARM")]
+    rule = " AND ".join(f'ALARM("{part}")' for part in parts)
+    serving.aws.client("cloudwatch").put_composite_alarm(AlarmName=f"both-{name}", AlarmRule=rule)
+    serving.update(
+        name, new, DeploymentConfig=blue_green(wait=3600, termination=3600, alarms=(f"both-{name}",))
+    )
+    serving.stage(name, "Baking")
+
+    serving.set_alarm(parts[0], "ALARM")
+    description = serving.settled(name)
+
+    assert description["EndpointConfigName"] == old
+    assert f"both-{name}" in description["FailureReason"]
+
+
+def test_utilisation_has_one_sample_of_every_instance_in_each_period(serving: Serving) -> None:
     name = serving.endpoint(serving.config("one", instances=2))
     cloudwatch = serving.aws.client("cloudwatch")
 
-    def published() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = cloudwatch.list_metrics(
-            Namespace="/aws/sagemaker/Endpoints", Dimensions=[{"Name": "EndpointName", "Value": name}]
-        )["Metrics"]
-        return found
+    def samples() -> list[float]:
+        now = time.time()
+        answer = cloudwatch.get_metric_statistics(
+            Namespace="/aws/sagemaker/Endpoints",
+            MetricName="CPUUtilization",
+            Dimensions=[
+                {"Name": "EndpointName", "Value": name},
+                {"Name": "VariantName", "Value": "AllTraffic"},
+            ],
+            StartTime=now - 60,
+            EndTime=now + 1,
+            Period=60,
+            Statistics=["SampleCount"],
+        )
+        points = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])
+        return [point["SampleCount"] for point in points][1:-1]  # the first and the last may be incomplete
 
-    assert {metric["MetricName"] for metric in until(published, "utilisation is published")} >= {
-        "CPUUtilization"
+    assert set(until(lambda: (found := samples())[3:] and found, "five periods of utilisation")) == {2.0}
+
+
+def _scalable_target(serving: Serving, name: str) -> dict[str, str]:
+    """Let the variant of an endpoint have one or two instances."""
+    resource = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{name}/variant/AllTraffic",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
     }
+    scaling = serving.aws.client("application-autoscaling")
+    scaling.register_scalable_target(**resource, MinCapacity=1, MaxCapacity=2)
+    return resource
 
 
 def _endpoint(serving: Serving, name: str) -> dict[str, Any]:

@@ -126,6 +126,54 @@ def test_a_series_is_its_exact_dimensions_in_any_order() -> None:
     assert keys == [(("a", "1"), ("b", "2")), (("a", "1"),)]
 
 
+def test_pages_together_look_once_at_each_series_and_one_more_a_page() -> None:
+    """A listing is linear in the series, however many pages it takes."""
+    store = MetricStore(HandClock())
+    for number in range(1_000):
+        store.put("N", "even" if number % 2 == 0 else "odd", {"d": str(number)}, 1.0)
+    looked: list[str] = []
+
+    def is_even(series: Series) -> bool:
+        looked.append(series.key.dimensions[0][1])
+        return series.key.name == "even"
+
+    pages, start = [], 0
+    while start is not None:
+        page, start = store.page(start, 50, is_even)
+        pages.append(page)
+
+    names = [series.key.dimensions[0][1] for page in pages for series in page]
+    assert names == [str(number) for number in range(0, 1_000, 2)]
+    assert len(looked) == 1_000 + len(pages) - 1
+
+
+@pytest.mark.parametrize(
+    ("namespace", "delay", "seen_after"),
+    [
+        ("AWS/SageMaker", 150.0, 7),
+        ("/aws/sagemaker/Endpoints", 150.0, 7),
+        ("Mine", 150.0, 0),
+        ("AWS/X", 0.0, 0),
+    ],
+)
+def test_a_period_of_awss_own_metrics_is_delivered_whole_and_late(
+    namespace: str, delay: float, seen_after: int
+) -> None:
+    """At scale 30 a minute lasts 2 s; 150 AWS seconds after its end are 5 s more."""
+    clock = HandClock()
+    store = MetricStore(clock, delay)
+    store.put(namespace, "M", {}, 3.0)
+    series, number = store.all_series()[0], store.period_number(60, clock.at)
+    seen: list[int] = []
+    for second in range(10):
+        clock.at = 1_800_000_000.0 + second
+        if series.delivered(60, number, number + 1):
+            seen.append(second)
+
+    assert seen == list(range(seen_after, 10))
+    assert series.buckets(60, number, number + 1)[number].total == 3.0
+
+
 def test_old_data_lose_resolution_and_then_leave() -> None:
     """Every ten seconds one value, for longer than anything is kept."""
     clock = HandClock(scale=600.0)

@@ -14,9 +14,11 @@ from botocore.exceptions import ClientError
 import local_aws
 from tests.local_aws.serving import NO_RETRY, Serving, refused
 
-SCHEDULED_ACTION = {
+FORECAST = {
     "ServiceNamespace": "sagemaker",
-    "ScheduledActionName": "nightly",
+    "PolicyName": "nightly",
+    "StartTime": 1_800_000_000,
+    "EndTime": 1_800_003_600,
     "ResourceId": "endpoint/digits/variant/AllTraffic",
     "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
 }
@@ -27,7 +29,7 @@ SCHEDULED_ACTION = {
     [
         ("sagemaker", "create_processing_job", {}),  # moto would call it Completed at once
         ("sagemaker", "list_inference_components", {}),  # unknown to moto
-        ("application-autoscaling", "put_scheduled_action", SCHEDULED_ACTION),
+        ("application-autoscaling", "get_predictive_scaling_forecast", FORECAST),
         ("ecr", "start_image_scan", {"repositoryName": "digits", "imageId": {"imageTag": "a"}}),
         ("logs", "list_anomalies", {}),  # json
         ("cloudwatch", "describe_alarm_contributors", {"AlarmName": "a"}),  # cbor
