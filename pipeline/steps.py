@@ -1,6 +1,7 @@
 """Each command as one function from an order to its result; the CLI and the journey run the same ones."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from pipeline.release import MANIFEST, Release, load_release
 from pipeline.rollback import rollback
 from pipeline.status import Overview, show, standing_of
 from pipeline.verify import verify
+
+TABLE_COLUMNS = 150  # of a table in a log, where there is no terminal to ask
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def _status(order: Order) -> Overview:
     if order.as_json:
         order.say(json.dumps(overview.document(), indent=2))
     else:
-        show(overview.environments, Console())
+        show(overview.environments, Console(width=None if sys.stdout.isatty() else TABLE_COLUMNS))
     return overview
 
 
