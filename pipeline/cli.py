@@ -22,8 +22,12 @@ STEPS: Mapping[str, str] = {
     "status": "what is live where: release, fleet, scaling, alarms",
     "release": "all steps in their order, up to an environment",
 }
+OFFLINE: Mapping[str, str] = {
+    "config": "show an environment as it is understood, its schema, or what it costs by the hour",
+}
 NEEDS_MANIFEST = frozenset({"plan", "deploy", "autoscale", "verify", "promote"})
 PUBLISHES = frozenset({"publish", "release"})
+SPEAKS_JSON = frozenset({"status", "config"})
 VERIFIES = frozenset({"verify", "release"})
 
 
@@ -33,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m pipeline", description="One release, from a push to production."
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="STEP")
-    for name, says in STEPS.items():
+    for name, says in {**STEPS, **OFFLINE}.items():
         _add_command(commands.add_parser(name, help=says, description=says[0].upper() + says[1:] + "."), name)
     return top
 
@@ -45,8 +49,8 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
         flag,
         dest="env",
         metavar="NAME",
-        required=name != "status",
-        help="the environment that is changed: config/NAME.yaml",
+        required=name not in {"status", "config"},
+        help="the environment: config/NAME.yaml",
     )
     command.add_argument(
         "--build", type=Path, metavar="DIR", default=Path("build"), help="where steps leave files (build)"
@@ -68,7 +72,15 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
         _add_measuring(command)
     if name == "deploy":
         command.add_argument("--dry-run", action="store_true", help="same as plan")
-    if name == "status":
+    if name == "config":
+        command.add_argument(
+            "view",
+            nargs="?",
+            choices=["show", "schema", "cost"],
+            default="show",
+            help="the effective file (show), the JSON Schema of such files, or the cost",
+        )
+    if name in SPEAKS_JSON:
         command.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -104,6 +116,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.command in OFFLINE:
+        from pipeline.config_command import show_config
+
+        show_config(args.view, args.env, args.config, print, as_json=args.json)
+        return
     from pipeline.config import environments, load_environment
 
     name = args.env or next(iter(environments(args.config)), "")

@@ -8,6 +8,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline.errors import ConfigError
 from pipeline.model import Model
+from pipeline.spelling import problems_of
+from pipeline.strategy import Deployment
 
 CONFIG_DIRECTORY = Path("config")
 
@@ -65,26 +67,6 @@ class Endpoint(Model):
         if "RELEASE_ID" in environment:
             raise ValueError("RELEASE_ID is set by the pipeline; remove it")
         return environment
-
-
-class Deployment(Model):
-    """How a new release takes over the traffic; seconds are AWS's."""
-
-    strategy: Literal["all_at_once", "canary"]
-    canary_percent: Annotated[int, Field(ge=1, le=50)]
-    bake_seconds: Annotated[int, Field(ge=0, le=3600)]
-    termination_wait_seconds: Annotated[int, Field(ge=0, le=3600)]
-    maximum_execution_seconds: Annotated[int, Field(ge=600, le=28800)]
-
-    @model_validator(mode="after")
-    def _waits_end_before_the_timeout(self) -> Self:
-        waits = self.bake_seconds + self.termination_wait_seconds
-        if waits >= self.maximum_execution_seconds:
-            raise ValueError(
-                f"bake_seconds + termination_wait_seconds = {waits} must be less than "
-                f"maximum_execution_seconds = {self.maximum_execution_seconds}"
-            )
-        return self
 
 
 class Alarms(Model):
@@ -155,19 +137,31 @@ class Environment(Model):
     load: Load
 
     @model_validator(mode="after")
-    def _smallest_fleet_can_be_canaried(self) -> Self:
-        smallest = min(self.endpoint.initial_instances, self.autoscaling.min_instances)
-        if self.deployment.strategy == "canary" and smallest < 2:
+    def _first_fleet_is_within_bounds(self) -> Self:
+        least, most = self.autoscaling.min_instances, self.autoscaling.max_instances
+        if not least <= self.endpoint.initial_instances <= most:
+            raise ValueError("endpoint.initial_instances must lie within autoscaling's min and max")
+        return self
+
+    @model_validator(mode="after")
+    def _smallest_fleet_can_be_parted(self) -> Self:
+        if self.deployment.parts_the_fleet and self.autoscaling.min_instances < 2:
             raise ValueError(
-                "a canary is at most half of the fleet: endpoint.initial_instances and "
+                f"a part of a {self.deployment.strategy} deployment is at most half of the fleet: "
                 "autoscaling.min_instances must be at least 2, or deployment.strategy all_at_once"
             )
-        if not (
-            self.autoscaling.min_instances
-            <= self.endpoint.initial_instances
-            <= self.autoscaling.max_instances
-        ):
-            raise ValueError("endpoint.initial_instances must lie within autoscaling's min and max")
+        return self
+
+    @model_validator(mode="after")
+    def _waits_end_before_the_timeout(self) -> Self:
+        sizes = range(self.autoscaling.min_instances, self.autoscaling.max_instances + 1)
+        waits, size = max((self.deployment.waits_seconds(size), size) for size in sizes)
+        if waits >= self.deployment.maximum_execution_seconds:
+            raise ValueError(
+                f"the waits of a {self.deployment.strategy} deployment of {size} instances, {waits} s by "
+                "bake_seconds and termination_wait_seconds, must be less than "
+                f"deployment.maximum_execution_seconds = {self.deployment.maximum_execution_seconds}"
+            )
         return self
 
 
@@ -189,9 +183,7 @@ def load_environment(name: str, directory: Path = CONFIG_DIRECTORY) -> Environme
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}", fix="Correct the line it names.") from error
     except ValidationError as error:
-        problems = "\n".join(
-            f"  {'.'.join(map(str, each['loc'])) or '(file)'}: {each['msg']}" for each in error.errors()
-        )
+        problems = "\n".join(f"  {problem}" for problem in problems_of(error, Environment))
         raise ConfigError(f"{path} is not valid:\n{problems}", fix="Correct these keys.") from error
     if env.name != name:
         raise ConfigError(

@@ -82,18 +82,8 @@ def config_name(release: Release, env: Environment) -> str:
 
 def deployment_config(env: Environment, config: str) -> dict[str, Any]:
     """Return the DeploymentConfig: how traffic moves, and the alarms that move it back."""
-    traffic: dict[str, Any] = {
-        "Type": env.deployment.strategy.upper(),
-        "WaitIntervalInSeconds": env.deployment.bake_seconds,  # required even for ALL_AT_ONCE
-    }
-    if env.deployment.strategy == "canary":
-        traffic["CanarySize"] = {"Type": "CAPACITY_PERCENT", "Value": env.deployment.canary_percent}
     return {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": traffic,
-            "TerminationWaitInSeconds": env.deployment.termination_wait_seconds,
-            "MaximumExecutionTimeoutInSeconds": env.deployment.maximum_execution_seconds,
-        },
+        **env.deployment.policy(),
         "AutoRollbackConfiguration": {
             "Alarms": [{"AlarmName": alarm["AlarmName"]} for alarm in alarms_of(env, config)]
         },

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import errors
-from pipeline.cli import STEPS, main, parser
+from pipeline.cli import OFFLINE, STEPS, main, parser
 from pipeline.errors import PipelineError
 from pipeline.steps import COMMANDS
 
@@ -43,7 +43,7 @@ def test_every_command_that_is_listed_can_run() -> None:
     assert set(STEPS) == set(COMMANDS)
 
 
-@pytest.mark.parametrize("command", STEPS)
+@pytest.mark.parametrize("command", [*STEPS, *OFFLINE])
 def test_every_command_explains_itself_with_an_example(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

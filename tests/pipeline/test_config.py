@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.cli import main
 from pipeline.config import LONGEST_ENDPOINT, LONGEST_NAME, Environment, environments, load_environment
+from pipeline.config_command import schema
+from pipeline.cost import cost_of, load_prices
 from pipeline.errors import ConfigError
 from pipeline.plan import config_name, config_parameters
 from pipeline.release import Release
@@ -29,6 +32,9 @@ def test_production_takes_only_what_passed_in_staging() -> None:
     ("changes", "says"),
     [
         ({"endpoint": {"initial_instances": 1}, "autoscaling": {"min_instances": 1}}, "at most half of the fleet"),
+        ({"deployment": {"strategy": "linear"}}, "strategy linear needs linear_percent"),
+        ({"deployment": {"strategy": "rolling"}}, "strategy rolling needs batch_percent"),
+        ({"deployment": {"strategy": "linear", "linear_percent": 10, "bake_seconds": 1200}}, "must be less than"),
         ({"endpoint": {"initial_instances": 5}}, "within autoscaling's min and max"),
         ({"endpoint": {"name": "x" * (LONGEST_ENDPOINT + 1)}}, "leave room"),
         ({"endpoint": {"environment": {"RELEASE_ID": "mine"}}}, "set by the pipeline"),
@@ -93,3 +99,105 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="line 1"):
         load_environment("staging", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "wrong", "right"),
+    [
+        (("endpoint",), "instnace_type", "endpoint.instance_type"),
+        (("autoscaling",), "max_instance", "autoscaling.max_instances"),
+        (("load", "quick"), "step_second", "load.quick.step_seconds"),
+        ((), "autoscalling", "autoscaling"),
+        (("autoscaling",), "canary_percent", "deployment.canary_percent"),
+    ],
+)
+def test_a_misspelt_key_names_the_nearest_right_one(
+    tmp_path: Path, keys: tuple[str, ...], wrong: str, right: str
+) -> None:
+    content = section = yaml.safe_load((ROOT / "config" / "staging.yaml").read_text())
+    for key in keys:
+        section = section[key]
+    section[wrong] = 1
+    (tmp_path / "staging.yaml").write_text(yaml.safe_dump(content))
+
+    with pytest.raises(ConfigError, match=f"{wrong}: there is no such key; did you mean {right}\\?"):
+        load_environment("staging", tmp_path)
+
+
+def test_a_key_like_no_other_gets_no_guess(tmp_path: Path) -> None:
+    write(tmp_path, "staging", zzz=1)
+
+    with pytest.raises(ConfigError, match=r"zzz: there is no such key\n"):
+        load_environment("staging", tmp_path)
+
+
+def test_the_committed_schema_is_the_models() -> None:
+    """Make it anew: python -m pipeline config schema > config/schema.json"""
+    assert (ROOT / "config" / "schema.json").read_text() == schema()
+
+
+@pytest.mark.parametrize("name", environments(ROOT / "config"))
+def test_editors_find_the_schema_of_every_environment(name: str) -> None:
+    first = (ROOT / "config" / f"{name}.yaml").read_text().splitlines()[0]
+
+    assert first == "# yaml-language-server: $schema=schema.json"
+
+
+@pytest.mark.parametrize("name", environments(ROOT / "config"))
+def test_what_config_shows_is_the_same_environment(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["config", "--env", name, "--config", str(ROOT / "config")]) == 0
+    (tmp_path / f"{name}.yaml").write_text(capsys.readouterr().out)
+
+    assert load_environment(name, tmp_path) == load_environment(name, ROOT / "config")
+
+
+def test_the_cost_is_instances_times_price(make_env: MakeEnv) -> None:
+    prices = load_prices(ROOT / "config")
+    price = prices.hourly["ml.m5.large"]
+    cost = cost_of(make_env(), prices)
+
+    assert (cost.now, cost.at_maximum, cost.during_deployment) == (2 * price, 4 * price, 8 * price)
+    assert any(str(prices.as_of) in sentence for sentence in cost.sentences())
+
+
+def test_a_rolling_deployment_pays_for_one_batch_more(make_env: MakeEnv) -> None:
+    prices = load_prices(ROOT / "config")
+    cost = cost_of(make_env(deployment={"strategy": "rolling", "batch_percent": 25}), prices)
+
+    assert cost.during_deployment == pytest.approx(5 * prices.hourly["ml.m5.large"])
+
+
+def test_a_type_without_a_price_is_said(make_env: MakeEnv) -> None:
+    with pytest.raises(ConfigError, match=r"no ml\.p5\.48xlarge"):
+        cost_of(make_env(endpoint={"instance_type": "ml.p5.48xlarge"}), load_prices(ROOT / "config"))
+
+
+@pytest.mark.parametrize("name", environments(ROOT / "config"))
+def test_every_committed_environment_has_a_price(name: str) -> None:
+    assert cost_of(load_environment(name, ROOT / "config"), load_prices(ROOT / "config")).now > 0
+
+
+def test_the_cost_of_no_environment_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "cost"]) == ConfigError.exit_code
+    assert "--env staging" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("deployment", "instances", "waits"),
+    [
+        ({"strategy": "all_at_once"}, 4, 160),
+        ({"strategy": "canary"}, 4, 160),
+        ({"strategy": "linear", "linear_percent": 25}, 4, 360),
+        ({"strategy": "linear", "linear_percent": 10}, 3, 260),
+        ({"strategy": "rolling", "batch_percent": 50}, 4, 200),
+        ({"strategy": "rolling", "batch_percent": 5}, 3, 300),
+    ],
+)
+def test_the_waits_of_every_strategy_are_added_up(
+    make_env: MakeEnv, deployment: dict[str, Any], instances: int, waits: int
+) -> None:
+    env = make_env(deployment={"bake_seconds": 100, "termination_wait_seconds": 60, **deployment})
+
+    assert env.deployment.waits_seconds(instances) == waits

@@ -166,7 +166,13 @@ def test_dimensions_in_another_order_are_the_same_alarm(release: Release, env: E
 
 
 def every_call(release: Release, other: Release, make_env: MakeEnv) -> Iterable[Call]:
-    for env in (make_env(), make_env(deployment={"strategy": "all_at_once"})):
+    strategies: tuple[dict[str, Any], ...] = (
+        {},
+        {"strategy": "all_at_once"},
+        {"strategy": "linear", "linear_percent": 25},
+        {"strategy": "rolling", "batch_percent": 25, "rollback_batch_percent": 100},
+    )
+    for env in (make_env(deployment=strategy) for strategy in strategies):
         for observed in (Observed(), live_on(other, env), Observed("Failed")):
             yield from plan_deployment(release, env, observed).calls
         yield from plan_capacity_endpoint(release, env)

@@ -1,0 +1,83 @@
+"""What an environment costs by the hour: instances × a price table in the repository that has a date."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from pipeline.config import Environment
+from pipeline.errors import ConfigError
+from pipeline.model import Model
+
+PRICES = "prices.json"
+
+
+class Prices(Model):
+    """On-demand prices of endpoint instances by type, per hour."""
+
+    as_of: date
+    region: str
+    currency: str
+    source: str
+    hourly: dict[str, Annotated[float, Field(gt=0)]]
+
+
+class Cost(Model):
+    """What instances cost per hour: at the first size, at autoscaling's maximum, and at the height of a
+    deployment of the largest fleet. Requests, storage, logs and metrics come on top."""
+
+    environment: str
+    instance_type: str
+    currency: str
+    prices_as_of: date
+    prices_region: str
+    now: float
+    at_maximum: float
+    during_deployment: float
+
+    def sentences(self) -> list[str]:
+        """Say it to a person."""
+        rows = {
+            "at first": self.now,
+            "at maximum": self.at_maximum,
+            "during a deployment at maximum": self.during_deployment,
+        }
+        return [
+            *(f"{what}: {value:.3f} {self.currency} per hour" for what, value in rows.items()),
+            f"{self.instance_type} in {self.prices_region}, prices of {self.prices_as_of}: "
+            "compare them with AWS's before you plan a budget",
+        ]
+
+
+def load_prices(directory: Path) -> Prices:
+    """Read the table. Raises ConfigError when it is missing or broken."""
+    path = directory / PRICES
+    try:
+        return Prices.model_validate_json(path.read_text())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(
+            f"{path} is no price table: {error}", fix="Restore it from the repository."
+        ) from error
+
+
+def cost_of(env: Environment, prices: Prices) -> Cost:
+    """Multiply. Raises ConfigError for an instance type without a price."""
+    kind = env.endpoint.instance_type
+    price = prices.hourly.get(kind)
+    if price is None:
+        raise ConfigError(
+            f"The price table of {prices.as_of} has no {kind}.",
+            fix=f"Add it to config/{PRICES}, with its date.",
+        )
+    most = env.autoscaling.max_instances
+    return Cost(
+        environment=env.name,
+        instance_type=kind,
+        currency=prices.currency,
+        prices_as_of=prices.as_of,
+        prices_region=prices.region,
+        now=round(env.endpoint.initial_instances * price, 4),
+        at_maximum=round(most * price, 4),
+        during_deployment=round(env.deployment.both_fleets(most) * price, 4),
+    )
