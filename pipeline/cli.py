@@ -13,6 +13,7 @@ from pipeline.errors import PipelineError
 STEPS: Mapping[str, str] = {
     "bootstrap": "make what every environment stands on: ECR repository, bucket, role, model group",
     "publish": "image to ECR, weights to S3, one immutable release manifest of both",
+    "preflight": "check all that a deployment needs, in seconds; every problem with its fix",
     "plan": "show the calls that deploy would make; make none",
     "deploy": "put a release on the endpoint and wait until it is proved live",
     "autoscale": "put bounds and scaling policy in force, and read them back",
@@ -25,9 +26,9 @@ STEPS: Mapping[str, str] = {
 OFFLINE: Mapping[str, str] = {
     "config": "show an environment as it is understood, its schema, or what it costs by the hour",
 }
-NEEDS_MANIFEST = frozenset({"plan", "deploy", "autoscale", "verify", "promote"})
+NEEDS_MANIFEST = frozenset({"preflight", "plan", "deploy", "autoscale", "verify", "promote"})
 PUBLISHES = frozenset({"publish", "release"})
-SPEAKS_JSON = frozenset({"status", "config"})
+SPEAKS_JSON = frozenset({"preflight", "status", "config"})
 VERIFIES = frozenset({"verify", "release"})
 
 

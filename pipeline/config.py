@@ -70,12 +70,16 @@ class Endpoint(Model):
 
 
 class Alarms(Model):
-    """What rolls a deployment back; CloudWatch periods are AWS seconds."""
+    """What rolls a deployment back; CloudWatch periods are AWS seconds.
+
+    `named`: alarms of your own that roll it back too; they must be there before.
+    """
 
     p99_latency_ms: PositiveFloat
     error_percent: Percent
     period_seconds: Literal[10, 30, 60, 120, 180, 300]
     evaluation_periods: PositiveInt
+    named: Annotated[tuple[str, ...], Field(max_length=7)] = ()  # SageMaker takes ten, three are ours
 
 
 class Autoscaling(Model):

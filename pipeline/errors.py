@@ -4,7 +4,8 @@ PipelineError                 1   the base; never raised itself
 ├── the input
 │   ├── ConfigError           2   a config or command line that cannot work (argparse also exits with 2)
 │   ├── ReleaseError          3   a release manifest that is missing, broken or not this one
-│   └── BuildFailed           4   the image could not be built or pushed
+│   ├── BuildFailed           4   the image could not be built or pushed
+│   └── PreflightFailed      18   something would stop the deployment; all of it is named at once
 ├── the deployment
 │   ├── DeploymentRolledBack  5   SageMaker put the old release back
 │   ├── DeploymentFailed      6   the endpoint is Failed, or its rollback failed
@@ -151,6 +152,12 @@ class WrongAccount(PipelineError):
     """The credentials belong to another account than the environment's."""
 
     exit_code = 17
+
+
+class PreflightFailed(PipelineError):
+    """Something would stop the deployment; nothing was changed."""
+
+    exit_code = 18
 
 
 class LoadTestBroken(PipelineError):

@@ -85,7 +85,10 @@ def deployment_config(env: Environment, config: str) -> dict[str, Any]:
     return {
         **env.deployment.policy(),
         "AutoRollbackConfiguration": {
-            "Alarms": [{"AlarmName": alarm["AlarmName"]} for alarm in alarms_of(env, config)]
+            "Alarms": [
+                *({"AlarmName": alarm["AlarmName"]} for alarm in alarms_of(env, config)),
+                *({"AlarmName": name} for name in env.alarms.named),
+            ]
         },
     }
 

@@ -18,6 +18,7 @@ from pipeline.evidence import Profile
 from pipeline.findings import find_capacity
 from pipeline.model import Model
 from pipeline.plan import plan_deployment
+from pipeline.preflight import PreflightResult, Sight, inspect, require_clear
 from pipeline.promote import promote
 from pipeline.publish import publish
 from pipeline.records import Say, StepRecord, record_step
@@ -81,6 +82,17 @@ def _publish(order: Order) -> Model:
     )
 
 
+def _preflight(order: Order) -> PreflightResult:
+    result = inspect(Sight(order.release, order.env, order.aws))
+    if order.as_json:
+        order.say(json.dumps(result.document(), indent=2))
+    return require_clear(result, _silent if order.as_json else order.say)
+
+
+def _silent(_: str) -> None:
+    """Say nothing: standard output belongs to the JSON."""
+
+
 def _plan(order: Order) -> PlanResult:
     """Show every call with its parameters; make none."""
     release = order.release
@@ -138,7 +150,8 @@ def _release(order: Order) -> JourneyResult:
     orders = [replace(order, env=env, aws=Aws(env, made=order.aws.made)) for env in chain]
     for number, each in enumerate(orders):
         is_first, is_last = number == 0, number == len(orders) - 1
-        steps = ["bootstrap", *(["publish", "deploy", "autoscale"] if is_first else ["promote"])]
+        first = ["publish", "preflight", "deploy", "autoscale"]
+        steps = ["bootstrap", *(first if is_first else ["preflight", "promote"])]
         steps += ["verify"] if is_first or not is_last else []
         for step in steps:
             order.say(f"── {step} {each.env.name}")
@@ -164,6 +177,7 @@ def chain_to(name: str, config: Path) -> tuple[Environment, ...]:
 COMMANDS: Mapping[str, Callable[[Order], Model]] = {
     "bootstrap": _bootstrap,
     "publish": _publish,
+    "preflight": _preflight,
     "plan": _plan,
     "deploy": _deploy,
     "autoscale": _autoscale,

@@ -1,0 +1,136 @@
+"""Everything that can be known before the long wait: all problems at once, each with its fix. Reads only."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pipeline import checks
+from pipeline.autoscale import observe_scaling
+from pipeline.aws import Aws
+from pipeline.checks import Problem
+from pipeline.config import Environment
+from pipeline.errors import AwsRefused, PreflightFailed
+from pipeline.model import Model
+from pipeline.plan import config_name
+from pipeline.records import Say
+from pipeline.release import Release
+
+
+class PreflightResult(Model):
+    """What was checked, and the problems by check; none when the deployment may begin."""
+
+    release: str
+    environment: str
+    checked: tuple[str, ...]
+    problems: dict[str, tuple[Problem, ...]]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What AWS shows, each thing asked for once. Raises AwsRefused where asking is not allowed."""
+
+    release: Release
+    env: Environment
+    aws: Aws
+
+    @cached_property
+    def role(self) -> Mapping[str, Any] | None:
+        found = self.aws.find("iam", "get_role", RoleName=self.env.aws.execution_role)
+        return found["Role"] if found else None
+
+    @cached_property
+    def image(self) -> Mapping[str, Any] | None:
+        if self.release.image.stand_in:
+            return None
+        which = {"repositoryName": self.env.aws.repository}
+        digest = [{"imageDigest": self.release.image.digest}]
+        found = self.aws.find("ecr", "describe_images", **which, imageIds=digest)
+        return next(iter(found["imageDetails"]), None) if found else None
+
+    @cached_property
+    def weights(self) -> Mapping[str, Any] | None:
+        bucket, _, key = self.release.weights.uri.removeprefix("s3://").partition("/")
+        return self.aws.find("s3", "head_object", Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+
+    @cached_property
+    def endpoint(self) -> dict[str, Any] | None:
+        return self.aws.describe_endpoint(self.env.endpoint.name)
+
+    @cached_property
+    def live_config(self) -> Mapping[str, Any] | None:
+        if self.endpoint is None:
+            return None
+        name = self.endpoint["EndpointConfigName"]
+        return self.aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=name)
+
+    @property
+    def live_type(self) -> str | None:
+        variants = (self.live_config or {}).get("ProductionVariants", [])
+        return next((each.get("InstanceType") for each in variants), None)
+
+    @property
+    def instances(self) -> int:
+        """The size of the next fleet: an update keeps the live one's."""
+        variants = (self.endpoint or {}).get("ProductionVariants", [])
+        live = sum(each.get("DesiredInstanceCount", 0) for each in variants)
+        return live or self.env.endpoint.initial_instances
+
+    @cached_property
+    def alarms(self) -> Mapping[str, str]:
+        found = self.aws.alarms(names=self.env.alarms.named)
+        return {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
+
+    @cached_property
+    def quota(self) -> float | None:
+        wanted = f"{self.env.endpoint.instance_type} for endpoint usage"
+        listed = self.aws.pages("service-quotas", "list_service_quotas", "Quotas", ServiceCode="sagemaker")
+        return next((float(each["Value"]) for each in listed if each["QuotaName"] == wanted), None)
+
+
+CHECKS: Mapping[str, Callable[[Sight], Iterator[Problem]]] = {
+    "execution role": lambda s: checks.check_role(s.env, s.role),
+    "image": lambda s: checks.check_image(s.env, s.release.image, s.image),
+    "weights": lambda s: checks.check_weights(s.release, s.weights),
+    "endpoint": lambda s: checks.check_status(s.env, s.endpoint, config_name(s.release, s.env)),
+    "variant": lambda s: checks.check_variant(s.env, s.live_config),
+    "fleet": lambda s: checks.check_fleet(s.env, s.instances),
+    "scaling": lambda s: checks.check_scaling(s.env, s.live_type, observe_scaling(s.env, s.aws).target),
+    "alarms": lambda s: checks.check_alarms(s.env, s.alarms),
+    "quota": lambda s: checks.check_quota(s.env, s.instances, s.live_type, s.quota),
+}
+
+
+def inspect(sight: Sight) -> PreflightResult:
+    """Make every check. One that may not be made is a problem too: silence is not success."""
+    problems = {name: tuple(_problems(check, sight)) for name, check in CHECKS.items()}
+    return PreflightResult(
+        release=sight.release.id,
+        environment=sight.env.name,
+        checked=("account", *CHECKS),
+        problems={name: found for name, found in problems.items() if found},
+    )
+
+
+def _problems(check: Callable[[Sight], Iterator[Problem]], sight: Sight) -> Iterator[Problem]:
+    try:
+        yield from check(sight)
+    except AwsRefused as error:
+        yield Problem(what=f"This could not be checked: {error.what}", fix=error.fix)
+
+
+def require_clear(result: PreflightResult, say: Say) -> PreflightResult:
+    """Say how every check went. Raises PreflightFailed with all problems."""
+    for name in result.checked:
+        say(f"{'!' if name in result.problems else '✓'} {name}")
+    lines = [
+        f"{name}: {each.what}\n  fix: {each.fix}" for name, found in result.problems.items() for each in found
+    ]
+    if lines:
+        counted = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
+        raise PreflightFailed(
+            f"{counted} of {result.release} in {result.environment}:\n" + "\n".join(lines),
+            fix=f"Solve them, then run `python -m pipeline preflight --env {result.environment}` again.",
+        )
+    say(f"{result.release} can be deployed to {result.environment}")
+    return result

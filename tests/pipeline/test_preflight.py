@@ -1,0 +1,278 @@
+"""Everything that would stop a deployment is named before it begins, all of it at once, with its fix."""
+
+import base64
+import shlex
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import local_aws
+from pipeline.autoscale import autoscale
+from pipeline.aws import Aws
+from pipeline.bootstrap import bootstrap, trust_policy
+from pipeline.checks import (
+    MANIFESTS,
+    Problem,
+    check_alarms,
+    check_fleet,
+    check_image,
+    check_quota,
+    check_role,
+    check_scaling,
+    check_status,
+    check_variant,
+    check_weights,
+)
+from pipeline.config import Environment
+from pipeline.deploy import deploy
+from pipeline.errors import PreflightFailed
+from pipeline.plan import config_name, deployment_config
+from pipeline.preflight import CHECKS, Sight, inspect, require_clear
+from pipeline.publish import publish
+from pipeline.release import Release
+
+ROOT = Path(__file__).parents[2]
+SERVER = Path(__file__).with_name("contract_server.py")
+MakeEnv = Callable[..., Environment]
+
+
+def only(problems: Iterator[Problem]) -> Problem:
+    (problem,) = problems
+    assert problem.fix
+    return problem
+
+
+def quiet(_: str) -> None: ...
+
+
+def test_a_role_that_sagemaker_may_take_is_fine(env: Environment) -> None:
+    assert not [*check_role(env, {"AssumeRolePolicyDocument": trust_policy()})]
+
+
+def test_a_missing_role_is_made_by_bootstrap(env: Environment) -> None:
+    assert "bootstrap --env staging" in only(check_role(env, None)).fix
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"Effect": "Deny"}, {"Principal": {"Service": "lambda.amazonaws.com"}}, {"Action": "sts:TagSession"}],
+)
+def test_a_role_that_sagemaker_may_not_take_is_named(env: Environment, change: dict[str, Any]) -> None:
+    (statement,) = trust_policy()["Statement"]
+    role = {"AssumeRolePolicyDocument": {"Statement": [{**statement, **change}]}}
+
+    assert "cannot be passed" in only(check_role(env, role)).what
+
+
+@pytest.mark.parametrize("kind", sorted(MANIFESTS))
+def test_one_manifest_of_one_platform_is_fine(env: Environment, release: Release, kind: str) -> None:
+    assert not [*check_image(env, release.image, {"imageManifestMediaType": kind})]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        None,
+    ],
+)
+def test_an_index_of_images_is_refused(env: Environment, release: Release, kind: str | None) -> None:
+    problem = only(check_image(env, release.image, {"imageManifestMediaType": kind}))
+
+    assert "SageMaker does not take" in problem.what
+    assert "--provenance=false" in problem.fix
+
+
+def test_a_missing_image_is_named(env: Environment, release: Release) -> None:
+    assert "not in ECR repository digits" in only(check_image(env, release.image, None)).what
+
+
+def test_a_stand_in_needs_no_image(env: Environment, release: Release) -> None:
+    assert not [*check_image(env, release.image.model_copy(update={"stand_in": True}), None)]
+
+
+def test_the_published_weights_are_fine(release: Release) -> None:
+    checksum = base64.b64encode(bytes.fromhex(release.weights.sha256)).decode()
+
+    assert not [*check_weights(release, {"ChecksumSHA256": checksum})]
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [(None, "There is no object"), ({}, "of no record"), ({"ChecksumSHA256": "AAAA"}, "has SHA-256 AAAA")],
+)
+def test_other_weights_are_named(release: Release, head: dict[str, str] | None, says: str) -> None:
+    assert says in only(check_weights(release, head)).what
+
+
+@pytest.mark.parametrize("status", ["InService", "UpdateRollbackFailed", "Failed"])
+def test_an_endpoint_that_can_be_changed_is_fine(env: Environment, status: str) -> None:
+    assert not [*check_status(env, {"EndpointStatus": status, "EndpointConfigName": "old"}, "new")]
+    assert not [*check_status(env, None, "new")]
+
+
+def test_an_endpoint_on_its_way_to_this_release_is_fine(env: Environment) -> None:
+    """A second run goes on where the first one stopped."""
+    pending = {"PendingDeploymentSummary": {"EndpointConfigName": "new"}}
+    updating = {"EndpointStatus": "Updating", "EndpointConfigName": "old", **pending}
+    creating = {"EndpointStatus": "Creating", "EndpointConfigName": "new"}
+
+    assert not [*check_status(env, updating, "new"), *check_status(env, creating, "new")]
+
+
+@pytest.mark.parametrize("status", ["Updating", "RollingBack", "SystemUpdating", "Deleting", "Creating"])
+def test_a_busy_endpoint_is_named(env: Environment, status: str) -> None:
+    described = {"EndpointStatus": status, "EndpointConfigName": "other"}
+
+    assert f"is {status}" in only(check_status(env, described, "new")).what
+
+
+def variants(*names: str) -> dict[str, Any]:
+    return {"ProductionVariants": [{"VariantName": name} for name in names]}
+
+
+def test_the_variant_of_the_config_is_fine(env: Environment) -> None:
+    assert not [*check_variant(env, variants("AllTraffic")), *check_variant(env, None)]
+
+
+@pytest.mark.parametrize("names", [("blue",), ("AllTraffic", "other")])
+def test_other_variants_are_named(env: Environment, names: tuple[str, ...]) -> None:
+    assert str(list(names)) in only(check_variant(env, variants(*names))).what
+
+
+def test_two_instances_can_be_parted(env: Environment) -> None:
+    assert not [*check_fleet(env, 2)]
+
+
+def test_one_instance_is_too_few_for_a_canary(env: Environment) -> None:
+    """The config asks for two, but somebody has scaled the fleet by hand."""
+    assert "at most half of the fleet" in only(check_fleet(env, 1)).what
+
+
+def test_a_fleet_that_takes_too_long_in_steps_is_named(make_env: MakeEnv) -> None:
+    slow = {"strategy": "linear", "linear_percent": 10, "bake_seconds": 600}
+    env = make_env(deployment=slow)
+
+    assert not [*check_fleet(env, 4)]
+    assert "the waits of a linear deployment are 5460 s" in only(check_fleet(env, 10)).what
+
+
+def test_another_type_is_refused_while_it_is_scaled(env: Environment) -> None:
+    assert "deregister-scalable-target" in only(check_scaling(env, "ml.c5.large", {})).fix
+    assert not [*check_scaling(env, "ml.c5.large", None), *check_scaling(env, "ml.m5.large", {})]
+
+
+def test_alarms_that_are_named_must_be_there_and_quiet(make_env: MakeEnv) -> None:
+    env = make_env(alarms={"named": ("calm", "loud", "gone")})
+    loud, gone = check_alarms(env, {"calm": "OK", "loud": "ALARM"})
+
+    assert "loud is in ALARM" in loud.what
+    assert "no alarm gone" in gone.what
+
+
+def test_alarms_that_are_named_roll_back_too(make_env: MakeEnv) -> None:
+    given = deployment_config(make_env(alarms={"named": ("calm",)}), "config")["AutoRollbackConfiguration"]
+
+    assert {"AlarmName": "calm"} in given["Alarms"]
+    assert len(given["Alarms"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("live_type", "quota", "is_enough"),
+    [
+        ("ml.m5.large", 8, True),
+        ("ml.m5.large", 7, False),
+        (None, 4, True),
+        (None, 3, False),
+        ("ml.c5.large", 4, True),
+    ],
+)
+def test_both_fleets_must_fit_the_quota(
+    env: Environment, live_type: str | None, quota: float, is_enough: bool
+) -> None:
+    assert (not [*check_quota(env, 4, live_type, quota)]) == is_enough
+
+
+def test_a_type_without_a_quota_is_named(env: Environment) -> None:
+    assert "no quota for ml.m5.large" in only(check_quota(env, 2, None, None)).what
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[local_aws.Running]:
+    command = shlex.join([sys.executable, str(SERVER)])
+    with local_aws.start(instances="process", process_command=command) as running:
+        yield running
+
+
+@pytest.fixture
+def aws(
+    cloud: local_aws.Running,
+    make_env: MakeEnv,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Aws:
+    """The door of an account that has nothing yet but, once asked for, its own bucket and role."""
+    for name, value in cloud.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+    name = f"test-{zlib.crc32(request.node.name.encode()):08x}"
+    place = {"bucket": f"{name}-releases", "execution_role": f"{name}-role"}
+    return Aws(make_env(name=name, endpoint={"name": name}, aws=place))
+
+
+def test_what_is_published_into_a_bootstrapped_account_can_be_deployed(aws: Aws, tmp_path: Path) -> None:
+    bootstrap(aws.env, aws, quiet)
+    release = publish(aws.env, aws, tmp_path, weights=None, engine=False, say=quiet)
+    aws.made.clear()
+    result = require_clear(inspect(Sight(release, aws.env, aws)), quiet)
+
+    assert result.problems == {}
+    assert set(CHECKS) < set(result.checked)
+    assert aws.made == []
+
+
+def test_a_live_fleet_is_looked_at(aws: Aws, make_env: MakeEnv, tmp_path: Path) -> None:
+    """The next fleet keeps the live one's size, and is checked against what is live."""
+    bootstrap(aws.env, aws, quiet)
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "golden.json").write_text('{"cases": [{"instance": [0]}]}')
+    (model / "behaviour").write_text("status 200")
+    release = publish(aws.env, aws, tmp_path, weights=str(model), engine=False, say=quiet)
+    deploy(release, aws.env, aws, tmp_path, quiet)
+    autoscale(release, aws.env, aws, None, quiet)
+    given = aws.env.model_dump()
+    other = make_env(
+        **{**given, "endpoint": {**given["endpoint"], "variant": "blue", "instance_type": "ml.m5.xlarge"}}
+    )
+    scaled = make_env(**{**given, "endpoint": {**given["endpoint"], "instance_type": "ml.m5.xlarge"}})
+
+    assert inspect(Sight(release, aws.env, aws)).problems == {}
+    assert set(inspect(Sight(release, other, aws)).problems) == {"variant"}
+    assert set(inspect(Sight(release, scaled, aws)).problems) == {"scaling"}
+
+
+def test_all_problems_are_told_at_once(aws: Aws, release: Release, make_env: MakeEnv) -> None:
+    """Nothing was bootstrapped or published, and the config names an alarm that nobody made."""
+    env = make_env(**{**aws.env.model_dump(), "alarms": {"named": ("gone",)}})
+    with pytest.raises(PreflightFailed) as failed:
+        require_clear(inspect(Sight(release, env, aws)), quiet)
+
+    for problem in ("There is no role", "not in ECR", "There is no object s3://", "There is no alarm gone"):
+        assert problem in str(failed.value)
+    assert str(failed.value).startswith("4 problems")
+    assert config_name(release, env) not in str(failed.value)
+
+
+def test_what_may_not_be_asked_is_a_problem(aws: Aws, release: Release) -> None:
+    """SageMaker refuses this name as one that no endpoint can have."""
+    endpoint = aws.env.endpoint.model_copy(update={"name": "no_name"})
+    env = aws.env.model_copy(update={"endpoint": endpoint})
+    result = inspect(Sight(release, env, Aws(env)))
+
+    assert "could not be checked" in result.problems["endpoint"][0].what
