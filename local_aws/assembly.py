@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local_aws import cloudwatch, identity, instances, s3_checksums
+from local_aws import cloudformation, cloudwatch, identity, instances, s3_checksums
 from local_aws.autoscaling import Autoscaling
 from local_aws.clock import Clock
 from local_aws.cloudwatch import MetricStore
@@ -83,6 +83,7 @@ class LocalAws:
         listener = socket.create_server(("127.0.0.1", port))
         self._stack.callback(listener.close)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        cloudformation.install(MotoClients(url).client)
         await asyncio.to_thread(self.launcher.sweep)
         self.moto.start()
         self._stack.push_async_callback(asyncio.to_thread, self.moto.stop)
