@@ -14,7 +14,7 @@ STEPS: Mapping[str, str] = {
     "bootstrap": "make what every environment stands on: ECR repository, bucket, role, model group",
     "publish": "image to ECR, weights to S3, one immutable release manifest of both",
     "preflight": "check all that a deployment needs, in seconds; every problem with its fix",
-    "plan": "show the calls that deploy would make; make none",
+    "plan": "show what is live, what deploy would make of it, and each call; make none",
     "deploy": "put a release on the endpoint and wait until it is proved live",
     "autoscale": "put bounds and scaling policy in force, and read them back",
     "verify": "smoke tests, capacity, scaling: evidence with a verdict for every gate",
@@ -28,7 +28,7 @@ OFFLINE: Mapping[str, str] = {
 }
 NEEDS_MANIFEST = frozenset({"preflight", "plan", "deploy", "autoscale", "verify", "promote"})
 PUBLISHES = frozenset({"publish", "release"})
-SPEAKS_JSON = frozenset({"preflight", "status", "config"})
+SPEAKS_JSON = frozenset({"preflight", "plan", "status", "config"})
 VERIFIES = frozenset({"verify", "release"})
 
 

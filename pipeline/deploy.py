@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from pipeline.alarms import alarm_prefix, alarms_of
 from pipeline.aws import Aws
 from pipeline.config import Environment
+from pipeline.difference import Live
 from pipeline.errors import AlarmNotQuiet, DeploymentTimedOut
 from pipeline.live import PROOF_SECONDS, Waiter, pause_seconds
 from pipeline.model import Model
@@ -53,6 +54,17 @@ def observe(release: Release, env: Environment, aws: Aws) -> Observed:
         has_config=aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=config) is not None,
         alarms={alarm["AlarmName"]: alarm for alarm in aws.alarms(prefix=alarm_prefix(env))},
     )
+
+
+def observe_live(env: Environment, aws: Aws) -> Live:
+    """Read what serves now: the endpoint, its config and its model."""
+    endpoint = aws.describe_endpoint(env.endpoint.name) or {}
+    name = endpoint.get("EndpointConfigName")
+    found = aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=name) if name else None
+    variants = (found or {}).get("ProductionVariants", [])
+    model = variants[0].get("ModelName") if variants else None
+    described = aws.find("sagemaker", "describe_model", ModelName=model) if model else None
+    return Live(endpoint=endpoint, config=found or {}, model=described or {})
 
 
 def bound_seconds(env: Environment, operation: str) -> float:

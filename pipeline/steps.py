@@ -10,9 +10,11 @@ from rich.console import Console
 
 from pipeline.autoscale import autoscale
 from pipeline.aws import Aws
+from pipeline.aws.shapes import require_valid
 from pipeline.bootstrap import bootstrap, require_account
 from pipeline.config import Environment, environments, load_environment
-from pipeline.deploy import deploy, observe
+from pipeline.deploy import deploy, observe, observe_live
+from pipeline.difference import PlanResult, describe_plan, lines_of
 from pipeline.errors import ConfigError
 from pipeline.evidence import Profile
 from pipeline.findings import find_capacity
@@ -51,14 +53,6 @@ class Order:
         return load_release(self.manifest or self.build / MANIFEST)
 
 
-class PlanResult(Model):
-    """The calls that a deployment would make; the release and the config that would be live."""
-
-    release: str
-    config: str
-    planned: tuple[str, ...]
-
-
 class JourneyResult(Model):
     """Which environments a release went through, and every call made on the way."""
 
@@ -94,18 +88,17 @@ def _silent(_: str) -> None:
 
 
 def _plan(order: Order) -> PlanResult:
-    """Show every call with its parameters; make none."""
+    """Show what is live, what will be, and every call between them; make none."""
     release = order.release
     planned = plan_deployment(release, order.env, observe(release, order.env, order.aws))
-    for call in planned.calls:
-        order.say(f"+ {call.says}")
-        order.say(
-            f"    {call.service} {call.operation} {json.dumps(call.params, indent=2)}".replace("\n", "\n    ")
-        )
-    if not planned.calls:
-        order.say(f"{release.id} is live on {order.env.endpoint.name}: nothing to do")
-    says = tuple(call.says for call in planned.calls)
-    return PlanResult(release=release.id, config=planned.config, planned=says)
+    require_valid(planned.calls)
+    result = describe_plan(release, order.env, planned, observe_live(order.env, order.aws))
+    if order.as_json:
+        order.say(json.dumps(result.document(), indent=2))
+    else:
+        for line in lines_of(result, order.env.deployment.strategy):
+            order.say(line)
+    return result
 
 
 def _deploy(order: Order) -> Model:

@@ -1,0 +1,95 @@
+"""A plan says what is live, what will be, and each call between them; it makes none."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.aws import Aws
+from pipeline.config import Environment
+from pipeline.deploy import observe, observe_live
+from pipeline.difference import Change, PlanResult, changes_between, describe_plan, lines_of
+from pipeline.plan import plan_deployment
+from pipeline.release import Release
+from pipeline.steps import Order, run
+
+MakeEnv = Callable[..., Environment]
+MakeRelease = Callable[..., Release]
+
+
+def planned(release: Release, env: Environment, aws: Aws) -> PlanResult:
+    plan = plan_deployment(release, env, observe(release, env, aws))
+    return describe_plan(release, env, plan, observe_live(env, aws))
+
+
+def make_live(release: Release, env: Environment, aws: Aws) -> None:
+    for call in plan_deployment(release, env, observe(release, env, aws)).calls:
+        aws.apply(call)
+    aws.made.clear()
+
+
+def test_settings_that_differ_are_named_and_no_others() -> None:
+    changes = changes_between({"a": "1", "b": "2", "gone": "3"}, {"new": "0", "a": "1", "b": "9"})
+
+    assert changes == (
+        Change(setting="new", live=None, coming="0"),
+        Change(setting="b", live="2", coming="9"),
+        Change(setting="gone", live="3", coming=None),
+    )
+
+
+def test_a_first_deployment_is_all_new(release: Release, env: Environment, account: Aws) -> None:
+    result = planned(release, env, account)
+    shown = list(lines_of(result, env.deployment.strategy))
+
+    assert result.action == "create"
+    assert all(change.live is None for change in result.changes)
+    assert shown[0] == f"digits-staging: nothing → {release.id} (create)"
+    assert "  + instance type: ml.m5.large" in shown
+
+
+def test_another_release_and_type_are_a_difference(
+    make_test_release: MakeRelease, make_env: MakeEnv, account: Aws
+) -> None:
+    old, new = make_test_release("a"), make_test_release("b")
+    make_live(old, make_env(endpoint={"environment": {"LOG": "debug"}}), account)
+    env = make_env(endpoint={"instance_type": "ml.m5.xlarge"})
+    result = planned(new, env, account)
+    shown = "\n".join(lines_of(result, "canary"))
+
+    assert shown.startswith(f"digits-staging: {old.id} → {new.id} (update, canary)\n")
+    assert "  ~ instance type: ml.m5.large → ml.m5.xlarge\n" in shown
+    assert f"  ~ weights: {old.weights.uri} → {new.weights.uri}\n" in shown
+    assert "  - environment LOG: debug\n" in shown
+    assert "  = instances: 2, kept\n" in shown
+    assert "  ~ update endpoint" in shown
+    assert "  - delete 3 alarms" in shown
+    assert "variant" not in {change.setting for change in result.changes}
+
+
+def test_nothing_to_do_is_one_line(release: Release, env: Environment, account: Aws) -> None:
+    make_live(release, env, account)
+    result = planned(release, env, account)
+
+    assert (result.action, result.changes, result.calls) == ("nothing", (), ())
+    assert list(lines_of(result, "canary")) == [f"{release.id} is live on digits-staging: nothing to do"]
+
+
+def test_a_changed_alarm_is_an_adjustment(release: Release, make_env: MakeEnv, account: Aws) -> None:
+    make_live(release, make_env(), account)
+    result = planned(release, make_env(alarms={"p99_latency_ms": 400}), account)
+
+    assert (result.action, result.changes, len(result.calls)) == ("adjust", (), 1)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_plan_writes_nothing(release: Release, account: Aws, tmp_path: Path, *, as_json: bool) -> None:
+    said: list[str] = []
+    release.save(tmp_path / "release.json")
+    run("plan", Order(account.env, account, tmp_path, tmp_path, as_json=as_json, say=said.append))
+
+    assert account.made == []
+    assert account.describe_endpoint(account.env.endpoint.name) is None
+    if as_json:
+        assert json.loads("\n".join(said))["action"] == "create"
