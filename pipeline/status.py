@@ -1,20 +1,27 @@
-"""What is live where: release, fleet, scaling, alarms."""
+"""What is live where: release, fleet, scaling, alarms, and whether it is still what the config says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.alarms import alarm_prefix
-from pipeline.autoscale import observe_scaling
+from pipeline.alarms import alarm_prefix, alarms_of
+from pipeline.autoscale import Scaling, observe_scaling
 from pipeline.aws import Aws
 from pipeline.config import Environment
+from pipeline.deploy import observe_live
+from pipeline.difference import Change, Live, changes_between, settings_of
+from pipeline.drift import holds
 from pipeline.live import progress_line
 from pipeline.model import Model
 from pipeline.names import release_of
+from pipeline.plan import config_parameters, model_parameters
+from pipeline.publish import fetch_release
 from pipeline.records import last_deployment
+from pipeline.release import Release
 
 
 class Standing(Model):
@@ -32,6 +39,8 @@ class Standing(Model):
     max_instances: int | None = None
     target: float | None = None  # invocations per instance and minute
     alarms: dict[str, str] = Field(default_factory=dict)  # name → state
+    run_url: str | None = None  # of the run that published the live release
+    drift: tuple[Change, ...] | None = None  # None: another tool's, or the release's manifest is gone
 
 
 class Overview(Model):
@@ -48,25 +57,60 @@ def standing_of(env: Environment, aws: Aws) -> Standing:
     scaling = observe_scaling(env, aws)
     bounds, policy = scaling.target or {}, scaling.policy or {}
     config = described["EndpointConfigName"]
-    record = last_deployment(aws, env.name)
+    last = last_deployment(aws, env.name)
+    record = last if last and last.config == config else None
+    release = release_of(config)
+    manifest = fetch_release(release, aws) if release else None
+    alarms = aws.alarms(prefix=f"{alarm_prefix(env)}{config}/")
     variants = described.get("ProductionVariants", [])
     return Standing(
         environment=env.name,
         endpoint=env.endpoint.name,
         status=progress_line(described),
-        release=release_of(config),
+        release=release,
         config=config,
-        live_since=record.in_service_at if record and record.config == config else None,
+        live_since=record.in_service_at if record else None,
         instances=sum(each.get("CurrentInstanceCount", 0) for each in variants),
         instances_desired=sum(each.get("DesiredInstanceCount", 0) for each in variants),
         min_instances=bounds.get("MinCapacity"),
         max_instances=bounds.get("MaxCapacity"),
         target=policy.get("TargetTrackingScalingPolicyConfiguration", {}).get("TargetValue"),
-        alarms={
-            alarm["AlarmName"].rpartition("/")[2]: alarm["StateValue"]
-            for alarm in aws.alarms(prefix=f"{alarm_prefix(env)}{config}/")
-        },
+        alarms={alarm["AlarmName"].rpartition("/")[2]: alarm["StateValue"] for alarm in alarms},
+        run_url=record.run_url if record else None,
+        drift=drift_of(env, manifest, observe_live(env, aws), scaling, alarms) if manifest else None,
     )
+
+
+def drift_of(
+    env: Environment,
+    release: Release,
+    live: Live,
+    scaling: Scaling,
+    alarms: Sequence[Mapping[str, Any]],
+) -> tuple[Change, ...]:
+    """Name each setting in which what AWS has differs from what the config asks for this release.
+
+    How traffic moves is no setting of what is live; a scaling target that follows a measurement has no
+    number in the config, and a fleet that nobody has scaled yet has not drifted.
+    """
+    wanted = settings_of(model_parameters(release, env), config_parameters(release, env))
+    found = settings_of(live.model, live.config)
+    if scaling.target:
+        bounds = ("min instances", "MinCapacity"), ("max instances", "MaxCapacity")
+        found |= {name: str(scaling.target.get(key)) for name, key in bounds}
+        wanted |= {name: str(getattr(env.autoscaling, name.replace(" ", "_"))) for name, _ in bounds}
+    if scaling.policy and env.autoscaling.target != "measured":
+        tracked = scaling.policy.get("TargetTrackingScalingPolicyConfiguration", {})
+        found["scaling target"] = f"{tracked.get('TargetValue', 0):g}"
+        wanted["scaling target"] = f"{env.autoscaling.target:g}"
+    by_name = {alarm["AlarmName"]: alarm for alarm in alarms}
+    for alarm in alarms_of(env, str(live.endpoint.get("EndpointConfigName"))):
+        name = f"alarm {alarm['AlarmName'].rpartition('/')[2]}"
+        there = by_name.get(alarm["AlarmName"])
+        wanted[name] = "as in the config"
+        if there is not None:
+            found[name] = wanted[name] if holds(alarm, there) else "other settings"
+    return changes_between(found, wanted)
 
 
 def show(standings: Sequence[Standing], console: Console) -> None:
@@ -81,6 +125,7 @@ def show(standings: Sequence[Standing], console: Console) -> None:
         "instances",
         "scaling",
         "alarms",
+        "drift",
     ):
         table.add_column(heading, overflow="fold")
     for each in standings:
@@ -93,6 +138,7 @@ def show(standings: Sequence[Standing], console: Console) -> None:
             "–" if each.instances is None else f"{each.instances} of {each.instances_desired}",
             _scaling(each),
             _alarms(each),
+            _drift(each),
         )
     console.print(table)
 
@@ -115,3 +161,10 @@ def _alarms(standing: Standing) -> str:
     if loud:
         return f"[red]ALARM: {', '.join(loud)}[/]"
     return f"{len(standing.alarms)} quiet" if standing.alarms else "none"
+
+
+def _drift(standing: Standing) -> str:
+    if standing.drift is None:
+        return "–" if standing.config is None else "unknown"
+    lines = (f"{each.setting}: {each.live or 'none'}, not {each.coming or 'set'}" for each in standing.drift)
+    return "\n".join(lines) or "none"
