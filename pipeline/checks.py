@@ -136,21 +136,6 @@ def check_fleet(env: Environment, instances: int) -> Iterator[Problem]:
         )
 
 
-def check_scaling(
-    env: Environment, live_type: str | None, target: Mapping[str, Any] | None
-) -> Iterator[Problem]:
-    """No scalable target stands in the way of another instance type."""
-    wanted = env.endpoint.instance_type
-    if target is not None and live_type not in {None, wanted}:
-        yield Problem(
-            what=f"{env.endpoint.name} is registered for scaling on {live_type}; SageMaker refuses to change "
-            f"it to {wanted} while it is.",
-            fix="Deregister it: aws application-autoscaling deregister-scalable-target --service-namespace "
-            f"sagemaker --scalable-dimension sagemaker:variant:DesiredInstanceCount --resource-id "
-            f"endpoint/{env.endpoint.name}/variant/{env.endpoint.variant}; `autoscale` registers it again.",
-        )
-
-
 def check_alarms(env: Environment, states: Mapping[str, str]) -> Iterator[Problem]:
     """The alarms that a person named are there and quiet. `states`: those that AWS has."""
     for name in env.alarms.named:

@@ -15,6 +15,7 @@ from pipeline.model import Model
 from pipeline.plan import Observed, Plan, config_name, config_parameters, model_parameters, plan_deployment
 from pipeline.records import DeploymentRecord, Say, last_deployment, record_deployment
 from pipeline.release import Release
+from pipeline.rescale import Scaled, observe_scaled, put_back, scaling_set_aside
 from pipeline.weights import fetch_golden, golden_payload
 
 PROVISION_SECONDS = 1800  # AWS gives up looking for capacity after about half an hour
@@ -53,7 +54,14 @@ def observe(release: Release, env: Environment, aws: Aws) -> Observed:
         has_model=aws.find("sagemaker", "describe_model", ModelName=model) is not None,
         has_config=aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=config) is not None,
         alarms={alarm["AlarmName"]: alarm for alarm in aws.alarms(prefix=alarm_prefix(env))},
+        scaled_on_other_type=_scaled_on_other_type(env, aws, endpoint.get("EndpointConfigName")),
     )
+
+
+def _scaled_on_other_type(env: Environment, aws: Aws, live: str | None) -> Scaled | None:
+    found = aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=live) if live else None
+    types = {each.get("InstanceType") for each in (found or {}).get("ProductionVariants", [])}
+    return observe_scaled(env, aws) if types - {env.endpoint.instance_type} else None
 
 
 def observe_live(env: Environment, aws: Aws) -> Live:
@@ -107,6 +115,8 @@ def deploy(
     )
     if plan.shift or plan.is_resumed:
         _shift_and_wait(plan, env, aws, waiter, say)
+    else:
+        put_back(env, aws, say)
     in_service_at = time.time()
     proved = waiter.prove()
     say(f"{proved} instances of {env.endpoint.name} answer with release {release.id}")
@@ -126,14 +136,15 @@ def _apply_preparation(plan: Plan, env: Environment, aws: Aws, say: Say) -> None
 
 def _shift_and_wait(plan: Plan, env: Environment, aws: Aws, waiter: Waiter, say: Say) -> None:
     operation = plan.shift.operation if plan.shift else "update_endpoint"
-    if plan.shift:
-        if operation == "update_endpoint":
-            require_quiet_alarms(env, plan.config, aws)
-        say(plan.shift.says)
-        aws.apply(plan.shift)
-    else:
-        say(f"{plan.config} is on its way already: waiting for it")
-    waiter.until_in_service(bound_seconds(env, operation), had_traffic=operation == "update_endpoint")
+    if plan.shift and operation == "update_endpoint":
+        require_quiet_alarms(env, plan.config, aws)
+    with scaling_set_aside(plan.set_aside, env, aws, say):
+        if plan.shift:
+            say(plan.shift.says)
+            aws.apply(plan.shift)
+        else:
+            say(f"{plan.config} is on its way already: waiting for it")
+        waiter.until_in_service(bound_seconds(env, operation), had_traffic=operation == "update_endpoint")
 
 
 def require_quiet_alarms(

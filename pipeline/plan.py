@@ -10,6 +10,7 @@ from pipeline.config import CAPACITY_SUFFIX, Environment
 from pipeline.errors import EndpointBusy
 from pipeline.names import content_name
 from pipeline.release import Release
+from pipeline.rescale import Scaled, plan_putting_back, plan_setting_aside
 
 CHANGEABLE = frozenset({"InService", "UpdateRollbackFailed"})
 MOVING = frozenset({"Creating", "Updating", "RollingBack", "SystemUpdating"})
@@ -25,23 +26,30 @@ class Observed:
     has_model: bool = False
     has_config: bool = False
     alarms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scaled_on_other_type: Scaled | None = None  # registered for scaling, on another instance type
 
 
 @dataclass(frozen=True)
 class Plan:
     """Calls in the order of their making: `prepare`, then `shift` moves the traffic, then, only when
-    the release is live, `clean`. `is_resumed`: the shift was asked for before and is under way."""
+    the release is live, `clean`. `is_resumed`: the shift was asked for before and is under way.
+
+    `set_aside` and `put_back` stand around the shift when the instance type of a scaled fleet changes.
+    """
 
     config: str
     prepare: tuple[Call, ...] = ()
+    set_aside: tuple[Call, ...] = ()
     shift: Call | None = None
+    put_back: tuple[Call, ...] = ()
     clean: tuple[Call, ...] = ()
     replaces_failed: bool = False
     is_resumed: bool = False
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        return (*self.prepare, *((self.shift,) if self.shift else ()), *self.clean)
+        shift = (self.shift,) if self.shift else ()
+        return (*self.prepare, *self.set_aside, *shift, *self.put_back, *self.clean)
 
 
 def model_parameters(release: Release, env: Environment) -> dict[str, Any]:
@@ -110,10 +118,14 @@ def plan_deployment(release: Release, env: Environment, observed: Observed) -> P
         )
     is_live = observed.status == "InService" and observed.live_config == config
     shift = None if is_live or is_resumed else _shift(env, config, observed)
+    moves = shift is not None and shift.operation == "update_endpoint"
+    scaled = observed.scaled_on_other_type if moves else None
     return Plan(
         config=config,
         prepare=_plan_preparation(release, env, observed),
+        set_aside=plan_setting_aside(env, scaled) if scaled else (),
         shift=shift,
+        put_back=plan_putting_back(env, scaled, None) if scaled else (),
         clean=plan_removal(env, config, observed.alarms),
         replaces_failed=observed.status == "Failed",
         is_resumed=is_resumed,

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 from pipeline import checks
-from pipeline.autoscale import observe_scaling
 from pipeline.aws import Aws
 from pipeline.checks import Problem
 from pipeline.config import Environment
@@ -95,7 +94,6 @@ CHECKS: Mapping[str, Callable[[Sight], Iterator[Problem]]] = {
     "endpoint": lambda s: checks.check_status(s.env, s.endpoint, config_name(s.release, s.env)),
     "variant": lambda s: checks.check_variant(s.env, s.live_config),
     "fleet": lambda s: checks.check_fleet(s.env, s.instances),
-    "scaling": lambda s: checks.check_scaling(s.env, s.live_type, observe_scaling(s.env, s.aws).target),
     "alarms": lambda s: checks.check_alarms(s.env, s.alarms),
     "quota": lambda s: checks.check_quota(s.env, s.instances, s.live_type, s.quota),
 }

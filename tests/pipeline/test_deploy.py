@@ -13,7 +13,7 @@ import pytest
 
 import local_aws
 from pipeline.alarms import alarms_of
-from pipeline.autoscale import autoscale
+from pipeline.autoscale import autoscale, resource
 from pipeline.aws import Aws, Call
 from pipeline.bootstrap import bootstrap
 from pipeline.config import Environment
@@ -31,6 +31,7 @@ from pipeline.plan import config_name, plan_deployment
 from pipeline.publish import fetch_release, publish
 from pipeline.records import deployments
 from pipeline.release import Release
+from pipeline.rescale import Scaled, key_of, observe_scaled, plan_putting_back, scaling_set_aside
 from pipeline.rollback import rollback
 from pipeline.status import standing_of
 
@@ -296,6 +297,119 @@ def test_a_policy_is_put_in_force_once_and_read_back(
     assert aws.made == []
 
 
+class Killed(BaseException):
+    """As by kill -9: nothing of the run goes on."""
+
+
+@dataclass
+class Killing(Aws):
+    """The door, killed right before or right after the first call of one operation."""
+
+    operation: str = ""
+    is_after: bool = False
+
+    def apply(self, call: Call) -> dict[str, Any]:
+        if call.operation == self.operation and not self.is_after:
+            raise Killed
+        answer = super().apply(call)
+        if call.operation == self.operation:
+            raise Killed
+        return answer
+
+
+def on_larger_instances(env: Environment) -> Environment:
+    return env.model_copy(
+        update={"endpoint": env.endpoint.model_copy(update={"instance_type": "ml.m5.xlarge"})}
+    )
+
+
+def put_scaled_live(publish_model: Publish, aws: Aws, tmp_path: Path) -> Release:
+    release = publish_model("one")
+    put_live(release, aws, tmp_path)
+    autoscale(release, aws.env, aws, 40.0, quiet)
+    aws.read("application-autoscaling", "put_scheduled_action", **resource(aws.env), **NIGHT)
+    return release
+
+
+NIGHT = {
+    "ScheduledActionName": "night",
+    "Schedule": "cron(0 22 * * ? *)",
+    "ScalableTargetAction": {"MinCapacity": 2},
+}
+
+
+def test_another_instance_type_keeps_the_scaling(aws: Aws, publish_model: Publish, tmp_path: Path) -> None:
+    release = put_scaled_live(publish_model, aws, tmp_path)
+    before = observe_scaled(aws.env, aws)
+    larger = on_larger_instances(aws.env)
+    plan = plan_deployment(release, larger, observe(release, larger, aws))
+    aws.made.clear()
+    result = deploy(release, larger, aws, tmp_path, quiet)
+
+    assert before is not None
+    assert len(before.policies) == len(before.actions) == 1
+    assert observe_scaled(aws.env, aws) == before
+    assert result.config == config_name(release, larger)
+    assert aws.get_json(key_of(larger)) is None
+    assert aws.made[:-1] == [call.says for call in plan.calls], "the last call is the record's"
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("is_after", [False, True])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "put_object",
+        "deregister_scalable_target",
+        "update_endpoint",
+        "register_scalable_target",
+        "put_scaling_policy",
+        "put_scheduled_action",
+        "delete_object",
+    ],
+)
+def test_a_change_of_type_killed_anywhere_is_finished_by_the_next_run(
+    aws: Aws, publish_model: Publish, tmp_path: Path, operation: str, *, is_after: bool
+) -> None:
+    release = put_scaled_live(publish_model, aws, tmp_path)
+    before = observe_scaled(aws.env, aws)
+    larger = on_larger_instances(aws.env)
+    with pytest.raises(Killed):
+        deploy(release, larger, Killing(larger, operation=operation, is_after=is_after), tmp_path, quiet)
+
+    assert deploy(release, larger, aws, tmp_path, quiet).config == config_name(release, larger)
+    assert observe_scaled(aws.env, aws) == before
+    assert aws.get_json(key_of(larger)) is None
+
+
+def test_a_change_of_type_that_fails_leaves_the_scaling_in_force(
+    aws: Aws, publish_model: Publish, tmp_path: Path
+) -> None:
+    release = put_scaled_live(publish_model, aws, tmp_path)
+    before = observe_scaled(aws.env, aws)
+    larger = on_larger_instances(aws.env)
+    plan = plan_deployment(release, larger, observe(release, larger, aws))
+
+    def come_second() -> None:
+        with scaling_set_aside(plan.set_aside, larger, aws, quiet):
+            assert observe_scaled(aws.env, aws) is None
+            raise EndpointBusy("somebody was faster", fix="wait")
+
+    with pytest.raises(EndpointBusy):
+        come_second()
+    assert observe_scaled(aws.env, aws) == before
+
+
+def test_what_somebody_put_meanwhile_is_kept(env: Environment) -> None:
+    policies = tuple({"PolicyName": name} for name in ("ours", "theirs"))
+    scaled = Scaled(target={"MinCapacity": 2, "MaxCapacity": 4}, policies=policies)
+    there = Scaled(target={"MinCapacity": 3, "MaxCapacity": 3}, policies=policies[:1])
+    calls = plan_putting_back(env, scaled, there)
+
+    assert [call.operation for call in calls] == ["put_scaling_policy", "delete_object"]
+    assert calls[0].params["PolicyName"] == "theirs"
+
+
 def test_status_tells_release_fleet_scaling_and_alarms(
     aws: Aws, publish_model: Publish, tmp_path: Path
 ) -> None:
@@ -308,3 +422,4 @@ def test_status_tells_release_fleet_scaling_and_alarms(
     assert (standing.release, standing.status, standing.target) == (release.id, "InService", 1200.0)
     assert (standing.instances, standing.min_instances, standing.max_instances) == (2, 2, 4)
     assert set(standing.alarms) == {"p99-latency", "5xx-errors", "model-errors"}
+    assert standing.drift == ()

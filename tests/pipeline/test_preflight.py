@@ -22,7 +22,6 @@ from pipeline.checks import (
     check_image,
     check_quota,
     check_role,
-    check_scaling,
     check_status,
     check_variant,
     check_weights,
@@ -162,11 +161,6 @@ def test_a_fleet_that_takes_too_long_in_steps_is_named(make_env: MakeEnv) -> Non
     assert "the waits of a linear deployment are 5460 s" in only(check_fleet(env, 10)).what
 
 
-def test_another_type_is_refused_while_it_is_scaled(env: Environment) -> None:
-    assert "deregister-scalable-target" in only(check_scaling(env, "ml.c5.large", {})).fix
-    assert not [*check_scaling(env, "ml.c5.large", None), *check_scaling(env, "ml.m5.large", {})]
-
-
 def test_alarms_that_are_named_must_be_there_and_quiet(make_env: MakeEnv) -> None:
     env = make_env(alarms={"named": ("calm", "loud", "gone")})
     loud, gone = check_alarms(env, {"calm": "OK", "loud": "ALARM"})
@@ -254,7 +248,7 @@ def test_a_live_fleet_is_looked_at(aws: Aws, make_env: MakeEnv, tmp_path: Path) 
 
     assert inspect(Sight(release, aws.env, aws)).problems == {}
     assert set(inspect(Sight(release, other, aws)).problems) == {"variant"}
-    assert set(inspect(Sight(release, scaled, aws)).problems) == {"scaling"}
+    assert inspect(Sight(release, scaled, aws)).problems == {}, "deploy sets the scaling aside"
 
 
 def test_all_problems_are_told_at_once(aws: Aws, release: Release, make_env: MakeEnv) -> None:
