@@ -122,12 +122,14 @@ def _release(journey: Journey, weights: Path) -> None:
     with journey.step(PUBLISH) as run:
         journey.pipeline(run, "publish", "staging", "--weights", str(weights), *journey.publishing)
     with journey.step(DEPLOY) as run:
+        journey.pipeline(run, "preflight", "staging")
         journey.pipeline(run, "deploy", "staging")
     with journey.step(AUTOSCALE) as run:
         journey.pipeline(run, "autoscale", "staging")
     with journey.step(VERIFY) as run:
         journey.pipeline(run, "verify", "staging", "--profile", "quick")
     with journey.step(PROMOTE) as run:
+        journey.pipeline(run, "preflight", "production")
         journey.pipeline(run, "promote", "production")
 
 
