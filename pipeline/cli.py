@@ -21,6 +21,7 @@ STEPS: Mapping[str, str] = {
     "promote": "deploy, autoscale and smoke-test a release that passed in the environment before",
     "rollback": "put the previous release of the environment back",
     "status": "what is live where: release, fleet, scaling, alarms",
+    "destroy": "delete what one environment alone has, after its name was typed",
     "release": "all steps in their order, up to an environment",
 }
 OFFLINE: Mapping[str, str] = {
@@ -73,6 +74,8 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
         _add_measuring(command)
     if name == "deploy":
         command.add_argument("--dry-run", action="store_true", help="same as plan")
+    if name == "destroy":
+        command.add_argument("--confirm", metavar="NAME", help="the environment's name, instead of typing it")
     if name == "config":
         command.add_argument(
             "view",
@@ -140,6 +143,7 @@ def _run(args: argparse.Namespace) -> None:
         engine=not getattr(args, "no_engine", False),
         profile=getattr(args, "profile", "full"),
         again=getattr(args, "again", False),
+        confirmed=getattr(args, "confirm", None),
         as_json=getattr(args, "json", False),
     )
     steps.run("plan" if getattr(args, "dry_run", False) else args.command, order)

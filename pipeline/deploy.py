@@ -131,7 +131,7 @@ def _apply_preparation(plan: Plan, env: Environment, aws: Aws, say: Say) -> None
         say(call.says)
         aws.apply(call)
         if call.operation == "delete_endpoint":
-            _wait_until_gone(env, aws)
+            wait_until_gone(env.endpoint.name, aws)
 
 
 def _shift_and_wait(plan: Plan, env: Environment, aws: Aws, waiter: Waiter, say: Say) -> None:
@@ -174,13 +174,14 @@ def _loud(names: list[str], found: list[dict[str, Any]]) -> Mapping[str, str]:
     }
 
 
-def _wait_until_gone(env: Environment, aws: Aws) -> None:
+def wait_until_gone(endpoint: str, aws: Aws) -> None:
+    """Return when a deleted endpoint is gone. Raises DeploymentTimedOut."""
     started = time.monotonic()
-    while aws.describe_endpoint(env.endpoint.name) is not None:
+    while aws.describe_endpoint(endpoint) is not None:
         waited = time.monotonic() - started
         if waited > DELETION_SECONDS:
             raise DeploymentTimedOut(
-                f"Endpoint {env.endpoint.name} is still there {waited:.0f} s after its deletion.",
+                f"Endpoint {endpoint} is still there {waited:.0f} s after its deletion.",
                 fix="Run the same command again.",
             )
         aws.sleep(pause_seconds(waited))

@@ -19,6 +19,12 @@ def content_name(prefix: str, release_id: str, settings: Mapping[str, Any]) -> s
     return name
 
 
+def prefix_of(name: str) -> str | None:
+    """Return what stands before the release id in a name derived from content; None for other names."""
+    match = _CONTENT_NAME.fullmatch(name)
+    return match["prefix"] if match else None
+
+
 def release_of(config_name: str) -> str | None:
     """Return the release id within an endpoint config's name; None when another tool made that name."""
     match = _CONTENT_NAME.fullmatch(config_name)

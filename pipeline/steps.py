@@ -14,6 +14,7 @@ from pipeline.aws.shapes import require_valid
 from pipeline.bootstrap import bootstrap, require_account
 from pipeline.config import Environment, environments, load_environment
 from pipeline.deploy import deploy, observe, observe_live
+from pipeline.destroy import destroy
 from pipeline.difference import PlanResult, describe_plan, lines_of
 from pipeline.errors import ConfigError
 from pipeline.evidence import Profile
@@ -46,6 +47,7 @@ class Order:
     profile: Profile = "full"
     again: bool = False
     as_json: bool = False
+    confirmed: str | None = None  # the name typed to destroy the environment
     say: Say = print
 
     @property
@@ -137,6 +139,10 @@ def _status(order: Order) -> Overview:
     return overview
 
 
+def _destroy(order: Order) -> Model:
+    return destroy(order.env, order.aws, order.say, confirmed=order.confirmed)
+
+
 def _release(order: Order) -> JourneyResult:
     """Take what is here through every environment up to the order's, step by step."""
     chain = chain_to(order.env.name, order.config)
@@ -178,6 +184,7 @@ COMMANDS: Mapping[str, Callable[[Order], Model]] = {
     "promote": _promote,
     "rollback": _rollback,
     "status": _status,
+    "destroy": _destroy,
     "release": _release,
 }
 

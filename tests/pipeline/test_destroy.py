@@ -1,0 +1,103 @@
+"""Destroying takes all that one environment alone has, and only after its name was typed."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.aws import Aws
+from pipeline.aws.shapes import problem_of
+from pipeline.config import Environment
+from pipeline.deploy import observe
+from pipeline.destroy import Belongings, destroy, observe_belongings, plan_destruction
+from pipeline.errors import ConfigError, EndpointBusy
+from pipeline.names import prefix_of
+from pipeline.plan import plan_deployment
+from pipeline.records import DeploymentRecord, deployments, record_deployment
+from pipeline.release import Release
+
+MakeEnv = Callable[..., Environment]
+
+
+def quiet(_: str) -> None: ...
+
+
+def make_live(release: Release, env: Environment, aws: Aws) -> None:
+    """Deploy, and keep the record as `deploy` does."""
+    plan = plan_deployment(release, env, observe(release, env, aws))
+    for call in plan.calls:
+        aws.apply(call)
+    record = DeploymentRecord(
+        environment=env.name,
+        endpoint=env.endpoint.name,
+        release=release.id,
+        config=plan.config,
+        in_service_at=1.0,
+        run_url=None,
+    )
+    record_deployment(aws, record)
+    aws.made.clear()
+
+
+def test_only_what_is_its_own_goes(release: Release, make_env: MakeEnv, account: Aws) -> None:
+    """The name of one endpoint may begin with that of another."""
+    mine = make_env(name="mine", endpoint={"name": "digits"})
+    other = make_env(name="other", endpoint={"name": "digits-other"})
+    make_live(release, mine, account)
+    make_live(release, other, account)
+    kept = observe_belongings(other, account)
+    result = destroy(mine, account, quiet, confirmed="mine")
+
+    assert observe_belongings(mine, account) == Belongings()
+    assert observe_belongings(other, account) == kept
+    assert (len(kept.endpoints), len(kept.configs), len(kept.models), len(kept.alarms)) == (1, 1, 1, 3)
+    assert result.made == len(account.made) == 5
+    assert deployments(account, "mine") == []
+    assert len(deployments(account, "other")) == 1
+
+
+@pytest.mark.parametrize("typed", ["", "production", "Staging"])
+def test_without_its_name_nothing_goes(release: Release, account: Aws, typed: str) -> None:
+    make_live(release, account.env, account)
+    said: list[str] = []
+
+    with pytest.raises(ConfigError, match="Nothing was deleted"):
+        destroy(account.env, account, said.append, ask=lambda: typed)
+    assert account.made == []
+    assert any("delete endpoint digits-staging" in line for line in said)
+
+
+def test_its_name_can_be_typed(release: Release, account: Aws) -> None:
+    make_live(release, account.env, account)
+
+    assert destroy(account.env, account, quiet, ask=lambda: "staging").made == 5
+
+
+def test_destroying_nothing_asks_nothing(account: Aws) -> None:
+    assert destroy(account.env, account, quiet, ask=pytest.fail).made == 0
+
+
+def test_an_endpoint_that_is_changing_is_not_deleted(env: Environment) -> None:
+    with pytest.raises(EndpointBusy, match="digits-staging is Updating"):
+        plan_destruction(env, Belongings(endpoints=(("digits-staging", "Updating"),)))
+
+
+def test_what_serves_goes_first_and_its_scaling_before_it(env: Environment) -> None:
+    found = Belongings((("digits-staging", "Failed"),), True, ("c",), ("m",), tuple("a" * 150), ("k",))
+
+    calls = plan_destruction(env, found)
+
+    assert [problem_of(call) for call in calls] == [None] * 7
+    assert [call.operation for call in calls] == [
+        "deregister_scalable_target",
+        "delete_endpoint",
+        "delete_endpoint_config",
+        "delete_model",
+        "delete_alarms",
+        "delete_alarms",
+        "delete_object",
+    ]
+
+
+def test_a_prefix_is_known_only_of_names_derived_from_content() -> None:
+    assert prefix_of("digits-staging-aaaaaaaaaaaa-bbbbbbbb-cccccccc") == "digits-staging"
+    assert prefix_of("digits-staging-by-hand") is None
