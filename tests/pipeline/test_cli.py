@@ -39,6 +39,20 @@ def test_the_tree_of_errors_tells_every_code() -> None:
     assert told == {error.__name__: str(error.exit_code) for error in ERRORS}
 
 
+def test_the_page_of_exit_codes_has_every_error() -> None:
+    rows = re.findall(
+        r"^\| (\d+) \| `(\w+)` \| (.+) \|$", (ROOT / "docs/exit-codes.md").read_text(), re.MULTILINE
+    )
+    told = {
+        (str(error.exit_code), error.__name__, (error.__doc__ or "").splitlines()[0])
+        for error in ERRORS
+        if error is not PipelineError
+    }
+
+    assert set(rows) == told
+    assert [int(code) for code, *_ in rows] == sorted(int(code) for code, *_ in rows)
+
+
 def test_every_command_that_is_listed_can_run() -> None:
     assert set(STEPS) == set(COMMANDS)
 
