@@ -7,10 +7,13 @@ what is wrong and where, such as `instances[3][17]: expected a number, got "x"`.
 import json
 from typing import Any, NoReturn
 
+import arrays
+import media
 import numpy as np
+from media import BadRequest
 from numpy.typing import NDArray
 
-CONTENT_TYPE = "application/json"
+CONTENT_TYPE = media.JSON
 PIXELS = 64
 BRIGHTEST = 16
 MAX_INSTANCES = 4096
@@ -22,22 +25,33 @@ class BadPrediction(Exception):  # noqa: N818  # named for what happened
     """The model gave what no caller can use: a defect of the model, not of the request."""
 
 
-class BadRequest(Exception):  # noqa: N818  # named for what happened
-    """What the caller sent cannot be answered; the text says what is wrong, where, and nothing else."""
+def decode(body: bytes, content_type: str = CONTENT_TYPE) -> NDArray[np.float32]:
+    """Turn the body of an invocation into a batch of images.
 
-    def __init__(self, sentence: str, *, status: int = 400) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
-def decode(body: bytes) -> NDArray[np.float32]:
-    """Turn the body of an invocation, {"instances": [[64 numbers], ...]}, into a batch of images.
-
+    JSON is {"instances": [[64 numbers], ...]}; JSON Lines and CSV have an image a line; .npy is an
+    array of shape (N, 64), and .npz has it under the name `instances`.
     Returns float32 of shape (N, 64), pixels in [0, 16], 1 <= N <= MAX_INSTANCES.
 
-    Raises BadRequest (HTTP 400, with a sentence for the caller) for anything else.
+    Raises BadRequest (HTTP 400, with a sentence for the caller) for anything else, and with HTTP 415
+    for another content type.
     """
-    instances = _instances(_parse(body))
+    if content_type == CONTENT_TYPE:
+        return _images(_instances(_parse(body)))
+    kind = media.essence(content_type)
+    if kind in ("", media.JSON):
+        return _images(_instances(_parse(body)))
+    if kind == media.JSON_LINES:
+        return _images([_parse(line, number) for number, line in _lines(body)])
+    if kind == media.CSV:
+        return _images([_fields(line) for _, line in _lines(body)])
+    if kind == media.NPY:
+        return _array_images(arrays.from_npy(body))
+    if kind == media.NPZ:
+        return _array_images(_named_instances(body))
+    raise media.unsupported(content_type)
+
+
+def _images(instances: list[Any]) -> NDArray[np.float32]:
     for row in instances:
         if type(row) is not list or len(row) != PIXELS or not _NUMBERS.issuperset(map(type, row)):
             _refuse_the_first_bad(instances)
@@ -66,9 +80,23 @@ def predictions(probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
     return [{"label": label, "probabilities": row} for label, row in zip(labels, rows, strict=True)]
 
 
-def encode(probabilities: NDArray[np.float32]) -> bytes:
-    """The answer to an invocation: JSON, in ASCII, one prediction for each instance, in order."""
-    return json.dumps({"predictions": predictions(probabilities)}, separators=(",", ":")).encode()
+def encode(probabilities: NDArray[np.float32], media_type: str = CONTENT_TYPE) -> bytes:
+    """The answer to an invocation in one of `media.ALL`: a prediction for each instance, in order.
+
+    JSON and JSON Lines, in ASCII, have objects; CSV has a line of the label and the probabilities;
+    .npy is the probabilities, float32 of shape (N, 10); .npz has `labels` and `probabilities`.
+    """
+    found = predictions(probabilities)
+    if media_type == CONTENT_TYPE:
+        return json.dumps({"predictions": found}, separators=(",", ":")).encode()
+    if media_type == media.JSON_LINES:
+        return "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in found).encode()
+    if media_type == media.CSV:
+        rows = ([one["label"], *one["probabilities"]] for one in found)
+        return "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
+    if media_type == media.NPY:
+        return arrays.to_npy(probabilities)
+    return arrays.to_npz({"labels": probabilities.argmax(axis=1), "probabilities": probabilities})
 
 
 def encode_error(sentence: str) -> bytes:
@@ -76,7 +104,44 @@ def encode_error(sentence: str) -> bytes:
     return json.dumps({"error": sentence}).encode()
 
 
-def _parse(body: bytes) -> object:
+def _lines(body: bytes) -> list[tuple[int, bytes]]:
+    """The lines that are not blank, numbered from 1, if they are not too many."""
+    lines = enumerate(body.split(b"\n", MAX_INSTANCES * 2), start=1)
+    return _counted([(number, line) for number, line in lines if line.strip()])
+
+
+def _fields(line: bytes) -> list[float | str]:
+    """The numbers of a line of CSV; what is no number stays as it is, to be refused by its place."""
+    fields: list[float | str] = []
+    for field in line.decode(errors="replace").split(",", PIXELS):
+        text = field.strip().strip('"')
+        try:
+            fields.append(float(text) if "_" not in text else text)
+        except ValueError:
+            fields.append(text)
+    return fields
+
+
+def _named_instances(body: bytes) -> NDArray[np.generic]:
+    most = MAX_INSTANCES * PIXELS * 8 + 4096  # of the widest numbers, with their header
+    content = arrays.from_npz(body, most_bytes=most)
+    if list(content) != ["instances"]:
+        names = ", ".join(ascii(name[:_LONGEST_QUOTE]) for name in list(content)[:3]) or "none"
+        raise BadRequest(f"body: expected one array, named instances, got {names}")
+    return content["instances"]
+
+
+def _array_images(array: NDArray[Any]) -> NDArray[np.float32]:
+    if array.ndim != 2 or array.shape[1] != PIXELS:
+        raise BadRequest(f"instances: expected an array of shape (N, {PIXELS}), got {array.shape[:8]}")
+    if not 1 <= len(array) <= MAX_INSTANCES:
+        raise BadRequest(f"instances: expected 1 to {MAX_INSTANCES} instances, got {len(array)}")
+    if not (array.min() >= 0 and array.max() <= BRIGHTEST):  # NaN is in no range
+        _refuse_the_first_bad(array.tolist())
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _parse(body: bytes, line: int = 1) -> object:
     try:
         return json.loads(body.decode(), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
@@ -84,7 +149,7 @@ def _parse(body: bytes) -> object:
             f"body: expected UTF-8, got the byte 0x{body[error.start]:02x} at {error.start}"
         ) from None
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
+        where = f"line {error.lineno + line - 1}, column {error.colno}"
         raise BadRequest(f"body: expected JSON, but {where} has a fault: {error.msg}") from None
     except RecursionError:
         raise BadRequest("body: expected lists nested twice, got far deeper nesting") from None
@@ -113,6 +178,10 @@ def _instances(payload: object) -> list[Any]:
     if not isinstance(instances, list):
         got = _quote(instances) if "instances" in payload else "no such key"
         raise BadRequest(f"instances: expected a list, got {got}")
+    return _counted(instances)
+
+
+def _counted(instances: list[Any]) -> list[Any]:
     if not 1 <= len(instances) <= MAX_INSTANCES:
         raise BadRequest(f"instances: expected 1 to {MAX_INSTANCES} instances, got {len(instances)}")
     return instances

@@ -11,6 +11,8 @@ from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
 WORKERS_VARIABLE = "SAGEMAKER_MODEL_SERVER_WORKERS"
+# TorchServe's words for it, heeded where the first is not set.
+WORKERS_VARIABLES = (WORKERS_VARIABLE, "SAGEMAKER_TS_MAX_WORKERS", "SAGEMAKER_TS_MIN_WORKERS")
 
 
 class BadPlan(ValueError):  # noqa: N818  # named for what happened
@@ -57,12 +59,13 @@ def plan(cpus: float, environ: Mapping[str, str]) -> Plan:
     """Share out `cpus`: a worker for each whole CPU, or as many workers as the environment demands.
 
     workers × engine threads never exceeds the CPUs, except that there is at least one of each.
-    Raises BadPlan when SAGEMAKER_MODEL_SERVER_WORKERS is not a number from 1 on.
+    Raises BadPlan when the variable that demands is not a number from 1 on.
     """
     whole = max(1, int(cpus))
-    demanded = environ.get(WORKERS_VARIABLE) or str(whole)
+    variable = next((name for name in WORKERS_VARIABLES if environ.get(name)), WORKERS_VARIABLE)
+    demanded = environ.get(variable) or str(whole)
     if not (demanded.isascii() and demanded.isdigit() and int(demanded) >= 1):
-        raise BadPlan(f"{WORKERS_VARIABLE}: expected a number of workers from 1 on, got {demanded!r}")
+        raise BadPlan(f"{variable}: expected a number of workers from 1 on, got {demanded!r}")
     workers = int(demanded)
     return Plan(cpus=cpus, workers=workers, engine_threads=max(1, whole // workers))
 

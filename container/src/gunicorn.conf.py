@@ -35,8 +35,10 @@ def when_ready(_server: Any) -> None:
     os.kill(os.getppid(), signal.SIGUSR1)
 
 
-def post_worker_init(_worker: Any) -> None:
-    """Predict once in the new worker; one that cannot stops the whole server."""
+def post_worker_init(worker: Any) -> None:
+    """Make the new worker's model ready; one that cannot stops the whole server."""
+    import limits
     import wsgi  # loaded by the master: there is nothing left to do but to find it
 
-    wsgi.model.warm_up()
+    with worker.alive_while_loading(limits.from_environ(os.environ).startup_seconds):
+        wsgi.handler.warm_up()

@@ -4,9 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 PAYLOAD_VARIABLE = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
-TIMEOUT_VARIABLE = "SAGEMAKER_MODEL_SERVER_TIMEOUT"
+TIMEOUT_VARIABLES = (  # the first that is set; the others are other servers' words for it
+    "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+    "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+    "SAGEMAKER_TS_RESPONSE_TIMEOUT",
+)
+STARTUP_VARIABLE = "SAGEMAKER_STARTUP_TIMEOUT"
 PAYLOAD_MB = 25
 TIMEOUT_SECONDS = 60
+STARTUP_SECONDS = 600
 
 
 class BadLimit(ValueError):  # noqa: N818  # named for what happened
@@ -19,6 +25,7 @@ class Limits:
 
     payload_mb: int
     timeout_seconds: int
+    startup_seconds: int = STARTUP_SECONDS  # for a worker to load its model
 
     @property
     def payload_bytes(self) -> int:
@@ -32,9 +39,11 @@ class Limits:
 
 def from_environ(environ: Mapping[str, str]) -> Limits:
     """Read the limits; raises BadLimit with the variable's name and range."""
+    timeout = next((name for name in TIMEOUT_VARIABLES if environ.get(name)), TIMEOUT_VARIABLES[0])
     return Limits(
         payload_mb=whole_number(environ, PAYLOAD_VARIABLE, PAYLOAD_MB, most=1024),
-        timeout_seconds=whole_number(environ, TIMEOUT_VARIABLE, TIMEOUT_SECONDS, most=3600),
+        timeout_seconds=whole_number(environ, timeout, TIMEOUT_SECONDS, most=3600),
+        startup_seconds=whole_number(environ, STARTUP_VARIABLE, STARTUP_SECONDS, most=3600),
     )
 
 

@@ -1,26 +1,28 @@
 """The application behind the HTTP port: /ping, /invocations and /metrics.
 
-This is the file to edit for another way of decoding, predicting or encoding; `model.py` is the file
-to edit for another model.
+It knows of the model what `handler.Handler` says: decode, predict, encode. `model.py` and `codec.py`
+are the files to edit for another model and its formats, unless the archive brings an inference.py.
 """
 
+import itertools
 import time
+from collections.abc import Iterator
 
 import codec
-from codec import BadRequest
+import media
 from counters import Counters
-from flask import Flask, Response, request
+from flask import Flask, Response, request, stream_with_context
+from handler import Answer, Handler, HandlerFailed
 from identity import HEADER, Identity
 from limits import Limits
-from model import Model
+from media import BadRequest
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-_JSON = "application/json"
-_ACCEPTED = frozenset({"", "*/*", _JSON})
+_JSON = media.JSON
 
 
-def create_app(model: Model, identity: Identity, limits: Limits) -> Flask:
-    """Serve `model`. Every answer names `identity`; every refusal is {"error": "<one sentence>"}."""
+def create_app(handler: Handler, identity: Identity, limits: Limits) -> Flask:
+    """Serve `handler`. Every answer names `identity`; every refusal is {"error": "<one sentence>"}."""
     app = Flask(__name__, static_folder=None)
     # One more than is allowed: werkzeug cuts a chunked body off at the limit, and does not say so.
     app.config["MAX_CONTENT_LENGTH"] = limits.payload_bytes + 1
@@ -29,10 +31,10 @@ def create_app(model: Model, identity: Identity, limits: Limits) -> Flask:
 
     @app.get("/ping")
     def ping() -> Response:
-        """200 once this worker's model has predicted; SageMaker sends no traffic before."""
+        """200 once this worker's model is ready; SageMaker sends no traffic before."""
         try:
-            if not model.has_predicted:
-                model.warm_up()
+            if not handler.is_ready:
+                handler.warm_up()
         except (
             Exception
         ) as error:  # whatever keeps the model from predicting, SageMaker must not send traffic
@@ -44,15 +46,17 @@ def create_app(model: Model, identity: Identity, limits: Limits) -> Flask:
     def invocations() -> Response:
         started, instances, status = time.perf_counter(), 0, 500
         try:
-            _negotiate()
+            accept = handler.negotiate(request.headers.get("Accept", ""))
             body = request.get_data(cache=False)
             if len(body) > limits.payload_bytes:
                 raise RequestEntityTooLarge
-            images = codec.decode(body)
-            answer = codec.encode(model.predict(images))
-            instances, status = len(images), 200
-            return Response(answer, mimetype=_JSON)
-        except BadRequest as error:
+            with handler.turn:
+                data = handler.decode(body, request.headers.get("Content-Type", ""))
+                answer = handler.encode(handler.predict(data), accept)
+                response = _response(answer, handler)
+            instances, status = handler.count(data), answer.status
+            return response  # noqa: TRY300  # what an else would hold is the whole of it
+        except (BadRequest, HandlerFailed) as error:
             status = error.status
             raise
         except HTTPException as error:
@@ -68,6 +72,11 @@ def create_app(model: Model, identity: Identity, limits: Limits) -> Flask:
 
     @app.errorhandler(BadRequest)
     def bad_request(error: BadRequest) -> Response:
+        return _refusal(error.status, str(error))
+
+    @app.errorhandler(HandlerFailed)
+    def handler_failed(error: HandlerFailed) -> Response:
+        app.logger.error("%s", error, exc_info=error.__cause__ or error)
         return _refusal(error.status, str(error))
 
     @app.errorhandler(RequestEntityTooLarge)
@@ -95,14 +104,25 @@ def create_app(model: Model, identity: Identity, limits: Limits) -> Flask:
     return app
 
 
-def _negotiate() -> None:
-    """Raise BadRequest, 415 or 406, unless JSON comes in and JSON may go out."""
-    content_type = request.mimetype
-    if content_type not in ("", _JSON):
-        raise BadRequest(f"Content-Type: expected {_JSON}, got {content_type[:80]}", status=415)
-    accept = request.headers.get("Accept", "")
-    if accept not in _ACCEPTED and not request.accept_mimetypes.best_match([_JSON]):
-        raise BadRequest(f"Accept: expected {_JSON} among the types, got {accept[:80]}", status=406)
+def _response(answer: Answer, handler: Handler) -> Response:
+    """The answer; a stream's first part is waited for, so that its failure is still a 500."""
+    if isinstance(answer.body, bytes):
+        return Response(answer.body, answer.status, answer.headers, content_type=answer.content_type)
+    first = list(itertools.islice(answer.body, 1))
+    parts = stream_with_context(_in_turns(first, answer.body, handler))
+    headers = {**answer.headers, "X-Accel-Buffering": "no"}  # so that nginx passes on what comes as it comes
+    return Response(parts, answer.status, headers, content_type=answer.content_type)
+
+
+def _in_turns(first: list[bytes], rest: Iterator[bytes], handler: Handler) -> Iterator[bytes]:
+    """The parts of a stream; others have their turn between two of them."""
+    yield from first
+    while True:
+        with handler.turn:
+            part = next(rest, None)
+        if part is None:
+            return
+        yield part
 
 
 def _sentence(error: HTTPException) -> str:

@@ -1,7 +1,12 @@
 """Gunicorn's threaded worker, made to refuse and to stop as the contract wants it."""
 
+import contextlib
 import os
 import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -9,6 +14,7 @@ from typing import Any
 import codec
 import identity
 from gunicorn import util  # type: ignore[import-untyped]
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.http import errors  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
@@ -40,6 +46,27 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Let in what was held back since the fork, now that there is somebody to react."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+
+    @contextlib.contextmanager
+    def alive_while_loading(self, seconds: int) -> Iterator[None]:
+        """Keep the master from taking this worker for dead while it loads; end the server after `seconds`."""
+        loaded = threading.Event()
+
+        def beat() -> None:
+            deadline = time.monotonic() + seconds
+            while not loaded.wait(min(5.0, max(0.0, deadline - time.monotonic()))):
+                if time.monotonic() >= deadline:
+                    print(f"serve: the model was not loaded within {seconds} s", file=sys.stderr, flush=True)
+                    os._exit(Arbiter.WORKER_BOOT_ERROR)
+                self.notify()
+
+        beating = threading.Thread(target=beat, daemon=True)
+        beating.start()
+        try:
+            yield
+        finally:
+            loaded.set()
+            beating.join()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Close the port, too, when stopping: else new connections are taken, and wait for nobody."""

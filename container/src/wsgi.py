@@ -5,12 +5,13 @@ import sys
 
 import identity
 import limits
-import model as models
+import loading
 import paths
 from predictor import create_app
+from user_program import CannotLoad
 
 try:
-    model = models.load(paths.model_dir(paths.base_dir()))
-    app = create_app(model, identity.from_environ(os.environ), limits.from_environ(os.environ))
-except (models.ModelProblem, identity.BadIdentity, limits.BadLimit) as error:
+    handler = loading.load(paths.model_dir(paths.base_dir()), os.environ)
+    app = create_app(handler, identity.from_environ(os.environ), limits.from_environ(os.environ))
+except (CannotLoad, identity.BadIdentity, limits.BadLimit) as error:
     sys.exit(f"serve: {error}")

@@ -1,8 +1,11 @@
 """Whatever a caller sends is images, or one sentence that says what is wrong and where."""
 
+import io
 import json
+import zipfile
 from typing import Any
 
+import media
 import numpy as np
 import pytest
 from codec import BRIGHTEST, MAX_INSTANCES, PIXELS, BadPrediction, BadRequest, decode, encode, encode_error
@@ -146,3 +149,122 @@ def test_a_model_that_diverged_is_a_defect_and_not_an_answer() -> None:
 
     with pytest.raises(BadPrediction, match=r"predictions\[1\]: expected finite probabilities"):
         encode(probabilities)
+
+
+def npy(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def npz(**arrays: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+IMAGES = np.array([DIGIT, DIGIT[::-1]])
+SOUND = {
+    media.JSON: body(IMAGES.tolist()),
+    media.JSON_LINES: b"\n".join(json.dumps(row).encode() for row in IMAGES.tolist()) + b"\n\n",
+    media.CSV: "\r\n".join(",".join(map(str, row)) for row in IMAGES.tolist()).encode(),
+    media.NPY: npy(IMAGES.astype(">f8")),
+    media.NPZ: npz(instances=np.asfortranarray(IMAGES)),
+}
+BAD_SHAPES = [IMAGES[:, :63], IMAGES[:0], IMAGES[0], np.zeros((MAX_INSTANCES + 1, PIXELS), np.uint8)]
+
+
+@pytest.mark.parametrize("content_type", media.ALL)
+def test_images_come_in_every_type(content_type: str) -> None:
+    np.testing.assert_array_equal(decode(SOUND[content_type], content_type), IMAGES.astype(np.float32))
+    np.testing.assert_array_equal(decode(SOUND[content_type], f"{content_type.upper()}; x=1"), IMAGES)
+
+
+@pytest.mark.parametrize("content_type", media.ALL)
+@given(data=st.data())
+def test_a_damaged_body_of_any_type_is_images_or_a_sentence(content_type: str, data: st.DataObject) -> None:
+    sound = SOUND[content_type]
+    start = data.draw(st.integers(0, len(sound)))
+    damaged = sound[:start] + data.draw(st.binary(max_size=8)) + sound[start + data.draw(st.integers(0, 8)) :]
+
+    try:
+        images = decode(damaged, content_type)
+    except BadRequest as refused:
+        assert_is_a_sentence(str(refused))
+    else:
+        assert images.shape[1] == PIXELS
+        assert np.isfinite(images).all()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "sent", "sentence"),
+    [
+        (media.CSV, b"1,2\n", "instances[0]: expected 64 numbers, got 2"),
+        (
+            media.CSV,
+            SOUND[media.CSV].replace(b"16,", b"x,", 1),
+            'instances[0][16]: expected a number, got "x"',
+        ),
+        (
+            media.CSV,
+            SOUND[media.CSV].replace(b"16,", b"nan,", 1),
+            "instances[0][16]: expected 0 to 16, got NaN",
+        ),
+        (media.CSV, b"", "instances: expected 1 to 4096 instances, got 0"),
+        (media.CSV, b"1\n" * 5000, "instances: expected 1 to 4096 instances, got 5000"),
+        (media.CSV, b"1," * 100_000, "instances[0]: expected 64 numbers, got 65"),
+        (
+            media.JSON_LINES,
+            b"[1]\n[1",
+            "body: expected JSON, but line 2, column 3 has a fault: Expecting ',' delimiter",
+        ),
+        (media.NPZ, npz(images=IMAGES), "body: expected one array, named instances, got 'images'"),
+        (media.NPY, npy(np.array([{}])), None),
+        (
+            media.NPY,
+            npy(np.where(IMAGES == 16, np.inf, IMAGES)),
+            "instances[0][16]: expected 0 to 16, got Infinity",
+        ),
+        *((media.NPY, npy(array), None) for array in BAD_SHAPES),
+    ],
+)
+def test_a_bad_instance_of_any_type_is_named_by_its_place(
+    content_type: str, sent: bytes, sentence: str | None
+) -> None:
+    with pytest.raises(BadRequest) as caught:
+        decode(sent, content_type)
+
+    assert_is_a_sentence(str(caught.value))
+    assert sentence in (None, str(caught.value))
+
+
+def test_a_header_that_promises_terabytes_costs_nothing() -> None:
+    sent = npy(IMAGES).replace(b"(2, 64), }          ", b"(99999999999, 64), }")
+    assert b"99999999999" in sent
+
+    with pytest.raises(
+        BadRequest, match="expected 51199999999488 bytes of data, as the header says, got 1024"
+    ):
+        decode(sent, media.NPY)
+
+
+def test_a_zip_bomb_is_not_unpacked() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("instances.npy", bytes(50_000_000))
+
+    with pytest.raises(BadRequest, match="unpacked, got 50000000"):
+        decode(file.getvalue(), media.NPZ)
+
+
+def test_answers_go_out_in_every_type() -> None:
+    probabilities = np.eye(10, dtype=np.float32)[[3, 7]]
+    json_answer = json.loads(encode(probabilities))["predictions"]
+
+    lines = encode(probabilities, media.JSON_LINES).splitlines()
+    assert [json.loads(line) for line in lines] == json_answer
+    assert encode(probabilities, media.CSV).splitlines()[1] == b"7,0.0,0.0,0.0,0.0,0.0,0.0,0.0,1.0,0.0,0.0"
+    np.testing.assert_array_equal(np.load(io.BytesIO(encode(probabilities, media.NPY))), probabilities)
+    named = np.load(io.BytesIO(encode(probabilities, media.NPZ)))
+    assert named["labels"].tolist() == [3, 7]
+    np.testing.assert_array_equal(named["probabilities"], probabilities)

@@ -66,6 +66,11 @@ def test_workers_times_threads_stays_within_the_cpus(
     assert plan(cpus, environ) == Plan(cpus=cpus, workers=workers, engine_threads=threads)
 
 
+def test_torchserves_word_for_workers_counts_where_sagemakers_is_not_set() -> None:
+    assert plan(8, {"SAGEMAKER_TS_MAX_WORKERS": "2"}).workers == 2
+    assert plan(8, {"SAGEMAKER_TS_MAX_WORKERS": "2", "SAGEMAKER_MODEL_SERVER_WORKERS": "4"}).workers == 4
+
+
 @pytest.mark.parametrize("demanded", ["0", "-1", "two", "1.5", "²"])
 def test_a_demand_that_is_no_number_is_refused_by_name(demanded: str) -> None:
     with pytest.raises(

@@ -16,6 +16,13 @@ def test_the_environment_decides() -> None:
     assert from_environ(environ).too_large == "body: expected at most 6 MB, got more"
 
 
+def test_other_servers_words_for_the_time_limit_count_where_ours_is_not_set() -> None:
+    environ = {"SAGEMAKER_TS_RESPONSE_TIMEOUT": "7", "SAGEMAKER_STARTUP_TIMEOUT": "30"}
+
+    assert from_environ(environ) == Limits(payload_mb=25, timeout_seconds=7, startup_seconds=30)
+    assert from_environ({**environ, "SAGEMAKER_MODEL_SERVER_TIMEOUT": "5"}).timeout_seconds == 5
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "6.5", "6 MB", "1025", "²"])
 def test_what_is_no_limit_is_refused_by_name(value: str) -> None:
     with pytest.raises(BadLimit, match="SAGEMAKER_MAX_PAYLOAD_IN_MB: expected a whole number from 1 to 1024"):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from handler import DigitsHandler
 from identity import HEADER, Identity
 from limits import Limits
 from model import Model
@@ -31,7 +32,7 @@ class Broken(Model):
 
 
 def client_of(model: Model) -> FlaskClient:
-    return create_app(model, IDENTITY, Limits(payload_mb=1, timeout_seconds=60)).test_client()
+    return create_app(DigitsHandler(model), IDENTITY, Limits(payload_mb=1, timeout_seconds=60)).test_client()
 
 
 def predict(client: FlaskClient, instances: list[list[float]]) -> Any:
@@ -82,10 +83,12 @@ def test_an_answer_does_not_depend_on_its_neighbours(client: FlaskClient) -> Non
 @pytest.mark.parametrize(
     ("method", "path", "headers", "body", "status", "error"),
     [
-        ("POST", "/invocations", {"Content-Type": "text/csv"}, b"1,2", 415,
-         "Content-Type: expected application/json, got text/csv"),
-        ("POST", "/invocations", {**JSON, "Accept": "text/csv"}, REQUEST, 406,
-         "Accept: expected application/json among the types, got text/csv"),
+        ("POST", "/invocations", {"Content-Type": "image/png"}, b"1,2", 415,
+         "Content-Type: expected one of application/json, application/jsonlines, text/csv, application/x-npy, "
+         "application/x-npz, got image/png"),
+        ("POST", "/invocations", {**JSON, "Accept": "image/png"}, REQUEST, 406,
+         "Accept: expected one of application/json, application/jsonlines, text/csv, application/x-npy, "
+         "application/x-npz among the types, got image/png"),
         ("POST", "/invocations", JSON, b"{", 400,
          "body: expected JSON, but line 1, column 2 has a fault: Expecting property name enclosed in double quotes"),
         ("POST", "/invocations", JSON, b" " * (MEGABYTE + 1), 413, "body: expected at most 1 MB, got more"),

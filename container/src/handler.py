@@ -1,0 +1,94 @@
+"""What stands between an HTTP request and an answer: decode, predict, encode.
+
+`predictor.py` knows nothing else of a model, so the project's own one and a user's inference.py are
+served in the same way.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import codec
+import media
+import numpy as np
+from model import Model
+from numpy.typing import NDArray
+
+
+class HandlerFailed(Exception):  # noqa: N818  # named for what happened
+    """A function of the user's raised (it is the cause); the text is for the caller."""
+
+    def __init__(self, sentence: str, *, status: int = 500) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body, whole or in parts that go out as they come, and its media type."""
+
+    body: bytes | Iterator[bytes]
+    content_type: str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Handler(Protocol):
+    """A model with its formats."""
+
+    @property
+    def turn(self) -> contextlib.AbstractContextManager[Any, Any]:
+        """Held from decode to encode, and for every part of a stream."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether this process's model has shown that it works."""
+
+    def warm_up(self) -> None:
+        """Make it ready, or raise."""
+
+    def negotiate(self, accept: str) -> str:
+        """What `encode` will be given for this Accept header; BadRequest (406) where it is impossible."""
+
+    def decode(self, body: bytes, content_type: str) -> Any:
+        """The model's input; raises BadRequest for what the caller did wrong."""
+
+    def predict(self, data: Any) -> Any:
+        """The model's output for what `decode` returned."""
+
+    def encode(self, prediction: Any, accept: str) -> Answer:
+        """The answer, in the type that `negotiate` chose."""
+
+    def count(self, data: Any) -> int:
+        """How many instances `decode` returned, for the metrics."""
+
+
+class DigitsHandler:
+    """The project's own model: `codec` is its formats."""
+
+    def __init__(self, model: Model) -> None:
+        self.turn = contextlib.nullcontext()  # the model takes one at a time by itself
+        self._model = model
+
+    @property
+    def is_ready(self) -> bool:
+        return self._model.has_predicted
+
+    def warm_up(self) -> None:
+        self._model.warm_up()
+
+    def negotiate(self, accept: str) -> str:
+        return media.negotiate(accept)
+
+    def decode(self, body: bytes, content_type: str) -> NDArray[np.float32]:
+        return codec.decode(body, content_type)
+
+    def predict(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._model.predict(data)
+
+    def encode(self, prediction: NDArray[np.float32], accept: str) -> Answer:
+        return Answer(codec.encode(prediction, accept), accept)
+
+    def count(self, data: NDArray[np.float32]) -> int:
+        return len(data)

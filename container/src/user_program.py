@@ -1,0 +1,66 @@
+"""Find a user's inference.py, and import it as if nothing of ours were on the path."""
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
+DIRECTORY_VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"
+DEFAULT_PROGRAM = "inference.py"
+_OURS = Path(__file__).resolve().parent
+
+
+class CannotLoad(Exception):  # noqa: N818  # named for what happened
+    """What is in the archive cannot be served; the text says what, and what to do."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A file of handler functions, and the folder that is on the path when it is imported."""
+
+    file: Path
+    directory: Path
+
+
+def find(model_dir: Path, environ: Mapping[str, str]) -> Program | None:
+    """The user's program, or None where the archive brings none and the environment names none.
+
+    Raises CannotLoad when the environment names one that is not there.
+    """
+    submitted = (environ.get(DIRECTORY_VARIABLE) or "").removeprefix("file://")
+    directory = Path(submitted) if submitted else model_dir / "code"
+    if "://" in submitted:  # an archive repacked for serving has it in code/ as well
+        directory = model_dir / "code"
+    named = environ.get(PROGRAM_VARIABLE)
+    file = directory / (named or DEFAULT_PROGRAM)
+    if file.is_file():
+        return Program(file, directory)
+    if named is None and not submitted:
+        return None
+    asked = f"{PROGRAM_VARIABLE}={named or ''} {DIRECTORY_VARIABLE}={submitted}"
+    raise CannotLoad(f"{file}: there is no such program ({asked}); put it into code/ of the archive")
+
+
+def load(program: Program) -> ModuleType:
+    """Import the program, its folder first on the path; raises whatever it raises.
+
+    A module of its own may be called like one of ours, such as model.py. Ours is then forgotten by
+    name: whoever uses it holds it already.
+    """
+    sys.path.insert(0, str(program.directory))
+    theirs = {path.stem for path in program.directory.iterdir()}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name in theirs and file and Path(file).resolve().parent == _OURS:
+            del sys.modules[name]
+    name = program.file.stem
+    spec = importlib.util.spec_from_file_location(name, program.file)
+    if spec is None or spec.loader is None:
+        raise CannotLoad(f"{program.file}: expected a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before it runs: pickled classes and dataclasses look for it there
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,81 @@
+"""A user's archive behind the whole of `serve`: workers, streams through nginx, a start that fails."""
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.container import archives
+from tests.container.serving import JSON, Serve, read_all
+
+STREAM = """
+import os
+import time
+
+def model_fn(d):
+    return os.path.join(d, "go-on")
+
+def transform_fn(model, body, content_type, accept):
+    yield "first "
+    deadline = time.monotonic() + 20
+    while not os.path.exists(model) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield "second" if os.path.exists(model) else "too late"
+"""
+Start = Callable[..., Serve]
+
+
+def test_an_archive_is_served_and_a_stream_goes_out_as_it_comes(start: Start, tmp_path: Path) -> None:
+    archives.program(tmp_path / "model", STREAM)
+    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="1")
+    serve.await_ready()
+
+    with socket.create_connection(("127.0.0.1", serve.port), timeout=20) as stream:
+        stream.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        heard = b""
+        while b"first " not in heard:
+            heard += stream.recv(65536)
+        (tmp_path / "model" / "go-on").touch()  # what the second part waits for
+        heard += read_all(stream)
+
+    assert b"second" in heard
+    assert b"Transfer-Encoding: chunked" in heard
+
+
+@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
+def test_a_state_dict_with_its_program_is_served_by_all_workers(start: Start, tmp_path: Path) -> None:
+    archives.brightness(tmp_path / "model")
+    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    serve.await_ready()
+
+    body = json.dumps({"inputs": [1, 2]})
+    answers = {serve.ask("POST", "/invocations", body, JSON).body for _ in range(10)}
+
+    assert answers == {b'{"brightness": 3.0}'}
+    assert "INFO inference: loaded" in serve.log()
+
+
+@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
+@pytest.mark.parametrize(
+    ("source", "environ", "says"),
+    [
+        ("def model_fn(d): raise OSError('no weights')", {}, "inference.py: OSError: no weights"),
+        (
+            "import threading\ndef model_fn(d): threading.Event().wait(30)",
+            {"SAGEMAKER_STARTUP_TIMEOUT": "1"},
+            "serve: the model was not loaded within 1 s",
+        ),
+    ],
+)
+def test_a_model_that_does_not_load_ends_the_start_with_the_reason(
+    start: Start, tmp_path: Path, source: str, environ: dict[str, str], says: str
+) -> None:
+    archives.program(tmp_path / "model", source)
+    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="1", **environ)
+
+    assert serve.process.wait(30) == 1
+    assert says in serve.log()
