@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import codec
 import media
 import numpy as np
+import schema
 from model import Model
 from numpy.typing import NDArray
 
@@ -63,6 +64,9 @@ class Handler(Protocol):
     def count(self, data: Any) -> int:
         """How many instances `decode` returned, for the metrics."""
 
+    def openapi(self) -> str | None:
+        """The OpenAPI document of its formats, if it has one."""
+
 
 class DigitsHandler:
     """The project's own model: `codec` is its formats."""
@@ -92,3 +96,6 @@ class DigitsHandler:
 
     def count(self, data: NDArray[np.float32]) -> int:
         return len(data)
+
+    def openapi(self) -> str:
+        return schema.text()

@@ -16,7 +16,7 @@ from handler import Answer, Handler, HandlerFailed
 from identity import HEADER, Identity
 from limits import Limits
 from media import BadRequest
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 _JSON = media.JSON
 
@@ -64,6 +64,14 @@ def create_app(handler: Handler, identity: Identity, limits: Limits) -> Flask:
             raise
         finally:
             counters.count(status, instances, time.perf_counter() - started)
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        """What may be sent and will come back; a user's own program has no such document."""
+        document = handler.openapi()
+        if document is None:
+            raise NotFound
+        return Response(document, mimetype=_JSON)
 
     @app.get("/metrics")
     def metrics() -> Response:

@@ -114,6 +114,9 @@ class UserHandler:
         """A request is one: what a user's input_fn returned need not have a length."""
         return 1
 
+    def openapi(self) -> None:
+        """None: only the user's program knows its formats."""
+
     def _load(self) -> Any:
         directory = str(self._model_dir)
         if "pre_model_fn" in self._functions:
