@@ -52,6 +52,18 @@ class Plan:
     rollback_batch: Counts | None = None
     """Old instances that come back at a time; None: all at once."""
 
+    @property
+    def extra(self) -> Counts:
+        """The most instances that there are at a time beyond the old fleet's own number, by variant."""
+        if not self.rolling:
+            return self.new
+        standing, most = self.old, dict.fromkeys(self.new, 0)
+        for step in self.steps:  # new instances come before old ones go
+            for name, active in step.active.items():
+                most[name] = max(most[name], active + standing[name] - self.old[name])
+            standing = step.kept
+        return most
+
     def way_back(self, standing: Counts) -> Iterator[Step]:
         """Yield the steps from `standing` old instances to all of them; there is at least one."""
         kept, batch = standing, self.rollback_batch or self.old

@@ -89,7 +89,11 @@ class Endpoints:
         old = {name: deployed.fleet.desired for name, deployed in endpoint.live.variants.items()}
         plan = plan_deployment(deployment, counts, old)
         self._check_alarms(plan.alarms)
-        self._check_quota(self._used(), config.instances(counts))  # both fleets run for a while
+        types = {
+            name: deployed.fleet.variant.instance_type for name, deployed in endpoint.live.variants.items()
+        }
+        alike = all(types.get(variant.name) == variant.instance_type for variant in config.variants)
+        self._check_quota(self._used(), config.instances(plan.extra if alike else counts))
         new = self._side(endpoint, config, retained_weights(endpoint, config, request))
         endpoint.last_deployment_config = deployment
         self._operations.begin(endpoint, "Updating", self._operations.deploy(endpoint, new, plan))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import local_aws
-from tests.local_aws.serving import Serving, blue_green, refused
+from tests.local_aws.serving import Serving, blue_green, refused, rolling
 
 XLARGE = {"InstanceType": "ml.m5.xlarge"}
 
@@ -80,6 +80,21 @@ def test_both_fleets_of_an_update_count_and_so_does_every_endpoint(serving: Serv
         "ResourceLimitExceeded", serving.sagemaker.create_endpoint, **other
     )
     assert serving.describe(name)["EndpointStatus"] == "InService"
+
+
+def test_a_rolling_update_needs_room_for_one_batch(serving: Serving) -> None:
+    name = serving.endpoint(xlarge_config(serving, 2))
+    serving.update(name, new := xlarge_config(serving, 2), DeploymentConfig=rolling())
+
+    assert serving.settled(name)["EndpointConfigName"] == new
+    request = {"EndpointName": name, "EndpointConfigName": xlarge_config(serving, 4)}
+    message = refused(
+        "ResourceLimitExceeded",
+        serving.sagemaker.update_endpoint,
+        **request,
+        DeploymentConfig=rolling(batch=("INSTANCE_COUNT", 2)),
+    )
+    assert message == limit_text(used=2, delta=3)  # at last four new ones beside one old
 
 
 def test_only_growth_counts_when_an_endpoint_is_scaled(serving: Serving) -> None:

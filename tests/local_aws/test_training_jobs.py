@@ -3,12 +3,15 @@
 import asyncio
 import io
 import json
+import os
 import secrets
+import signal
 import tarfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import local_aws
@@ -16,7 +19,7 @@ from local_aws.instances import Launcher, TrainingSpec
 from pipeline.aws import Aws
 from pipeline.config import load_environment
 from pipeline.weights import sync_weights
-from tests.local_aws.serving import NO_RETRY, refused, until
+from tests.local_aws.serving import NO_RETRY, SETTINGS, refused, until
 from tests.local_aws.tiny_instances import built, files_below, process_settings
 
 ROOT = Path(__file__).parents[2]
@@ -227,6 +230,24 @@ def test_the_pipeline_takes_its_weights_from_a_job_of_the_real_container(
     files = jobs.artifact(weights.uri)
     assert {"model.safetensors", "golden.json", "metrics.json"} <= files.keys()
     assert len(json.loads(files["golden.json"])["cases"]) == 32
+
+
+def test_a_job_of_a_run_that_was_killed_is_swept_by_the_next(tmp_path: Path) -> None:
+    """kill -9 of this AWS while it trains: the process goes on, until the next start removes it."""
+    settings: dict[str, Any] = {**SETTINGS, "state_dir": tmp_path / "state", "cache_dir": tmp_path / "cache"}
+    with local_aws.start(**settings) as aws:
+        jobs = Jobs(aws, "swept")
+        name = jobs.begin(HyperParameters={"wait": "yes"})
+        until(lambda: list(tmp_path.glob("state/started/*/i-*/opt-ml/model/seen.json")), f"{name} trains")
+        (record,) = tmp_path.glob("state/started/*/i-*.json")
+        pid = json.loads(record.read_text())["pid"]
+        os.kill(aws.pid, signal.SIGKILL)
+        until(lambda: not psutil.pid_exists(aws.pid) or psutil.Process(aws.pid).status() == "zombie", "dead")
+    assert psutil.pid_exists(pid)
+
+    with local_aws.start(**settings):
+        until(lambda: not psutil.pid_exists(pid), "the orphan is gone")
+    assert not files_below(tmp_path / "state")
 
 
 @pytest.mark.docker
