@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {
     "instances": "process",
     "process_command": CONTRACT_SERVER,
     "train_command": TINY_TRAIN,
-    "endpoint_quotas": "ml.m5.xlarge=3",
+    "endpoint_quotas": "ml.c5.xlarge=3",
     "time_scale": 300,
     "cpu_scale": 1,
     "ping_interval_seconds": 0.1,

@@ -1,4 +1,4 @@
-"""Quotas: what Service Quotas tells is what SageMaker holds to. (This account has 3 ml.m5.xlarge.)"""
+"""Quotas: what Service Quotas tells is what SageMaker holds to. (This account has 3 ml.c5.xlarge.)"""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 import local_aws
 from tests.local_aws.serving import Serving, blue_green, refused, rolling
 
-XLARGE = {"InstanceType": "ml.m5.xlarge"}
+XLARGE = {"InstanceType": "ml.c5.xlarge"}
 
 
 def xlarge_config(serving: Serving, instances: int) -> str:
@@ -16,7 +16,7 @@ def xlarge_config(serving: Serving, instances: int) -> str:
 
 def limit_text(used: int, delta: int) -> str:
     return (
-        "The account-level service limit 'ml.m5.xlarge for endpoint usage' is 3 Instances, with current "
+        "The account-level service limit 'ml.c5.xlarge for endpoint usage' is 3 Instances, with current "
         f"utilization of {used} Instances and a request delta of {delta} Instances. "
         "Please contact AWS support to request an increase for this limit."
     )
@@ -27,7 +27,7 @@ def test_the_quotas_are_told_by_type(aws: local_aws.Running) -> None:
     pages = client.get_paginator("list_service_quotas").paginate(ServiceCode="sagemaker")
     quotas = {quota["QuotaName"]: quota for page in pages for quota in page["Quotas"]}
 
-    assert quotas["ml.m5.xlarge for endpoint usage"]["Value"] == 3
+    assert quotas["ml.c5.xlarge for endpoint usage"]["Value"] == 3
     assert quotas["ml.m5.large for endpoint usage"]["Value"] == 20
     one = quotas["ml.c6i.2xlarge for endpoint usage"]
     found = client.get_service_quota(ServiceCode="sagemaker", QuotaCode=one["QuotaCode"])["Quota"]
