@@ -262,6 +262,30 @@ def test_program_and_folder_are_those_of_the_environment(tmp_path: Path) -> None
     assert ask(serve(tmp_path / "model", **environ), "[1]").text == str(tmp_path / "model")
 
 
+def test_an_address_of_the_submitted_folder_means_the_one_in_the_archive(tmp_path: Path) -> None:
+    client = serve(archives.brightness(tmp_path), SAGEMAKER_SUBMIT_DIRECTORY="s3://bucket/sourcedir.tar.gz")
+
+    assert ask(client, json.dumps({"inputs": [1, 2]})).json == {"brightness": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [
+        ("application/octet-stream", "bytes"),
+        ("text/csv; charset=utf-8", "str"),
+        ("application/x-npy", "bytes"),
+    ],
+)
+def test_handlers_get_text_of_text_and_bytes_of_everything_else(
+    tmp_path: Path, content_type: str, kind: str
+) -> None:
+    source = "def model_fn(d): pass\ndef transform_fn(m, body, c, a): return type(body).__name__ + ' ' + c"
+
+    answer = ask(serve(archives.program(tmp_path, source)), b"1,2", content_type)
+
+    assert answer.text == f"{kind} {content_type}"
+
+
 def test_the_default_accept_is_that_of_the_environment(tmp_path: Path) -> None:
     client = serve(archives.torchscript(tmp_path), SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/csv")
 
