@@ -1,4 +1,4 @@
-"""`python -m local_aws up | run -- COMMAND… | status [--json]`."""
+"""`python -m local_aws up | run -- COMMAND… | status [--json] | fault …`."""
 
 import sys
 

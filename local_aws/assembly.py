@@ -12,7 +12,10 @@ from local_aws import cloudformation, cloudwatch, identity, instances, s3_checks
 from local_aws.autoscaling import Autoscaling
 from local_aws.clock import Clock
 from local_aws.cloudwatch import MetricStore
+from local_aws.fault_page import FaultsPage
+from local_aws.faults import Faults
 from local_aws.front_door import Counter, FrontDoor
+from local_aws.gate import gate
 from local_aws.measurements import Measurements
 from local_aws.moto_clients import MotoClients
 from local_aws.moto_host import MotoHost
@@ -51,8 +54,11 @@ class LocalAws:
         self.launcher = instances.launcher(settings)
         self.registry = Registry(settings)
         self.library = Library()
+        self.faults = Faults(self._fleet_of)
         self.router = Router(
             timeout_seconds=settings.invocation_timeout_seconds,
+            stream_seconds=settings.stream_timeout_seconds,
+            faults=self.faults,
             max_payload_bytes=settings.max_payload_bytes,
             record=self.measurements.record,
         )
@@ -62,6 +68,7 @@ class LocalAws:
         self.endpoints = self._make_endpoints()
         self.jobs = TrainingJobs(self.library, self.launcher.training, self.clients, self.clock)
         self.autoscaling = Autoscaling(self.alarms, self.endpoints, self.clock)
+        self._killings: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
 
     async def start(self, port: int) -> str:
@@ -103,11 +110,14 @@ class LocalAws:
         return url
 
     async def _listen(self, listener: socket.socket, door: FrontDoor, proxy: Proxy) -> None:
-        app = web.Application(client_max_size=self.settings.max_payload_bytes)
+        checks = gate(self.faults, strict=self.settings.strict_auth)
+        app = web.Application(client_max_size=self.settings.max_payload_bytes, middlewares=[checks])
         app.router.add_post("/endpoints/{name}/invocations", self.router.handle)
+        app.router.add_post("/endpoints/{name}/invocations-response-stream", self.router.stream)
         app.router.add_route("*", "/endpoints/{rest:.*}", door.refuse)
         app.router.add_route("*", "/v2/{rest:.*}", proxy.handle)
         app.router.add_get("/_local_aws/status", self._status)
+        app.router.add_route("*", "/_local_aws/faults", FaultsPage(self.faults).handle)
         app.router.add_route("*", "/{rest:.*}", door.handle)
         runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=1.0)
         await runner.setup()
@@ -121,6 +131,7 @@ class LocalAws:
             clock=self.clock,
             unpack=lambda source: self.launcher.models.unpack(source, self.clients),
             keep_logs=self.clients.keep_logs,
+            faults=self.faults,
         )
         operations = Operations(self.alarms, self.clock, self.settings, self._publish)
         return Endpoints(
@@ -144,12 +155,32 @@ class LocalAws:
 
     def _ticker(self) -> Ticker:
         return Ticker(
-            (self.alarms.tick, self.autoscaling.tick),
+            (self.alarms.tick, self.autoscaling.tick, self._crash),
             self.endpoints.all.values,
             self.measurements,
             self.clock,
             self.settings.metrics_seconds,
         )
+
+    def _fleet_of(self, endpoint: str, config: str) -> str:
+        """Say whether a config is what a deployment moves to: its new fleet."""
+        found = self.endpoints.all.get(endpoint)
+        new = found.pending if found and found.live else None
+        return "new" if new and new.config.name == config else "old"
+
+    def _crash(self) -> None:
+        """Kill the instances that a fault wants dead."""
+        for instance in self.faults.crashes(
+            (endpoint.name, side.config.name, member.instance)
+            for endpoint in self.endpoints.all.values()
+            for side in endpoint.sides
+            for deployed in side.variants.values()
+            for member in deployed.fleet.members
+            if member.upstream is not None and member.instance is not None
+        ):
+            killing = asyncio.create_task(instance.stop(0.0))
+            self._killings.add(killing)
+            killing.add_done_callback(self._killings.discard)
 
     def _publish(self, endpoint: Endpoint) -> None:
         """Put an endpoint's present route in force, or none while it does not serve."""
@@ -163,6 +194,7 @@ class LocalAws:
             "instances": {"kind": self.launcher.kind, "reason": self.launcher.reason},
             "time_scale": self.settings.time_scale,
             "cpu_scale": self.settings.cpu_scale,
+            "faults": [fault.shown() for fault in self.faults.on.values()],
             "alarms": self.alarms.summary(),
             **await self.autoscaling.summary(),
         }

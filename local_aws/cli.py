@@ -1,4 +1,4 @@
-"""The command line: up, run and status."""
+"""The command line: up, run, status and fault."""
 
 import argparse
 import asyncio
@@ -11,11 +11,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from local_aws.assembly import LocalAws
+from local_aws.faults import KINDS
 from local_aws.instances.availability import UnavailableError
 from local_aws.registry import RegistryError
 from local_aws.settings import Settings
-from local_aws.start import environment, read_status
+from local_aws.start import ask, environment
 from local_aws.status import table
+
+AIMS = ("kind", "endpoint", "fleet", "operation", "amount", "times")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "status":
             return _status(as_json=arguments.json)
+        if arguments.command == "fault":
+            return _fault(arguments)
         settings = Settings.from_environ(os.environ)
         if arguments.command == "up":
             return asyncio.run(_up(settings, arguments.port, with_parent=arguments.with_parent))
@@ -43,6 +48,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     status = commands.add_parser("status", help="show what the AWS at AWS_ENDPOINT_URL is doing")
     status.add_argument("--json", action="store_true", help="everything, as JSON")
+    fault = commands.add_parser("fault", help="let something go wrong at the AWS at AWS_ENDPOINT_URL")
+    fault.add_argument("kind", choices=(*KINDS, "list", "off"), help="what; or: list them; or: switch off")
+    fault.add_argument("id", nargs="?", default="all", help="which to switch off (default: all)")
+    fault.add_argument("--endpoint", help="whose instances (default: every endpoint's)")
+    fault.add_argument("--fleet", choices=("old", "new"), help="old, or what a deployment moves to")
+    fault.add_argument("--operation", help="which call (UpdateEndpoint, InvokeEndpoint; default: all)")
+    fault.add_argument("--amount", type=float, help="milliseconds for slow, percent for errors")
+    fault.add_argument("--times", type=int, help="how many instances, or calls (default: all; crash: 1)")
     return parser
 
 
@@ -95,12 +108,29 @@ async def _run(settings: Settings, words: Sequence[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _status(*, as_json: bool) -> int:
+def _endpoint_url() -> str:
     url = os.environ.get("AWS_ENDPOINT_URL")
     if not url:
         raise ValueError(
             "AWS_ENDPOINT_URL is not set: paste the exports that `python -m local_aws up` printed"
         )
-    status = read_status(url)
+    return url
+
+
+def _status(*, as_json: bool) -> int:
+    status = ask(_endpoint_url(), "status")
     print(json.dumps(status, indent=2) if as_json else table(status))
+    return 0
+
+
+def _fault(arguments: argparse.Namespace) -> int:
+    """Switch a fault on, or off, or list those that are on; print what is on then."""
+    url = _endpoint_url()
+    if arguments.kind == "off":
+        ask(url, f"faults?id={arguments.id}", "DELETE")
+    elif arguments.kind != "list":
+        wish = {name: value for name, value in vars(arguments).items() if name in AIMS and value is not None}
+        ask(url, "faults", "POST", wish)
+    for fault in ask(url, "faults"):
+        print("  ".join(f"{name}={value}" for name, value in fault.items()))
     return 0

@@ -67,19 +67,20 @@ class FrontDoor:
         """Answer one request of a control plane."""
         prefix, _, action = request.headers.get("X-Amz-Target", "").rpartition(".")
         counter = self._counters.get(prefix) if request.method == "POST" else None
-        if counter is None:
-            return await self._proxy(request, None)
+        if counter is None:  # what the gate has read is no stream any more
+            was_read = request.body_exists and not request.can_read_body
+            return await self._proxy(request, await request.read() if was_read else None)
         body = await request.read()
         try:
             return _json(await _serve(counter, action, request, body))
         except Elsewhere:
             return await self._proxy(request, body)
         except AwsError as error:
-            return _refusal(request, error)
+            return refusal(request, error)
 
     async def refuse(self, request: web.Request) -> web.StreamResponse:
         """Refuse what moto would answer from a can."""
-        return _refusal(request, not_imitated(f"{request.method} {request.path}"))
+        return refusal(request, not_imitated(f"{request.method} {request.path}"))
 
     async def _proxy(self, request: web.Request, body: bytes | None) -> web.StreamResponse:
         """Pass a request to moto and its answer back, both as streams; `body` when it was already read."""
@@ -121,7 +122,8 @@ async def _serve(counter: Counter, action: str, request: web.Request, body: byte
     return await counter.service.handle(action, parameters)
 
 
-def _refusal(request: web.Request, error: AwsError) -> web.Response:
+def refusal(request: web.Request, error: AwsError) -> web.Response:
+    """Say no in the caller's own protocol."""
     wire = encode_error(request.headers, error.code, error.message, error.status)
     return web.Response(status=wire.status, headers=wire.headers, body=wire.body)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.instances import InstanceSpec
 from local_aws.settings import REGION
@@ -78,7 +78,7 @@ class MotoClients:
         """Put lines into a log stream, made if need be."""
         try:
             await asyncio.to_thread(self._put_logs, group, stream, text)
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             log.warning("the log %s of %s was not kept: %s", stream, group, error)
 
     def _put_logs(self, group: str, stream: str, text: str) -> None:

@@ -11,6 +11,11 @@ from typing import Any, Self
 ACCOUNT_ID = "123456789012"
 REGION = "eu-west-1"
 DEFAULT_QUOTA = 20
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "local-aws",
+    "AWS_SECRET_ACCESS_KEY": "local-aws",
+    "AWS_DEFAULT_REGION": REGION,
+}
 INSTANCE_KINDS = ("auto", "docker", "process")
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -58,6 +63,10 @@ class Settings:
     """Failed pings in a row until a serving instance is replaced; AWS does not tell its own number."""
     invocation_timeout_seconds: float = 60.0
     """Real seconds a container may take to answer."""
+    stream_timeout_seconds: float = 480.0
+    """Real seconds until the end of an answer that is streamed."""
+    strict_auth: bool = False
+    """Whether requests must be signed (SigV4) by somebody this AWS knows."""
     max_payload_bytes: int = 25 * 1024 * 1024
     """Largest request body of an invocation."""
     drain_seconds: float = 65.0
@@ -121,6 +130,7 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
     float: float,
     int: int,
     str: str,
+    bool: lambda text: {"1": True, "true": True, "0": False, "false": False, "": False}[text.lower()],
     Path: lambda text: Path(text).expanduser(),
     tuple[str, ...]: lambda text: tuple(shlex.split(text)),
 }
@@ -129,5 +139,5 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
 def _parse(name: str, kind: Any, text: str) -> Any:
     try:
         return _PARSERS[kind](text)
-    except ValueError as error:
+    except (KeyError, ValueError) as error:
         raise ValueError(f"{name}={text!r} is not a {getattr(kind, '__name__', kind)}") from error

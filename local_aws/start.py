@@ -16,13 +16,8 @@ from typing import IO, Any
 
 import boto3
 
-from local_aws.settings import REGION, Settings, variable
+from local_aws.settings import CREDENTIALS, REGION, Settings, variable
 
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "local-aws",
-    "AWS_SECRET_ACCESS_KEY": "local-aws",
-    "AWS_DEFAULT_REGION": REGION,
-}
 STOP_SECONDS = 60
 
 
@@ -31,15 +26,18 @@ def environment(url: str) -> dict[str, str]:
     return {"AWS_ENDPOINT_URL": url, **CREDENTIALS}
 
 
-def read_status(url: str) -> dict[str, Any]:
-    """Ask the AWS at `url` for its status. Raises OSError when none answers there."""
+def ask(url: str, path: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
+    """Ask the AWS at `url` itself: `status`, or `faults`. Raises OSError when it does not answer as asked."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{url}/_local_aws/{path}", data, method=method)  # noqa: S310 - ours
     try:
-        with direct.open(f"{url}/_local_aws/status", timeout=10) as answer:
-            status: dict[str, Any] = json.load(answer)
+        with direct.open(request, timeout=10) as answer:
+            return json.load(answer)
     except urllib.error.HTTPError as error:
-        raise OSError(f"{url} is not a local AWS: it answers {error.code}") from error
-    return status
+        with error:
+            told = error.read().decode(errors="replace")
+        raise OSError(f"{url} answers {error.code}: {told[:500]}") from error
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,20 @@ class Running:
 
     def status(self) -> dict[str, Any]:
         """Describe endpoints, fleets, weights, instances, alarms, activities and raw counts."""
-        return read_status(self.url)
+        status: dict[str, Any] = ask(self.url, "status")
+        return status
+
+    @contextmanager
+    def fault(self, kind: str, **aim: Any) -> Iterator[dict[str, Any]]:
+        """Let something go wrong while the block lasts: kinds and aims are those of local_aws/faults.py.
+
+        Raises OSError with the reason for a fault that makes no sense.
+        """
+        fault = ask(self.url, "faults", "POST", {"kind": kind, **aim})
+        try:
+            yield fault
+        finally:
+            ask(self.url, f"faults?id={fault['id']}", "DELETE")
 
 
 @cache

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
 from local_aws.clock import Clock
+from local_aws.faults import NO_CAPACITY, Faults
 from local_aws.instances import Instance, InstanceSpec, LaunchError, ModelDataError
 from local_aws.routing import Upstream
 from local_aws.settings import Settings
@@ -49,6 +50,7 @@ class Surroundings:
     """Brings model data to this machine; blocks. Raises ModelDataError."""
     keep_logs: Callable[[InstanceSpec, str, str], Awaitable[None]]
     """Called with spec, instance id and text when an instance has stopped."""
+    faults: Faults = field(default_factory=Faults)
 
 
 class Member:
@@ -68,6 +70,8 @@ class Member:
         The provisioning delay, in AWS seconds, includes the real start.
         """
         began = monotonic()
+        if self._suffers("no-capacity", ""):
+            raise InstanceFailed(NO_CAPACITY)
         spec = await self._with_model_data()
         self._launch = asyncio.create_task(self._world.launcher.launch(spec))
         try:
@@ -91,7 +95,7 @@ class Member:
         failures = 0
         while failures < self._world.settings.unhealthy_after:
             await asyncio.sleep(self._world.settings.ping_interval_seconds)
-            if await self.instance.ping():
+            if await self._ping(self.instance):
                 failures = 0
             elif await self.instance.alive():
                 failures += 1
@@ -112,6 +116,14 @@ class Member:
         await instance.stop(self._world.settings.stop_grace_seconds)
         await self._world.keep_logs(self._blueprint.spec, instance.id, await instance.logs())
 
+    async def _ping(self, instance: Instance) -> bool:
+        return not self._suffers("unhealthy", instance.id) and await instance.ping()
+
+    def _suffers(self, kind: str, instance_id: str) -> bool:
+        """Say whether a fault of this kind hits the instance; a hanging one answers no ping either."""
+        spec, kinds = self._blueprint.spec, (kind, "hang") if instance_id else (kind,)
+        return any(self._world.faults.of_instance(spec.endpoint, spec.config, instance_id, *kinds))
+
     async def _with_model_data(self) -> InstanceSpec:
         """Complete the spec with the unpacked model. Raises InstanceFailed."""
         if self._blueprint.model_data is None:
@@ -125,7 +137,7 @@ class Member:
     async def _becomes_healthy(self, instance: Instance, deadline: float) -> bool:
         """Ping until the first 200; False at the deadline, or at once when the container has exited."""
         while monotonic() < deadline:
-            if await instance.ping():
+            if await self._ping(instance):
                 return True
             if not await instance.alive():
                 return False

@@ -103,7 +103,8 @@ class Operations:
         except InstanceFailed as error:
             endpoint.failure_reason = f"{endpoint.failure_reason} The rollback failed: {error}"
             for name, deployed in new.variants.items():
-                share = endpoint.step.shares[name] if endpoint.step else 0.0
+                active = endpoint.step.active[name] if endpoint.step else 0
+                share = active / max(active + _present(live, name), 1)
                 deployed.current_weight *= share
                 live.variants[name].current_weight *= 1 - share
             endpoint.stranded = (*endpoint.stranded, new)

@@ -6,7 +6,8 @@ SLOW=0.0                           seconds before it answers
 RELEASE=…                          named, with the process, in every answer
 
 `POST /invocations` answers with what it was sent: body, headers, and the files of its model directory.
-`POST /invocations` with the body `crash` ends the process; `status NNN` is answered with that status.
+`POST /invocations` with the body `crash` ends the process; `status NNN` is answered with that status;
+`stream N` with N pieces, 0.05 s apart, after which `stream N broken` breaks off, and `stream N endless` waits.
 """
 
 import json
@@ -37,6 +38,9 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(float(os.environ.get("SLOW", "0")))
         if body == b"crash":
             os._exit(1)
+        if body.startswith(b"stream "):
+            self._stream(*body.decode().split()[1:])
+            return
         status = int(body[7:]) if body.startswith(b"status ") else int(os.environ.get("STATUS", "200"))
         files = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "model").glob("**/*")
         answer = {
@@ -46,6 +50,20 @@ class Handler(BaseHTTPRequestHandler):
             "model": sorted(path.name for path in files if path.is_file()),
         }
         self._answer(status, json.dumps(answer).encode())
+
+    def _stream(self, pieces: str, end: str = "whole") -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("X-Amzn-SageMaker-Custom-Attributes", IDENTITY)
+        self.end_headers()
+        for number in range(int(pieces)):
+            self.wfile.write(f"{len(f'piece {number};'):x}\r\npiece {number};\r\n".encode())
+            time.sleep(0.05)
+        if end == "whole":
+            self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = True
+        time.sleep(5 if end == "endless" else 0)
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)

@@ -126,15 +126,11 @@ def test_a_header_that_is_not_imitated_is_refused(endpoint: tuple[Serving, str],
     assert "not imitated" in refused("ValidationError", call, EndpointName=name, Body=b"", **{field: "abc"})
 
 
-def test_other_forms_of_invocation_are_refused(endpoint: tuple[Serving, str]) -> None:
+def test_asynchronous_invocation_is_refused(endpoint: tuple[Serving, str]) -> None:
     serving, name = endpoint
-    stream, later = (
-        serving.runtime.invoke_endpoint_with_response_stream,
-        serving.runtime.invoke_endpoint_async,
-    )
+    call = serving.runtime.invoke_endpoint_async
 
-    refused("NotImplementedByLocalAws", stream, EndpointName=name, Body=b"")
-    refused("NotImplementedByLocalAws", later, EndpointName=name, InputLocation="s3://bucket/key")
+    refused("NotImplementedByLocalAws", call, EndpointName=name, InputLocation="s3://bucket/key")
 
 
 def test_a_body_of_25_mb_passes_and_one_byte_more_does_not(endpoint: tuple[Serving, str]) -> None:

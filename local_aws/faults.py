@@ -1,0 +1,138 @@
+"""Faults on request: what goes wrong, for whom, and how often; each is switched off again by its id.
+
+Instances of one endpoint, of its old or new fleet (new: the one a running deployment moves to):
+  crash         their process is killed (one instance, unless `times` says more)
+  hang          they answer neither requests nor pings
+  unhealthy     they answer requests, and no ping
+  slow          every request takes `amount` milliseconds more
+  errors        `amount` percent of the requests are answered 500
+  no-capacity   none can be launched
+Calls of the API, of one `operation` or of all:
+  throttle, expired-credentials
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from secrets import token_hex
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from local_aws.errors import AwsError
+from local_aws.instances import Instance
+
+Kind = Literal[
+    "crash", "hang", "unhealthy", "slow", "errors", "no-capacity", "throttle", "expired-credentials"
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+REFUSALS = {
+    "throttle": ("ThrottlingException", "Rate exceeded"),
+    "expired-credentials": (
+        "ExpiredTokenException",
+        "The security token included in the request is expired",
+    ),
+}
+NEED_AMOUNT = ("slow", "errors")
+NO_CAPACITY = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please "
+    "retry using a different ML instance type or after some time."
+)
+
+
+class Fault(BaseModel):
+    """One fault that is switched on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind
+    endpoint: str | None = None
+    """None: every endpoint."""
+    fleet: Literal["old", "new"] | None = None
+    """None: both."""
+    amount: float | None = Field(default=None, gt=0)
+    operation: str | None = None
+    """Such as UpdateEndpoint or InvokeEndpoint; None: every call that is not a fault's own."""
+    times: int | None = Field(default=None, ge=1)
+    """How many instances, or calls, it hits; None: all."""
+    id: str = Field(default_factory=lambda: token_hex(4))
+    hit: set[str] = Field(default_factory=set)
+    """Ids of the instances it has hit, or numbers of the calls."""
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> "Fault":
+        if (self.amount is None) == (self.kind in NEED_AMOUNT):
+            raise ValueError(f"amount (ms, or percent) is for {' and '.join(NEED_AMOUNT)}, and needed there")
+        of_calls = self.kind in REFUSALS
+        if (of_calls and (self.endpoint or self.fleet)) or (self.operation and not of_calls):
+            raise ValueError("operation is for faults of calls; endpoint and fleet for those of instances")
+        if self.kind == "crash" and self.times is None:
+            self.times = 1
+        return self
+
+    def hits(self, what: str) -> bool:
+        """Say whether it hits `what`, which counts: the first `times` are hit, and killed only once."""
+        if what in self.hit:
+            return self.kind != "crash"
+        if self.times is not None and len(self.hit) >= self.times:
+            return False
+        self.hit |= {what} if self.times is not None else set()
+        return True
+
+    def shown(self) -> dict[str, Any]:
+        """Describe it: id, kind, and what was asked for."""
+        return self.model_dump(exclude_none=True, mode="json", exclude={"hit"}) | {"hits": len(self.hit)}
+
+
+class Faults:
+    """The faults that are on. `fleet_of(endpoint, config)` says which fleet that config is, "old" or "new"."""
+
+    def __init__(self, fleet_of: Callable[[str, str], str] = lambda *_: "old") -> None:
+        self._fleet_of = fleet_of
+        self.on: dict[str, Fault] = {}
+        self._calls = 0
+
+    def switch_on(self, wish: Mapping[str, Any]) -> Fault:
+        """Switch a fault on. Raises ValueError for one that makes no sense."""
+        try:
+            fault = Fault.model_validate(wish)
+        except ValidationError as error:
+            told = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+            raise ValueError(f"no such fault: {told}") from error
+        self.on[fault.id] = fault
+        return fault
+
+    def switch_off(self, fault_id: str) -> None:
+        """Switch one off; `all` is all of them. Raises ValueError when it is not on."""
+        if fault_id == "all":
+            self.on.clear()
+        elif self.on.pop(fault_id, None) is None:
+            raise ValueError(f"no fault {fault_id} is on; on are: {', '.join(self.on) or 'none'}")
+
+    def of_instance(self, endpoint: str, config: str, instance_id: str, *kinds: str) -> Iterator[Fault]:
+        """Yield the faults of these kinds that hit an instance."""
+        for fault in self.on.values():
+            if (
+                fault.kind in kinds
+                and fault.endpoint in (None, endpoint)
+                and fault.fleet in (None, self._fleet_of(endpoint, config))
+                and fault.hits(instance_id)
+            ):
+                yield fault
+
+    def crashes(self, instances: Iterable[tuple[str, str, Instance]]) -> list[Instance]:
+        """List which of the instances, by endpoint and config, are to be killed now: each fault kills once."""
+        return [
+            instance
+            for endpoint, config, instance in instances
+            if any(self.of_instance(endpoint, config, instance.id, "crash"))
+        ]
+
+    def refuse_call(self, operation: str | None) -> None:
+        """Raise the AwsError that a call of this operation is to get, if any; None is one without a name."""
+        self._calls += 1
+        for fault in self.on.values():
+            if (
+                fault.kind in REFUSALS
+                and fault.operation in (None, operation)
+                and fault.hits(str(self._calls))
+            ):
+                raise AwsError(*REFUSALS[fault.kind])

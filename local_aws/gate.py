@@ -1,0 +1,47 @@
+"""Before any call is answered: its signature, when LOCAL_AWS_STRICT_AUTH=1, and the faults aimed at calls."""
+
+from urllib.parse import parse_qs
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from local_aws.errors import AwsError
+from local_aws.faults import Faults
+from local_aws.front_door import Handler, refusal
+from local_aws.signatures import check_signature
+
+RUNTIME = {
+    "invocations": "InvokeEndpoint",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream",
+}
+OURS = ("/_local_aws/", "/v2/")
+"""No calls of AWS's API: what people tell this AWS itself, and the registry, which has its own password."""
+
+
+def gate(faults: Faults, *, strict: bool) -> Middleware:
+    """Make the middleware that refuses calls."""
+
+    @web.middleware
+    async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if (strict or faults.on) and not request.path.startswith(OURS):
+            try:
+                if strict:
+                    await check_signature(request)
+                faults.refuse_call(await operation(request))
+            except AwsError as error:
+                return refusal(request, error)
+        return await handler(request)
+
+    return handle
+
+
+async def operation(request: web.Request) -> str | None:
+    """Name the operation a request calls, in whichever protocol; None for S3 and other REST services."""
+    if request.path.startswith("/endpoints/"):
+        return RUNTIME.get(request.path.rpartition("/")[2])
+    if "X-Amz-Target" in request.headers:
+        return request.headers["X-Amz-Target"].rpartition(".")[2]
+    if request.content_type == "application/x-www-form-urlencoded":
+        return parse_qs((await request.read()).decode(errors="replace")).get("Action", [None])[0]
+    _, found, name = request.path.rpartition("/operation/")
+    return name if found else None

@@ -1,0 +1,222 @@
+"""Faults: each does what it says, to whom it is aimed at, and no longer than it is on."""
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.faults import Faults
+from tests.local_aws.serving import Serving, blue_green, refused, rolling, until
+
+
+def healthy(serving: Serving, endpoint: str) -> set[str]:
+    fleets = next(e for e in serving.aws.status()["endpoints"] if e["name"] == endpoint)["fleets"]
+    return {i["id"] for fleet in fleets for i in fleet["instances"] if i["healthy"]}
+
+
+def seconds_of(serving: Serving, endpoint: str) -> float:
+    began = time.monotonic()
+    serving.invoke(endpoint)
+    return time.monotonic() - began
+
+
+def test_a_crash_kills_one_instance_which_is_replaced(serving: Serving) -> None:
+    name = serving.endpoint(serving.config("one", instances=2))
+    before = healthy(serving, name)
+    with serving.aws.fault("crash", endpoint=name):
+        until(lambda: len(healthy(serving, name) - before) == 1, "one is replaced")
+
+    assert len(healthy(serving, name) & before) == 1
+
+
+def test_a_hanging_instance_answers_nothing_and_is_replaced(serving: Serving) -> None:
+    name = serving.endpoint(serving.config("one", instances=1))
+    before = healthy(serving, name)
+    with serving.aws.fault("hang", endpoint=name, times=1):
+        until(lambda: healthy(serving, name) - before, "another one")
+
+    assert healthy(serving, name).isdisjoint(before)
+    assert serving.invoke(name).release == "one"
+
+
+def test_a_slow_endpoint_is_slow_until_the_fault_is_off(serving: Serving) -> None:
+    name, other = serving.endpoint(serving.config("one")), serving.endpoint(serving.config("two"))
+    with serving.aws.fault("slow", endpoint=name, amount=400):
+        slow, beside = seconds_of(serving, name), seconds_of(serving, other)
+
+    assert slow > 0.4 > beside
+    assert seconds_of(serving, name) < 0.4
+
+
+def test_a_share_of_the_requests_fails_and_is_counted_as_5xx(serving: Serving) -> None:
+    config = serving.config("one")
+    name = serving.endpoint(config)
+    with serving.aws.fault("errors", endpoint=name, amount=40), serving.traffic(name) as traffic:
+        until(lambda: len(traffic.answers) + len(traffic.failures) > 200, "200 requests")
+    failed = len(traffic.failures) / (len(traffic.answers) + len(traffic.failures))
+
+    assert 0.25 < failed < 0.55
+    (found,) = [e for e in serving.aws.status()["endpoints"] if e["name"] == name]
+    assert found["requests"][config]["500"] == len(traffic.failures)
+
+
+def test_errors_of_the_new_fleet_roll_a_deployment_back_and_spare_the_old_one(serving: Serving) -> None:
+    old, new = serving.config("old", instances=2), serving.config("new", instances=2)
+    name, alarm = serving.endpoint(old), f"errors-{new}"
+    dimensions = {"EndpointName": name, "VariantName": "AllTraffic", "EndpointConfigName": new}
+    serving.aws.client("cloudwatch").put_metric_alarm(
+        AlarmName=alarm,
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0.01,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    policy = blue_green("CANARY", wait=3600, alarms=(alarm,))
+    with (
+        serving.aws.fault("errors", endpoint=name, fleet="new", amount=100),
+        serving.traffic(name) as traffic,
+    ):
+        serving.update(name, new, DeploymentConfig=policy)
+        description = serving.settled(name)
+
+    assert description["EndpointConfigName"] == old
+    assert alarm in description["FailureReason"]
+    assert traffic.failures
+    assert set(traffic.releases()) == {"old"}
+
+
+def test_a_new_fleet_that_never_gets_healthy_leaves_the_old_one(serving: Serving) -> None:
+    old = serving.config("old")
+    name = serving.endpoint(old)
+    with serving.aws.fault("unhealthy", endpoint=name, fleet="new"):
+        serving.update(name, serving.config("new"), DeploymentConfig=blue_green(maximum=600))
+        description = serving.settled(name)
+
+    assert (description["EndpointConfigName"], description["EndpointStatus"]) == (old, "InService")
+    assert "MaximumExecutionTimeoutInSeconds" in description["FailureReason"]
+
+
+def test_a_creation_without_capacity_fails_with_its_reason(serving: Serving) -> None:
+    with serving.aws.fault("no-capacity"):
+        description = serving.settled(serving.begin(serving.config("one")))
+
+    assert description["EndpointStatus"] == "Failed"
+    assert "InsufficientInstanceCapacity" in description["FailureReason"]
+
+
+def test_a_rollback_without_capacity_leaves_both_releases_in_service_until_the_next_update(
+    serving: Serving,
+) -> None:
+    old, alarm = serving.config("old", instances=2), serving.alarm()
+    name = serving.endpoint(old)
+    with serving.aws.fault("no-capacity", endpoint=name, fleet="old"), serving.traffic(name) as traffic:
+        policy = rolling(wait=600, alarms=(alarm,))
+        serving.update(name, serving.config("new", instances=2), DeploymentConfig=policy)
+        until(lambda: _stands(serving, name, old) == 1, "an old instance is gone")
+        serving.set_alarm(alarm, "ALARM")
+        failed = serving.settled(name)
+        last = len(traffic.answers) + 8
+        until(lambda: len(traffic.answers) > last + 60, "traffic after the failed rollback")
+    mixed = set(traffic.releases()[last:])
+    weights = [{"VariantName": "AllTraffic", "DesiredWeight": 1}]
+    call = serving.sagemaker.update_endpoint_weights_and_capacities
+    text = refused("ValidationException", call, EndpointName=name, DesiredWeightsAndCapacities=weights)
+    newer = serving.config("newer", instances=1)
+    serving.update(name, newer)
+    mended = serving.settled(name)
+
+    assert traffic.failures == []
+    assert failed["EndpointStatus"] == "UpdateRollbackFailed"
+    assert "InsufficientInstanceCapacity" in failed["FailureReason"]
+    assert failed["EndpointConfigName"] == old
+    assert mixed == {"old", "new"}
+    assert "only UpdateEndpoint" in text
+    assert (mended["EndpointStatus"], mended["EndpointConfigName"]) == ("InService", newer)
+    assert {serving.invoke(name).release for _ in range(10)} == {"newer"}
+    assert _stands(serving, name, old) == 0
+
+
+def test_a_throttled_call_is_retried_by_boto3_and_the_fault_is_spent(serving: Serving) -> None:
+    patient = serving.aws.client("sagemaker")
+    with serving.aws.fault("throttle", operation="ListEndpoints", times=2):
+        refused("ThrottlingException", serving.sagemaker.list_endpoints)
+        serving.sagemaker.list_models()
+        assert patient.list_endpoints()["ResponseMetadata"]["RetryAttempts"] == 1
+        assert patient.list_endpoints()["ResponseMetadata"]["RetryAttempts"] == 0
+
+
+def test_expired_credentials_refuse_every_call_in_its_own_protocol(serving: Serving) -> None:
+    calls: dict[str, Any] = {
+        "sagemaker": "list_endpoints",
+        "s3": "list_buckets",
+        "sts": "get_caller_identity",
+        "cloudwatch": "list_metrics",
+    }
+    name = serving.endpoint(serving.config("one"))
+    with serving.aws.fault("expired-credentials"):
+        for service, call in calls.items():
+            refused("ExpiredTokenException", getattr(serving.aws.client(service), call))
+        with pytest.raises(ClientError, match="ExpiredTokenException"):
+            serving.invoke(name)
+
+    assert serving.invoke(name).release == "one"
+
+
+def test_the_command_line_switches_faults_on_and_off(serving: Serving) -> None:
+    def fault(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "local_aws", "fault", *words]
+        return subprocess.run(
+            command, env=os.environ | serving.aws.environ, capture_output=True, text=True, timeout=60
+        )
+
+    shown = fault("slow", "--endpoint", "digits", "--fleet", "new", "--amount", "5").stdout
+    senseless = fault("slow", "--endpoint", "digits")
+    (on,) = [fault for fault in serving.aws.status()["faults"] if fault["endpoint"] == "digits"]
+
+    assert (on["kind"], on["fleet"], on["amount"]) == ("slow", "new", 5)
+    assert on["id"] in shown
+    assert (senseless.returncode, "amount" in senseless.stderr) == (2, True)
+    assert on["id"] not in fault("off", on["id"]).stdout
+    assert fault("off", "nope").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"kind": "earthquake"},
+        {"kind": "slow"},
+        {"kind": "hang", "amount": 3},
+        {"kind": "hang", "fleet": "blue"},
+        {"kind": "hang", "operation": "UpdateEndpoint"},
+        {"kind": "throttle", "endpoint": "digits"},
+        {"kind": "crash", "times": 0},
+        {"kind": "crash", "speed": 1},
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(wish: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="no such fault"):
+        Faults().switch_on(wish)
+
+
+def test_a_fault_of_one_instance_stays_with_that_instance() -> None:
+    faults = Faults()
+    faults.switch_on({"kind": "hang", "times": 1})
+
+    def hangs(instance: str) -> bool:
+        return any(faults.of_instance("digits", "config", instance, "hang"))
+
+    assert [hangs("a"), hangs("b"), hangs("a")] == [True, False, True]
+
+
+def _stands(serving: Serving, endpoint: str, config: str) -> int:
+    fleets = next(e for e in serving.aws.status()["endpoints"] if e["name"] == endpoint)["fleets"]
+    return sum(len(fleet["instances"]) for fleet in fleets if fleet["config"] == config)
