@@ -26,11 +26,12 @@ MICROSECONDS = 1e6
 
 @dataclass(frozen=True)
 class Served:
-    """One variant on one endpoint config that takes traffic."""
+    """One variant on one endpoint config that takes traffic, or one instance of it."""
 
     endpoint: str
     variant: str
     config: str
+    instance: str | None = None
 
 
 class Measurements:
@@ -43,7 +44,7 @@ class Measurements:
         if not is_period(int(metrics_seconds)):
             raise ValueError("LOCAL_AWS_METRICS_SECONDS must be 5, 10, 20, 30 or a multiple of 60")
         self._store = store
-        self._series: dict[Served, dict[str, tuple[Series, Series]]] = {}
+        self._series: dict[Served, dict[str, tuple[Series, ...]]] = {}
         self._in_flight: Mapping[Served, int] = {}
         self._periods = {
             "Invocations": int(metrics_seconds),
@@ -105,20 +106,24 @@ class Measurements:
             for one in self._series_of(served)[name]:
                 one.put(value, at=at)
 
-    def _series_of(self, served: Served) -> dict[str, tuple[Series, Series]]:
-        """The series of every metric: AWS publishes by variant, and again by the endpoint config that served."""
+    def _series_of(self, served: Served) -> dict[str, tuple[Series, ...]]:
+        """The series of every metric: AWS publishes by variant, and again by the endpoint config that served.
+
+        Enhanced metrics are the utilisation of one instance.
+        """
         if served not in self._series:
             plain = {"EndpointName": served.endpoint, "VariantName": served.variant}
-            detailed = {**plain, "EndpointConfigName": served.config}
+            further = (
+                ({}, {"EndpointConfigName": served.config})
+                if served.instance is None
+                else ({"InstanceId": served.instance},)
+            )
+            units = {"/aws/sagemaker/Endpoints": UTILISATION}
+            if served.instance is None:
+                units["AWS/SageMaker"] = TRAFFIC
             self._series[served] = {
-                name: (
-                    self._store.series(namespace, name, plain, unit=unit),
-                    self._store.series(namespace, name, detailed, unit=unit),
-                )
-                for namespace, units in (
-                    ("AWS/SageMaker", TRAFFIC),
-                    ("/aws/sagemaker/Endpoints", UTILISATION),
-                )
-                for name, unit in units.items()
+                name: tuple(self._store.series(namespace, name, plain | more, unit=unit) for more in further)
+                for namespace, named in units.items()
+                for name, unit in named.items()
             }
         return self._series[served]

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from local_aws.clock import Clock
 from local_aws.instances import Instance
 from local_aws.measurements import Measurements, Served
-from local_aws.sagemaker.endpoint import Endpoint
+from local_aws.sagemaker.endpoint import Endpoint, Side
 from local_aws.sagemaker.member import Member
 
 TICK_SECONDS = 0.25
@@ -19,7 +20,7 @@ class Ticker:
     """Publishes what a period that has ended is still missing, then calls each of `ticks`; every TICK_SECONDS.
 
     So an alarm never judges a period before its silence is known. Utilisation is asked for at the first tick of
-    each period of `metrics_seconds` AWS seconds, and counts for that moment, whenever the instances answer.
+    each period of `metrics_seconds` AWS seconds, or of a config's MetricsConfig, and counts for that moment, whenever the instances answer.
     """
 
     def __init__(
@@ -34,8 +35,7 @@ class Ticker:
         self._endpoints = endpoints
         self._measurements = measurements
         self._clock = clock
-        self._period = clock.real(metrics_seconds)
-        self._last = clock.now() // self._period
+        self._metrics_seconds = metrics_seconds
 
     async def run(self) -> None:
         """Tick until cancelled. A tick that fails is logged and does not stop the others."""
@@ -50,26 +50,34 @@ class Ticker:
 
     def _publish(self, asking: asyncio.TaskGroup) -> None:
         in_flight: dict[Served, int] = {}
-        for served, member in self._serving(traffic=True):
+        for _, served, member in self._serving(traffic=True):
             busy = member.upstream.in_flight if member.upstream else 0
             in_flight[served] = max(in_flight.get(served, 0), busy)
         self._measurements.fill_silence(in_flight)
         now = self._clock.now()
-        if now // self._period != self._last:
-            self._last = now // self._period
-            for served, member in self._serving(traffic=False):
-                if member.instance is not None:
-                    asking.create_task(self._publish_usage(served, member.instance, now))
+        due = {side for endpoint in self._endpoints() for side in endpoint.sides if self._is_due(side, now)}
+        for side, served, member in self._serving(traffic=False):
+            if side in due and member.instance is not None:
+                asking.create_task(self._publish_usage(side, served, member.instance, now))
 
-    async def _publish_usage(self, served: Served, instance: Instance, at: float) -> None:
+    def _is_due(self, side: Side, now: float) -> bool:
+        """Say, once in each period, that the utilisation of a side is to be published."""
+        seconds = side.config.metrics.get("MetricPublishFrequencyInSeconds", self._metrics_seconds)
+        last, side.measured_in = side.measured_in, int(now // self._clock.real(seconds))
+        return last != side.measured_in
+
+    async def _publish_usage(self, side: Side, served: Served, instance: Instance, at: float) -> None:
         try:
             stats = await instance.stats()
         except Exception:  # an instance may end while it is asked
             log.debug("no stats of instance %s", instance.id, exc_info=True)
             return
         self._measurements.publish_utilisation(served, stats.cpu_percent, stats.memory_percent, at=at)
+        if side.config.metrics.get("EnableEnhancedMetrics"):
+            one = replace(served, instance=instance.id)
+            self._measurements.publish_utilisation(one, stats.cpu_percent, stats.memory_percent, at=at)
 
-    def _serving(self, *, traffic: bool) -> Iterator[tuple[Served, Member]]:
+    def _serving(self, *, traffic: bool) -> Iterator[tuple[Side, Served, Member]]:
         """Yield the healthy instances with what they serve; with `traffic`, only of sides that take some."""
         for endpoint in self._endpoints():
             for side in endpoint.sides:
@@ -79,4 +87,4 @@ class Ticker:
                     served = Served(endpoint.name, name, side.config.name)
                     for member in deployed.fleet.members:
                         if member.upstream is not None and member.instance is not None:
-                            yield served, member
+                            yield side, served, member

@@ -39,12 +39,29 @@ def describe_endpoint(endpoint: Endpoint) -> dict[str, Any]:
     }
     if endpoint.live is not None:
         shown["ProductionVariants"] = [_summary(deployed) for deployed in endpoint.live.variants.values()]
+        shown |= _config_settings(endpoint.live.config)
     if endpoint.pending is not None:
         shown["PendingDeploymentSummary"] = _pending(endpoint, endpoint.pending)
     if endpoint.failure_reason:
         shown["FailureReason"] = endpoint.failure_reason[:LONGEST_REASON]
     if endpoint.last_deployment_config is not None:
         shown["LastDeploymentConfig"] = endpoint.last_deployment_config
+    return shown
+
+
+def _config_settings(config: EndpointConfig) -> dict[str, Any]:
+    """What an endpoint shows of its config, beside the variants. Nothing is captured here: it is only kept."""
+    shown = {key: config.request[key] for key in ("MetricsConfig",) if key in config.request}
+    capture = config.request.get("DataCaptureConfig")
+    if capture is not None:
+        enabled = capture.get("EnableCapture", False)
+        shown["DataCaptureConfig"] = {
+            "EnableCapture": enabled,
+            "CaptureStatus": "Started" if enabled else "Stopped",
+            "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
+            "DestinationS3Uri": capture["DestinationS3Uri"],
+            "KmsKeyId": capture.get("KmsKeyId", ""),
+        }
     return shown
 
 

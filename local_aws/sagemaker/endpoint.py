@@ -30,13 +30,15 @@ class Deployed:
     stage: Stage | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Side:
     """One endpoint config with instances behind it; a deployment has two of them, old and new."""
 
     config: EndpointConfig
     variants: dict[str, Deployed]
     started: float
+    measured_in: int = 0
+    """Number of the period in which its utilisation was last published."""
 
     async def close(self) -> None:
         """Stop all instances."""

@@ -82,6 +82,12 @@ class EndpointConfig:
         """Its production variants."""
         return tuple(ProductionVariant.of(v) for v in self.request["ProductionVariants"])
 
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Its MetricsConfig, perhaps empty."""
+        given: dict[str, Any] = self.request.get("MetricsConfig", {})
+        return given
+
     def instances(self, counts: Mapping[str, int]) -> Counter[str]:
         """Count the instances of new fleets by type; `counts` are by variant."""
         found: Counter[str] = Counter()

@@ -11,13 +11,31 @@ from local_aws.errors import AwsError, not_imitated
 from local_aws.instances import instance_type
 
 MODEL_FIELDS = frozenset(
-    {"ModelName", "PrimaryContainer", "Containers", "ExecutionRoleArn", "Tags", "EnableNetworkIsolation"}
+    {
+        "ModelName",
+        "PrimaryContainer",
+        "Containers",
+        "ExecutionRoleArn",
+        "Tags",
+        "EnableNetworkIsolation",
+        "VpcConfig",
+    }
 )
 CONTAINER_FIELDS = frozenset(
     {"ContainerHostname", "Image", "Mode", "ModelDataUrl", "ModelDataSource", "Environment", "ImageConfig"}
 )
 CONFIG_FIELDS = frozenset(
-    {"EndpointConfigName", "ProductionVariants", "Tags", "KmsKeyId", "ExecutionRoleArn"}
+    {
+        "EndpointConfigName",
+        "ProductionVariants",
+        "Tags",
+        "KmsKeyId",
+        "ExecutionRoleArn",
+        "EnableNetworkIsolation",
+        "VpcConfig",
+        "DataCaptureConfig",
+        "MetricsConfig",
+    }
 )
 VARIANT_FIELDS = frozenset(
     {
@@ -35,6 +53,7 @@ VARIANT_FIELDS = frozenset(
     }
 )
 ROUTING_STRATEGIES = frozenset({"LEAST_OUTSTANDING_REQUESTS", "RANDOM"})
+PUBLISH_SECONDS = (10, 30, 60, 120, 180, 240, 300)
 ENVIRONMENT_BYTES = 32 * 1024
 
 
@@ -46,8 +65,6 @@ def check_model(request: Mapping[str, Any]) -> None:
         raise _invalid("Give exactly one of PrimaryContainer and Containers.")
     if len(containers) > 1:
         raise not_imitated("A model of several containers")
-    if request.get("EnableNetworkIsolation"):
-        raise not_imitated("EnableNetworkIsolation")
     container = request.get("PrimaryContainer") or containers[0]
     _only(container, CONTAINER_FIELDS, "ContainerDefinition")
     if not container.get("Image"):
@@ -73,6 +90,9 @@ def check_config(request: Mapping[str, Any]) -> None:
         raise _invalid("The variant names of an endpoint config must differ.")
     for variant in request["ProductionVariants"]:
         _check_variant(variant)
+    frequency = request.get("MetricsConfig", {}).get("MetricPublishFrequencyInSeconds", 60)
+    if frequency not in PUBLISH_SECONDS:
+        raise _invalid(f"MetricPublishFrequencyInSeconds is {frequency}; it may be one of {PUBLISH_SECONDS}.")
     if sum(variant.get("InitialVariantWeight", 1.0) for variant in request["ProductionVariants"]) <= 0:
         raise _invalid("At least one variant needs an InitialVariantWeight above 0.")
 

@@ -93,9 +93,10 @@ class Serving:
     def config(self, release: str = "one", instances: int = 1, **environment: str) -> str:
         return self.config_of(self.variant(self.model(release, **environment), instances))
 
-    def config_of(self, *variants: dict[str, Any]) -> str:
+    def config_of(self, *variants: dict[str, Any], **more: Any) -> str:
         name = f"config-{secrets.token_hex(4)}"
-        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=list(variants))
+        request = {"EndpointConfigName": name, "ProductionVariants": list(variants), **more}
+        self.sagemaker.create_endpoint_config(**request)
         return name
 
     def variant(

@@ -158,6 +158,57 @@ def test_an_endpoint_config_keeps_every_field(serving: Serving) -> None:
     ]
 
 
+def test_network_settings_and_data_capture_are_kept_and_shown(serving: Serving) -> None:
+    vpc = {"SecurityGroupIds": ["sg-0123456789"], "Subnets": ["subnet-0123456789"]}
+    container = {"Image": "contract-server"}
+    client = serving.sagemaker
+    client.create_model(
+        ModelName="walled", PrimaryContainer=container, VpcConfig=vpc, EnableNetworkIsolation=True
+    )
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 50,
+        "DestinationS3Uri": "s3://captured/here",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+    }
+    config = serving.config_of(serving.variant("walled"), DataCaptureConfig=capture, VpcConfig=vpc)
+    model = client.describe_model(ModelName="walled")
+    described = client.describe_endpoint_config(EndpointConfigName=config)
+
+    assert (model["VpcConfig"], model["EnableNetworkIsolation"]) == (vpc, True)
+    assert (described["DataCaptureConfig"], described["VpcConfig"]) == (capture, vpc)
+    shown = serving.describe(serving.endpoint(config))["DataCaptureConfig"]
+    assert shown == {
+        "EnableCapture": True,
+        "CaptureStatus": "Started",
+        "CurrentSamplingPercentage": 50,
+        "DestinationS3Uri": "s3://captured/here",
+        "KmsKeyId": "",
+    }
+
+
+def test_a_publication_frequency_that_aws_does_not_know_is_refused(serving: Serving) -> None:
+    call = serving.sagemaker.create_endpoint_config
+    request = {
+        "ProductionVariants": [serving.variant(serving.model())],
+        "MetricsConfig": {"MetricPublishFrequencyInSeconds": 20},
+    }
+
+    assert "20" in refused("ValidationException", call, EndpointConfigName="c", **request)
+
+
+def test_a_share_of_the_traffic_follows_the_weights(serving: Serving) -> None:
+    variants = [
+        serving.variant(serving.model(name), name=name, InitialVariantWeight=weight)
+        for name, weight in (("a", 3), ("b", 1))
+    ]
+    name = serving.endpoint(serving.config_of(*variants))
+    answers = [serving.invoke(name) for _ in range(200)]
+
+    assert 120 < sum(answer.variant == "a" for answer in answers) < 180
+    assert all(answer.variant == answer.release for answer in answers)
+
+
 def test_lists_are_filtered_and_sorted_and_paged(serving: Serving) -> None:
     names = [f"page-{letter}" for letter in "abc"]
     for name in names:
