@@ -1,5 +1,6 @@
 """Models, endpoint configs and tags: what the API keeps without anything running."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from local_aws.clock import Clock
@@ -34,11 +35,7 @@ class LibraryApi:
 
     def list_models(self, request: dict[str, Any]) -> dict[str, Any]:
         """List models."""
-        rows = [
-            Row(m.name, m.created, m.created, "", _summary("Model", "model", m.name, m.created))
-            for m in self._library.models.values()
-        ]
-        return list_page(rows, request, "Models")
+        return _list("Model", "model", self._library.models.values(), request)
 
     def delete_model(self, request: dict[str, Any]) -> dict[str, Any]:
         """Forget a model; endpoints that run it keep their instances, and cannot start others."""
@@ -64,17 +61,7 @@ class LibraryApi:
 
     def list_configs(self, request: dict[str, Any]) -> dict[str, Any]:
         """List endpoint configs."""
-        rows = [
-            Row(
-                c.name,
-                c.created,
-                c.created,
-                "",
-                _summary("EndpointConfig", "endpoint-config", c.name, c.created),
-            )
-            for c in self._library.configs.values()
-        ]
-        return list_page(rows, request, "EndpointConfigs")
+        return _list("EndpointConfig", "endpoint-config", self._library.configs.values(), request)
 
     def delete_config(self, request: dict[str, Any]) -> dict[str, Any]:
         """Forget an endpoint config, even one in use: AWS's documentation forbids it, its API does not."""
@@ -123,5 +110,15 @@ def _tag_list(tags: dict[str, str]) -> list[dict[str, Any]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _summary(prefix: str, kind: str, name: str, created: float) -> dict[str, Any]:
-    return {f"{prefix}Name": name, f"{prefix}Arn": arn(kind, name), "CreationTime": created}
+def _list(
+    prefix: str, kind: str, resources: Iterable[Model | EndpointConfig], request: dict[str, Any]
+) -> dict[str, Any]:
+    rows = []
+    for one in resources:
+        summary = {
+            f"{prefix}Name": one.name,
+            f"{prefix}Arn": arn(kind, one.name),
+            "CreationTime": one.created,
+        }
+        rows.append(Row(one.name, one.created, one.created, "", summary))
+    return list_page(rows, request, f"{prefix}s")
