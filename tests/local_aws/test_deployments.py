@@ -13,7 +13,7 @@ def test_a_canary_moves_half_then_all_and_loses_no_request(serving: Serving) -> 
     name = serving.endpoint(old)
     with serving.traffic(name) as traffic:
         until(lambda: len(traffic.answers) > 20, "traffic flows")
-        serving.update(name, new, DeploymentConfig=blue_green("CANARY", wait=300, termination=60))
+        serving.update(name, new, DeploymentConfig=blue_green("CANARY", wait=900, termination=60))
         baking = serving.stage(name, "Baking")
         weights = {fleet["config"]: fleet["weight"] for fleet in _fleets(serving, name)}
         first = len(traffic.answers)
@@ -31,7 +31,7 @@ def test_a_canary_moves_half_then_all_and_loses_no_request(serving: Serving) -> 
     variant = pending["ProductionVariants"][0]
     assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == (1, 2)
     assert variant["VariantStatus"][0]["StatusMessage"] == (
-        "Baking for 300 seconds (TerminationWaitInSeconds) with traffic enabled on canary capacity of 1 instance(s)."
+        "Baking for 900 seconds (TerminationWaitInSeconds) with traffic enabled on canary capacity of 1 instance(s)."
     )
     assert weights == {old: 0.5, new: 0.5}
     assert 20 < canary.count("new") < 80
@@ -46,7 +46,7 @@ def test_a_linear_deployment_moves_step_by_step_and_loses_no_request(serving: Se
     name = serving.endpoint(old)
     with serving.traffic(name) as traffic:
         until(lambda: len(traffic.answers) > 20, "traffic flows")
-        policy = blue_green("LINEAR", wait=300, size=("INSTANCE_COUNT", 1))
+        policy = blue_green("LINEAR", wait=900, size=("INSTANCE_COUNT", 1))
         serving.update(name, new, DeploymentConfig=policy)
         serving.stage(name, "Baking")
         first = len(traffic.answers) + 8
