@@ -55,6 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Connection", "close")
         self.send_header("X-Amzn-SageMaker-Custom-Attributes", IDENTITY)
         self.end_headers()
         for number in range(int(pieces)):
@@ -62,7 +63,6 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(0.05)
         if end == "whole":
             self.wfile.write(b"0\r\n\r\n")
-        self.close_connection = True
         time.sleep(5 if end == "endless" else 0)
 
     def _answer(self, status: int, body: bytes) -> None:
