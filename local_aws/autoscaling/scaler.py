@@ -1,8 +1,6 @@
 """Acts on alarms and schedules: changes capacities, follows each change to its end, keeps the record."""
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, Protocol
 from uuid import uuid4
 
 from local_aws.autoscaling.decision import (
@@ -17,33 +15,17 @@ from local_aws.autoscaling.facts import ACTIVITIES_KEPT, check_limits
 from local_aws.autoscaling.model import Activity, Policy, Resource, Running, Scaled, ScheduledAction, Target
 from local_aws.autoscaling.steps import StepSignal
 from local_aws.clock import Clock
-from local_aws.cloudwatch.alarm import Trigger
+from local_aws.cloudwatch import Alarms
 from local_aws.errors import AwsError
 from local_aws.seams import Fleets, VariantState
 
 Signals = list[tuple[Policy, Signal | StepSignal]]
 
 
-class AlarmBoard(Protocol):
-    """What scaling needs of CloudWatch's alarms."""
-
-    def triggers(self, action: str) -> list[Trigger]:
-        """List the alarms that start `action` (an ARN) in the state they are in."""
-        ...
-
-    def put(self, request: dict[str, Any]) -> str:
-        """Create or replace an alarm by a PutMetricAlarm request; return its ARN. Raises AwsError."""
-        ...
-
-    def delete(self, names: Sequence[str]) -> None:
-        """Forget alarms."""
-        ...
-
-
 class Scaler:
     """Scales targets; `activities` is the record, oldest first."""
 
-    def __init__(self, alarms: AlarmBoard, fleets: Fleets, clock: Clock) -> None:
+    def __init__(self, alarms: Alarms, fleets: Fleets, clock: Clock) -> None:
         self._alarms, self._fleets, self._clock = alarms, fleets, clock
         self.activities: deque[Activity] = deque(maxlen=ACTIVITIES_KEPT)
 
@@ -165,11 +147,12 @@ class Scaler:
         activity |= {"StatusMessage": message} if message else {}
 
     def _record_not_scaled(self, target: Target, decision: NotScaled, bounds: Bounds) -> None:
-        name, value = {
-            "AlreadyAtMaxCapacity": ("MaxCapacity", bounds.maximum),
-            "AlreadyAtMinCapacity": ("MinCapacity", bounds.minimum),
-        }.get(decision.code, ("CurrentCapacity", bounds.current))
-        reasons, cause = [{"Code": decision.code, name: value}], _cause(decision.signal)
+        known = {
+            "AlreadyAtMaxCapacity": {"MaxCapacity": bounds.maximum},
+            "AlreadyAtMinCapacity": {"MinCapacity": bounds.minimum},
+        }
+        reasons = [{"Code": decision.code, **known.get(decision.code, {"CurrentCapacity": bounds.current})}]
+        cause = _cause(decision.signal)
         own = [one for one in self.activities if one["ResourceId"] == str(target.resource)]
         if own and (own[-1]["Cause"], own[-1].get("NotScaledReasons")) == (cause, reasons):
             return

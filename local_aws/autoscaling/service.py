@@ -12,9 +12,10 @@ from typing import Any
 from local_aws.autoscaling import facts
 from local_aws.autoscaling.model import Resource, ScheduledAction, Target
 from local_aws.autoscaling.policies import alarm_request, make_policy
-from local_aws.autoscaling.scaler import AlarmBoard, Scaler
+from local_aws.autoscaling.scaler import Scaler
 from local_aws.autoscaling.schedule import BadScheduleError, read_schedule
 from local_aws.clock import Clock
+from local_aws.cloudwatch import Alarms
 from local_aws.errors import AwsError, invalid, not_imitated
 from local_aws.seams import Fleets, VariantState
 
@@ -26,7 +27,7 @@ PAGE = 50
 class Autoscaling:
     """The service (all in the event loop's thread): `handle` its requests, `tick` its scaling."""
 
-    def __init__(self, alarms: AlarmBoard, fleets: Fleets, clock: Clock) -> None:
+    def __init__(self, alarms: Alarms, fleets: Fleets, clock: Clock) -> None:
         self._alarms, self._fleets, self._clock = alarms, fleets, clock
         self._targets: dict[Resource, Target] = {}
         self._scaler = Scaler(alarms, fleets, clock)

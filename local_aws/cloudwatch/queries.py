@@ -84,17 +84,36 @@ class Query:
 def parse_queries(members: Iterable[Mapping[str, Any]]) -> tuple[Query, ...]:
     """Read `MetricDataQueries` as botocore's model has parsed them. Raises BadQueryError."""
     members = tuple(members)
-    queries = tuple(parse_metric(member) for member in members if "MetricStat" in member)
-    periods = {query.period for query in queries}
-    expressions = [member for member in members if "MetricStat" not in member]
-    if expressions and len(periods) != 1:
+    periods = {int(member["MetricStat"]["Period"]) for member in members if "MetricStat" in member}
+    if len(periods) != 1 and any("MetricStat" not in member for member in members):
         raise BadQueryError("An expression needs metrics, all of one period.")
-    parsed = {query.id: query for query in queries}
-    parsed |= {m["Id"]: _parse_expression(m, max(periods)) for m in expressions}
-    if len(parsed) != len(members):
+    queries = tuple(parse_query(member, *periods) for member in members)
+    if len({query.id for query in queries}) != len(queries):
         raise BadQueryError("The values for parameter id in MetricDataQueries are not unique.")
-    _in_order(parsed.values())
-    return tuple(parsed[member["Id"]] for member in members)
+    _in_order(queries)
+    return queries
+
+
+def parse_query(member: Mapping[str, Any], *periods: int) -> Query:
+    """Read one element; an expression's period is the one of `periods`. Raises BadQueryError."""
+    shown, id_ = member.get("ReturnData", True), member["Id"]
+    if "MetricStat" not in member:
+        if not member.get("Expression"):
+            raise BadQueryError(f"Query {id_!r} needs a MetricStat or an Expression.")
+        formula, label = Formula.read(member["Expression"]), member.get("Label") or id_
+        return Query(id_, periods[0], formula=formula, label=label, return_data=shown)
+    wanted, metric = member["MetricStat"], member["MetricStat"]["Metric"]
+    period, statistic, unit = int(wanted["Period"]), wanted["Stat"], wanted.get("Unit")
+    if not is_period(period):
+        raise BadQueryError(f"Period {period} is not imitated: use 5, 10, 20, 30 or a multiple of 60.")
+    if not is_statistic(statistic):
+        known = "SampleCount, Average, Sum, Minimum, Maximum or pNN"
+        raise BadQueryError(f"Statistic {statistic!r} is not imitated: use {known}.")
+    dimensions = {d["Name"]: d["Value"] for d in metric.get("Dimensions") or ()}
+    key = MetricKey.of(metric["Namespace"], metric["MetricName"], dimensions)
+    label = member.get("Label") or f"{key.name} {statistic}"
+    unit = None if unit == "None" else unit
+    return Query(id_, period, key, statistic, unit, label=label, return_data=shown)
 
 
 def _in_order(queries: Iterable[Query]) -> list[Query]:
@@ -109,40 +128,6 @@ def _in_order(queries: Iterable[Query]) -> list[Query]:
         ordered += ready
         waiting = [query for query in waiting if query not in ready]
     return ordered
-
-
-def parse_metric(member: Mapping[str, Any]) -> Query:
-    """Read an element of `MetricDataQueries` that has a MetricStat. Raises BadQueryError."""
-    wanted, metric = member["MetricStat"], member["MetricStat"]["Metric"]
-    period, statistic, name = int(wanted["Period"]), wanted["Stat"], metric["MetricName"]
-    if not is_period(period):
-        raise BadQueryError(f"Period {period} is not imitated: use 5, 10, 20, 30 or a multiple of 60.")
-    if not is_statistic(statistic):
-        raise BadQueryError(
-            f"Statistic {statistic!r} is not imitated: use SampleCount, Average, Sum, Minimum, Maximum or pNN."
-        )
-    dimensions = {d["Name"]: d["Value"] for d in metric.get("Dimensions") or ()}
-    return Query(
-        member["Id"],
-        period,
-        MetricKey.of(metric["Namespace"], name, dimensions),
-        statistic,
-        None if wanted.get("Unit") == "None" else wanted.get("Unit"),
-        label=member.get("Label") or f"{name} {statistic}",
-        return_data=member.get("ReturnData", True),
-    )
-
-
-def _parse_expression(member: Mapping[str, Any], period: int) -> Query:
-    if not member.get("Expression"):
-        raise BadQueryError(f"Query {member['Id']!r} needs a MetricStat or an Expression.")
-    return Query(
-        member["Id"],
-        period,
-        formula=Formula.read(member["Expression"]),
-        label=member.get("Label") or member["Id"],
-        return_data=member.get("ReturnData", True),
-    )
 
 
 def answer(

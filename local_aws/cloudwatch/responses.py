@@ -19,7 +19,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from local_aws.cloudwatch.alarm import ACTIONS, Alarm
 from local_aws.cloudwatch.backend import StoreBackend, _epoch
 from local_aws.cloudwatch.buckets import SIMPLE_STATISTICS, percentile_of
-from local_aws.cloudwatch.queries import BadQueryError, Query, answer, parse_metric, parse_queries
+from local_aws.cloudwatch.queries import BadQueryError, Query, answer, parse_queries, parse_query
 from local_aws.cloudwatch.rules import AlarmRule
 from local_aws.cloudwatch.store import MetricStore, Series
 
@@ -105,7 +105,9 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
         simple, extended = request.get("Statistics") or [], request.get("ExtendedStatistics") or []
         if not simple and not extended:
             raise InvalidParameterCombination("Must specify either Statistics or ExtendedStatistics")
-        _check_statistics(simple, extended)
+        unknown = set(simple) - set(SIMPLE_STATISTICS) | {n for n in extended if percentile_of(n) is None}
+        if unknown:
+            raise InvalidParameterValue(f"Statistic {unknown.pop()} is not imitated by this local AWS.")
         start, end = _span(request)
         query = self._statistics_query()
         series = self._backend.store.find(query.key) if query.key else None
@@ -124,14 +126,9 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
     def _statistics_query(self) -> Query:
         """What the fields of GetMetricStatistics or DescribeAlarmsForMetric name."""
         request = self._get_params()
-        stat = {
-            "Metric": request,
-            "Period": request.get("Period", 60),
-            "Stat": "Sum",
-            "Unit": request.get("Unit"),
-        }
+        stat = {"Period": 60, **request, "Metric": request, "Stat": "Sum"}
         try:
-            return parse_metric({"Id": "m1", "MetricStat": stat})
+            return parse_query({"Id": "m1", "MetricStat": stat})
         except BadQueryError as error:
             raise InvalidParameterValue(str(error)) from error
 
@@ -189,13 +186,6 @@ def _span(request: dict[str, Any]) -> tuple[float, float]:
 def _periods(store: MetricStore, period: int, start: float, end: float) -> tuple[int, int]:
     """Number of the first period, and of the one after the last; a period belongs if it starts before `end`."""
     return store.period_number(period, start), math.ceil(end * store.clock.scale / period)
-
-
-def _check_statistics(simple: list[str], extended: list[str]) -> None:
-    unknown = [name for name in simple if name not in SIMPLE_STATISTICS]
-    unknown += [name for name in extended if percentile_of(name) is None]
-    if unknown:
-        raise InvalidParameterValue(f"Statistic {unknown[0]} is not imitated by this local AWS.")
 
 
 def _result(store: MetricStore, query: Query, points: list[tuple[int, float]]) -> dict[str, Any]:
