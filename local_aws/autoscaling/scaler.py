@@ -91,6 +91,9 @@ class Scaler:
         elif not outwards and not target.suspended["DynamicScalingInSuspended"]:
             blocked = cooling is not None and not cooling.outwards
             decision = decide_scale_in(bounds, inwards, policies=len(inwards), cooling=blocked)
+        content = [s for policy, s in due if not policy.tracks and s.wants(state.current) == state.current]
+        if not (outwards or inwards) and content:
+            decision = NotScaled("AlreadyAtDesiredCapacity", content[0])
         if isinstance(decision, ScaleTo):
             policy = target.policies[decision.signal.policy]
             self._scale(target, state, decision.count, _cause(decision.signal), policy)

@@ -208,6 +208,16 @@ def test_a_scale_in_stops_at_the_minimum_with_the_reason(world: Stepped) -> None
     assert reasons == [[{"Code": "AlreadyAtMinCapacity", "MinCapacity": 1}], None]
 
 
+def test_a_policy_that_has_what_it_wants_says_so(world: Stepped) -> None:
+    world.alarm("busy", world.step_policy("two", steps(step(2, 0), kind="ExactCapacity", Cooldown=0)))
+
+    world.minutes(3, 900)
+
+    (activity,) = world.activities(IncludeNotScaledActivities=True)
+    assert world.fleets.asked == []
+    assert activity["NotScaledReasons"] == [{"Code": "AlreadyAtDesiredCapacity", "CurrentCapacity": 2}]
+
+
 def test_a_cooldown_counts_what_it_has_added_and_lets_a_larger_step_add_the_difference(
     world: Stepped,
 ) -> None:
