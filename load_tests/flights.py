@@ -23,10 +23,6 @@ class Flights:
         """Begin a request and return at once."""
         return self._under_way.spawn(request)
 
-    def fly(self, request: Callable[[], None]) -> None:
-        """Begin a request and wait for its end; whoever kills the waiting one leaves the request alone."""
-        self.start(request).join()
-
     def land(self, seconds: float) -> None:
         """Wait until every request under way has ended. Raises TimeoutError after `seconds`."""
         if not self._under_way.join(timeout=seconds):

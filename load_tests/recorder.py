@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from load_tests.saturation import why_invalid
+
 NO_ERROR = 0
 
 
@@ -47,20 +49,26 @@ class PhaseRecord:
 
 @dataclass
 class Recorder:
-    """Keeps 14 bytes a request: wall-clock start (epoch s), duration (ms), index of the error sentence."""
+    """Keeps 18 bytes a request: intended start (epoch s), duration from then on (ms), how late the generator
+    itself was (ms), and the index of the error sentence."""
 
     starts: "array[float]" = field(default_factory=lambda: array("d"))
     durations: "array[float]" = field(default_factory=lambda: array("f"))
+    lags: "array[float]" = field(default_factory=lambda: array("f"))
     errors: "array[int]" = field(default_factory=lambda: array("H"))
     sentences: list[str] = field(default_factory=lambda: [""])
     phases: list[PhaseRecord] = field(default_factory=list)
     fleet: list[dict[str, Any]] = field(default_factory=list)
     identities: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def record(self, started: float, milliseconds: float, error: str | None) -> None:
-        """Keep one request that began at `started` (epoch s). `error` is a sentence without changing parts."""
+    def record(self, started: float, milliseconds: float, error: str | None, *, lag_ms: float = 0.0) -> None:
+        """Keep one request that was to begin at `started` (epoch s) and took so long from then on.
+
+        `error` is a sentence without changing parts; `lag_ms`: how much later the generator really began.
+        """
         self.starts.append(started)
         self.durations.append(milliseconds)
+        self.lags.append(lag_ms)
         self.errors.append(NO_ERROR if error is None else self._index(error))
 
     def _index(self, sentence: str) -> int:
@@ -114,6 +122,8 @@ class Recorder:
         seconds = max(phase.finished - phase.started, 1e-9)
         indices = self._requests_of(phase)
         figures = self.figures(indices)
+        cpu_percent = 100 * (phase.cpu_at_end - phase.cpu_at_start) / seconds
+        lag = percentile(sorted(self.lags[i] for i in indices), 99)
         kinds = Counter(self.sentences[self.errors[i]] for i in indices if self.errors[i] != NO_ERROR)
         return {
             "name": phase.name,
@@ -127,7 +137,9 @@ class Recorder:
             "p95_ms": figures.p95_ms,
             "p99_ms": figures.p99_ms,
             "max_ms": figures.max_ms,
-            "generator_cpu_percent": 100 * (phase.cpu_at_end - phase.cpu_at_start) / seconds,
+            "generator_cpu_percent": cpu_percent,
+            "lag_p99_ms": lag,
+            "invalid": why_invalid(cpu_percent, lag),
             "errors": dict(kinds.most_common()),
         }
 

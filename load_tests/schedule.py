@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,27 @@ SERVED_SHARE = 0.8  # of the offered rate; below it the endpoint or the generato
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """`requests_per_second` for `seconds`. A rate of 0 is a pause."""
+    """`requests_per_second` for `seconds`, or rising or falling evenly to `until`. A rate of 0 is a pause."""
 
     name: str
     seconds: float
     requests_per_second: float
+    until: float | None = None
 
     @property
-    def users(self) -> int:
-        """Users that together offer the rate, each at most once a second.
+    def offered(self) -> float:
+        """Requests per second over the whole phase."""
+        last = self.requests_per_second if self.until is None else self.until
+        return (self.requests_per_second + last) / 2
 
-        One user a request per second: the rate is held until answers take longer than a second.
-        """
-        return math.ceil(self.requests_per_second)
-
-    @property
-    def seconds_between(self) -> float:
-        """Seconds from one request of a user to its next."""
-        return self.users / self.requests_per_second if self.requests_per_second > 0 else 1.0
+    def starts(self) -> Iterator[float]:
+        """Yield when each request is due, in seconds from the phase's beginning: evenly, in step with the rate."""
+        first, slope = self.requests_per_second, 0.0
+        if self.until is not None:
+            slope = (self.until - first) / (2 * self.seconds)
+        for number in range(math.floor(self.offered * self.seconds + 0.5 + 1e-9)):
+            due = number + 0.5  # the integral of the rate
+            yield 2 * due / (first + math.sqrt(max(first * first + 4 * slope * due, 0.0)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,7 @@ class ScheduleError(ValueError):
 
 
 def read_schedule(path: Path) -> Schedule:
-    """Read a schedule file: {"phases": [{"name", "seconds", "requests_per_second"}], "stop_when_saturated"}."""
+    """Read a schedule file: {"phases": [{"name", "seconds", "requests_per_second", "until"?}], "stop_when_saturated"}."""
     try:
         return parse_schedule(json.loads(path.read_text()))
     except json.JSONDecodeError as error:
@@ -68,6 +71,7 @@ def parse_schedule(document: Mapping[str, Any]) -> Schedule:
             name=str(phase["name"]),
             seconds=float(phase["seconds"]),
             requests_per_second=float(phase["requests_per_second"]),
+            until=None if phase.get("until") is None else float(phase["until"]),
         )
         for phase in document["phases"]
     )
@@ -90,6 +94,8 @@ def _problems(phases: Sequence[Phase]) -> list[str]:
             found.append(f"phase {phase.name!r} lasts {phase.seconds:g} s; a phase takes at least 1 s")
         if not 0 <= phase.requests_per_second < math.inf:
             found.append(f"phase {phase.name!r} offers {phase.requests_per_second:g} requests/s")
+        if phase.until is not None and not 0 <= phase.until < math.inf:
+            found.append(f"phase {phase.name!r} goes to {phase.until:g} requests/s")
     if len({phase.name for phase in phases}) < len(phases):
         found.append("two phases have the same name")
     return found

@@ -9,7 +9,6 @@ from pipeline.gates import Verdict
 from pipeline.model import Model
 
 SERVED_SHARE = 0.9  # a step counts as served when at least this share of the offered rate was answered
-GENERATOR_LIMIT_PERCENT = 90.0  # of the one core that Locust can use
 BUSY_PERCENT = 60.0  # an instance below this share of its CPUs is not what limits the rate
 ENOUGH_SAMPLES = 50  # a step with fewer requests says nothing about a 99th percentile
 REFINEMENTS = 2  # rates tried between the highest good and the lowest bad one
@@ -35,6 +34,7 @@ class Step(Model):
     seconds: float
     instance_cpu_percent: float | None
     generator_cpu_percent: float
+    invalid: str | None = None  # what the generator lacked
 
 
 class Capacity(Model):
@@ -74,7 +74,10 @@ def first_rates(*, first_rps: float, growth: float, maximum_rps: float) -> tuple
 
 
 def holds(step: Step, slo: Slo) -> bool:
-    """Say whether this rate was served within the promise, by enough requests to tell."""
+    """Say whether this rate was served within the promise, by enough requests to tell.
+
+    A rate that held although the generator was late held all the more: its lateness is in the latencies.
+    """
     return (
         step.achieved_rps >= SERVED_SHARE * step.offered_rps
         and step.achieved_rps * step.seconds >= ENOUGH_SAMPLES
@@ -157,9 +160,8 @@ def _inconclusive(rate: float | None, bottleneck: Bottleneck, reason: str) -> Fi
 def find_bottleneck(bad: Step, instance_type: str) -> tuple[Bottleneck, str]:
     """Say what limited the lowest rate that broke the promise."""
     at = f"at {bad.offered_rps:g}/s"
-    if bad.generator_cpu_percent >= GENERATOR_LIMIT_PERCENT:
-        used = f"the load generator used {bad.generator_cpu_percent:.0f} % of its core"
-        return "generator", f"{at} {used}: run it on a machine with more to spare"
+    if bad.invalid:
+        return "generator", f"{at} {bad.invalid}"
     cpus = vcpus(instance_type)
     if bad.instance_cpu_percent is None or cpus is None:
         return "unknown", (

@@ -21,15 +21,19 @@ GRACE_SECONDS = 90.0  # Locust starts, and waits up to 65 s for answers in fligh
 
 @dataclass(frozen=True)
 class Phase:
-    """What the load test is asked for."""
+    """What the load test is asked for: a rate, or one that goes evenly `until` another."""
 
     name: str
     seconds: float
     requests_per_second: float
+    until: float | None = None
 
 
 class PhaseResult(Model):
-    """One phase as it was. Latencies are of the requests answered well, in ms."""
+    """One phase as it was. Latencies are of the requests answered well, in ms from when each was due.
+
+    `invalid` says what the generator lacked: such a phase says nothing about the endpoint.
+    """
 
     name: str
     offered_rps: float
@@ -43,6 +47,8 @@ class PhaseResult(Model):
     p99_ms: float | None
     max_ms: float | None
     generator_cpu_percent: float
+    lag_p99_ms: float | None
+    invalid: str | None
     errors: dict[str, int]
 
     @property

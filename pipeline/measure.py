@@ -100,6 +100,7 @@ def steps_of(result: LoadResult, cpu: Sequence[tuple[float, float]]) -> tuple[St
                 (value for at, value in cpu if phase.started <= at < phase.finished), default=None
             ),
             generator_cpu_percent=phase.generator_cpu_percent,
+            invalid=phase.invalid,
         )
         for phase in result.phases
     )

@@ -12,7 +12,7 @@ from pipeline.config import Environment
 from pipeline.errors import GateFailed, ReleaseError, VerificationInconclusive
 from pipeline.evidence import Evidence, Profile, already_passed, evidence_key, read_evidence
 from pipeline.gates import ENOUGH_REQUESTS, Gate, Limit, Verdict, judge, overall
-from pipeline.load import LoadResult
+from pipeline.load import LoadResult, PhaseResult
 from pipeline.measure import Bench, measure_capacity, run_under_load, scaling_run, wait_for_rest
 from pipeline.plan import config_name
 from pipeline.records import Say
@@ -20,6 +20,8 @@ from pipeline.release import Release
 from pipeline.scaling import ScalingLimits, ScalingPlan, judge_scaling, plan_scaling
 from pipeline.smoke import judge_smoke, run_smoke
 from pipeline.weights import fetch_golden
+
+SENT_SHARE = 0.9  # of the steady load; with less, it was another load
 
 
 @dataclass
@@ -194,11 +196,31 @@ def judge_steady(result: LoadResult, env: Environment, release: str) -> tuple[Ga
         )
     heard = sum(sum(instances.values()) for instances in result.identities.values())
     wrong = heard - sum(result.identities.get(release, {}).values())
+    why_not = _why_not_judged(steady, latency)
     return (
-        judge(latency, steady.p99_ms, samples=steady.requests, why_not_measured="no request was answered"),
+        judge(
+            latency,
+            None if why_not else steady.p99_ms,
+            samples=steady.requests,
+            why_not_measured=why_not or "no request was answered",
+        ),
         judge(errors, steady.error_percent, samples=steady.requests, why_not_measured="no request was sent"),
         judge(others, float(wrong) if heard else None, why_not_measured="no answer named its release"),
     )
+
+
+def _why_not_judged(steady: PhaseResult, latency: Limit) -> str | None:
+    """Say why nobody can tell the endpoint's latency from this load.
+
+    Latencies count from when requests were due, so a late generator makes them longer: what kept to the limit
+    in spite of it did so all the more, and what did not may have been the generator's fault.
+    """
+    sent = steady.requests / max(steady.offered_rps * steady.seconds, 1)
+    if sent < SENT_SHARE:
+        return f"only {100 * sent:.0f} % of the load was sent; {steady.invalid or 'it was cut short'}"
+    if steady.p99_ms is not None and steady.p99_ms <= latency.at_most:
+        return None
+    return steady.invalid
 
 
 def _steady_limits(env: Environment) -> tuple[Limit, Limit, Limit]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -35,6 +36,8 @@ class SmallSageMaker:
     url: str = ""
     service_seconds: float = 0.002
     at_once: int = 1000  # requests answered at the same time; more of them wait
+    stall_after: int = 0  # once so many requests have come, nothing is answered …
+    stall_seconds: float = 0.0  # … for so long
     fail_every: int = 0  # every n-th answer is a model error
     wrong_label: bool = False
     current: int = 2
@@ -42,6 +45,7 @@ class SmallSageMaker:
     failures: int = 0
     authorizations: set[str] = field(default_factory=set)
     _gate: asyncio.Semaphore | None = None
+    _stalled_until: float = 0.0
 
     async def invoke(self, request: web.Request) -> web.Response:
         self.requests += 1
@@ -51,6 +55,9 @@ class SmallSageMaker:
         self._gate = self._gate or asyncio.Semaphore(self.at_once)
         async with self._gate:
             await asyncio.sleep(self.service_seconds)
+        if number == self.stall_after:
+            self._stalled_until = time.monotonic() + self.stall_seconds
+        await asyncio.sleep(max(0.0, self._stalled_until - time.monotonic()))
         if self.fail_every and number % self.fail_every == 0:
             self.failures += 1
             body = {"ErrorCode": "INTERNAL_FAILURE_FROM_MODEL", "OriginalStatusCode": 500}

@@ -17,7 +17,7 @@ def test_a_request_outlives_its_user_and_the_run_waits_for_it() -> None:
         answer.wait()
         counted.append(1)
 
-    user = gevent.spawn(flights.fly, request)
+    user = gevent.spawn(lambda: flights.start(request).join())
     assert began.wait(timeout=5)
     user.kill()
     assert counted == []

@@ -89,6 +89,21 @@ def test_a_wrong_prediction_is_a_failure_though_its_status_is_200(
     assert phase["failures"] == pytest.approx(phase["requests"] / 5, abs=1)
 
 
+def test_a_stall_is_not_forgiven_for_the_requests_that_were_due_while_it_lasted(
+    run: Run, sagemaker: SmallSageMaker
+) -> None:
+    """40/s, and no answer for 0.8 s: 32 requests were due meanwhile, half of them waited more than 0.4 s.
+
+    A user that waits for its answer before it asks again would have noticed one slow request.
+    """
+    sagemaker.stall_after, sagemaker.stall_seconds = 40, 0.8
+    (phase,) = run.finish(run.start([("stalled", 3, 40)]))["phases"]
+
+    assert phase["requests"] == sagemaker.requests == pytest.approx(120, abs=1)
+    assert phase["p95_ms"] > 500
+    assert phase["p50_ms"] < 300
+
+
 def test_the_search_ends_early_when_the_endpoint_is_saturated(run: Run, sagemaker: SmallSageMaker) -> None:
     sagemaker.service_seconds, sagemaker.at_once = 0.05, 1  # 20 requests a second, no more
     phases = [(f"{rate}", 1.5, float(rate)) for rate in (10, 50, 120)]

@@ -95,3 +95,15 @@ def test_identities_count_the_answers_of_each_instance() -> None:
         recorder.heard(release, instance)
 
     assert recorder.result("e")["identities"] == {"a": {"1": 2, "2": 1}, "b": {"3": 1}}
+
+
+def test_a_generator_that_was_late_or_busy_makes_its_phase_invalid() -> None:
+    late, busy = recorded([]), recorded([])
+    for number in range(100):
+        late.record(101.0, 10, None, lag_ms=250 if number < 2 else 1)
+    busy.phases[0].cpu_at_end = 10.0
+    valid = recorded([(101.0, 10, None)]).result("e")["phases"][0]
+
+    assert valid["invalid"] is None
+    assert "up to 250 ms late" in late.result("e")["phases"][0]["invalid"]
+    assert "used 90 % of its core" in busy.result("e")["phases"][0]["invalid"]

@@ -17,19 +17,27 @@ from load_tests.schedule import (
     read_schedule,
 )
 
-RATES = st.floats(min_value=0.05, max_value=5000, allow_nan=False)
+SLOW = st.floats(min_value=0.05, max_value=50)
 
 
-@given(RATES)
-def test_the_users_of_a_phase_offer_its_rate_together(rate: float) -> None:
-    phase = Phase(name="p", seconds=5, requests_per_second=rate)
+@given(SLOW, st.none() | SLOW, st.floats(min_value=1, max_value=20))
+def test_a_phase_starts_as_many_requests_as_its_rate_says_evenly_in_step_with_it(
+    rate: float, until: float | None, seconds: float
+) -> None:
+    phase = Phase(name="p", seconds=seconds, requests_per_second=rate, until=until)
+    starts = list(phase.starts())
 
-    assert phase.users / phase.seconds_between == pytest.approx(rate)
-    assert phase.seconds_between >= 1, "a user is asked for more than one request a second"
+    assert len(starts) == pytest.approx(phase.offered * seconds, abs=1)
+    assert starts == sorted(starts)
+    assert all(0 <= start <= seconds * (1 + 1e-6) for start in starts)
+    for number, start in enumerate(starts):  # what was due by then, at the rate that rose or fell so far
+        at = rate + ((rate if until is None else until) - rate) * start / seconds
+        assert (rate + at) / 2 * start == pytest.approx(number + 0.5, rel=1e-4)
 
 
-def test_a_rate_of_nothing_is_a_pause_without_users() -> None:
-    assert Phase(name="pause", seconds=5, requests_per_second=0).users == 0
+def test_a_rate_of_nothing_is_a_pause_without_requests() -> None:
+    assert list(Phase(name="pause", seconds=5, requests_per_second=0).starts()) == []
+    assert len(list(Phase(name="fall", seconds=5, requests_per_second=10, until=0).starts())) == 25
 
 
 def phase(**changes: object) -> dict[str, object]:
@@ -44,6 +52,7 @@ def phase(**changes: object) -> dict[str, object]:
         ([phase(seconds=float("nan"))], "phase 'a' lasts nan s"),
         ([phase(requests_per_second=-1)], "phase 'a' offers -1 requests/s"),
         ([phase(requests_per_second=float("inf"))], "phase 'a' offers inf requests/s"),
+        ([phase(until=-1)], "phase 'a' goes to -1 requests/s"),
         ([phase(), phase()], "two phases have the same name"),
     ],
 )

@@ -86,7 +86,7 @@ def test_a_failure_that_the_instances_cpu_does_not_explain_is_tried_again_and_on
     [
         [],
         [step(400)],
-        [step(20), broken(32, generator_cpu_percent=95.0)],
+        [step(20), broken(32, invalid="late")],
         [step(20), broken(32, instance_cpu_percent=None)],
     ],
 )
@@ -114,7 +114,7 @@ def test_an_instance_that_held_to_the_end_has_at_least_this_capacity() -> None:
 @pytest.mark.parametrize(
     ("steps", "bottleneck", "fix"),
     [
-        ([step(131), broken(210, generator_cpu_percent=93.0)], "generator", "run it on a machine"),
+        ([step(131), broken(210, invalid="give it a machine of its own")], "generator", "machine of its own"),
         ([step(131), broken(210, instance_cpu_percent=60.0)], "unknown", "the limit is elsewhere"),
         ([step(131), broken(210, achieved_rps=150.0, instance_cpu_percent=100.0)], "unknown", "network"),
         ([step(131), broken(210, instance_cpu_percent=None)], "unknown", "CloudWatch"),

@@ -23,7 +23,8 @@ from pipeline.verify import judge_steady, require_passed, verify
 def phase(name: str, started: float, finished: float, **changes: Any) -> dict[str, Any]:
     good = {"name": name, "offered_rps": 50.0, "started": started, "finished": finished, "requests": 500}
     good |= {"failures": 0, "achieved_rps": 50.0, "p50_ms": 9.0, "p95_ms": 20.0, "p99_ms": 30.0}
-    return good | {"max_ms": 40.0, "generator_cpu_percent": 8.0, "errors": {}} | changes
+    good |= {"max_ms": 40.0, "generator_cpu_percent": 8.0, "lag_p99_ms": 1.0, "invalid": None, "errors": {}}
+    return good | changes
 
 
 def result(*phases: dict[str, Any], **changes: Any) -> LoadResult:
@@ -44,6 +45,9 @@ def verdicts(gates: tuple[Gate, ...]) -> list[str]:
         ({"failures": 6}, {"r1": {"i1": 494}}, ["passed", "failed", "passed"]),
         ({"failures": 500, "p99_ms": None}, {}, ["inconclusive", "failed", "inconclusive"]),
         ({"requests": 99}, {"r1": {"i1": 99}}, ["inconclusive", "inconclusive", "passed"]),
+        ({"p99_ms": 501.0, "invalid": "late"}, {"r1": {"i1": 500}}, ["inconclusive", "passed", "passed"]),
+        ({"p99_ms": 499.0, "invalid": "late"}, {"r1": {"i1": 500}}, ["passed", "passed", "passed"]),
+        ({"requests": 449}, {"r1": {"i1": 449}}, ["inconclusive", "passed", "passed"]),
         ({}, {"r1": {"i1": 499}, "r0": {"i9": 1}}, ["passed", "passed", "failed"]),
         ({}, {"unknown": {"unknown": 500}}, ["passed", "passed", "failed"]),
     ],
