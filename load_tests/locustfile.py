@@ -103,6 +103,7 @@ def _begin_unscheduled(environment: Environment, **_: Any) -> None:
 
 def _follow(environment: Environment, schedule: Schedule) -> None:
     session = Session(environment.parsed_options, environment.events.request.fire)
+    session.recorder.limit_ms = schedule.slo.p99_ms if schedule.slo else None
     process = psutil.Process()
     shape = ScheduleShape(schedule, session.recorder, lambda: sum(process.cpu_times()[:2]))
     shape.runner = environment.runner

@@ -60,6 +60,7 @@ class Recorder:
     phases: list[PhaseRecord] = field(default_factory=list)
     fleet: list[dict[str, Any]] = field(default_factory=list)
     identities: dict[str, Counter[str]] = field(default_factory=dict)
+    limit_ms: float | None = None  # the promise: well answered, but later than this, is too slow
 
     def record(self, started: float, milliseconds: float, error: str | None, *, lag_ms: float = 0.0) -> None:
         """Keep one request that was to begin at `started` (epoch s) and took so long from then on.
@@ -104,6 +105,12 @@ class Recorder:
         ends = (at + ms / 1000 for at, ms in zip(self.starts, self.durations, strict=True))
         return sum(phase.started <= end < phase.finished for end in ends)
 
+    def _slow(self, indices: Iterable[int]) -> int | None:
+        """Count the good answers that came later than was promised; None without a promise."""
+        if self.limit_ms is None:
+            return None
+        return sum(self.errors[i] == NO_ERROR and self.durations[i] > self.limit_ms for i in indices)
+
     def figures(self, indices: Iterable[int]) -> Figures:
         chosen = list(indices)
         good = sorted(self.durations[i] for i in chosen if self.errors[i] == NO_ERROR)
@@ -132,6 +139,7 @@ class Recorder:
             "finished": phase.finished,
             "requests": figures.requests,
             "failures": figures.failures,
+            "slow": self._slow(indices),
             "achieved_rps": self._answered_during(phase) / seconds,
             "p50_ms": figures.p50_ms,
             "p95_ms": figures.p95_ms,

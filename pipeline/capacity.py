@@ -1,17 +1,21 @@
 """The highest rate at which one instance holds the promise to clients, judged from measured steps. Pure."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
+from pipeline.confidence import confidence_percent
 from pipeline.gates import Verdict
 from pipeline.model import Model
 
 SERVED_SHARE = 0.9  # a step counts as served when at least this share of the offered rate was answered
 BUSY_PERCENT = 60.0  # an instance below this share of its CPUs is not what limits the rate
 ENOUGH_SAMPLES = 50  # a step with fewer requests says nothing about a 99th percentile
-REFINEMENTS = 2  # rates tried between the highest good and the lowest bad one
+RESOLUTION = 1.15  # the search ends once the lowest rate that broke is at most this times the one that held
+SURE_PERCENT = 95.0  # confidence in the rate that is named, worth one more phase
+SURE_SAMPLES = 500  # 300 requests make 95 %, if none of them is over the limit; one may be
 
 Bottleneck = Literal["instance", "generator", "none", "unknown"]
 
@@ -35,6 +39,17 @@ class Step(Model):
     instance_cpu_percent: float | None
     generator_cpu_percent: float
     invalid: str | None = None  # what the generator lacked
+    requests: int | None = None
+    over: int | None = None  # of them: failed, or slower than was promised
+
+    @property
+    def sure_percent(self) -> float:
+        """Confidence that less than 1 % of requests at this rate fail or are too slow."""
+        return (
+            0.0
+            if not self.requests or self.over is None
+            else confidence_percent(self.requests, self.over, 1.0)
+        )
 
 
 class Capacity(Model):
@@ -49,6 +64,10 @@ class Capacity(Model):
     verdict: Literal[Verdict.PASSED, Verdict.INCONCLUSIVE]
     bottleneck: Bottleneck
     reason: str
+    confidence_percent: float | None = (
+        None  # that less than 1 % of requests at this rate fail or are too slow
+    )
+    broke_at_rps: float | None = None  # the lowest rate above it that did not hold
     steps: tuple[Step, ...]
     measured_at: str
 
@@ -60,6 +79,8 @@ class Finding(Model):
     verdict: Literal[Verdict.PASSED, Verdict.INCONCLUSIVE]
     bottleneck: Bottleneck
     reason: str
+    confidence_percent: float | None = None
+    broke_at_rps: float | None = None
 
 
 def first_rates(*, first_rps: float, growth: float, maximum_rps: float) -> tuple[float, ...]:
@@ -88,10 +109,14 @@ def holds(step: Step, slo: Slo) -> bool:
 
 
 def bracket(steps: Sequence[Step], slo: Slo) -> tuple[Step | None, Step | None]:
-    """Return the highest step that held, and the lowest above it that did not."""
-    good = max((step for step in steps if holds(step, slo)), key=lambda step: step.offered_rps, default=None)
+    """Return the highest step that held, and the lowest above it that did not.
+
+    A rate that was tried again counts as it was the last time.
+    """
+    latest = {step.offered_rps: step for step in steps}.values()
+    good = max((step for step in latest if holds(step, slo)), key=lambda step: step.offered_rps, default=None)
     floor = good.offered_rps if good else 0.0
-    above = (step for step in steps if not holds(step, slo) and step.offered_rps > floor)
+    above = (step for step in latest if not holds(step, slo) and step.offered_rps > floor)
     return good, min(above, key=lambda step: step.offered_rps, default=None)
 
 
@@ -100,23 +125,42 @@ def next_rates(
 ) -> tuple[float, ...]:
     """Return the rates of the next round; empty when another one would not say more.
 
-    Between the highest good rate (or nothing) and the lowest bad one there is one refinement. A bad rate that the
-    instance's CPU does not explain may have been a hiccup of the machine: it is tried again, and on.
+    Between the highest rate that held (or nothing) and the lowest that broke lies the next one, until they are
+    near each other; then the one that held is tried once more, for long enough to be sure. A rate that broke
+    though the instance's CPU does not explain it may have been a hiccup of the machine: it is tried again, and on.
     """
     good, bad = bracket(steps, slo)
     if bad is None:
         return ()
-    bottleneck, _ = find_bottleneck(bad, instance_type)
+    bottleneck, _ = find_bottleneck(bad, instance_type, steps)
     if bottleneck == "unknown" and bad.instance_cpu_percent is not None:
         return first_rates(first_rps=bad.offered_rps, growth=growth, maximum_rps=maximum_rps)
     if bottleneck != "instance":
         return ()
-    floor = good.offered_rps if good else 0.0
-    width = (bad.offered_rps - floor) / (REFINEMENTS + 1)
-    if width < (growth - 1) / (REFINEMENTS + 1) * floor / 2:
-        return ()  # refined before
-    rates = dict.fromkeys(float(round(floor + width * n)) for n in range(1, REFINEMENTS + 1))
-    return tuple(rate for rate in rates if floor < rate < bad.offered_rps)
+    if good is None:
+        return (bad.offered_rps / 2,) if bad.offered_rps > 1 else ()
+    if bad.offered_rps > RESOLUTION * good.offered_rps:
+        return (_between(good.offered_rps, bad.offered_rps),)
+    if good.sure_percent < SURE_PERCENT and (good.requests or 0) < SURE_SAMPLES:
+        return (good.offered_rps,)
+    return ()
+
+
+def _between(low: float, high: float) -> float:
+    """Return the geometric mean, whole if there is a whole number between."""
+    middle = math.sqrt(low * high)
+    return float(round(middle)) if low < round(middle) < high else middle
+
+
+def lacks_cpu(steps: Sequence[Step], slo: Slo, instance_type: str) -> bool:
+    """Say whether the instance's CPU must be known to tell what limited the rate that broke."""
+    _, bad = bracket(steps, slo)
+    return bad is not None and find_bottleneck(bad, instance_type, steps)[0] == "unknown"
+
+
+def samples_for(rate: float, steps: Sequence[Step]) -> int:
+    """Return how many requests a phase at this rate needs: a rate that is tried again is to be made sure of."""
+    return SURE_SAMPLES if any(step.offered_rps == rate for step in steps) else ENOUGH_SAMPLES
 
 
 def vcpus(instance_type: str) -> int | None:
@@ -133,42 +177,63 @@ def vcpus(instance_type: str) -> int | None:
 def judge_capacity(steps: Sequence[Step], slo: Slo, instance_type: str) -> Finding:
     """Name the capacity, or say why none can be named: the limit must have been the instance."""
     good, bad = bracket(steps, slo)
-    rate = None if good is None else min(good.offered_rps, good.achieved_rps)
     if not steps:
-        return _inconclusive(None, "unknown", "no step was measured")
+        return _inconclusive("unknown", "no step was measured")
+    if bad is not None:
+        bottleneck, reason = find_bottleneck(bad, instance_type, steps)
+        if bottleneck != "instance" or good is None:
+            even = "; even this lowest rate broke the promise" if bottleneck == "instance" else ""
+            return _inconclusive(bottleneck, reason + even)
+    assert good is not None, "without a step that broke, some step held"
+    rate = min(good.offered_rps, good.achieved_rps)
     if bad is None:
-        return Finding(
-            requests_per_second=rate,
-            verdict=Verdict.PASSED,
-            bottleneck="none",
-            reason=f"held at every rate up to {rate:g}/s: the capacity is at least this; raise load.*.maximum_rps",
+        bottleneck = "none"
+        reason = (
+            f"held at every rate up to {rate:g}/s: the capacity is at least this; raise load.*.maximum_rps"
         )
-    bottleneck, reason = find_bottleneck(bad, instance_type)
-    if bottleneck != "instance":
-        return _inconclusive(None, bottleneck, reason)
-    if rate is None:
-        return _inconclusive(None, bottleneck, f"{reason}; even this lowest rate broke the promise")
-    return Finding(requests_per_second=rate, verdict=Verdict.PASSED, bottleneck=bottleneck, reason=reason)
-
-
-def _inconclusive(rate: float | None, bottleneck: Bottleneck, reason: str) -> Finding:
     return Finding(
-        requests_per_second=rate, verdict=Verdict.INCONCLUSIVE, bottleneck=bottleneck, reason=reason
+        requests_per_second=rate,
+        verdict=Verdict.PASSED,
+        bottleneck=bottleneck,
+        reason=f"{reason}{_how_sure(good)}",
+        confidence_percent=round(good.sure_percent, 1) if good.requests else None,
+        broke_at_rps=bad.offered_rps if bad else None,
     )
 
 
-def find_bottleneck(bad: Step, instance_type: str) -> tuple[Bottleneck, str]:
-    """Say what limited the lowest rate that broke the promise."""
-    at = f"at {bad.offered_rps:g}/s"
+def _how_sure(good: Step) -> str:
+    if good.requests is None or good.over is None:
+        return ""
+    return (
+        f"; at {good.offered_rps:g}/s {good.over} of {good.requests} requests were over the limit: "
+        f"less than 1 % with {math.floor(good.sure_percent * 10) / 10:g} % confidence"
+    )
+
+
+def _inconclusive(bottleneck: Bottleneck, reason: str) -> Finding:
+    return Finding(
+        requests_per_second=None, verdict=Verdict.INCONCLUSIVE, bottleneck=bottleneck, reason=reason
+    )
+
+
+def find_bottleneck(bad: Step, instance_type: str, steps: Sequence[Step] = ()) -> tuple[Bottleneck, str]:
+    """Say what limited the lowest rate that broke the promise.
+
+    What is known of its CPU may come from a higher rate that broke, too: overload is not less at more load.
+    """
     if bad.invalid:
-        return "generator", f"{at} {bad.invalid}"
+        return "generator", f"at {bad.offered_rps:g}/s {bad.invalid}"
+    higher = (step for step in steps if step.offered_rps > bad.offered_rps and not step.invalid)
+    known = [step for step in (bad, *higher) if step.instance_cpu_percent is not None]
     cpus = vcpus(instance_type)
-    if bad.instance_cpu_percent is None or cpus is None:
+    if not known or cpus is None:
         return "unknown", (
-            f"{at} CPUUtilization of the {instance_type} is not known, so nobody can say what the limit was: "
-            "see that CloudWatch has it"
+            f"at {bad.offered_rps:g}/s CPUUtilization of the {instance_type} is not known, so nobody can say what "
+            "the limit was: see that CloudWatch has it"
         )
-    share = bad.instance_cpu_percent / cpus
+    shares = [((step.instance_cpu_percent or 0.0) / cpus, step.offered_rps) for step in known]
+    share, rate = max(shares)
+    at = f"at {rate:g}/s"
     if share < BUSY_PERCENT:
         return "unknown", (
             f"{at} the instance used only {share:.0f} % of its CPUs: the limit is elsewhere; "

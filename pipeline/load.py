@@ -41,6 +41,7 @@ class PhaseResult(Model):
     finished: float
     requests: int
     failures: int
+    slow: int | None  # good answers later than the schedule's promise, if it has one
     achieved_rps: float
     p50_ms: float | None
     p95_ms: float | None

@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.aws import Aws
-from pipeline.capacity import ENOUGH_SAMPLES, Capacity, Slo, Step, first_rates, judge_capacity, next_rates
+from pipeline.capacity import (
+    Capacity,
+    Slo,
+    Step,
+    first_rates,
+    judge_capacity,
+    lacks_cpu,
+    next_rates,
+    samples_for,
+)
 from pipeline.capacity_endpoint import capacity_endpoint
 from pipeline.config import Environment, LoadProfile
 from pipeline.errors import LoadTestBroken
@@ -18,7 +27,7 @@ from pipeline.release import Release
 from pipeline.scaling import FleetSample, ScalingPlan, ScalingRun, returned_at, scaled_out_at
 
 LOOK_SECONDS = 1.0
-ROUNDS = 3  # the search, its refinement, and one more for what the CPU did not explain
+ROUNDS = 8  # the climb, its refinements, what the CPU did not explain, and making sure
 METRIC_PATIENCE = 4.0  # × step_seconds: with steps of a minute, longer than CloudWatch's usual delay
 
 
@@ -65,13 +74,19 @@ def _search(
     for number in range(1, ROUNDS + 1):
         phases = [
             Phase(
-                f"round {number} at {rate:g}/s", long_enough(profile.step_seconds, rate, ENOUGH_SAMPLES), rate
+                f"round {number} at {rate:g}/s",
+                long_enough(profile.step_seconds, rate, samples_for(rate, steps)),
+                rate,
             )
             for rate in rates
         ]
         files.append(bench.folder / f"capacity-{number}.json")
         result = run_load(endpoint, bench.golden, phases, files[-1], say, slo=slo.document())
-        steps += steps_of(result, _instance_cpu(result, endpoint, env, aws, profile.step_seconds))
+        found = steps_of(result, [])
+        if lacks_cpu([*steps, *found], slo, env.endpoint.instance_type):  # asked only then: metrics come late
+            cpu = _instance_cpu(result, endpoint, env, aws, profile.step_seconds)
+            found = steps_of(result, cpu)
+        steps += found
         rates = next_rates(steps, slo, env.endpoint.instance_type, **bounds)
         if not rates:
             break
@@ -101,6 +116,8 @@ def steps_of(result: LoadResult, cpu: Sequence[tuple[float, float]]) -> tuple[St
             ),
             generator_cpu_percent=phase.generator_cpu_percent,
             invalid=phase.invalid,
+            requests=phase.requests,
+            over=None if phase.slow is None else phase.failures + phase.slow,
         )
         for phase in result.phases
     )

@@ -107,3 +107,11 @@ def test_a_generator_that_was_late_or_busy_makes_its_phase_invalid() -> None:
     assert valid["invalid"] is None
     assert "up to 250 ms late" in late.result("e")["phases"][0]["invalid"]
     assert "used 90 % of its core" in busy.result("e")["phases"][0]["invalid"]
+
+
+def test_good_answers_beyond_the_promise_are_counted_when_there_is_one() -> None:
+    recorder = recorded([(101, 500, None), (102, 501, None), (103, 900, None), (104, 900, "broken")])
+
+    assert recorder.result("e")["phases"][0]["slow"] is None
+    recorder.limit_ms = 500
+    assert recorder.result("e")["phases"][0]["slow"] == 2

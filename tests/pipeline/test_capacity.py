@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.capacity import Slo, Step, bracket, first_rates, holds, judge_capacity, next_rates, vcpus
+from pipeline.capacity import (
+    Slo,
+    Step,
+    bracket,
+    first_rates,
+    holds,
+    judge_capacity,
+    lacks_cpu,
+    next_rates,
+    samples_for,
+    vcpus,
+)
 from pipeline.gates import Verdict
 
 SLO = Slo(p99_ms=500, error_percent=1)
@@ -62,17 +73,46 @@ def test_a_rate_that_held_counts_even_if_a_lower_one_stumbled() -> None:
     assert (good.offered_rps, bad.offered_rps) == (51, 82)
 
 
-def test_the_refinement_lies_between_the_last_good_and_the_first_bad_rate_and_comes_once() -> None:
+def test_the_search_halves_what_lies_between_until_it_is_near_enough() -> None:
     steps = [step(82), step(131), broken(210)]
-    rates = next_rates(steps, SLO, TYPE, **SEARCH)
-    assert rates == (157, 184)
+    assert next_rates(steps, SLO, TYPE, **SEARCH) == (166,)
 
-    refined = [*steps, step(157), broken(184)]
-    assert next_rates(refined, SLO, TYPE, **SEARCH) == ()
+    steps.append(broken(166))
+    assert next_rates(steps, SLO, TYPE, **SEARCH) == (147,)
+
+    steps.append(step(147))
+    assert next_rates(steps, SLO, TYPE, **SEARCH) == (147,), "once more, to be sure"
+
+    steps.append(step(147, requests=560, over=0))
+    assert next_rates(steps, SLO, TYPE, **SEARCH) == ()
+
+
+def test_a_rate_that_does_not_hold_again_is_not_named() -> None:
+    steps = [step(131, requests=600, over=2), step(147), broken(166), broken(147)]
+    found = judge_capacity(steps, SLO, TYPE)
+
+    assert next_rates(steps, SLO, TYPE, **SEARCH) == ()
+    assert (found.requests_per_second, found.broke_at_rps) == (131, 147)
+
+
+def test_what_is_named_says_how_sure_it_is() -> None:
+    found = judge_capacity([step(147, requests=500, over=1), broken(166)], SLO, TYPE)
+
+    assert found.confidence_percent == 96.0
+    assert "1 of 500 requests were over the limit: less than 1 % with 96 % confidence" in found.reason
+
+
+def test_the_cpu_of_the_instance_is_asked_for_only_while_it_is_needed() -> None:
+    unknown = {"instance_cpu_percent": None}
+
+    assert not lacks_cpu([step(82, **unknown)], SLO, TYPE)
+    assert lacks_cpu([step(82), broken(131, **unknown)], SLO, TYPE)
+    assert not lacks_cpu([step(82), broken(131), broken(105, **unknown)], SLO, TYPE), "131/s has told"
 
 
 def test_an_instance_too_weak_for_the_first_rate_is_searched_below_it() -> None:
-    assert next_rates([broken(20)], SLO, TYPE, **SEARCH) == (7, 13)
+    assert next_rates([broken(20)], SLO, TYPE, **SEARCH) == (10,)
+    assert next_rates([broken(20), broken(1)], SLO, TYPE, **SEARCH) == ()
 
 
 def test_a_failure_that_the_instances_cpu_does_not_explain_is_tried_again_and_on() -> None:
@@ -140,16 +180,21 @@ def test_the_search_finds_the_capacity_of_any_instance_within_its_resolution(
     """An instance that serves every rate up to its capacity, and is busy above it."""
     steps: list[Step] = []
     rates = first_rates(first_rps=20, **SEARCH)
-    for _ in range(3):
+    for _ in range(8):
         for rate in rates:
-            steps.append(step(rate) if rate <= capacity else broken(rate))
+            asked = samples_for(rate, steps)
+            good = step(rate, requests=asked, over=0) if rate <= capacity else broken(rate, requests=asked)
+            steps.append(good)
             if rate > capacity:
                 break
         rates = next_rates(steps, SLO, TYPE, **SEARCH)
-    found = judge_capacity(steps, SLO, TYPE).requests_per_second
+    found = judge_capacity(steps, SLO, TYPE)
 
-    assert found is not None
-    assert capacity / 1.31 <= found <= capacity
+    assert rates == (), "the search has come to its end"
+    assert found.requests_per_second is not None
+    assert capacity / 1.16 <= found.requests_per_second <= capacity
+    assert found.confidence_percent is not None
+    assert found.confidence_percent > 95
 
 
 @pytest.mark.parametrize(

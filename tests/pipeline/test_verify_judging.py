@@ -23,7 +23,14 @@ from pipeline.verify import judge_steady, require_passed, verify
 def phase(name: str, started: float, finished: float, **changes: Any) -> dict[str, Any]:
     good = {"name": name, "offered_rps": 50.0, "started": started, "finished": finished, "requests": 500}
     good |= {"failures": 0, "achieved_rps": 50.0, "p50_ms": 9.0, "p95_ms": 20.0, "p99_ms": 30.0}
-    good |= {"max_ms": 40.0, "generator_cpu_percent": 8.0, "lag_p99_ms": 1.0, "invalid": None, "errors": {}}
+    good |= {
+        "max_ms": 40.0,
+        "generator_cpu_percent": 8.0,
+        "slow": None,
+        "lag_p99_ms": 1.0,
+        "invalid": None,
+        "errors": {},
+    }
     return good | changes
 
 
