@@ -21,9 +21,10 @@ from locust.env import Environment
 from locust.runners import LocalRunner
 
 from load_tests import fleet
-from load_tests.schedule import Schedule, read_schedule
+from load_tests.schedule import Schedule, ScheduleError, read_schedule
 from load_tests.session import NAME_THE_ENDPOINT, Session
 from load_tests.shape import ScheduleShape
+from load_tests.shapes import named_schedule
 from load_tests.timing import now
 
 GOLDEN = Path(__file__).parent.parent / "container/local_test/opt/ml/model/golden.json"
@@ -39,6 +40,11 @@ def _add_options(parser: LocustArgumentParser) -> None:
         "--check-every", type=int, default=20, help="compare one answer in N with the golden one"
     )
     parser.add_argument("--schedule", default="", help="schedule file", include_in_web_ui=False)
+    parser.add_argument(
+        "--shape", default="", help="shape of config/shapes, by name", include_in_web_ui=False
+    )
+    parser.add_argument("--times-rate", type=float, default=1.0, help="multiplies the shape's rates")
+    parser.add_argument("--times-seconds", type=float, default=1.0, help="multiplies the shape's seconds")
     parser.add_argument("--result", default="", help="where to write the result", include_in_web_ui=False)
 
 
@@ -84,16 +90,30 @@ def _prepare(environment: Environment, **_: Any) -> None:
     options = environment.parsed_options
     if options.headless and not options.endpoint:
         raise SystemExit(NAME_THE_ENDPOINT)
-    if options.schedule and not isinstance(environment.runner, LocalRunner):
+    schedule = _schedule(options)
+    if schedule and not isinstance(environment.runner, LocalRunner):
         raise SystemExit("A schedule drives one process: leave out --master, --worker and --processes.")
-    if options.result and not options.schedule:
-        raise SystemExit("--result records the phases of a schedule: add --schedule FILE.")
-    if options.schedule:
+    if options.result and not schedule:
+        raise SystemExit("--result records the phases of a schedule: add --schedule FILE or --shape NAME.")
+    if schedule:
         environment.user_classes[:] = [ArrivalsUser]
-        _follow(environment, read_schedule(Path(options.schedule)))
+        _follow(environment, schedule)
     else:
         environment.user_classes[:] = [PredictUser]
         environment.events.test_start.add_listener(_begin_unscheduled)
+
+
+def _schedule(options: Any) -> Schedule | None:
+    """Return the schedule of a file, or of a shape by name; None for a run that a person steers."""
+    try:
+        if options.schedule:
+            return read_schedule(Path(options.schedule))
+        if options.shape:
+            times = {"times_rate": options.times_rate, "times_seconds": options.times_seconds}
+            return named_schedule(options.shape, **times)
+    except ScheduleError as error:
+        raise SystemExit(str(error)) from error
+    return None
 
 
 def _begin_unscheduled(environment: Environment, **_: Any) -> None:

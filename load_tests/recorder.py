@@ -60,6 +60,7 @@ class Recorder:
     phases: list[PhaseRecord] = field(default_factory=list)
     fleet: list[dict[str, Any]] = field(default_factory=list)
     identities: dict[str, Counter[str]] = field(default_factory=dict)
+    first_heard: dict[str, float] = field(default_factory=dict)
     limit_ms: float | None = None  # the promise: well answered, but later than this, is too slow
 
     def record(self, started: float, milliseconds: float, error: str | None, *, lag_ms: float = 0.0) -> None:
@@ -81,8 +82,9 @@ class Recorder:
             self.sentences.append(sentence)
         return self.sentences.index(sentence)
 
-    def heard(self, release: str, instance: str) -> None:
-        """Count one answer of this instance of this release."""
+    def heard(self, release: str, instance: str, *, at: float) -> None:
+        """Count one answer of this instance of this release, which came at `at` (epoch s)."""
+        self.first_heard.setdefault(instance, at)
         self.identities.setdefault(release, Counter())[instance] += 1
 
     def begin_phase(self, name: str, offered_rps: float, *, now: float, cpu_seconds: float) -> None:
@@ -182,5 +184,6 @@ class Recorder:
             "phases": phases,
             "seconds": self.seconds(),
             "fleet": self.fleet,
+            "first_heard": self.first_heard,
             "identities": {release: dict(heard) for release, heard in self.identities.items()},
         }

@@ -68,7 +68,7 @@ class Session:
         number = next(self._numbers)
         payload = self._payloads[number % len(self._payloads)]
         answer = self._runtime.invoke(payload)
-        self.recorder.heard(answer.release, answer.instance)
+        self.recorder.heard(answer.release, answer.instance, at=now())
         if number % self._check_every == 0:
             payload.check(answer.body)
         return answer

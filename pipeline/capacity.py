@@ -15,7 +15,7 @@ BUSY_PERCENT = 60.0  # an instance below this share of its CPUs is not what limi
 ENOUGH_SAMPLES = 50  # a step with fewer requests says nothing about a 99th percentile
 RESOLUTION = 1.15  # the search ends once the lowest rate that broke is at most this times the one that held
 SURE_PERCENT = 95.0  # confidence in the rate that is named, worth one more phase
-SURE_SAMPLES = 500  # 300 requests make 95 %, if none of them is over the limit; one may be
+SURE_SAMPLES = 320  # none of 300 over the limit makes 95 %
 
 Bottleneck = Literal["instance", "generator", "none", "unknown"]
 

@@ -27,7 +27,7 @@ from pipeline.release import Release
 from pipeline.scaling import FleetSample, ScalingPlan, ScalingRun, returned_at, scaled_out_at
 
 LOOK_SECONDS = 1.0
-ROUNDS = 8  # the climb, its refinements, what the CPU did not explain, and making sure
+ROUNDS = 5  # the climb, its refinements, making sure, and one more for a hiccup of the machine
 METRIC_PATIENCE = 4.0  # × step_seconds: with steps of a minute, longer than CloudWatch's usual delay
 
 

@@ -91,10 +91,11 @@ def test_an_answer_counts_as_achieved_in_the_phase_in_which_it_came() -> None:
 
 def test_identities_count_the_answers_of_each_instance() -> None:
     recorder = recorded([])
-    for release, instance in (("a", "1"), ("a", "1"), ("a", "2"), ("b", "3")):
-        recorder.heard(release, instance)
+    for at, release, instance in ((5, "a", "1"), (6, "a", "1"), (7, "a", "2"), (8, "b", "3")):
+        recorder.heard(release, instance, at=at)
 
     assert recorder.result("e")["identities"] == {"a": {"1": 2, "2": 1}, "b": {"3": 1}}
+    assert recorder.result("e")["first_heard"] == {"1": 5, "2": 7, "3": 8}
 
 
 def test_a_generator_that_was_late_or_busy_makes_its_phase_invalid() -> None:

@@ -83,7 +83,7 @@ def test_the_search_halves_what_lies_between_until_it_is_near_enough() -> None:
     steps.append(step(147))
     assert next_rates(steps, SLO, TYPE, **SEARCH) == (147,), "once more, to be sure"
 
-    steps.append(step(147, requests=560, over=0))
+    steps.append(step(147, requests=384, over=0))
     assert next_rates(steps, SLO, TYPE, **SEARCH) == ()
 
 

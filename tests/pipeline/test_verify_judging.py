@@ -36,7 +36,7 @@ def phase(name: str, started: float, finished: float, **changes: Any) -> dict[st
 
 def result(*phases: dict[str, Any], **changes: Any) -> LoadResult:
     document = {"schema": 1, "endpoint": "e", "started": 0.0, "finished": 99.0, "phases": phases}
-    document |= {"seconds": [], "fleet": [], "identities": {"r1": {"i1": 250, "i2": 250}}}
+    document |= {"seconds": [], "fleet": [], "first_heard": {}, "identities": {"r1": {"i1": 250, "i2": 250}}}
     return LoadResult.model_validate(document | changes)
 
 
@@ -244,7 +244,7 @@ def test_the_result_of_the_load_tests_room_is_what_the_pipeline_reads() -> None:
     recorder.fleet.append(
         {"at": 1.0, "status": "unreadable", "config": None, "current": None, "desired": None, "pending": None}
     )
-    recorder.heard("r", "i")
+    recorder.heard("r", "i", at=1.5)
     document = json.loads(json.dumps(recorder.result("e")))
 
     assert LoadResult.model_validate(document).document() == document
