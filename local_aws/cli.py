@@ -79,7 +79,8 @@ async def _up(settings: Settings, port: int, *, with_parent: bool) -> int:
     async with _serving(settings, port) as url:
         if with_parent:  # it never writes: readable means closed
             loop.add_reader(sys.stdin.fileno(), ended.set)
-        exports = [f"export {name}={shlex.quote(value)}" for name, value in environment(url).items()]
+        variables = environment(url, settings.time_scale)
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
         print("\n".join(exports), flush=True)
         await ended.wait()
         loop.remove_reader(sys.stdin.fileno())
@@ -99,7 +100,8 @@ async def _run(settings: Settings, words: Sequence[str]) -> int:
     ended = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
     async with _serving(settings, 0) as url:
-        child = await asyncio.create_subprocess_exec(*command, env={**os.environ, **environment(url)})
+        variables = environment(url, settings.time_scale)
+        child = await asyncio.create_subprocess_exec(*command, env={**os.environ, **variables})
         loop.remove_signal_handler(signal.SIGTERM)
         loop.add_signal_handler(signal.SIGTERM, child.terminate)
         if ended.is_set():

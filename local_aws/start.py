@@ -21,9 +21,9 @@ from local_aws.settings import CREDENTIALS, REGION, Settings, variable
 STOP_SECONDS = 60
 
 
-def environment(url: str) -> dict[str, str]:
-    """List what a client needs in its environment to find this AWS."""
-    return {"AWS_ENDPOINT_URL": url, **CREDENTIALS}
+def environment(url: str, time_scale: float) -> dict[str, str]:
+    """List what a client needs in its environment to find this AWS, and to read its clock."""
+    return {"AWS_ENDPOINT_URL": url, "AWS_SECONDS_PER_SECOND": f"{time_scale:g}", **CREDENTIALS}
 
 
 def ask(url: str, path: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
@@ -46,11 +46,8 @@ class Running:
 
     url: str
     pid: int
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """Variables for child processes."""
-        return environment(self.url)
+    environ: dict[str, str]
+    """Variables for child processes."""
 
     def client(self, service: str, **options: Any) -> Any:
         """Make a boto3 client of this AWS."""
@@ -108,7 +105,7 @@ def start(**settings: object) -> Iterator[Running]:
             raise RuntimeError(
                 f"the local AWS did not start: exit code {process.wait()}; its words are above"
             )
-        yield Running(exports["AWS_ENDPOINT_URL"], process.pid)
+        yield Running(exports["AWS_ENDPOINT_URL"], process.pid, exports)
     finally:
         process.stdin.close()
         try:

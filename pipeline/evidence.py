@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from pipeline.capacity import Capacity
 from pipeline.gates import Gate, Verdict, overall
+from pipeline.ledger import Ledger
 from pipeline.model import Model
 
 Profile = Literal["quick", "full"]
@@ -25,6 +26,7 @@ class Evidence(Model):
     verdict: Verdict
     gates: tuple[Gate, ...]
     capacity: Capacity | None
+    scaling: Ledger | None = None
     load: tuple[str, ...]  # result files, relative to the build directory
 
     @model_validator(mode="after")

@@ -54,6 +54,13 @@ class Told:
     decisions: tuple[Moment, ...]
 
 
+def time_scale(environ: Mapping[str, str]) -> float | None:
+    """Return AWS's seconds per second: what AWS_SECONDS_PER_SECOND says, else 1 where AWS itself answers."""
+    if said := environ.get("AWS_SECONDS_PER_SECOND"):
+        return float(said)
+    return None if any(name.startswith("AWS_ENDPOINT_URL") for name in environ) else 1.0
+
+
 def told(history: Iterable[Mapping[str, Any]], activities: Iterable[Mapping[str, Any]]) -> Told:
     """Sort what DescribeAlarmHistory and DescribeScalingActivities answered."""
     alarms = sorted(
@@ -76,15 +83,15 @@ def told(history: Iterable[Mapping[str, Any]], activities: Iterable[Mapping[str,
 
 
 def ledger(
-    run: ScalingRun, result: LoadResult, found: Told, *, p95_ms: float, policy: str, time_scale: float | None
+    run: ScalingRun, result: LoadResult, found: Told, *, p95_ms: float, policy: str, scale: float | None
 ) -> Ledger:
-    """Join the sources. `p95_ms` is the latency promised; `time_scale` as in `Ledger`."""
+    """Join the sources. `p95_ms` is the latency promised; `scale`: `time_scale` of the environment."""
     surge, calm = result.phase("surge"), result.phase("calm")
     breached, recovered = breach(result, surge, p95_ms)
     out_at = scaled_out_at(run.samples, run.rose_at, run.instances)
     known = set(_heard_before(result, run.rose_at))
     fresh = [at for instance, at in result.first_heard.items() if instance not in known and at >= run.rose_at]
-    row = _rows_since(run.rose_at, time_scale)
+    row = _rows_since(run.rose_at, scale)
     rows = [
         row("the load rose", run.rose_at, "measured here", "Locust"),
         row("p95 over the limit", breached, "measured here", "Locust"),
@@ -100,7 +107,7 @@ def ledger(
         row("p95 back under the limit", recovered, "measured here", "Locust"),
     ]
     if calm is not None and run.fell_at is not None:
-        row = _rows_since(run.fell_at, time_scale)
+        row = _rows_since(run.fell_at, scale)
         back_at = returned_at(run.samples, run.fell_at, run.instances) if out_at else None
         rows += [
             row("the load fell", run.fell_at, "measured here", "Locust"),
@@ -118,24 +125,21 @@ def ledger(
             ),
             row("back at the minimum", back_at, "measured here", "DescribeEndpoint"),
         ]
-    return Ledger(policy=policy, time_scale=time_scale, rows=_really(rows, time_scale))
+    return Ledger(policy=policy, time_scale=scale, rows=_really(rows, scale))
 
 
-def _rows_since(zero: float, time_scale: float | None) -> Callable[[str, float | None, Kind, str], Row]:
+def _rows_since(zero: float, scale: float | None) -> Callable[[str, float | None, Kind, str], Row]:
     def row(phase: str, at: float | None, kind: Kind, source: str) -> Row:
         seconds = None if at is None else at - zero
-        known = seconds is not None and time_scale is not None
-        aws_seconds = (
-            seconds * time_scale if known and seconds is not None and time_scale is not None else None
-        )
+        aws_seconds = None if seconds is None or scale is None else seconds * scale
         return Row(phase=phase, at=at, seconds=seconds, aws_seconds=aws_seconds, kind=kind, source=source)
 
     return row
 
 
-def _really(rows: Sequence[Row], time_scale: float | None) -> tuple[Row, ...]:
+def _really(rows: Sequence[Row], scale: float | None) -> tuple[Row, ...]:
     """On AWS itself nothing is a model's setting."""
-    if time_scale == 1:
+    if scale == 1:
         return tuple(row.model_copy(update={"kind": "measured here"}) for row in rows)
     return tuple(rows)
 

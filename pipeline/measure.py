@@ -21,6 +21,7 @@ from pipeline.capacity_endpoint import capacity_endpoint
 from pipeline.config import Environment, LoadProfile
 from pipeline.errors import LoadTestBroken
 from pipeline.gates import ENOUGH_REQUESTS
+from pipeline.ledger import Told, told
 from pipeline.load import GRACE_SECONDS, LoadResult, Phase, RunningLoad, run_load, start_load
 from pipeline.records import Say
 from pipeline.release import Release
@@ -237,4 +238,22 @@ def scaling_run(result: LoadResult, samples: tuple[FleetSample, ...], instances:
         fell_at=calm.started if calm else None,
         requests=sum(phase.requests for phase in phases),
         lost=sum(phase.failures for phase in phases),
+    )
+
+
+def ask_what_happened(env: Environment, aws: Aws, since: float) -> Told:
+    """Ask CloudWatch and autoscaling what they did to the deployed endpoint since then (epoch s)."""
+    endpoint, variant = env.endpoint.name, env.endpoint.variant
+    begin = datetime.fromtimestamp(since, UTC)
+    history = aws.pages(
+        "cloudwatch",
+        "describe_alarm_history",
+        "AlarmHistoryItems",
+        HistoryItemType="StateUpdate",
+        StartDate=begin,
+    )
+    ours = f"TargetTracking-endpoint/{endpoint}/variant/{variant}-"
+    return told(
+        [item for item in history if item["AlarmName"].startswith(ours)],
+        [each for each in aws.scaling_activities(endpoint, variant) if each["StartTime"] >= begin],
     )

@@ -31,6 +31,7 @@ class ScalingPlan:
     surge_rps: float | None  # None: no rate both scales out and is served by the present fleet
     calm_rps: float
     reason: str
+    policy: str = ""
 
 
 def plan_scaling(

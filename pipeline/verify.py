@@ -1,8 +1,9 @@
 """The step `verify`: smoke → capacity → autoscale → steady load and scaling → evidence and a verdict."""
 
+import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.autoscale import autoscale
@@ -11,17 +12,23 @@ from pipeline.capacity import Capacity
 from pipeline.config import Environment
 from pipeline.errors import GateFailed, ReleaseError, VerificationInconclusive
 from pipeline.evidence import Evidence, Profile, already_passed, evidence_key, read_evidence
-from pipeline.gates import ENOUGH_REQUESTS, Gate, Limit, Verdict, judge, overall
-from pipeline.load import LoadResult, PhaseResult
-from pipeline.measure import Bench, measure_capacity, run_under_load, scaling_run, wait_for_rest
+from pipeline.gates import Gate, Verdict, judge, overall
+from pipeline.ledger import Ledger, ledger, table, time_scale
+from pipeline.measure import (
+    Bench,
+    ask_what_happened,
+    measure_capacity,
+    run_under_load,
+    scaling_run,
+    wait_for_rest,
+)
 from pipeline.plan import config_name
 from pipeline.records import Say
 from pipeline.release import Release
 from pipeline.scaling import ScalingLimits, ScalingPlan, judge_scaling, plan_scaling
 from pipeline.smoke import judge_smoke, run_smoke
+from pipeline.steady import judge_steady, steady_limits
 from pipeline.weights import fetch_golden
-
-SENT_SHARE = 0.9  # of the steady load; with less, it was another load
 
 
 @dataclass
@@ -30,6 +37,7 @@ class Found:
 
     gates: list[Gate] = field(default_factory=list)
     capacity: Capacity | None = None
+    scaling: Ledger | None = None
     files: list[Path] = field(default_factory=list)
 
     def evidence(
@@ -47,6 +55,7 @@ class Found:
             verdict=overall(self.gates),
             gates=tuple(self.gates),
             capacity=self.capacity,
+            scaling=self.scaling,
             load=tuple(str(path.relative_to(build)) for path in self.files),
         )
 
@@ -143,6 +152,17 @@ def _measure(
     limits = ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds)
     run = scaling_run(result, samples, env.autoscaling.min_instances)
     found.gates += judge_scaling(run, limits, why_not=plan.reason)
+    if run is not None:
+        found.scaling = ledger(
+            run,
+            result,
+            ask_what_happened(env, aws, run.rose_at),
+            p95_ms=env.limits.p99_ms,
+            policy=plan.policy,
+            scale=time_scale(os.environ),
+        )
+        for line in table(found.scaling):
+            say(line)
 
 
 def _plan(
@@ -165,11 +185,11 @@ def _plan(
         maximum=env.autoscaling.max_instances,
     )
     say(f"scaling: {plan.reason}")
-    return plan
+    return replace(plan, policy=f"{scaling.target:g} invocations per instance and minute")
 
 
 def _because(plan: ScalingPlan, reason: str) -> ScalingPlan:
-    return ScalingPlan(plan.steady_rps, plan.surge_rps, plan.calm_rps, reason)
+    return replace(plan, reason=reason)
 
 
 def _capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gate:
@@ -186,74 +206,9 @@ def _capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gat
     )
 
 
-def judge_steady(result: LoadResult, env: Environment, release: str) -> tuple[Gate, ...]:
-    """Judge latency, errors and identity under the steady load."""
-    latency, errors, others = _steady_limits(env)
-    steady = result.phase("steady")
-    if steady is None:
-        return tuple(
-            judge(each, None, why_not_measured="no steady load") for each in (latency, errors, others)
-        )
-    heard = sum(sum(instances.values()) for instances in result.identities.values())
-    wrong = heard - sum(result.identities.get(release, {}).values())
-    why_not = _why_not_judged(steady, latency)
-    return (
-        judge(
-            latency,
-            None if why_not else steady.p99_ms,
-            samples=steady.requests,
-            why_not_measured=why_not or "no request was answered",
-        ),
-        judge(errors, steady.error_percent, samples=steady.requests, why_not_measured="no request was sent"),
-        judge(others, float(wrong) if heard else None, why_not_measured="no answer named its release"),
-    )
-
-
-def _why_not_judged(steady: PhaseResult, latency: Limit) -> str | None:
-    """Say why nobody can tell the endpoint's latency from this load.
-
-    Latencies count from when requests were due, so a late generator makes them longer: what kept to the limit
-    in spite of it did so all the more, and what did not may have been the generator's fault.
-    """
-    sent = steady.requests / max(steady.offered_rps * steady.seconds, 1)
-    if sent < SENT_SHARE:
-        return f"only {100 * sent:.0f} % of the load was sent; {steady.invalid or 'it was cut short'}"
-    if steady.p99_ms is not None and steady.p99_ms <= latency.at_most:
-        return None
-    return steady.invalid
-
-
-def _steady_limits(env: Environment) -> tuple[Limit, Limit, Limit]:
-    return (
-        Limit(
-            name="latency",
-            metric="p99_ms",
-            at_most=env.limits.p99_ms,
-            unit="ms",
-            promise="99 of 100 answers under the steady load came within the limit",
-            needs_samples=ENOUGH_REQUESTS,
-        ),
-        Limit(
-            name="errors",
-            metric="error_percent",
-            at_most=env.limits.error_percent,
-            unit="%",
-            promise="the steady load was answered, with the golden predictions where compared",
-            needs_samples=ENOUGH_REQUESTS,
-        ),
-        Limit(
-            name="release",
-            metric="answers_of_other_releases",
-            at_most=0,
-            unit="answers",
-            promise="no other release answered",
-        ),
-    )
-
-
 def _unmeasured(env: Environment, why: str) -> list[Gate]:
     """The gates that were not reached: INCONCLUSIVE, each."""
-    steady = [judge(each, None, why_not_measured=why) for each in _steady_limits(env)]
+    steady = [judge(each, None, why_not_measured=why) for each in steady_limits(env)]
     limits = ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds)
     capacity = _capacity_gate(None, Verdict.INCONCLUSIVE, f"not measured: {why}")
     return [capacity, *steady, *judge_scaling(None, limits, why_not=why)]

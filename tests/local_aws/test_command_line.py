@@ -83,12 +83,13 @@ def test_up_prints_exports_and_leaves_nothing_behind(
     words = [sys.executable, "-m", "local_aws", "up"]
     with subprocess.Popen(words, env=environ, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        exports = [process.stdout.readline().split("=")[0] for _ in range(4)]
+        exports = [process.stdout.readline().split("=")[0] for _ in range(5)]
         process.send_signal(number)
 
         assert process.wait(20) == 0
     assert exports == [
         "export AWS_ENDPOINT_URL",
+        "export AWS_SECONDS_PER_SECOND",
         "export AWS_ACCESS_KEY_ID",
         "export AWS_SECRET_ACCESS_KEY",
         "export AWS_DEFAULT_REGION",

@@ -26,7 +26,8 @@ from pipeline.plan import plan_capacity_endpoint
 from pipeline.publish import publish
 from pipeline.release import Release
 from pipeline.scaling import ScalingLimits, ScalingPlan, judge_scaling
-from pipeline.verify import judge_steady, verify
+from pipeline.steady import judge_steady
+from pipeline.verify import verify
 from pipeline.weights import fetch_golden
 
 ROOT = Path(__file__).parents[2]

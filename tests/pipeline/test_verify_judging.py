@@ -17,7 +17,8 @@ from pipeline.load import LoadResult, PhaseResult, RunningLoad, wait_for_end
 from pipeline.measure import Conductor, fleet_sample, long_enough, scaling_run, steps_of
 from pipeline.release import Release
 from pipeline.scaling import FleetSample
-from pipeline.verify import judge_steady, require_passed, verify
+from pipeline.steady import judge_steady
+from pipeline.verify import require_passed, verify
 
 
 def phase(name: str, started: float, finished: float, **changes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The project's own application, on a small server, that gets into trouble when a file says so.
+"""The project's own application, its network in numpy, on a small server, that gets into trouble when a file says so.
 
 TROUBLE names the file: `slow N` lets every answer wait N seconds, `flaky N` breaks every Nth answer.
 """
@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "container" / "src"))
-os.environ["OMP_NUM_THREADS"] = (
-    "1"  # before torch: threads that spin for each other on a busy machine take minutes
-)
+sys.path.insert(0, str(Path(__file__).parent / "without_torch"))
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 from wsgi import app

@@ -1,0 +1,100 @@
+"""The ledger has one row for each phase of scaling, on one clock, and says what it did not see."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pipeline.ledger import Ledger, breach, ledger, table, time_scale, told
+from pipeline.load import LoadResult
+from pipeline.scaling import FleetSample, ScalingRun
+
+ROSE, FELL = 100.0, 160.0
+
+
+def load(*, over: tuple[int, ...] = ()) -> LoadResult:
+    """A surge from 100 to 160 and a calm to 200; p95 is over the limit in the seconds of `over`."""
+    phase: dict[str, Any] = {"requests": 9, "failures": 0, "slow": None, "achieved_rps": 9.0, "p50_ms": 9.0}
+    phase |= {"p95_ms": 9.0, "p99_ms": 9.0, "max_ms": 9.0, "generator_cpu_percent": 1.0, "lag_p99_ms": 1.0}
+    phase |= {"invalid": None, "errors": {}, "offered_rps": 9.0}
+    spans = [("steady", 90.0, ROSE), ("surge", ROSE, FELL), ("calm", FELL, 200.0)]
+    rows = [{"at": at, "requests": 9, "p95_ms": 900.0 if at in over else 9.0} for at in range(90, 200)]
+    document: dict[str, Any] = {"schema": 1, "endpoint": "e", "started": 90.0, "finished": 200.0}
+    document["phases"] = [phase | {"name": n, "started": a, "finished": b} for n, a, b in spans]
+    document |= {"seconds": rows, "fleet": [], "identities": {}}
+    return LoadResult.model_validate(document | {"first_heard": {"old": 91.0, "new": 131.0, "newer": 133.0}})
+
+
+def at(epoch: float) -> datetime:
+    return datetime.fromtimestamp(epoch, UTC)
+
+
+def alarm(epoch: float, which: str, state: str) -> dict[str, Any]:
+    return {"Timestamp": at(epoch), "AlarmName": f"TargetTracking-e-{which}-1", "HistorySummary": f"Alarm updated from OK to {state}"}  # fmt: skip
+
+
+TOLD = told(
+    [alarm(190, "AlarmLow", "ALARM"), alarm(112, "AlarmHigh", "ALARM"), alarm(140, "AlarmHigh", "OK"), alarm(70, "AlarmHigh", "ALARM")],
+    [{"StartTime": at(191), "Description": "to 2"}, {"StartTime": at(113), "Description": "to 4"}],
+)  # fmt: skip
+RUN = ScalingRun(
+    samples=tuple(
+        FleetSample(float(t), "InService", 2 if t < 134 or t > 196 else 4, 2 if t > 196 else 4)
+        for t in range(90, 200)
+    ),
+    instances=2, rose_at=ROSE, fell_at=FELL, requests=99, lost=0,
+)  # fmt: skip
+
+
+def made(result: LoadResult, scale: float | None = 30.0) -> Ledger:
+    return ledger(RUN, result, TOLD, p95_ms=500, policy="hold 3000", scale=scale)
+
+
+def seconds(found: Ledger) -> dict[str, float | None]:
+    return {row.phase: row.seconds for row in found.rows}
+
+
+def test_every_phase_has_its_row_from_the_source_that_knows_it() -> None:
+    assert seconds(made(load(over=(105, 106, 120)))) == {
+        "the load rose": 0, "p95 over the limit": 5, "alarm": 12, "scaling decision": 13,
+        "first answer of a new instance": 31, "more instances InService": 34, "p95 back under the limit": 21,
+        "the load fell": 0, "alarm for too many": 30, "scale-in decided": 31, "back at the minimum": 37,
+    }  # fmt: skip
+
+
+def test_what_was_not_seen_is_none_and_not_nought() -> None:
+    found = made(load())
+
+    assert seconds(found)["p95 over the limit"] is None
+    assert seconds(found)["p95 back under the limit"] is None
+    assert any("not seen" in line for line in table(found))
+
+
+def test_a_breach_that_lasts_to_the_end_is_not_back() -> None:
+    result = load(over=tuple(range(150, 160)))
+
+    assert breach(result, result.phase("surge"), 500) == (150, None)
+
+
+def test_awss_seconds_are_given_only_where_the_scale_is_known_and_marked_as_settings() -> None:
+    known, unknown, real = made(load(), 30.0), made(load(), None), made(load(), 1.0)
+
+    assert [row.aws_seconds for row in known.rows if row.phase == "alarm"] == [360]
+    assert {row.aws_seconds for row in unknown.rows} == {None}
+    assert {row.kind for row in known.rows if row.phase in ("alarm", "scaling decision")} == {"model setting"}
+    assert {row.kind for row in real.rows} == {"measured here"}, "on AWS itself nothing is a model's"
+
+
+@pytest.mark.parametrize(
+    ("environ", "scale"),
+    [
+        ({}, 1.0),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, None),
+        ({"AWS_ENDPOINT_URL_SAGEMAKER": "http://127.0.0.1:1"}, None),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_SECONDS_PER_SECOND": "30"}, 30.0),
+    ],
+)
+def test_the_scale_of_time_is_said_or_awss_own_or_not_known(
+    environ: dict[str, str], scale: float | None
+) -> None:
+    assert time_scale(environ) == scale
