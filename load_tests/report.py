@@ -69,6 +69,9 @@ def page(
             text = f"<p>{escape(_capacity_sentence(capacity))}</p>"
             plot = _plot(scripts[-1], is_first=len(scripts) == 1)
             body.append(_section(f"Capacity of one instance, measured in {each['environment']}", text + plot))
+        if ledger := each.get("scaling"):
+            heading = f"Where scaling's minutes went in {each['environment']}"
+            body.append(_section(heading, _ledger(ledger)))
     if loads:
         body.append(_section("Load tests", _load_table(loads)))
     if steps:
@@ -150,6 +153,22 @@ def _capacity_sentence(capacity: Document) -> str:
     return f"{named}: {capacity['reason']}."
 
 
+def _ledger(ledger: Document) -> str:
+    """A row for each phase of scaling; a model's settings are not passed off as AWS's time."""
+    rows = [
+        [
+            escape(row["phase"]),
+            "not seen" if row["seconds"] is None else f"{row['seconds']:.1f}",
+            _amount(row["aws_seconds"]),
+            escape(row["kind"]),
+            escape(row["source"]),
+        ]
+        for row in ledger["rows"]
+    ]
+    table = _table(["phase", "#seconds here", "#AWS seconds", "", "source"], rows)
+    return f"<p>Policy: {escape(ledger['policy'])}. Seconds since the load rose, or fell.</p>{table}"
+
+
 def _load_table(loads: Sequence[tuple[str, Document]]) -> str:
     rows = [
         [
@@ -159,13 +178,18 @@ def _load_table(loads: Sequence[tuple[str, Document]]) -> str:
             _amount(phase["requests"]),
             _amount(phase["failures"]),
             *(_amount(phase[key]) for key in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
-            escape("; ".join(f"{count} × {text}" for text, count in phase["errors"].items())),
+            escape("; ".join(_remarks(phase))),
         ]
         for name, result in loads
         for phase in result["phases"]
     ]
-    heads = ["phase", "#offered /s", "#answered /s", "#requests", "#failed", "#p50 ms", "#p95 ms", "#p99 ms", "#max ms", "errors"]  # fmt: skip
+    heads = ["phase", "#offered /s", "#answered /s", "#requests", "#failed", "#p50 ms", "#p95 ms", "#p99 ms", "#max ms", "errors and remarks"]  # fmt: skip
     return _table(heads, rows)
+
+
+def _remarks(phase: Document) -> list[str]:
+    errors = [f"{count} × {text}" for text, count in phase["errors"].items()]
+    return [*([f"INVALID: {phase['invalid']}"] if phase["invalid"] else []), *errors]
 
 
 def _step_table(steps: Sequence[Document]) -> str:

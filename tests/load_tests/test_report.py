@@ -45,6 +45,10 @@ EVIDENCE: dict[str, Any] = {
         {"name": "capacity", "metric": "requests_per_second", "limit": None, "measured": None, "unit": "/s",
          "verdict": "inconclusive", "reason": "not measured: <script>alert(1)</script>"},
     ],
+    "scaling": {"policy": "hold <3000>", "time_scale": 30.0, "rows": [
+        {"phase": "alarm", "at": 1.0, "seconds": 6.4, "aws_seconds": 192.0, "kind": "model setting", "source": "CloudWatch"},
+        {"phase": "back", "at": None, "seconds": None, "aws_seconds": None, "kind": "measured here", "source": "x"},
+    ]},
     "capacity": {
         "requests_per_second": 61.0, "instance_type": "ml.m5.large", "reason": "at 72/s it was busy",
         "slo": {"p99_ms": 500.0, "error_percent": 1.0},
@@ -124,6 +128,11 @@ def test_release_steps_and_load_tests_are_shown(page: Page) -> None:
     assert "all 22.0" in page.text
     assert "1 × <b>broken</b>" in page.text
     assert "61 requests/s on one ml.m5.large: at 72/s it was busy." in page.text
+
+
+def test_the_ledger_shows_what_was_seen_and_what_was_not(page: Page) -> None:
+    assert "alarm 6.4 192 model setting CloudWatch" in page.text
+    assert "back not seen – measured here" in page.text
 
 
 def test_the_traces_carry_the_measured_values(page: Page) -> None:
