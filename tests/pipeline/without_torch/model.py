@@ -7,10 +7,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 Array = NDArray[np.float32]
-
-
-class ModelProblem(Exception):  # noqa: N818
-    """Never raised here; the application names it."""
+LABELS = 10
 
 
 class Model:
