@@ -111,8 +111,15 @@ def holds(step: Step, slo: Slo) -> bool:
 def bracket(steps: Sequence[Step], slo: Slo) -> tuple[Step | None, Step | None]:
     """Return the highest step that held, and the lowest above it that did not.
 
-    A rate that was tried again counts as it was the last time.
+    A rate that was tried again counts as it was the last time. A step that broke while the generator was
+    late says nothing, so it counts only where no other step has broken.
     """
+    valid = [step for step in steps if not step.invalid or holds(step, slo)]
+    good, bad = _bracket(valid, slo)
+    return (good, bad) if bad is not None else _bracket(steps, slo)
+
+
+def _bracket(steps: Sequence[Step], slo: Slo) -> tuple[Step | None, Step | None]:
     latest = {step.offered_rps: step for step in steps}.values()
     good = max((step for step in latest if holds(step, slo)), key=lambda step: step.offered_rps, default=None)
     floor = good.offered_rps if good else 0.0
@@ -135,6 +142,8 @@ def next_rates(
     bottleneck, _ = find_bottleneck(bad, instance_type, steps)
     if bottleneck == "unknown" and bad.instance_cpu_percent is not None:
         return first_rates(first_rps=bad.offered_rps, growth=growth, maximum_rps=maximum_rps)
+    if bottleneck == "generator" and sum(step.offered_rps == bad.offered_rps for step in steps) == 1:
+        return (bad.offered_rps,)  # something else had the generator's CPU; once more
     if bottleneck != "instance":
         return ()
     if good is None:

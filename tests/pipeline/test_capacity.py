@@ -87,6 +87,15 @@ def test_the_search_halves_what_lies_between_until_it_is_near_enough() -> None:
     assert next_rates(steps, SLO, TYPE, **SEARCH) == ()
 
 
+def test_a_step_that_broke_while_the_generator_was_late_is_tried_again_and_does_not_count() -> None:
+    late = broken(147, invalid="late")
+
+    assert next_rates([step(131), late], SLO, TYPE, **SEARCH) == (147,), "nothing else has broken"
+    assert next_rates([step(131), broken(166), late], SLO, TYPE, **SEARCH) == (147,)
+    found = judge_capacity([step(131), step(147), broken(166), late], SLO, TYPE)
+    assert (found.requests_per_second, found.broke_at_rps) == (147, 166), "it does not undo what held before"
+
+
 def test_a_rate_that_does_not_hold_again_is_not_named() -> None:
     steps = [step(131, requests=600, over=2), step(147), broken(166), broken(147)]
     found = judge_capacity(steps, SLO, TYPE)
@@ -126,7 +135,7 @@ def test_a_failure_that_the_instances_cpu_does_not_explain_is_tried_again_and_on
     [
         [],
         [step(400)],
-        [step(20), broken(32, invalid="late")],
+        [step(20), broken(32, invalid="late"), broken(32, invalid="late")],
         [step(20), broken(32, instance_cpu_percent=None)],
     ],
 )
