@@ -10,6 +10,7 @@ from local_aws.instances import Instance
 from local_aws.measurements import Measurements, Served
 from local_aws.sagemaker.endpoint import Endpoint, Side
 from local_aws.sagemaker.member import Member
+from local_aws.sagemaker.rules import PUBLISH_SECONDS
 
 TICK_SECONDS = 0.25
 
@@ -36,6 +37,7 @@ class Ticker:
         self._measurements = measurements
         self._clock = clock
         self._metrics_seconds = metrics_seconds
+        self._last = self._numbers(clock.now())
 
     async def run(self) -> None:
         """Tick until cancelled. A tick that fails is logged and does not stop the others."""
@@ -55,16 +57,20 @@ class Ticker:
             in_flight[served] = max(in_flight.get(served, 0), busy)
         self._measurements.fill_silence(in_flight)
         now = self._clock.now()
-        due = {side for endpoint in self._endpoints() for side in endpoint.sides if self._is_due(side, now)}
+        ended = self._ended(now)
         for side, served, member in self._serving(traffic=False):
-            if side in due and member.instance is not None:
+            seconds = side.config.metrics.get("MetricPublishFrequencyInSeconds", self._metrics_seconds)
+            if seconds in ended and member.instance is not None:
                 asking.create_task(self._publish_usage(side, served, member.instance, now))
 
-    def _is_due(self, side: Side, now: float) -> bool:
-        """Say, once in each period, that the utilisation of a side is to be published."""
-        seconds = side.config.metrics.get("MetricPublishFrequencyInSeconds", self._metrics_seconds)
-        last, side.measured_in = side.measured_in, int(now // self._clock.real(seconds))
-        return last != side.measured_in
+    def _ended(self, now: float) -> set[float]:
+        """The lengths of period, in AWS seconds, of which one has ended since the last call."""
+        last, self._last = self._last, self._numbers(now)
+        return {seconds for seconds, number in self._last.items() if last[seconds] != number}
+
+    def _numbers(self, now: float) -> dict[float, float]:
+        lengths = (self._metrics_seconds, *PUBLISH_SECONDS)
+        return {seconds: now // self._clock.real(seconds) for seconds in lengths}
 
     async def _publish_usage(self, side: Side, served: Served, instance: Instance, at: float) -> None:
         try:

@@ -37,8 +37,6 @@ class Side:
     config: EndpointConfig
     variants: dict[str, Deployed]
     started: float
-    measured_in: int = 0
-    """Number of the period in which its utilisation was last published."""
 
     async def close(self) -> None:
         """Stop all instances."""

@@ -155,7 +155,7 @@ def endpoint(instances: list[SlowInstance]) -> Any:
     """As much of an endpoint as the ticker looks at."""
     members = [SimpleNamespace(upstream=SimpleNamespace(in_flight=0), instance=one) for one in instances]
     deployed = SimpleNamespace(fleet=SimpleNamespace(members=members))
-    side = SimpleNamespace(variants={"AllTraffic": deployed}, config=SimpleNamespace(name="one"))
+    side = SimpleNamespace(variants={"AllTraffic": deployed}, config=SimpleNamespace(name="one", metrics={}))
     return SimpleNamespace(name="digits", sides=[side], pending=None, step=None)
 
 
