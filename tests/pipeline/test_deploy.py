@@ -51,8 +51,8 @@ def cloud() -> Iterator[local_aws.Running]:
     """One AWS for all tests here; each has an endpoint of its own. A minute of AWS takes half a second."""
     command = shlex.join([sys.executable, str(SERVER)])
     with local_aws.start(
-        instances="process", process_command=command, time_scale=120, cpu_scale=0.5
-    ) as running:
+        instances="process", process_command=command, time_scale=120, cpu_scale=0.5, endpoint_quotas="*=200"
+    ) as running:  # the quota: the endpoints of all these tests live side by side
         yield running
 
 
