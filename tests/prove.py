@@ -41,7 +41,7 @@ def state_of_the_tree() -> str:
 
 
 def cases() -> list[str]:
-    words = [sys.executable, "-m", "pytest", "--collect-only", "-qq", "-m", "matrix"]
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "matrix"]
     found = subprocess.run(
         [*words, "--no-header"],
         cwd=ROOT,

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.prove import cases
+
 CONFTEST = Path(__file__).with_name("conftest.py")
+ROLLED_BACK = "test_a_release_that_answers_500_is_rolled_back_by_its_own_alarm"
 MATRIX = """
 import pytest
 
@@ -51,3 +54,11 @@ def test_proving_takes_every_case(tmp_path: Path) -> None:
     names, _ = collected(tmp_path, EVERY_CASE="1")
 
     assert len(names) == 21
+
+
+def test_the_cases_to_prove_are_those_of_this_repository() -> None:
+    found = cases()
+
+    assert len(found) == len(set(found))
+    for instances in ("docker", "process"):
+        assert f"tests/rehearsal/test_rollback.py::{ROLLED_BACK}[{instances}]" in found
