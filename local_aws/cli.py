@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from local_aws.assembly import LocalAws
 from local_aws.faults import KINDS
@@ -101,7 +102,9 @@ async def _run(settings: Settings, words: Sequence[str]) -> int:
     loop.add_signal_handler(signal.SIGTERM, ended.set)
     async with _serving(settings, 0) as url:
         variables = environment(url, settings.time_scale)
-        child = await asyncio.create_subprocess_exec(*command, env={**os.environ, **variables})
+        # The AWS CLI that is installed beside this Python is found too, after all that PATH names.
+        path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+        child = await asyncio.create_subprocess_exec(*command, env={**os.environ, "PATH": path, **variables})
         loop.remove_signal_handler(signal.SIGTERM)
         loop.add_signal_handler(signal.SIGTERM, child.terminate)
         if ended.is_set():

@@ -43,6 +43,13 @@ def test_run_gives_the_commands_own_exit_code(environ: dict[str, str]) -> None:
     assert killed.returncode == 128 + signal.SIGTERM
 
 
+def test_run_finds_what_is_installed_beside_its_own_python(environ: dict[str, str]) -> None:
+    answer = run({**environ, "PATH": "/usr/bin:/bin"}, "run", "--", "aws", "sagemaker", "list-endpoints")
+
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout) == {"Endpoints": []}
+
+
 def test_the_aws_cli_finds_this_aws_by_its_environment(environ: dict[str, str]) -> None:
     answer = run(environ, "run", "--", AWS_CLI, "sagemaker", "list-endpoints")
 
