@@ -73,8 +73,16 @@ def run(case: str) -> Verdict:
     return {"verdict": verdict, "seconds": round(time.monotonic() - started, 1)}
 
 
-def page(tree: str, verdicts: dict[str, Verdict]) -> str:
-    rows = [f"| `{case}` | {found['verdict']} | {found['seconds']:.0f} |" for case, found in verdicts.items()]
+def page(tree: str, wanted: list[str], verdicts: dict[str, Verdict]) -> str:
+    """The table of all cases; one that the last run did not come to says so."""
+    rows = []
+    for case in wanted:
+        found = verdicts.get(case)
+        rows.append(
+            f"| `{case}` | {found['verdict']} | {found['seconds']:.0f} |"
+            if found
+            else f"| `{case}` | not run | |"
+        )
     today = datetime.now(UTC).date().isoformat()
     return "\n".join(
         [
@@ -104,7 +112,8 @@ def main() -> int:
         print(f"    {verdicts[case]['verdict']} in {verdicts[case]['seconds']:.0f} s", flush=True)
         KEPT.parent.mkdir(exist_ok=True)
         KEPT.write_text(json.dumps({"tree": tree, "verdicts": verdicts}, indent=1))
-    PAGE.write_text(page(tree, {case: verdicts[case] for case in wanted}))
+        PAGE.write_text(page(tree, wanted, verdicts))
+    PAGE.write_text(page(tree, wanted, verdicts))
     print(f"written: {PAGE.relative_to(ROOT)}")
     return int(any(verdicts[case]["verdict"] != "passed" for case in wanted))
 
