@@ -116,3 +116,27 @@ def test_without_an_answer_from_aws_the_network_is_named(
 
     assert code == errors.AwsUnreachable.exit_code
     assert "AWS_ENDPOINT_URL" in capsys.readouterr().err
+
+
+def test_a_step_that_is_told_to_end_unwinds_what_it_has_started() -> None:
+    """SIGTERM ends a step as Ctrl-C does: its load test and its measuring endpoint go with it."""
+    code = """
+import runpy, signal
+import pipeline.cli
+def main():
+    try:
+        print("running", flush=True)
+        signal.pause()
+    finally:
+        print("unwound", flush=True)
+pipeline.cli.main = main
+runpy.run_module("pipeline", run_name="__main__")
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as step:
+        assert step.stdout is not None
+        assert step.stdout.readline() == "running\n"
+        step.terminate()
+        rest = step.stdout.read()
+
+    assert rest == "unwound\n"
+    assert step.returncode == 143
