@@ -120,6 +120,24 @@ class Serving:
         assert description["EndpointStatus"] == "InService", description
         return name
 
+    def error_alarm(self, endpoint: str, config: str) -> str:
+        """Put an alarm on the 5XX ratio of one config's fleet, over 1 % for one minute; return its name."""
+        name = f"errors-{config}"
+        dimensions = {"EndpointName": endpoint, "VariantName": "AllTraffic", "EndpointConfigName": config}
+        self.aws.client("cloudwatch").put_metric_alarm(
+            AlarmName=name,
+            Namespace="AWS/SageMaker",
+            MetricName="Invocation5XXErrors",
+            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+            Statistic="Average",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=0.01,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="notBreaching",
+        )
+        return name
+
     def update(self, endpoint: str, config: str, **request: Any) -> None:
         self.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **request)
 

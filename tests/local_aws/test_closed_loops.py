@@ -13,20 +13,7 @@ def test_a_release_that_answers_500_is_rolled_back_by_an_alarm_on_its_own_metric
     old = serving.config("old", instances=2)
     bad = serving.config("bad", instances=2, STATUS="500")
     name = serving.endpoint(old)
-    alarm = f"errors-{bad}"
-    dimensions = {"EndpointName": name, "VariantName": "AllTraffic", "EndpointConfigName": bad}
-    serving.aws.client("cloudwatch").put_metric_alarm(
-        AlarmName=alarm,
-        Namespace="AWS/SageMaker",
-        MetricName="Invocation5XXErrors",
-        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-        Statistic="Average",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=0.01,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="notBreaching",
-    )
+    alarm = serving.error_alarm(name, bad)
     policy = blue_green("CANARY", wait=3600, alarms=(alarm,))
     with serving.traffic(name) as traffic:
         serving.update(name, bad, DeploymentConfig=policy)

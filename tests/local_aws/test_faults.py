@@ -66,20 +66,8 @@ def test_a_share_of_the_requests_fails_and_is_counted_as_5xx(serving: Serving) -
 
 def test_errors_of_the_new_fleet_roll_a_deployment_back_and_spare_the_old_one(serving: Serving) -> None:
     old, new = serving.config("old", instances=2), serving.config("new", instances=2)
-    name, alarm = serving.endpoint(old), f"errors-{new}"
-    dimensions = {"EndpointName": name, "VariantName": "AllTraffic", "EndpointConfigName": new}
-    serving.aws.client("cloudwatch").put_metric_alarm(
-        AlarmName=alarm,
-        Namespace="AWS/SageMaker",
-        MetricName="Invocation5XXErrors",
-        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-        Statistic="Average",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=0.01,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="notBreaching",
-    )
+    name = serving.endpoint(old)
+    alarm = serving.error_alarm(name, new)
     policy = blue_green("CANARY", wait=3600, alarms=(alarm,))
     with (
         serving.aws.fault("errors", endpoint=name, fleet="new", amount=100),
