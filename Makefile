@@ -42,10 +42,11 @@ lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, scripts and work
 load-ui: .venv/ready ## Locust's web page against an endpoint: make load-ui ENDPOINT=digits-staging
 	ENDPOINT=$(ENDPOINT) $(PY) -m locust -f load_tests/locustfile.py
 
-lock: .venv/ready ## compile the requirements files anew from their .in files
+COMPILE := -m piptools compile -q --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-annotate --generate-hashes --allow-unsafe
+lock: .venv/ready ## compile the requirements files anew from their .in files, with hashes (UPGRADE=--upgrade: newer pins)
 	$(PY) -m pip install --quiet pip-tools
-	$(PY) -m piptools compile -q --upgrade --no-emit-index-url --no-emit-find-links --strip-extras --no-annotate -o container/requirements.txt container/requirements.in
-	$(PY) -m piptools compile -q --upgrade --no-emit-index-url --no-emit-find-links --strip-extras --no-annotate -o requirements/all.txt requirements/all.in
+	$(PY) $(COMPILE) $(UPGRADE) -o requirements/all.txt requirements/all.in
+	$(PY) $(COMPILE) $(UPGRADE) -c requirements/all.txt -o container/requirements.txt container/requirements.in
 
 clean: ## remove .venv and build/ (the cache directory stays)
 	rm -rf .venv build
