@@ -11,6 +11,7 @@ PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
 DIRECTORY_VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"
 DEFAULT_PROGRAM = "inference.py"
 _OURS = Path(__file__).resolve().parent
+_COMPATIBLE = _OURS / "compatible"  # sagemaker_inference, for programs that import it
 
 
 class CannotLoad(Exception):  # noqa: N818  # named for what happened
@@ -47,10 +48,13 @@ def find(model_dir: Path, environ: Mapping[str, str]) -> Program | None:
 def load(program: Program) -> ModuleType:
     """Import the program, its folder first on the path; raises whatever it raises.
 
+    Last on the path is what stands in for AWS's toolkit, where that is not installed.
     A module of its own may be called like one of ours, such as model.py. Ours is then forgotten by
     name: whoever uses it holds it already.
     """
     sys.path.insert(0, str(program.directory))
+    if str(_COMPATIBLE) not in sys.path:
+        sys.path.append(str(_COMPATIBLE))
     theirs = {path.stem for path in program.directory.iterdir()}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)

@@ -1,0 +1,9 @@
+"""Media types by the names that the toolkit gives them."""
+
+JSON = "application/json"
+CSV = "text/csv"
+OCTET_STREAM = "application/octet-stream"
+ANY = "*/*"
+NPY = "application/x-npy"
+NPZ = "application/x-npz"
+UTF8_TYPES = [JSON, CSV]  # handed to input_fn as text
