@@ -12,6 +12,7 @@ from pipeline.gates import Gate, Limit, judge
 from pipeline.release import Release
 
 ROOT = Path(__file__).parents[1]
+PAYLOAD_VARIABLE, PAYLOAD_MB = "SAGEMAKER_MAX_PAYLOAD_IN_MB", "25"  # the container's, and its default
 BOUND_SECONDS = 180.0  # they take under 30 s; an endpoint that answers nothing in time is cut off here
 
 
@@ -41,6 +42,7 @@ def run_smoke(
     command += ["--endpoint", env.endpoint.name, "--golden", str(golden.resolve()), "--release", release.id]
     command += ["--instances", str(env.autoscaling.min_instances)]
     command += ["--latency-budget-ms", str(env.limits.p99_ms), "--junitxml", str(report)]
+    command += ["--payload-limit-mb", env.endpoint.environment.get(PAYLOAD_VARIABLE, PAYLOAD_MB)]
     log = report.with_suffix(".log")
     problem = ""
     with log.open("wb") as output:
