@@ -1,8 +1,12 @@
 """The real image: small, labelled, without CUDA, and at home wherever SageMaker or a cluster may run it."""
 
 import json
+import os
 import re
+import runpy
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +16,14 @@ import pytest
 from docker.models.containers import Container
 
 from tests.container.conftest import REVISION, SOURCE
-from tests.container.serving import COMMITTED, IDENTITY, JSON, ask, invoke, until
+from tests.container.serving import COMMITTED, CONTAINER, IDENTITY, JSON, ask, free_port, invoke, until
 
 pytestmark = pytest.mark.docker
 
 LABEL = "sagemaker-pytorch-release.test"
 DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]
+LOCAL_TEST = CONTAINER / "local_test"
+ENCODER = LOCAL_TEST / "examples" / "encoder"
 LOCKED_DOWN: dict[str, Any] = {
     "read_only": True,
     "tmpfs": {"/tmp": ""},
@@ -131,6 +137,53 @@ def test_locked_down_it_serves_as_any_user(run: Run, user: str) -> None:
     noise = "initgroups(root, 0) failed"  # nginx tells so when it is root without the right to set groups
     lines = [line for line in logs(container).splitlines() if noise not in line]
     assert len(lines) == 1, lines
+
+
+ASK_FROM_INSIDE = """
+import json, urllib.request
+body = json.dumps({"inputs": ["the same text", "the same text"]}).encode()
+request = urllib.request.Request(
+    "http://127.0.0.1:8080/invocations", body, {"Content-Type": "application/json"}
+)
+first, second = json.load(urllib.request.urlopen(request, timeout=30))["embeddings"]
+print(len(first), first == second)
+"""
+
+
+def test_a_foreign_archive_is_served_locked_down_and_without_a_network(run: Run, tmp_path: Path) -> None:
+    runpy.run_path(str(ENCODER / "prepare.py"))["write"](tmp_path)
+    tmp_path.chmod(0o755)  # the container's user is another
+    volumes = {str(tmp_path): {"bind": "/opt/ml/model", "mode": "ro"}}
+    container = run("serve", volumes=volumes, network_mode="none", user="10001", **LOCKED_DOWN)
+    ping = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/ping', timeout=2)"
+    ready = until(lambda: container.exec_run(["python", "-c", ping]).exit_code == 0, 60)
+    assert ready, logs(container)
+
+    answer = container.exec_run(["python", "-c", ASK_FROM_INSIDE])
+
+    assert answer.output.decode().split() == ["384", "True"], logs(container)
+    container.stop(timeout=30)
+    assert container.wait()["StatusCode"] == 0
+
+
+def test_serve_local_serves_an_archive_in_a_locked_down_container(
+    container_image: str, tmp_path: Path
+) -> None:
+    archive, port = tmp_path / "model.tar.gz", free_port()
+    subprocess.run([sys.executable, ENCODER / "prepare.py", archive], check=True, stdout=subprocess.DEVNULL)
+    environ = {**os.environ, "PORT": str(port), "LOCKED_DOWN": "1", "RELEASE_ID": "from-a-script"}
+    script = LOCAL_TEST / "serve_local.sh"
+    serving = subprocess.Popen([script, archive, container_image], env=environ, stdout=subprocess.DEVNULL)
+    try:
+        assert until(lambda: answers(port), 60)
+        answer = ask(port, "POST", "/invocations", json.dumps({"inputs": "a text"}), JSON)
+    finally:
+        serving.terminate()
+        code = serving.wait(30)
+
+    assert len(answer.json()["embeddings"][0]) == 384
+    assert answer.headers[IDENTITY].startswith("release=from-a-script;")
+    assert code == 0
 
 
 def test_the_plan_follows_the_containers_cpus(run: Run) -> None:

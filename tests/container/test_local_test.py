@@ -1,6 +1,7 @@
 """Train, serve and predict with three commands and no AWS."""
 
 import gzip
+import io
 import json
 import os
 import runpy
@@ -8,15 +9,28 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.container import archives
 from tests.container.serving import CONTAINER, ask, free_port, until
 
 LOCAL_TEST = CONTAINER / "local_test"
 PAYLOADS = LOCAL_TEST / "payloads"
+ENCODER = LOCAL_TEST / "examples" / "encoder"
+ECHO = """
+def model_fn(model_dir):
+    return None
+
+def transform_fn(model, body, content_type, accept):
+    size = len(body if isinstance(body, bytes) else body.encode())
+    return f"{content_type} {accept} {size}", "text/plain"
+"""
 
 
 def test_the_committed_data_are_scikit_learns() -> None:
@@ -42,17 +56,51 @@ def test_train_local_trains_in_the_tree_beside_it(tmp_path: Path) -> None:
     assert (copy / "local_test/opt/ml/model/model.safetensors").is_file()
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    """The port on which serve_local.sh serves."""
+@contextmanager
+def served(*arguments: str | Path) -> Iterator[int]:
+    """The port on which serve_local.sh serves what it is told to; its end by SIGTERM is an orderly one."""
     port = free_port()
     process = subprocess.Popen(
-        [LOCAL_TEST / "serve_local.sh"], env=environ(PORT=str(port)), stdout=subprocess.DEVNULL
+        [LOCAL_TEST / "serve_local.sh", *arguments],
+        env=environ(PORT=str(port), SAGEMAKER_MODEL_SERVER_WORKERS="1"),
+        stdout=subprocess.DEVNULL,
     )
-    assert until(lambda: answers(port), 30)
-    yield port
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    try:
+        assert until(lambda: answers(port), 30)
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(20)
+    assert code == 0
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """The port of the digits model."""
+    with served() as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def encoder_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The second example, packed."""
+    archive = tmp_path_factory.mktemp("encoder") / "model.tar.gz"
+    subprocess.run([sys.executable, ENCODER / "prepare.py", archive], check=True, stdout=subprocess.DEVNULL)
+    return archive
+
+
+@pytest.fixture(scope="module")
+def encoder(encoder_archive: Path) -> Iterator[int]:
+    """The port of the second example, served out of its .tar.gz."""
+    with served(encoder_archive) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a program in a directory, which answers with what it was sent."""
+    with served(archives.program(tmp_path_factory.mktemp("echo"), ECHO)) as port:
+        yield port
 
 
 def answers(port: int) -> bool:
@@ -67,9 +115,13 @@ def environ(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHON": sys.executable, **more}
 
 
-def predict(port: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def predict(port: int, *arguments: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [LOCAL_TEST / "predict.sh", *arguments], env=environ(PORT=str(port)), capture_output=True, text=True
+        [LOCAL_TEST / "predict.sh", *arguments],
+        env=environ(PORT=str(port)),
+        capture_output=True,
+        text=True,
+        input=given,
     )
 
 
@@ -99,3 +151,88 @@ def test_predict_says_when_nobody_serves() -> None:
 
     assert done.returncode == 1
     assert "is serve_local.sh running?" in done.stderr
+
+
+def test_the_encoder_of_a_packed_archive_embeds_texts(encoder: int) -> None:
+    answer = predict(encoder, ENCODER / "payloads" / "three-texts.json")
+
+    vectors = np.array(json.loads(answer.stdout)["embeddings"])
+    assert vectors.shape == (3, 384)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
+    likeness = vectors @ vectors.T
+    assert likeness[0, 1] > likeness[0, 2]  # two sentences about a cat, one about revenue
+
+
+def test_the_encoder_takes_plain_text_and_answers_in_npy(encoder: int) -> None:
+    text = ENCODER / "payloads" / "one-text.txt"
+    body = json.dumps({"inputs": text.read_text()})
+    as_json = json.loads(
+        ask(encoder, "POST", "/invocations", body, {"Content-Type": "application/json"}).body
+    )
+    done = subprocess.run(
+        [LOCAL_TEST / "predict.sh", text, "text/plain", "application/x-npy"],
+        env=environ(PORT=str(encoder)), capture_output=True, check=True,
+    )  # fmt: skip
+
+    as_npy = np.load(io.BytesIO(done.stdout))
+
+    assert as_npy.dtype == np.float32
+    assert as_npy == pytest.approx(np.array(as_json["embeddings"]), abs=1e-6)
+
+
+@pytest.mark.parametrize("payload", sorted(ENCODER.glob("payloads/bad-*")), ids=lambda path: path.stem)
+def test_the_encoder_refuses_what_is_no_text(encoder: int, payload: Path) -> None:
+    done = predict(encoder, payload)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("HTTP 400: ")
+
+
+def test_the_encoders_weights_follow_from_the_seed(encoder_archive: Path, tmp_path: Path) -> None:
+    prepare = runpy.run_path(str(ENCODER / "prepare.py"))
+    prepare["write"](tmp_path / "same")
+    prepare["write"](tmp_path / "other", seed=6)
+    weights = {name: (tmp_path / name / "model.safetensors").read_bytes() for name in ("same", "other")}
+
+    with tarfile.open(encoder_archive) as packed:
+        file = packed.extractfile("model.safetensors")
+        assert file is not None
+        assert file.read() == weights["same"] != weights["other"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.jsonl", "application/jsonlines"),
+        ("a.csv", "text/csv"),
+        ("a.npy", "application/x-npy"),
+        ("a.npz", "application/x-npz"),
+        ("a.jpg", "image/jpeg"),
+        ("a.unknown", "application/octet-stream"),
+    ],
+)
+def test_the_content_type_follows_from_the_files_name(
+    echo: int, tmp_path: Path, name: str, kind: str
+) -> None:
+    (tmp_path / name).write_bytes(b"12345")
+
+    assert predict(echo, tmp_path / name).stdout == f"{kind} application/json 5\n"
+
+
+def test_any_payload_content_type_and_accept_can_be_sent(echo: int) -> None:
+    done = predict(echo, "-", "application/vnd.own", "text/own", given="123")
+
+    assert done.stdout == "application/vnd.own text/own 3\n"
+
+
+def test_a_payload_that_is_not_there_is_named(echo: int) -> None:
+    done = predict(echo, "no-such.json")
+
+    assert (done.returncode, done.stderr) == (1, "no-such.json: No such file or directory\n")
+
+
+@pytest.mark.parametrize("archive", ["./no-such-folder", "no-such.tar.gz", "/no/such/folder"])
+def test_an_archive_that_is_not_there_is_named(archive: str) -> None:
+    done = subprocess.run([LOCAL_TEST / "serve_local.sh", archive], capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (1, f"there is no {archive}\n")
