@@ -1,6 +1,9 @@
-"""S3 that refuses an object whose checksum is not the one that was sent with it (moto takes any)."""
+"""S3 that refuses an object whose checksum is not the one that was sent with it (moto takes any), and that makes
+conditional writes one after the other (moto looks, then writes: two may both find nothing)."""
 
 import re
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from moto.s3 import urls
@@ -14,6 +17,9 @@ VERIFIED = ("SHA256", "SHA1", "CRC32")
 """CRC32C and CRC64NVME are kept as they are sent: nothing here computes them."""
 
 
+_one_at_a_time = threading.Lock()
+
+
 class CheckedS3Response(S3Response):  # type: ignore[misc]  # moto is untyped here
     """One request to S3."""
 
@@ -23,7 +29,18 @@ class CheckedS3Response(S3Response):  # type: ignore[misc]  # moto is untyped he
             if sent and sent != compute_checksum(self.body or b"", algorithm).decode():
                 text = f"The {algorithm} you specified did not match the calculated checksum."
                 raise AwsError("BadDigest", text)
-        return super()._key_response_put(query, key_name)
+        with self._turn():
+            return super()._key_response_put(query, key_name)
+
+    def delete_object(self) -> Any:
+        """Check `If-Match` and delete one object."""
+        with self._turn():
+            return super().delete_object()
+
+    def _turn(self) -> AbstractContextManager[Any]:
+        """Wait for the other conditional writes."""
+        conditional = self.headers.get("If-Match") or self.headers.get("If-None-Match")
+        return _one_at_a_time if conditional else nullcontext()
 
     def _sent(self, header: str) -> str | None:
         """Find a checksum among the headers, or after the body where a trailer was announced."""

@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 import local_aws
 from tests.local_aws.serving import NO_RETRY, refused
@@ -53,3 +55,25 @@ def test_clients_that_compute_checksums_by_themselves_are_served(s3: Any, tmp_pa
 
     for key, copies in {"large": 2000, "by default": 2000, "small": 1, "copy": 1}.items():
         assert s3.get_object(Bucket="checked", Key=key)["Body"].read() == CONTENT * copies
+
+
+def test_of_conditional_writes_at_once_one_succeeds(s3: Any) -> None:
+    """Locks are made of this. The body is large, so that writing takes long enough for others to look."""
+
+    def wins(word: str, **condition: str) -> bool:
+        try:
+            s3.put_object(Bucket="checked", Key="lock", Body=word.encode() * 2_000_000, **condition)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "PreconditionFailed":
+                raise
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        for round_ in range(4):
+            words = [f"{round_} {number}" for number in range(8)]
+            assert sum(pool.map(lambda word: wins(word, IfNoneMatch="*"), words)) == 1
+            etag = s3.head_object(Bucket="checked", Key="lock")["ETag"]
+            assert sum(pool.map(lambda word, at=etag: wins(f"again {word}", IfMatch=at), words)) == 1
+            assert not wins("late", IfMatch=etag)
+            s3.delete_object(Bucket="checked", Key="lock")
