@@ -22,6 +22,7 @@ STEPS: Mapping[str, str] = {
     "rollback": "put the previous release of the environment back",
     "status": "what is live where: release, fleet, scaling, alarms",
     "destroy": "delete what one environment alone has, after its name was typed",
+    "unlock": "break the lock that a dead run has left on an environment; say whose it was",
     "release": "all steps in their order, up to an environment",
 }
 OFFLINE: Mapping[str, str] = {

@@ -12,7 +12,8 @@ PipelineError                 1   the base; never raised itself
 │   ├── DeploymentTimedOut    7   the endpoint did not settle within the bound
 │   ├── ReleaseUnproved       8   InService, but fewer instances answered than it counts
 │   ├── EndpointBusy          9   another change of this endpoint is under way
-│   └── AlarmNotQuiet        10   an alarm of the new fleet is in ALARM before any traffic
+│   ├── AlarmNotQuiet        10   an alarm of the new fleet is in ALARM before any traffic
+│   └── EnvironmentLocked    19   another run is changing this environment
 ├── the scaling
 │   └── PolicyNotInForce     11   what was read back is not what was put
 ├── the gate
@@ -106,6 +107,12 @@ class AlarmNotQuiet(PipelineError):
     """An alarm of the new fleet is in ALARM before it has had any traffic."""
 
     exit_code = 10
+
+
+class EnvironmentLocked(PipelineError):
+    """Another run of the pipeline is changing this environment, or has taken its lock over."""
+
+    exit_code = 19
 
 
 class PolicyNotInForce(PipelineError):

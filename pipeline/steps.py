@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from pipeline.difference import PlanResult, describe_plan, lines_of
 from pipeline.errors import ConfigError
 from pipeline.evidence import Profile
 from pipeline.findings import find_capacity
+from pipeline.lock import environment_lock, unlock
 from pipeline.model import Model
 from pipeline.plan import plan_deployment
 from pipeline.preflight import PreflightResult, Sight, inspect, require_clear
@@ -143,6 +145,10 @@ def _destroy(order: Order) -> Model:
     return destroy(order.env, order.aws, order.say, confirmed=order.confirmed)
 
 
+def _unlock(order: Order) -> Model:
+    return unlock(order.env, order.aws, order.say)
+
+
 def _release(order: Order) -> JourneyResult:
     """Take what is here through every environment up to the order's, step by step."""
     chain = chain_to(order.env.name, order.config)
@@ -185,11 +191,25 @@ COMMANDS: Mapping[str, Callable[[Order], Model]] = {
     "rollback": _rollback,
     "status": _status,
     "destroy": _destroy,
+    "unlock": _unlock,
     "release": _release,
 }
 
 
+# What changes an environment, or measures it while nothing may change: one of them at a time.
+LOCKING = frozenset({"deploy", "autoscale", "verify", "promote", "rollback", "destroy"})
+
+
 def run(command: str, order: Order) -> StepRecord:
-    """Check whose account this is, run the command, and leave its record in the build folder."""
+    """Check whose account this is, run the command, and leave its record in the build folder.
+
+    Raises EnvironmentLocked when another run is changing the environment, and whatever the command raises.
+    """
     require_account(order.env, order.aws)
-    return record_step(order.build, order.env.name, command, order.aws.made, lambda: COMMANDS[command](order))
+    locked = (
+        environment_lock(order.env, order.aws, command, order.say) if command in LOCKING else nullcontext()
+    )
+    with locked:
+        return record_step(
+            order.build, order.env.name, command, order.aws.made, lambda: COMMANDS[command](order)
+        )

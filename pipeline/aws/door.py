@@ -25,10 +25,12 @@ class Door:
     env: Environment
     sleep: Callable[[float], None] = time.sleep
     made: list[str] = field(default_factory=list)
+    before_write: Callable[[], None] = lambda: None  # raises when this run may change nothing any more
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def apply(self, call: Call) -> dict[str, Any]:
         """Make a planned write; waits, bounded, for names that AWS does not know everywhere yet."""
+        self.before_write()
         for tries_left in reversed(range(TRIES_FOR_WHAT_IS_NOT_YET_KNOWN)):
             try:
                 answer = self.read(call.service, call.operation, **call.params)

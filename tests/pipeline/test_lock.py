@@ -1,0 +1,148 @@
+"""One change of an environment at a time: who holds the lock, for how long, and what a dead holder leaves."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from pipeline.aws import Aws, Call
+from pipeline.errors import AwsUnreachable, EnvironmentLocked
+from pipeline.holder import SILENT_SECONDS, Holder, this_process, why_void
+from pipeline.lock import Hold, environment_lock, lock_key, look_at_lock, take, unlock
+from tests.pipeline.waiting import wait_for
+
+WRITE = Call("s3", "put_object", {"Bucket": "none", "Key": "k", "Body": b""}, "write k")
+
+
+def quiet(_: str) -> None: ...
+
+
+def holder(**changes: Any) -> Holder:
+    return this_process("staging", "deploy", {}).model_copy(update=changes)
+
+
+def hold(account: Aws, **changes: Any) -> Hold:
+    return take(account.env, account, holder(**changes), quiet)
+
+
+def gone() -> int:
+    """The number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_the_second_run_is_told_who_is_changing_the_environment(account: Aws) -> None:
+    with environment_lock(account.env, account, "deploy", quiet):
+        with pytest.raises(EnvironmentLocked, match=r"`deploy` of .+@.+ \(process \d+\) since") as told:
+            hold(account)
+
+        assert "unlock --env staging" in told.value.fix
+        assert "last sign of life" in told.value.what
+    assert look_at_lock(account.env, account) is None
+    hold(account)
+
+
+def test_a_lock_is_released_when_the_step_fails(account: Aws) -> None:
+    with pytest.raises(ZeroDivisionError), environment_lock(account.env, account, "deploy", quiet):
+        _ = 1 / 0
+
+    assert look_at_lock(account.env, account) is None
+
+
+def test_the_lock_of_a_process_that_is_gone_is_taken_over(account: Aws) -> None:
+    hold(account, pid=gone())
+    said: list[str] = []
+    mine = take(account.env, account, holder(), said.append)
+    found = look_at_lock(account.env, account)
+
+    assert found is not None
+    assert found.holder == mine.holder
+    assert found.silent_seconds < 30
+    assert "is void: its process" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "mine", "silent", "why"),
+    [
+        ({}, {}, 0.0, None),
+        ({"pid": 7}, {}, 0.0, "its process 7 is gone"),
+        ({"pid": 7, "host": "another"}, {}, 0.0, None),
+        ({"host": "another"}, {}, SILENT_SECONDS, None),
+        ({"host": "another"}, {}, SILENT_SECONDS + 1, "silent for 601 s"),
+        ({"host": "another", "run": "1", "attempt": 1}, {"run": "1", "attempt": 2}, 0.0, "attempt 1 of this"),
+        ({"host": "another", "run": "1", "attempt": 1}, {"run": "2", "attempt": 2}, 0.0, None),
+        ({"host": "another", "run": "1", "attempt": 2}, {"run": "1", "attempt": 2}, 0.0, None),
+    ],
+)
+def test_a_lock_is_void_only_when_its_holder_cannot_be_alive(
+    changes: dict[str, Any], mine: dict[str, Any], silent: float, why: str | None
+) -> None:
+    found = why_void(holder(**changes), holder(**mine), silent, lives=lambda pid: pid != 7)
+
+    assert found == why if why is None else why in str(found)
+
+
+def test_a_run_whose_lock_was_broken_changes_nothing_any_more(account: Aws) -> None:
+    with environment_lock(account.env, account, "deploy", quiet) as mine:
+        broken = unlock(account.env, account, quiet).broken
+        theirs = hold(account)
+        mine.renew()
+
+        assert broken == mine.holder
+        with pytest.raises(EnvironmentLocked, match="was lost to `deploy` of"):
+            account.apply(WRITE)
+    found = look_at_lock(account.env, account)
+    assert found is not None
+    assert found.holder == theirs.holder, "the lock of the run that took over stays"
+
+
+def test_the_lock_is_renewed_while_the_step_lasts(account: Aws) -> None:
+    with environment_lock(account.env, account, "verify", quiet, renewal_seconds=0.01) as mine:
+        first = mine.etag
+        versions = "list_object_versions"
+
+        def was_written_again() -> bool:
+            which = {"Bucket": account.env.aws.bucket, "Prefix": lock_key(account.env.name)}
+            return len(account.read("s3", versions, **which)["Versions"]) > 1
+
+        wait_for(was_written_again)
+        assert not mine.lost
+    assert look_at_lock(account.env, account) is None
+    assert first
+
+
+def test_a_first_try_whose_answer_was_lost_was_a_success(account: Aws) -> None:
+    """S3 tells the second try that the lock is there: by its token it is our own."""
+    me = holder()
+    first = take(account.env, account, me, quiet)
+
+    assert take(account.env, account, me, quiet).etag == first.etag
+
+
+class Deaf(Aws):
+    """The door, in a network that is lost when something is to be deleted."""
+
+    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+        if operation == "delete_object":
+            raise AwsUnreachable("no answer", fix="wait")
+        return super().read(service, operation, **params)
+
+
+def test_a_lock_that_cannot_be_released_does_not_hide_how_the_step_ended(account: Aws) -> None:
+    said: list[str] = []
+    with (
+        pytest.raises(ZeroDivisionError),
+        environment_lock(account.env, Deaf(account.env), "deploy", said.append),
+    ):
+        _ = 1 / 0
+
+    assert "could not be released" in said[-1]
+
+
+def test_there_may_be_nothing_to_unlock(account: Aws) -> None:
+    said: list[str] = []
+
+    assert unlock(account.env, account, said.append).broken is None
+    assert said == ["staging is not locked"]
