@@ -8,10 +8,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.calls import Call
-from pipeline.config import Environment
+from pipeline.config import CustomAlarm, Environment
 from pipeline.drift import holds
 
 MICROSECONDS_PER_MS = 1000.0
+COMPARISONS = {
+    "above": "GreaterThanThreshold",
+    "at_least": "GreaterThanOrEqualToThreshold",
+    "below": "LessThanThreshold",
+    "at_most": "LessThanOrEqualToThreshold",
+}
+MISSING_DATA = {
+    "not_breaching": "notBreaching",
+    "breaching": "breaching",
+    "ignore": "ignore",
+    "missing": "missing",
+}
 
 
 def alarm_prefix(env: Environment) -> str:
@@ -45,7 +57,32 @@ def alarms_of(env: Environment, config: str) -> tuple[dict[str, Any], ...]:
             {**_metric("Invocation5XXErrors", env, config), "Period": period, **server_errors},
         ),
         _alarm(env, config, "model-errors", {"Metrics": not_the_callers, "Threshold": error_ratio}),
+        *(_alarm(env, config, each.name, _custom(each, env, config)) for each in env.alarms.custom),
     )
+
+
+def _custom(alarm: CustomAlarm, env: Environment, config: str) -> dict[str, Any]:
+    dimensions = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
+    if alarm.scope == "new_fleet":
+        dimensions["EndpointConfigName"] = config
+    return {
+        "Namespace": alarm.namespace,
+        "MetricName": alarm.metric,
+        "Dimensions": [
+            {"Name": key, "Value": value} for key, value in {**dimensions, **alarm.dimensions}.items()
+        ],
+        **statistic(alarm.statistic),
+        "Period": alarm.period_seconds or env.alarms.period_seconds,
+        "EvaluationPeriods": alarm.evaluation_periods or env.alarms.evaluation_periods,
+        "Threshold": alarm.threshold,
+        "ComparisonOperator": COMPARISONS[alarm.comparison],
+        "TreatMissingData": MISSING_DATA[alarm.missing_data],
+    }
+
+
+def statistic(name: str) -> dict[str, str]:
+    """Return the parameter that holds a statistic: percentiles have one of their own."""
+    return {"ExtendedStatistic" if name.startswith("p") else "Statistic": name}
 
 
 def _metric(name: str, env: Environment, config: str) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from pipeline.drift import holds
 from pipeline.errors import PolicyNotInForce, ReleaseError
 from pipeline.model import Model
 from pipeline.names import release_of
+from pipeline.policies import DIMENSION, NAMESPACE, invocations_policy, resource
 from pipeline.records import Say, last_deployment
 from pipeline.release import Release
 
-NAMESPACE, DIMENSION = "sagemaker", "sagemaker:variant:DesiredInstanceCount"
-METRIC = "SageMakerVariantInvocationsPerInstance"
 READ_BACK_SECONDS = 30.0
 
 
@@ -42,7 +41,7 @@ class Scaling:
 def wanted_target(env: Environment, capacity_rps: float | None) -> float | None:
     """Invocations per instance and minute: AWS's advice is capacity × safety factor × 60."""
     if env.autoscaling.target != "measured":
-        return float(env.autoscaling.target)
+        return env.autoscaling.target
     if capacity_rps is None:
         return None
     return round(capacity_rps * env.autoscaling.safety_factor * 60, 2)
@@ -60,35 +59,11 @@ def plan_autoscaling(env: Environment, target: float | None, observed: Scaling) 
         params = {**resource(env), **bounds}
         calls.append(Call("application-autoscaling", "register_scalable_target", params, says))
     if target is not None:
-        wanted = policy_parameters(env, target)
+        wanted = invocations_policy(env, target)
         if not holds(wanted, observed.policy):
             says = f"hold {env.endpoint.name} at {target:g} invocations per instance and minute"
             calls.append(Call("application-autoscaling", "put_scaling_policy", wanted, says))
     return tuple(calls)
-
-
-def resource(env: Environment) -> dict[str, str]:
-    """Name the scalable thing as Application Auto Scaling does."""
-    return {
-        "ServiceNamespace": NAMESPACE,
-        "ResourceId": f"endpoint/{env.endpoint.name}/variant/{env.endpoint.variant}",
-        "ScalableDimension": DIMENSION,
-    }
-
-
-def policy_parameters(env: Environment, target: float) -> dict[str, Any]:
-    """Return PutScalingPolicy's parameters."""
-    return {
-        **resource(env),
-        "PolicyName": f"{env.endpoint.name}-invocations",
-        "PolicyType": "TargetTrackingScaling",
-        "TargetTrackingScalingPolicyConfiguration": {
-            "TargetValue": target,
-            "PredefinedMetricSpecification": {"PredefinedMetricType": METRIC},
-            "ScaleOutCooldown": env.autoscaling.scale_out_cooldown_seconds,
-            "ScaleInCooldown": env.autoscaling.scale_in_cooldown_seconds,
-        },
-    }
 
 
 def autoscale(

@@ -70,7 +70,7 @@ def cost_of(env: Environment, prices: Prices) -> Cost:
             f"The price table of {prices.as_of} has no {kind}.",
             fix=f"Add it to config/{PRICES}, with its date.",
         )
-    most = env.autoscaling.max_instances
+    most = env.autoscaling.largest_fleet
     return Cost(
         environment=env.name,
         instance_type=kind,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.alarms import alarm_prefix
-from pipeline.autoscale import observe_scaling, resource
+from pipeline.autoscale import observe_scaling
 from pipeline.aws import Aws
 from pipeline.calls import Call
 from pipeline.config import CAPACITY_SUFFIX, Environment
@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, EndpointBusy
 from pipeline.model import Model
 from pipeline.names import prefix_of
 from pipeline.plan import CHANGEABLE
+from pipeline.policies import resource, step_alarm_prefix
 from pipeline.records import Say
 from pipeline.rescale import key_of
 
@@ -51,7 +52,11 @@ def observe_belongings(env: Environment, aws: Aws) -> Belongings:
         is_scaled=observe_scaling(env, aws).target is not None,
         configs=_ours(env, [each["EndpointConfigName"] for each in configs]),
         models=_ours(env, [each["ModelName"] for each in models]),
-        alarms=tuple(alarm["AlarmName"] for alarm in aws.alarms(prefix=alarm_prefix(env))),
+        alarms=tuple(
+            alarm["AlarmName"]
+            for prefix in (alarm_prefix(env), step_alarm_prefix(env))
+            for alarm in aws.alarms(prefix=prefix)
+        ),
         keys=(*aws.keys(f"deployments/{env.name}/"), *set_aside),
     )
 

@@ -64,6 +64,7 @@ def settings_of(model: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str
     """Return what decides about the answers of a fleet, by the words of a person."""
     container = model.get("PrimaryContainer", {})
     variant: Mapping[str, Any] = next(iter(config.get("ProductionVariants", [])), {})
+    capture, vpc = config.get("DataCaptureConfig", {}), model.get("VpcConfig", {})
     named = {
         "image": container.get("Image"),
         "weights": container.get("ModelDataUrl"),
@@ -73,8 +74,21 @@ def settings_of(model: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str
         "routing": variant.get("RoutingConfig", {}).get("RoutingStrategy"),
         "startup timeout seconds": variant.get("ContainerStartupHealthCheckTimeoutInSeconds"),
     }
+    named |= {
+        "subnets": " ".join(vpc.get("Subnets", [])) or None,
+        "security groups": " ".join(vpc.get("SecurityGroupIds", [])) or None,
+        "network isolation": "on" if model.get("EnableNetworkIsolation") else None,
+        "storage key": config.get("KmsKeyId"),
+        "data capture": _captured(capture) if capture.get("EnableCapture") else None,
+        "data capture key": capture.get("KmsKeyId"),
+    }
     environment = {f"environment {key}": value for key, value in container.get("Environment", {}).items()}
     return {key: str(value) for key, value in {**named, **environment}.items() if value is not None}
+
+
+def _captured(capture: Mapping[str, Any]) -> str:
+    content = " and ".join(each["CaptureMode"].lower() for each in capture["CaptureOptions"])
+    return f"{capture['InitialSamplingPercentage']} % of {content} to {capture['DestinationS3Uri']}"
 
 
 def changes_between(live: Mapping[str, str], coming: Mapping[str, str]) -> tuple[Change, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.alarms import alarms_of, plan_alarms, plan_removal
 from pipeline.calls import Call
-from pipeline.config import CAPACITY_SUFFIX, Environment
+from pipeline.config import CAPACITY_SUFFIX, DataCapture, Environment
 from pipeline.errors import EndpointBusy
 from pipeline.names import content_name
 from pipeline.release import Release
@@ -54,7 +54,7 @@ class Plan:
 
 def model_parameters(release: Release, env: Environment) -> dict[str, Any]:
     """Return CreateModel's parameters, the content-derived name included."""
-    settings = {
+    settings: dict[str, Any] = {
         "PrimaryContainer": {
             "Image": release.image.uri,
             "ModelDataUrl": release.weights.uri,
@@ -62,7 +62,17 @@ def model_parameters(release: Release, env: Environment) -> dict[str, Any]:
         },
         "ExecutionRoleArn": env.aws.execution_role_arn,
     }
-    return {"ModelName": content_name(env.endpoint.name, release.id, settings), **settings}
+    if (vpc := env.endpoint.vpc) is not None:
+        settings["VpcConfig"] = {"Subnets": [*vpc.subnets], "SecurityGroupIds": [*vpc.security_groups]}
+    if env.endpoint.network_isolation:
+        settings["EnableNetworkIsolation"] = True
+    return {"ModelName": content_name(env.endpoint.name, release.id, settings), **settings, **tags(env)}
+
+
+def tags(env: Environment) -> dict[str, Any]:
+    """Return the Tags parameter, nothing without tags. Tags decide no name: they may change in place."""
+    listed = [{"Key": key, "Value": value} for key, value in sorted(env.aws.tags.items())]
+    return {"Tags": listed} if listed else {}
 
 
 def config_parameters(
@@ -78,9 +88,27 @@ def config_parameters(
         "ContainerStartupHealthCheckTimeoutInSeconds": env.endpoint.startup_timeout_seconds,
         "RoutingConfig": {"RoutingStrategy": env.endpoint.routing},
     }
-    settings = {"ProductionVariants": [variant]}
+    settings: dict[str, Any] = {"ProductionVariants": [variant]}
+    if env.endpoint.kms_key is not None:
+        settings["KmsKeyId"] = env.endpoint.kms_key
+    if env.endpoint.data_capture is not None:
+        settings["DataCaptureConfig"] = _capture(env.endpoint.data_capture, env)
     name = content_name(endpoint or env.endpoint.name, release.id, settings)
-    return {"EndpointConfigName": name, **settings}
+    return {"EndpointConfigName": name, **settings, **tags(env)}
+
+
+def _capture(capture: DataCapture, env: Environment) -> dict[str, Any]:
+    return {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": capture.percent,
+        "DestinationS3Uri": f"s3://{env.aws.bucket}/{capture.prefix}",
+        "CaptureOptions": [{"CaptureMode": content.capitalize()} for content in capture.content],
+        "CaptureContentTypeHeader": {
+            "JsonContentTypes": ["application/json"],
+            "CsvContentTypes": ["text/csv"],
+        },
+        **({"KmsKeyId": capture.kms_key} if capture.kms_key else {}),
+    }
 
 
 def config_name(release: Release, env: Environment) -> str:
@@ -140,7 +168,7 @@ def plan_capacity_endpoint(release: Release, env: Environment) -> tuple[Call, ..
     endpoint = f"{env.endpoint.name}{CAPACITY_SUFFIX}"
     config = config_parameters(release, env, endpoint=endpoint, instances=1)
     name = config["EndpointConfigName"]
-    create = {"EndpointName": endpoint, "EndpointConfigName": name}
+    create = {"EndpointName": endpoint, "EndpointConfigName": name, **tags(env)}
     return (
         Call("sagemaker", "create_endpoint_config", config, f"create endpoint config {name}"),
         Call("sagemaker", "create_endpoint", create, f"create endpoint {endpoint} with 1 instance"),
@@ -171,7 +199,7 @@ def _shift(env: Environment, config: str, observed: Observed) -> Call:
     params: dict[str, Any] = {"EndpointName": endpoint, "EndpointConfigName": config}
     if observed.status in {None, "Failed"}:
         says = f"create endpoint {endpoint} with {env.endpoint.initial_instances} instances on {config}"
-        return Call("sagemaker", "create_endpoint", params, says)
+        return Call("sagemaker", "create_endpoint", {**params, **tags(env)}, says)
     params["RetainAllVariantProperties"] = True  # or a scaled-out fleet would shrink to its first size
     params["DeploymentConfig"] = deployment_config(env, config)
     says = f"update endpoint {endpoint}, {env.deployment.strategy}, from {observed.live_config} to {config}"

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from pipeline.autoscale import resource
 from pipeline.aws import Aws
 from pipeline.calls import Call
 from pipeline.config import Environment
 from pipeline.errors import PipelineError
 from pipeline.model import Model
+from pipeline.policies import resource
 from pipeline.records import Say
 
 SERVICE = "application-autoscaling"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,7 +17,7 @@ def _problem(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     where = ".".join(map(str, problem["loc"])) or "(file)"
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}"
-    right = nearest_key(tuple(map(str, problem["loc"])), model)
+    right = nearest_key([part for part in problem["loc"] if isinstance(part, str)], model)
     return f"{where}: there is no such key" + (f"; did you mean {right}?" if right else "")
 
 
@@ -36,5 +36,13 @@ def nearest_key(wrong: Sequence[str], model: type[BaseModel]) -> str | None:
 def _keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, field in model.model_fields.items():
         yield (*above, name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _keys(field.annotation, (*above, name))
+        for section in _sections(field.annotation):
+            yield from _keys(section, (*above, name))
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models within an annotation: itself, of a list, or of what may be left out."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections(part)

@@ -23,7 +23,7 @@ def environment(**changes: Any) -> Environment:
         key: {**value, **changes.get(key, {})} if isinstance(value, dict) else changes.get(key, value)
         for key, value in STAGING.items()
     }
-    return Environment.model_validate(merged)
+    return Environment.model_validate({**changes, **merged})
 
 
 @pytest.fixture

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from pipeline.autoscale import Scaling, plan_autoscaling, policy_parameters, resource, wanted_target
+from pipeline.autoscale import Scaling, plan_autoscaling, wanted_target
 from pipeline.config import Environment
+from pipeline.policies import invocations_policy, resource
 
 MakeEnv = Callable[..., Environment]
 
 
 def in_force(env: Environment, target: float | None) -> Scaling:
     """What AWS describes when the environment's bounds and a policy are in force."""
-    policy = {**policy_parameters(env, target), "PolicyARN": "arn", "Alarms": []} if target else None
+    policy = {**invocations_policy(env, target), "PolicyARN": "arn", "Alarms": []} if target else None
     return Scaling({**resource(env), "MinCapacity": 2, "MaxCapacity": 4, "RoleARN": "arn"}, policy)
 
 

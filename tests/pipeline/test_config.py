@@ -17,6 +17,15 @@ from pipeline.release import Release
 
 ROOT = Path(__file__).parents[2]
 MakeEnv = Callable[..., Environment]
+KEY = "alias/digits"
+CPU: dict[str, Any] = {
+    "name": "cpu",
+    "namespace": "/aws/sagemaker/Endpoints",
+    "metric": "CPUUtilization",
+    "statistic": "Average",
+    "threshold": 90,
+    "scope": "endpoint",
+}
 
 
 @pytest.mark.parametrize("name", environments(ROOT / "config"))
@@ -43,6 +52,17 @@ def test_production_takes_only_what_passed_in_staging() -> None:
         ({"deployment": {"canary_percent": 51}}, "less than or equal to 50"),
         ({"deployment": {"bake_seconds": 600, "maximum_execution_seconds": 600}}, "must be less than"),
         ({"aws": {"account_id": "12"}}, "String should match"),
+        ({"aws": {"tags": {"aws:mine": "1"}}}, "does not begin with aws:"),
+        ({"endpoint": {"kms_key": KEY, "instance_type": "ml.c5d.large"}}, "storage of its own"),
+        ({"endpoint": {"kms_key": KEY, "instance_type": "ml.g5.xlarge"}}, "storage of its own"),
+        ({"endpoint": {"kms_key": "my key"}}, "String should match"),
+        ({"endpoint": {"vpc": {"subnets": [], "security_groups": ["sg-1"]}}}, "at least 1 item"),
+        ({"endpoint": {"data_capture": {"percent": 0}}}, "greater than or equal to 1"),
+        ({"alarms": {"custom": [CPU, CPU]}}, "is there twice"),
+        ({"alarms": {"custom": [CPU | {"name": "p99-latency"}]}}, "the pipeline's own alarms"),
+        ({"alarms": {"custom": [CPU | {"scope": "new_fleet"}]}}, "say scope: endpoint"),
+        ({"alarms": {"named": [str(number) for number in range(8)]}}, "SageMaker takes at most 10"),
+        ({"promotion": {"evidence_age_hours": 0}}, "greater than 0"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused(make_env: MakeEnv, changes: dict[str, Any], says: str) -> None:
@@ -109,12 +129,15 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path) -> None:
         (("load", "quick"), "step_second", "load.quick.step_seconds"),
         ((), "autoscalling", "autoscaling"),
         (("autoscaling",), "canary_percent", "deployment.canary_percent"),
+        (("endpoint", "data_capture"), "precent", "endpoint.data_capture.percent"),
+        (("alarms", "custom", 0), "treshold", "alarms.custom.threshold"),
     ],
 )
 def test_a_misspelt_key_names_the_nearest_right_one(
-    tmp_path: Path, keys: tuple[str, ...], wrong: str, right: str
+    tmp_path: Path, keys: tuple[str | int, ...], wrong: str, right: str
 ) -> None:
     content = section = yaml.safe_load((ROOT / "config" / "staging.yaml").read_text())
+    content["endpoint"]["data_capture"], content["alarms"]["custom"] = {"percent": 10}, [dict(CPU)]
     for key in keys:
         section = section[key]
     section[wrong] = 1

@@ -13,7 +13,7 @@ import pytest
 
 import local_aws
 from pipeline.alarms import alarms_of
-from pipeline.autoscale import autoscale, resource
+from pipeline.autoscale import autoscale
 from pipeline.aws import Aws, Call
 from pipeline.bootstrap import bootstrap
 from pipeline.config import Environment
@@ -28,6 +28,7 @@ from pipeline.errors import (
     ReleaseUnproved,
 )
 from pipeline.plan import config_name, plan_deployment
+from pipeline.policies import resource
 from pipeline.publish import fetch_release, publish
 from pipeline.records import deployments
 from pipeline.release import Release

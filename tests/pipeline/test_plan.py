@@ -163,6 +163,75 @@ def test_dimensions_in_another_order_are_the_same_alarm(release: Release, env: E
     assert plan_alarms(env, config, existing) == ()
 
 
+EVERYTHING: dict[str, Any] = {
+    "aws": {"tags": {"project": "digits"}},
+    "endpoint": {
+        "vpc": {"subnets": ["subnet-0a"], "security_groups": ["sg-0b"]},
+        "network_isolation": True,
+        "kms_key": "alias/disk",
+        "data_capture": {"percent": 10, "kms_key": "alias/captured"},
+    },
+    "alarms": {
+        "custom": [
+            {
+                "name": "cpu",
+                "namespace": "/aws/sagemaker/Endpoints",
+                "metric": "CPUUtilization",
+                "statistic": "Maximum",
+                "threshold": 90,
+                "period_seconds": 10,
+                "scope": "endpoint",
+            },
+            {"name": "overhead", "metric": "OverheadLatency", "statistic": "p99.9", "threshold": 1e5},
+        ],
+        "named": ["mine"],
+    },
+}
+
+
+def test_every_setting_of_what_serves_reaches_its_call(release: Release, make_env: MakeEnv) -> None:
+    env = make_env(**EVERYTHING)
+    model, config, *alarms, create = plan_deployment(release, env, Observed()).calls
+
+    assert model.params["VpcConfig"] == {"Subnets": ["subnet-0a"], "SecurityGroupIds": ["sg-0b"]}
+    assert model.params["EnableNetworkIsolation"] is True
+    assert config.params["KmsKeyId"] == "alias/disk"
+    assert config.params["DataCaptureConfig"] == {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 10,
+        "DestinationS3Uri": "s3://digits-releases-123456789012/captured",
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {
+            "JsonContentTypes": ["application/json"],
+            "CsvContentTypes": ["text/csv"],
+        },
+        "KmsKeyId": "alias/captured",
+    }
+    assert [call.params["Tags"] for call in (model, config, create)] == [
+        [{"Key": "project", "Value": "digits"}]
+    ] * 3
+    assert len(alarms) == 5
+
+
+def test_a_custom_alarm_watches_the_new_fleet_unless_its_metric_knows_none(
+    release: Release, make_env: MakeEnv
+) -> None:
+    env = make_env(**EVERYTHING)
+    cpu, overhead = alarms_of(env, config_name(release, env))[3:]
+
+    assert [each["Name"] for each in cpu["Dimensions"]] == ["EndpointName", "VariantName"]
+    assert [each["Name"] for each in overhead["Dimensions"]][2:] == ["EndpointConfigName"]
+    assert (cpu["Statistic"], cpu["Period"]) == ("Maximum", 10)
+    assert (overhead["ExtendedStatistic"], overhead["Period"]) == ("p99.9", 60)
+
+
+def test_tags_decide_no_name(release: Release, make_env: MakeEnv) -> None:
+    """Another tag is no other fleet."""
+    tagged = make_env(aws={"tags": {"owner": "us"}})
+
+    assert config_name(release, tagged) == config_name(release, make_env(aws={"tags": {}}))
+
+
 def every_call(release: Release, other: Release, make_env: MakeEnv) -> Iterable[Call]:
     strategies: tuple[dict[str, Any], ...] = (
         {},
@@ -176,6 +245,7 @@ def every_call(release: Release, other: Release, make_env: MakeEnv) -> Iterable[
         yield from plan_capacity_endpoint(release, env)
         yield from plan_autoscaling(env, 1500.0, Scaling(None, None))
         yield plan_registration(release, "digits")
+    yield from plan_deployment(release, make_env(**EVERYTHING), live_on(other, make_env())).calls
 
 
 def test_every_planned_call_is_one_that_aws_would_accept(

@@ -1,0 +1,34 @@
+"""One environment = one YAML file, complete and checked; nothing is inherited from another file."""
+
+from pipeline.config.autoscaling import Autoscaling, ScheduledBounds, StepPolicy
+from pipeline.config.endpoint import DataCapture, Endpoint, Vpc
+from pipeline.config.environment import CONFIG_DIRECTORY, Environment, environments, load_environment
+from pipeline.config.fields import CAPACITY_SUFFIX, LONGEST_ENDPOINT, LONGEST_NAME
+from pipeline.config.lifetime import AfterPromotion, Promotion
+from pipeline.config.place import AwsPlace
+from pipeline.config.promise import Limits, Load, LoadProfile
+from pipeline.config.watching import Alarms, CustomAlarm
+
+__all__ = [
+    "CAPACITY_SUFFIX",
+    "CONFIG_DIRECTORY",
+    "LONGEST_ENDPOINT",
+    "LONGEST_NAME",
+    "AfterPromotion",
+    "Alarms",
+    "Autoscaling",
+    "AwsPlace",
+    "CustomAlarm",
+    "DataCapture",
+    "Endpoint",
+    "Environment",
+    "Limits",
+    "Load",
+    "LoadProfile",
+    "Promotion",
+    "ScheduledBounds",
+    "StepPolicy",
+    "Vpc",
+    "environments",
+    "load_environment",
+]

@@ -1,0 +1,99 @@
+"""The whole file: its sections, what must hold between them, and how it is read."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from pipeline.config.autoscaling import Autoscaling
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.fields import AwsName
+from pipeline.config.lifetime import AfterPromotion, Promotion
+from pipeline.config.place import AwsPlace
+from pipeline.config.promise import Limits, Load
+from pipeline.config.watching import Alarms
+from pipeline.errors import ConfigError
+from pipeline.model import Model
+from pipeline.spelling import problems_of
+from pipeline.strategy import Deployment
+
+CONFIG_DIRECTORY = Path("config")
+
+
+class Environment(Model):
+    """Everything about one environment; its name is its file's name."""
+
+    name: AwsName
+    promotes_from: AwsName | None
+    aws: AwsPlace
+    weights: Annotated[str, Field(min_length=1)]
+    endpoint: Endpoint
+    deployment: Deployment
+    alarms: Alarms
+    autoscaling: Autoscaling
+    limits: Limits
+    load: Load
+    promotion: Promotion = Promotion()
+    after_promotion: AfterPromotion = AfterPromotion()
+
+    @model_validator(mode="after")
+    def _first_fleet_is_within_bounds(self) -> Self:
+        least, most = self.autoscaling.min_instances, self.autoscaling.max_instances
+        if not least <= self.endpoint.initial_instances <= most:
+            raise ValueError("endpoint.initial_instances must lie within autoscaling's min and max")
+        return self
+
+    @model_validator(mode="after")
+    def _smallest_fleet_can_be_parted(self) -> Self:
+        sizes = {
+            "autoscaling.min_instances": self.autoscaling.min_instances,
+            "every min_instances of autoscaling.schedule": self.autoscaling.smallest_fleet,
+            "after_promotion.instances": self.after_promotion.instances or self.autoscaling.min_instances,
+        }
+        for key, instances in sizes.items():
+            if self.deployment.parts_the_fleet and instances < 2:
+                raise ValueError(
+                    f"a part of a {self.deployment.strategy} deployment is at most half of the fleet: "
+                    f"{key} must be at least 2, or deployment.strategy all_at_once"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _waits_end_before_the_timeout(self) -> Self:
+        sizes = range(self.autoscaling.smallest_fleet, self.autoscaling.largest_fleet + 1)
+        waits, size = max((self.deployment.waits_seconds(size), size) for size in sizes)
+        if waits >= self.deployment.maximum_execution_seconds:
+            raise ValueError(
+                f"the waits of a {self.deployment.strategy} deployment of {size} instances, {waits} s by "
+                "bake_seconds and termination_wait_seconds, must be less than "
+                f"deployment.maximum_execution_seconds = {self.deployment.maximum_execution_seconds}"
+            )
+        return self
+
+
+def environments(directory: Path = CONFIG_DIRECTORY) -> tuple[str, ...]:
+    """List the names of all environments in `directory`, sorted."""
+    return tuple(sorted(path.stem for path in directory.glob("*.yaml")))
+
+
+def load_environment(name: str, directory: Path = CONFIG_DIRECTORY) -> Environment:
+    """Read and check one environment. Raises ConfigError naming each wrong key and its file."""
+    path = directory / f"{name}.yaml"
+    if not path.is_file():
+        raise ConfigError(
+            f"There is no environment '{name}'.",
+            fix=f"Use one of {list(environments(directory))} or add {path}.",
+        )
+    try:
+        env = Environment.model_validate(yaml.safe_load(path.read_text()))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}", fix="Correct the line it names.") from error
+    except ValidationError as error:
+        problems = "\n".join(f"  {problem}" for problem in problems_of(error, Environment))
+        raise ConfigError(f"{path} is not valid:\n{problems}", fix="Correct these keys.") from error
+    if env.name != name:
+        raise ConfigError(
+            f"{path} says name: {env.name}.", fix=f"Call it {name}, or rename the file to {env.name}.yaml."
+        )
+    return env

@@ -1,0 +1,28 @@
+"""What a promotion asks for, and what becomes of the environment that was promoted from."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.config.fields import PositiveInt
+from pipeline.model import Model
+
+
+class Promotion(Model):
+    """What this environment asks of a release before it takes it."""
+
+    evidence_age_hours: Annotated[float, Field(gt=0)] = 168.0  # wall-clock; older evidence is measured anew
+
+
+class AfterPromotion(Model):
+    """What becomes of this environment's endpoint once its release was promoted: kept as it is, scaled
+    down to `instances` until the next deployment, or deleted until the next deployment makes it again."""
+
+    action: Literal["keep", "scale_down", "delete"] = "keep"
+    instances: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _size_belongs_to_scaling_down(self) -> Self:
+        if (self.action == "scale_down") != (self.instances is not None):
+            raise ValueError("instances belongs to action: scale_down, which needs it")
+        return self

@@ -1,0 +1,56 @@
+"""What becomes of staging once its release is in production."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline.aws.shapes import problem_of
+from pipeline.config import Environment
+from pipeline.lifetime import plan_after_promotion
+
+MakeEnv = Callable[..., Environment]
+DOWN = {"action": "scale_down", "instances": 2}
+
+
+@pytest.mark.parametrize(
+    ("after", "seen", "operations"),
+    [
+        ({"action": "keep"}, {}, []),
+        (DOWN, {}, ["register_scalable_target"]),
+        (DOWN, {"bounds": (2, 2)}, []),
+        (DOWN, {"bounds": None}, ["register_scalable_target"]),
+        (DOWN, {"is_there": False}, []),
+        ({"action": "delete"}, {}, ["deregister_scalable_target", "delete_endpoint", "delete_alarms"]),
+        ({"action": "delete"}, {"bounds": None, "alarms": []}, ["delete_endpoint"]),
+        ({"action": "delete"}, {"is_there": False}, []),
+    ],
+)
+def test_only_what_the_config_asks_for_is_done(
+    make_env: MakeEnv, after: dict[str, Any], seen: dict[str, Any], operations: list[str]
+) -> None:
+    observed: dict[str, Any] = {"is_there": True, "bounds": (2, 4), "alarms": ["a"], **seen}
+    calls = plan_after_promotion(make_env(after_promotion=after), **observed)
+
+    assert [call.operation for call in calls] == operations
+    assert [problem_of(call) for call in calls] == [None] * len(calls)
+
+
+def test_scaled_down_is_one_size_and_nothing_scales_it(make_env: MakeEnv) -> None:
+    (call,) = plan_after_promotion(make_env(after_promotion=DOWN), is_there=True, bounds=(2, 4), alarms=[])
+
+    assert (call.params["MinCapacity"], call.params["MaxCapacity"]) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("after", "says"),
+    [
+        ({"action": "scale_down"}, "needs it"),
+        ({"action": "delete", "instances": 2}, "belongs to action: scale_down"),
+        ({"action": "scale_down", "instances": 1}, "at most half of the fleet"),
+    ],
+)
+def test_a_lifetime_that_cannot_work_is_refused(make_env: MakeEnv, after: dict[str, Any], says: str) -> None:
+    replaced = {"action": "keep", "instances": None} | after
+    with pytest.raises(ValueError, match=says):
+        make_env(after_promotion=replaced)
