@@ -28,7 +28,7 @@ test: .venv/ready lint ## linters and all tests, one seeded case of every long m
 prove: .venv/ready lint ## every case of every matrix, resumable; the result goes to docs/proof.md
 	$(PY) -m tests.prove
 
-lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, scripts and workflows
+lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, templates, scripts and workflows
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
@@ -36,6 +36,7 @@ lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, scripts and work
 	for script in container/build container/src/serve container/src/train; do MYPYPATH=container/src $(PY) -m mypy $$script || exit 1; done
 	.venv/bin/shellcheck $(SCRIPTS)
 	.venv/bin/hadolint container/Dockerfile
+	.venv/bin/cfn-lint pipeline/cloudformation/*.yaml
 	.venv/bin/actionlint .github/workflows/*.yml
 	.venv/bin/zizmor --quiet --offline --pedantic .github
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 
 STEPS: Mapping[str, str] = {
-    "bootstrap": "make what every environment stands on: ECR repository, bucket, role, model group",
+    "bootstrap": "make what environments stand on: repository, bucket, role; roles for GitHub's jobs",
     "publish": "image to ECR, weights to S3, one immutable release manifest of both",
     "preflight": "check all that a deployment needs, in seconds; every problem with its fix",
     "plan": "show what is live, what deploy would make of it, and each call; make none",
@@ -52,7 +52,7 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
         flag,
         dest="env",
         metavar="NAME",
-        required=name not in {"status", "config"},
+        required=name not in {"status", "config", "bootstrap"},
         help="the environment: config/NAME.yaml",
     )
     command.add_argument(
@@ -75,6 +75,8 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
         _add_measuring(command)
     if name == "deploy":
         command.add_argument("--dry-run", action="store_true", help="same as plan")
+    if name == "bootstrap":
+        _add_admission(command)
     if name == "destroy":
         command.add_argument("--confirm", metavar="NAME", help="the environment's name, instead of typing it")
     if name == "config":
@@ -87,6 +89,22 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
         )
     if name in SPEAKS_JSON:
         command.add_argument("--json", action="store_true", help="for machines")
+
+
+def _add_admission(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--github-repo",
+        metavar="ORG/REPO",
+        help="make it by CloudFormation, with a role for this repository's jobs in each environment "
+        "of the account (or in --env alone)",
+    )
+    command.add_argument(
+        "--github-ids", metavar="ORG_ID/REPO_ID", help="its numbers, which newer repositories' tokens carry"
+    )
+    command.add_argument("--alert-email", metavar="ADDRESS", help="who is told of alarms and of the budget")
+    command.add_argument(
+        "--monthly-budget", metavar="USD", type=int, help="what SageMaker may cost before somebody is told"
+    )
 
 
 def _add_publishing(command: argparse.ArgumentParser) -> None:
@@ -146,5 +164,10 @@ def _run(args: argparse.Namespace) -> None:
         again=getattr(args, "again", False),
         confirmed=getattr(args, "confirm", None),
         as_json=getattr(args, "json", False),
+        every_environment=args.env is None,
+        github_repo=getattr(args, "github_repo", None),
+        github_ids=getattr(args, "github_ids", None),
+        alert_email=getattr(args, "alert_email", None),
+        monthly_budget=getattr(args, "monthly_budget", None),
     )
     steps.run("plan" if getattr(args, "dry_run", False) else args.command, order)

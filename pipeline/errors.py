@@ -23,7 +23,8 @@ PipelineError                 1   the base; never raised itself
 └── AWS
     ├── AwsRefused           15   a call that AWS answered with an error
     ├── AwsUnreachable       16   no answer, no credentials, no region
-    └── WrongAccount         17   the credentials belong to another account
+    ├── WrongAccount         17   the credentials belong to another account
+    └── StackFailed          30   CloudFormation could not bring a stack to its template
 
 Verification's own failures begin at 20:
 ├── LoadTestBroken           20   the load test could not run or left no result
@@ -165,6 +166,12 @@ class PreflightFailed(PipelineError):
     """Something would stop the deployment; nothing was changed."""
 
     exit_code = 18
+
+
+class StackFailed(PipelineError):
+    """CloudFormation did not bring a stack to its template."""
+
+    exit_code = 30
 
 
 class LoadTestBroken(PipelineError):

@@ -13,6 +13,7 @@ from pipeline.autoscale import autoscale
 from pipeline.aws import Aws
 from pipeline.aws.shapes import require_valid
 from pipeline.bootstrap import bootstrap, require_account
+from pipeline.bootstrap_github import Admission, GithubRepository, bootstrap_github
 from pipeline.config import Environment, environments, load_environment
 from pipeline.deploy import deploy, observe, observe_live
 from pipeline.destroy import destroy
@@ -50,6 +51,11 @@ class Order:
     again: bool = False
     as_json: bool = False
     confirmed: str | None = None  # the name typed to destroy the environment
+    every_environment: bool = False  # none was named: `env` is the first
+    github_repo: str | None = None
+    github_ids: str | None = None
+    alert_email: str | None = None
+    monthly_budget: int | None = None
     say: Say = print
 
     @property
@@ -66,7 +72,19 @@ class JourneyResult(Model):
 
 
 def _bootstrap(order: Order) -> Model:
+    if order.github_repo is not None:
+        repository = GithubRepository.parse(order.github_repo, order.github_ids)
+        admission = Admission(repository, order.alert_email, order.monthly_budget)
+        envs = _of_this_account(order) if order.every_environment else [order.env]
+        return bootstrap_github(admission, envs, order.aws, order.say)
+    if order.every_environment:
+        raise ConfigError("bootstrap needs to know for what.", fix="Give --env NAME, --github-repo, or both.")
     return bootstrap(order.env, order.aws, order.say)
+
+
+def _of_this_account(order: Order) -> list[Environment]:
+    all_of_them = [load_environment(name, order.config) for name in environments(order.config)]
+    return [env for env in all_of_them if env.aws.account_id == order.env.aws.account_id]
 
 
 def _publish(order: Order) -> Model:
@@ -131,8 +149,7 @@ def _rollback(order: Order) -> Model:
 
 def _status(order: Order) -> Overview:
     """Show every environment of this environment's account."""
-    all_of_them = [load_environment(name, order.config) for name in environments(order.config)]
-    here = [env for env in all_of_them if env.aws.account_id == order.env.aws.account_id]
+    here = _of_this_account(order)
     overview = Overview(environments=tuple(standing_of(env, Aws(env)) for env in here))
     if order.as_json:
         order.say(json.dumps(overview.document(), indent=2))

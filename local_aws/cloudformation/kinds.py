@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from local_aws.errors import not_imitated
 from local_aws.settings import ACCOUNT_ID, REGION
 
 Values = Mapping[str, Any]
@@ -86,6 +87,14 @@ def _lifecycle(value: Values) -> dict[str, Any]:
             rule["Expiration"] = {"Days": rule.pop("ExpirationInDays")}
         rules.append(rule)
     return {"Rules": rules}
+
+
+def _topic_policy(properties: dict[str, Any]) -> dict[str, Any]:
+    """The policy of one topic, as SetTopicAttributes has it. Raises AwsError for several topics."""
+    if len(properties["Topics"]) != 1:
+        raise not_imitated("An AWS::SNS::TopicPolicy of several topics")
+    policy = {"AttributeName": "Policy", "AttributeValue": properties["PolicyDocument"]}
+    return {"TopicArn": properties["Topics"][0], **policy}
 
 
 def _each(operation: str, owner: str, parameter: str = "") -> Further:
@@ -246,6 +255,30 @@ KINDS = (
         },
         further={"Subscription": _each("subscribe", "TopicArn")},
         once=frozenset({"Subscription"}),
+    ),
+    Kind(
+        type="AWS::SNS::TopicPolicy",
+        service="sns",
+        create="set_topic_attributes",
+        puts=True,
+        prepare=_topic_policy,
+        identity=lambda properties, _: str(properties["Topics"][0]),
+        delete=lambda *_: [],  # it goes with its topic
+    ),
+    Kind(
+        type="AWS::SNS::Subscription",
+        service="sns",
+        create="subscribe",
+        identity=lambda _, answer: str(answer["SubscriptionArn"]),
+        delete=_removed_by("unsubscribe", "SubscriptionArn"),
+    ),
+    Kind(
+        type="AWS::SageMaker::ModelPackageGroup",
+        service="sagemaker",
+        create="create_model_package_group",
+        identity=lambda _, answer: str(answer["ModelPackageGroupArn"]),
+        delete=_removed_by("delete_model_package_group", "ModelPackageGroupName"),
+        attributes={"ModelPackageGroupArn": lambda identity, _: identity},
     ),
     Kind(
         type="AWS::Budgets::Budget",

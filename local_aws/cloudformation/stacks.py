@@ -84,6 +84,7 @@ class StrictBackend(CloudFormationBackend):  # type: ignore[misc]  # moto is unt
     def delete_stack(self, name_or_stack_id: str) -> None:
         """Delete a stack; one with a resource that cannot be deleted stays, in DELETE_FAILED."""
         for stack in [s for s in self.stacks.values() if name_or_stack_id in (s.name, s.stack_id)]:
+            _keep_what_was_made(stack)
             try:
                 stack.resource_map.delete()
             except Exception as error:
@@ -119,6 +120,13 @@ def _refresh(stack: Stack) -> None:
             parsing.parse_and_update_resource(
                 name, template, resources, account_id=stack.account_id, region_name=stack.region_name
             )
+
+
+def _keep_what_was_made(stack: Stack) -> None:
+    """Read RetainExceptOnCreate as Retain, which is all that moto knows; a roll-back has deleted before."""
+    for resource in stack.resource_map._resource_json_map.values():
+        if resource.get("DeletionPolicy") == "RetainExceptOnCreate":
+            resource["DeletionPolicy"] = "Retain"
 
 
 def _roll_back(stack: Stack, error: Exception) -> None:

@@ -12,7 +12,8 @@ _NOT_FOUND_CODES = frozenset(
     {"404", "NoSuchKey", "NoSuchEntity", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration"}
     | {"ResourceNotFound", "ImageNotFoundException", "RepositoryNotFoundException"}
 )
-_NOT_FOUND_TEXTS = ("Could not find", "does not exist", "not found")  # under SageMaker's ValidationException
+_NOT_FOUND_TEXTS = ("Could not find", "does not exist", "not found")
+_INVALID = frozenset({"ValidationException", "ValidationError"})  # SageMaker's and CloudFormation's
 _CREDENTIALS = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
@@ -21,7 +22,7 @@ _CREDENTIALS = frozenset(
 def is_not_found(error: AwsRefused) -> bool:
     """Say whether AWS refused because there is no such thing."""
     says_so = any(text in error.message for text in _NOT_FOUND_TEXTS)
-    return error.code in _NOT_FOUND_CODES or (error.code == "ValidationException" and says_so)
+    return error.code in _NOT_FOUND_CODES or (error.code in _INVALID and says_so)
 
 
 def refusal(doing: str, code: str, message: str) -> PipelineError:

@@ -327,6 +327,48 @@ def test_the_commands_of_a_deployment_work(aws: local_aws.Running, stacks: Stack
     assert alarm["Threshold"] == 0.02
 
 
+@pytest.mark.parametrize(("policy", "stays"), [("RetainExceptOnCreate", True), ("Delete", False)])
+def test_what_is_to_be_kept_outlives_its_stack(
+    aws: local_aws.Running, stacks: Stacks, policy: str, stays: bool
+) -> None:
+    output = {"Name": {"Value": {"Ref": "Bucket"}}}
+    stack = stacks.create({"Bucket": {"Type": "AWS::S3::Bucket", "DeletionPolicy": policy}}, Outputs=output)
+    name = stacks.outputs(stack)["Name"]
+    stacks.client.delete_stack(StackName=stack["StackName"])
+
+    buckets = aws.client("s3").list_buckets()["Buckets"]
+    assert (name in {bucket["Name"] for bucket in buckets}) is stays
+
+
+def test_a_model_package_group_of_a_stack_is_one(aws: local_aws.Running, stacks: Stacks) -> None:
+    name = f"group-{secrets.token_hex(4)}"
+    group = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"ModelPackageGroupName": name}}
+    stack = stacks.create({"Group": group}, Outputs={"Arn": {"Value": {"Ref": "Group"}}})
+
+    found = aws.client("sagemaker").describe_model_package_group(ModelPackageGroupName=name)
+    assert stacks.outputs(stack)["Arn"] == found["ModelPackageGroupArn"]
+
+
+def test_a_topic_has_the_policy_and_the_reader_that_its_stack_gives_it(
+    aws: local_aws.Running, stacks: Stacks
+) -> None:
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sns:Publish"}]}
+    policy = {"Topics": [{"Ref": "Topic"}], "PolicyDocument": document}
+    reader = {"TopicArn": {"Ref": "Topic"}, "Protocol": "email", "Endpoint": "us@example.com"}
+    resources = {
+        "Topic": TOPIC,
+        "Policy": {"Type": "AWS::SNS::TopicPolicy", "Properties": policy},
+        "Reader": {"Type": "AWS::SNS::Subscription", "Properties": reader},
+    }
+    stack = stacks.create(resources, Outputs={"Topic": {"Value": {"Ref": "Topic"}}})
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stack
+    topic, sns = stacks.outputs(stack)["Topic"], aws.client("sns")
+
+    assert json.loads(sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"]) == document
+    subscribed = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert [each["Endpoint"] for each in subscribed] == ["us@example.com"]
+
+
 def test_a_budget_is_made(aws: local_aws.Running, stacks: Stacks) -> None:
     limit = {"Amount": 50, "Unit": "USD"}
     budget = {"BudgetName": "monthly", "BudgetType": "COST", "TimeUnit": "MONTHLY", "BudgetLimit": limit}

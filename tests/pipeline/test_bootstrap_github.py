@@ -1,0 +1,246 @@
+"""The stacks of a GitHub repository: what they make on AWS, whom they let in, and that they end well."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import local_aws
+from pipeline.aws import Aws
+from pipeline.bootstrap import bootstrap, execution_policy
+from pipeline.bootstrap_github import (
+    Admission,
+    GithubRepository,
+    account_stack,
+    bootstrap_github,
+    one_place,
+)
+from pipeline.config import Environment, load_environment
+from pipeline.errors import AwsRefused, ConfigError, StackFailed
+from pipeline.stacks import Found, Stack, bring_up, plan_stack
+from tests.github_issuer import GithubIssuer, Job
+
+ROOT = Path(__file__).parents[2]
+REPOSITORY = GithubRepository("ORG", "REPO", 12, 345)
+ADMISSION = Admission(REPOSITORY, alert_email="us@example.com", monthly_budget=50)
+OLD_JOB = Job("ORG/REPO", environment="staging")
+
+
+def quiet(_: str) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[GithubIssuer]:
+    with GithubIssuer() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def running(issuer: GithubIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_aws.Running]:
+    root = tmp_path_factory.mktemp("aws")
+    places = {"state_dir": root / "state", "cache_dir": root / "cache"}
+    with local_aws.start(instances="process", oidc_issuers=issuer.setting, **places) as aws:
+        yield aws
+
+
+@pytest.fixture
+def envs() -> list[Environment]:
+    return [load_environment(name, ROOT / "config") for name in ("production", "staging")]
+
+
+@pytest.fixture
+def aws(running: local_aws.Running, envs: list[Environment], monkeypatch: pytest.MonkeyPatch) -> Aws:
+    for name, value in running.environ.items():
+        monkeypatch.setenv(name, value)
+    return Aws(envs[0], sleep=lambda _: None)
+
+
+@pytest.fixture
+def roles(aws: Aws, envs: list[Environment]) -> dict[str, str]:
+    """The deploy roles by environment; the stacks are made by whichever test comes first."""
+    return bootstrap_github(ADMISSION, envs, aws, quiet).roles
+
+
+def taken(aws: Aws, role: str, token: str) -> str:
+    """Take a role with a token as a job does; return who one is then."""
+    answer = aws.read(
+        "sts", "assume_role_with_web_identity",
+        RoleArn=role, RoleSessionName="job", WebIdentityToken=token, DurationSeconds=7200,
+    )  # fmt: skip
+    return str(answer["AssumedRoleUser"]["Arn"])
+
+
+@pytest.mark.parametrize("job", [OLD_JOB, replace(OLD_JOB, ids=(12, 345))], ids=lambda job: job.subject)
+def test_a_job_of_the_environment_takes_its_role(
+    aws: Aws, roles: dict[str, str], issuer: GithubIssuer, job: Job
+) -> None:
+    assert "digits-deploy-staging" in taken(aws, roles["staging"], issuer.mint(job))
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        replace(OLD_JOB, environment="production"),
+        replace(OLD_JOB, environment=None),
+        replace(OLD_JOB, environment=None, event="pull_request"),
+        replace(OLD_JOB, repository="ORG/OTHER"),
+        replace(OLD_JOB, repository="SOMEBODY/REPO"),
+        replace(OLD_JOB, ids=(12, 346)),  # another repository that came to have the name
+        replace(OLD_JOB, ids=(13, 345)),
+        replace(OLD_JOB, environment="staging-2"),
+    ],
+    ids=lambda job: job.subject,
+)
+def test_no_other_job_takes_it(aws: Aws, roles: dict[str, str], issuer: GithubIssuer, job: Job) -> None:
+    with pytest.raises(AwsRefused, match="Not authorized to perform sts:AssumeRoleWithWebIdentity"):
+        taken(aws, roles["staging"], issuer.mint(job))
+
+
+def test_a_token_for_somebody_else_is_no_key(aws: Aws, roles: dict[str, str], issuer: GithubIssuer) -> None:
+    with pytest.raises(AwsRefused, match="audience"):
+        taken(aws, roles["staging"], issuer.mint(OLD_JOB, audience="https://github.com/ORG"))
+
+
+def test_a_second_time_makes_no_call(aws: Aws, roles: dict[str, str], envs: list[Environment]) -> None:
+    aws.made.clear()
+    again = bootstrap_github(ADMISSION, envs, aws, quiet)
+
+    assert (again.made, aws.made) == (0, [])
+    assert again.roles == roles
+
+
+def test_the_stacks_and_bootstrap_by_hand_mean_the_same(
+    aws: Aws, roles: dict[str, str], envs: list[Environment]
+) -> None:
+    """`bootstrap --env` mends what was weakened: of what the stacks have just made, nothing is."""
+    for env in envs:
+        assert bootstrap(env, aws, quiet).made == 0
+    role = aws.read("iam", "get_role_policy", RoleName="digits-sagemaker", PolicyName="serve-releases")
+    assert role["PolicyDocument"] == execution_policy(envs[0].aws)
+
+
+def test_the_bucket_is_encrypted_versioned_and_closed(
+    aws: Aws, roles: dict[str, str], envs: list[Environment]
+) -> None:
+    bucket = {"Bucket": envs[0].aws.bucket}
+    (rule,) = aws.read("s3", "get_bucket_encryption", **bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    policy = json.loads(aws.read("s3", "get_bucket_policy", **bucket)["Policy"])
+
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert aws.read("s3", "get_bucket_versioning", **bucket)["Status"] == "Enabled"
+    assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_repository_never_lets_go_of_a_published_image_by_itself(
+    aws: Aws, roles: dict[str, str], envs: list[Environment]
+) -> None:
+    """ECR does not know what serves; what has a tag, and every published image has one, stays."""
+    repository = {"repositoryName": envs[0].aws.repository}
+    rules = json.loads(aws.read("ecr", "get_lifecycle_policy", **repository)["lifecyclePolicyText"])["rules"]
+    (found,) = aws.read("ecr", "describe_repositories", repositoryNames=[envs[0].aws.repository])[
+        "repositories"
+    ]
+
+    assert {rule["selection"]["tagStatus"] for rule in rules} == {"untagged"}
+    assert found["imageTagMutability"] == "IMMUTABLE"
+
+
+def test_somebody_is_told_of_alarms_and_of_money(aws: Aws, roles: dict[str, str]) -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:digits-alerts"
+    attributes = aws.read("sns", "get_topic_attributes", TopicArn=topic)["Attributes"]
+    (statement,) = json.loads(attributes["Policy"])["Statement"]
+    subscribed = aws.read("sns", "list_subscriptions_by_topic", TopicArn=topic)["Subscriptions"]
+    budget = {"AccountId": "123456789012", "BudgetName": "digits-sagemaker"}
+
+    assert statement["Principal"] == {"Service": ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"]}
+    assert [each["Endpoint"] for each in subscribed] == ["us@example.com"]
+    assert aws.read("budgets", "describe_budget", **budget)["Budget"]["BudgetLimit"]["Amount"] == "50"
+    told = aws.read("budgets", "describe_notifications_for_budget", **budget)["Notifications"]
+    assert {(each["NotificationType"], each["Threshold"]) for each in told} == {
+        ("ACTUAL", 80.0), ("FORECASTED", 100.0),
+    }  # fmt: skip
+
+
+def test_another_address_is_an_update_and_the_budget_stays(
+    aws: Aws, roles: dict[str, str], envs: list[Environment]
+) -> None:
+    """What was said once need not be said again."""
+    found = bring_up(account_stack(ADMISSION, envs[0].aws, ""), aws, quiet)
+    changed = account_stack(replace(ADMISSION, monthly_budget=None), envs[0].aws, "")
+    template = changed.template.replace("Releases, one version each", "One version for each release")
+
+    assert plan_stack(changed, None)[0].operation == "create_stack"
+    seen = Found(
+        "CREATE_COMPLETE", changed.template, {**changed.parameters, "MonthlyBudgetUsd": "50"}, found, ""
+    )
+    assert plan_stack(changed, seen) == ()
+    (call,) = plan_stack(replace(changed, template=template), seen)
+    assert call.operation == "update_stack"
+    assert {"ParameterKey": "MonthlyBudgetUsd", "UsePreviousValue": True} in call.params["Parameters"]
+
+
+def test_a_stack_that_fails_says_which_resource_and_can_be_made_again(aws: Aws) -> None:
+    topic: dict[str, Any] = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "not a name"}}
+    bad = Stack("broken", json.dumps({"Resources": {"Topic": topic}}), {})
+
+    with pytest.raises(StackFailed, match=r"Stack broken ended in ROLLBACK_COMPLETE: .+"):
+        bring_up(bad, aws, quiet)
+    good = json.dumps({"Resources": {"Topic": topic | {"Properties": {"TopicName": "name"}}}})
+    bring_up(replace(bad, template=good), aws, quiet)
+    assert aws.made[-2:] == ["delete stack broken, of which nothing came", "create stack broken"]
+
+
+def test_a_stack_that_only_a_person_can_free_is_left_alone() -> None:
+    stuck = Found("UPDATE_ROLLBACK_FAILED", "", {}, {}, "the bucket is not empty")
+
+    with pytest.raises(StackFailed, match="UPDATE_ROLLBACK_FAILED: the bucket is not empty"):
+        plan_stack(Stack("stuck", "", {}), stuck)
+
+
+def test_what_another_has_made_is_not_fought_over(moto: str, account: Aws, envs: list[Environment]) -> None:
+    """The bucket of `bootstrap --env` exists: a stack that wants to make it would be rolled back."""
+    with pytest.raises(ConfigError, match="bucket digits-releases-123456789012, role digits-sagemaker exist"):
+        bootstrap_github(ADMISSION, envs, account, quiet)
+    assert account.made == []
+
+
+@pytest.mark.parametrize("names", ["ORG", "ORG/REPO/x", "https://github.com/ORG/REPO", "*/REPO"])
+def test_a_repository_is_named_as_github_does(names: str) -> None:
+    with pytest.raises(ConfigError, match="is not ORG/REPO"):
+        GithubRepository.parse(names, "1/2")
+
+
+def test_missing_ids_are_asked_for_with_the_command_that_finds_them() -> None:
+    with pytest.raises(ConfigError) as caught:
+        GithubRepository.parse("ORG/REPO", None)
+
+    assert "gh api repos/ORG/REPO --jq" in caught.value.fix
+
+
+def test_environments_of_one_account_share_what_they_stand_on(envs: list[Environment]) -> None:
+    other = envs[0].model_copy(update={"aws": envs[0].aws.model_copy(update={"bucket": "another"})})
+
+    with pytest.raises(ConfigError, match="production, staging are in one account"):
+        one_place([other, envs[1]])
+
+
+def test_the_command_says_what_to_tell_github(
+    running: local_aws.Running, roles: dict[str, str], tmp_path: Path
+) -> None:
+    words = ["bootstrap", "--github-repo", "ORG/REPO", "--github-ids", "12/345", "--build", str(tmp_path)]
+    ended = subprocess.run(
+        [sys.executable, "-m", "pipeline", *words, "--alert-email", "us@example.com", "--monthly-budget", "50"],
+        cwd=ROOT, env={"PATH": "/usr/bin:/bin", **running.environ}, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    assert "no calls made" in ended.stdout
+    assert (
+        f"gh variable set AWS_ROLE_ARN --repo ORG/REPO --env staging --body {roles['staging']}"
+        in ended.stdout
+    )
