@@ -4,18 +4,21 @@ import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from local_aws import cloudformation, cloudwatch, identity, instances, s3_checksums
+from local_aws import cloudwatch, identity, instances, s3_checksums
 from local_aws.autoscaling import Autoscaling
 from local_aws.clock import Clock
 from local_aws.cloudwatch import MetricStore
+from local_aws.cloudwatch.store import MetricKey
 from local_aws.fault_page import FaultsPage
 from local_aws.faults import Faults
 from local_aws.front_door import Counter, FrontDoor
 from local_aws.gate import gate
+from local_aws.killer import Killer
 from local_aws.measurements import Measurements
 from local_aws.moto_clients import MotoClients
 from local_aws.moto_host import MotoHost
@@ -45,7 +48,8 @@ class LocalAws:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock = Clock(settings.time_scale)
-        self.store = MetricStore(self.clock, settings.metric_delay_seconds)
+        self.faults = Faults(self._fleet_of)
+        self.store = MetricStore(self.clock, self._metric_delay)
         self.alarms = cloudwatch.install(self.store, self.clock)
         model_registry.install()
         s3_checksums.install()
@@ -54,7 +58,6 @@ class LocalAws:
         self.launcher = instances.launcher(settings)
         self.registry = Registry(settings)
         self.library = Library()
-        self.faults = Faults(self._fleet_of)
         self.router = Router(
             timeout_seconds=settings.invocation_timeout_seconds,
             stream_seconds=settings.stream_timeout_seconds,
@@ -68,7 +71,6 @@ class LocalAws:
         self.endpoints = self._make_endpoints()
         self.jobs = TrainingJobs(self.library, self.launcher.training, self.clients, self.clock)
         self.autoscaling = Autoscaling(self.alarms, self.endpoints, self.clock)
-        self._killings: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
 
     async def start(self, port: int) -> str:
@@ -90,9 +92,8 @@ class LocalAws:
         listener = socket.create_server(("127.0.0.1", port))
         self._stack.callback(listener.close)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        cloudformation.install(MotoClients(url).client)
         await asyncio.to_thread(self.launcher.sweep)
-        self.moto.start()
+        self.moto.start({"cloudformation": partial(_install_cloudformation, url)})
         self._stack.push_async_callback(asyncio.to_thread, self.moto.stop)
         await self.registry.start()
         self._stack.push_async_callback(self.registry.stop)
@@ -154,8 +155,9 @@ class LocalAws:
         }
 
     def _ticker(self) -> Ticker:
+        kill = Killer(self.faults, self.endpoints.all.values, self.measurements, self.clock).tick
         return Ticker(
-            (self.alarms.tick, self.autoscaling.tick, self._crash),
+            (self.alarms.tick, self.autoscaling.tick, kill),
             self.endpoints.all.values,
             self.measurements,
             self.clock,
@@ -168,19 +170,11 @@ class LocalAws:
         new = found.pending if found and found.live else None
         return "new" if new and new.config.name == config else "old"
 
-    def _crash(self) -> None:
-        """Kill the instances that a fault wants dead."""
-        for instance in self.faults.crashes(
-            (endpoint.name, side.config.name, member.instance)
-            for endpoint in self.endpoints.all.values()
-            for side in endpoint.sides
-            for deployed in side.variants.values()
-            for member in deployed.fleet.members
-            if member.upstream is not None and member.instance is not None
-        ):
-            killing = asyncio.create_task(instance.stop(0.0))
-            self._killings.add(killing)
-            killing.add_done_callback(self._killings.discard)
+    def _metric_delay(self, key: MetricKey) -> float:
+        """AWS seconds until a period of one of AWS's own metrics can be read."""
+        of = dict(key.dimensions)
+        late = self.faults.lateness(of.get("EndpointName"), of.get("EndpointConfigName"))
+        return self.settings.metric_delay_seconds + late
 
     def _publish(self, endpoint: Endpoint) -> None:
         """Put an endpoint's present route in force, or none while it does not serve."""
@@ -200,6 +194,13 @@ class LocalAws:
         }
         everything = status(self.endpoints.all.values(), self.library.configs, self.measurements, further)
         return web.json_response(everything)
+
+
+def _install_cloudformation(url: str) -> None:
+    """Put CloudFormation behind moto, when it is first asked for: its import is as large as all else together."""
+    from local_aws import cloudformation
+
+    cloudformation.install(MotoClients(url).client)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from local_aws.settings import Settings
 from local_aws.start import ask, environment
 from local_aws.status import table
 
+REFRESH_SECONDS = 1.0
+CLEAR_SCREEN = "\x1b[H\x1b[2J"
 AIMS = ("kind", "endpoint", "fleet", "operation", "amount", "times")
 
 
@@ -27,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         if arguments.command == "status":
-            return _status(as_json=arguments.json)
+            return _status(as_json=arguments.json, every=arguments.watch)
         if arguments.command == "fault":
             return _fault(arguments)
         settings = Settings.from_environ(os.environ)
@@ -48,14 +51,25 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a command against an AWS of its own; exit with its exit code")
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     status = commands.add_parser("status", help="show what the AWS at AWS_ENDPOINT_URL is doing")
-    status.add_argument("--json", action="store_true", help="everything, as JSON")
+    shape = status.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="everything, as JSON")
+    shape.add_argument(
+        "--watch",
+        nargs="?",
+        type=float,
+        const=REFRESH_SECONDS,
+        metavar="SECONDS",
+        help=f"show it again every SECONDS (default: {REFRESH_SECONDS:g}) until Ctrl-C",
+    )
     fault = commands.add_parser("fault", help="let something go wrong at the AWS at AWS_ENDPOINT_URL")
     fault.add_argument("kind", choices=(*KINDS, "list", "off"), help="what; or: list them; or: switch off")
     fault.add_argument("id", nargs="?", default="all", help="which to switch off (default: all)")
     fault.add_argument("--endpoint", help="whose instances (default: every endpoint's)")
     fault.add_argument("--fleet", choices=("old", "new"), help="old, or what a deployment moves to")
     fault.add_argument("--operation", help="which call (UpdateEndpoint, InvokeEndpoint; default: all)")
-    fault.add_argument("--amount", type=float, help="milliseconds for slow, percent for errors")
+    fault.add_argument(
+        "--amount", type=float, help="ms for slow, percent for errors, AWS seconds for late-metrics"
+    )
     fault.add_argument("--times", type=int, help="how many instances, or calls (default: all; crash: 1)")
     return parser
 
@@ -122,8 +136,17 @@ def _endpoint_url() -> str:
     return url
 
 
-def _status(*, as_json: bool) -> int:
-    status = ask(_endpoint_url(), "status")
+def _status(*, as_json: bool, every: float | None) -> int:
+    """Show the status once, or every so many real seconds until Ctrl-C; a terminal is cleared in between."""
+    url = _endpoint_url()
+    try:
+        while every is not None:
+            shown = table(ask(url, "status"))
+            print(f"{CLEAR_SCREEN}{shown}" if sys.stdout.isatty() else f"{shown}\n", flush=True)
+            time.sleep(every)
+    except KeyboardInterrupt:
+        return 0
+    status = ask(url, "status")
     print(json.dumps(status, indent=2) if as_json else table(status))
     return 0
 

@@ -2,26 +2,36 @@
 
 Instances of one endpoint, of its old or new fleet (new: the one a running deployment moves to):
   crash         their process is killed (one instance, unless `times` says more)
+  out-of-memory the same, with their memory full at the end
   hang          they answer neither requests nor pings
   unhealthy     they answer requests, and no ping
   slow          every request takes `amount` milliseconds more
   errors        `amount` percent of the requests are answered 500
   no-capacity   none can be launched
+  late-metrics  what CloudWatch is told of them can be read `amount` AWS seconds later than otherwise
 Calls of the API, of one `operation` or of all:
   throttle, expired-credentials
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from secrets import token_hex
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from local_aws.errors import AwsError
-from local_aws.instances import Instance
 
 Kind = Literal[
-    "crash", "hang", "unhealthy", "slow", "errors", "no-capacity", "throttle", "expired-credentials"
+    "crash",
+    "out-of-memory",
+    "hang",
+    "unhealthy",
+    "slow",
+    "errors",
+    "no-capacity",
+    "late-metrics",
+    "throttle",
+    "expired-credentials",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 REFUSALS = {
@@ -31,7 +41,8 @@ REFUSALS = {
         "The security token included in the request is expired",
     ),
 }
-NEED_AMOUNT = ("slow", "errors")
+NEED_AMOUNT = ("slow", "errors", "late-metrics")
+KILL = ("crash", "out-of-memory")
 NO_CAPACITY = (
     "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please "
     "retry using a different ML instance type or after some time."
@@ -60,18 +71,20 @@ class Fault(BaseModel):
     @model_validator(mode="after")
     def _fits_its_kind(self) -> "Fault":
         if (self.amount is None) == (self.kind in NEED_AMOUNT):
-            raise ValueError(f"amount (ms, or percent) is for {' and '.join(NEED_AMOUNT)}, and needed there")
+            raise ValueError(f"amount (ms, percent, AWS s) is for {', '.join(NEED_AMOUNT)}, and needed there")
         of_calls = self.kind in REFUSALS
         if (of_calls and (self.endpoint or self.fleet)) or (self.operation and not of_calls):
             raise ValueError("operation is for faults of calls; endpoint and fleet for those of instances")
-        if self.kind == "crash" and self.times is None:
+        if self.times is not None and self.kind == "late-metrics":
+            raise ValueError("late-metrics hits all metrics of its endpoint and fleet: it has no times")
+        if self.kind in KILL and self.times is None:
             self.times = 1
         return self
 
     def hits(self, what: str) -> bool:
         """Say whether it hits `what`, which counts: the first `times` are hit, and killed only once."""
         if what in self.hit:
-            return self.kind != "crash"
+            return self.kind not in KILL
         if self.times is not None and len(self.hit) >= self.times:
             return False
         self.hit |= {what} if self.times is not None else set()
@@ -110,21 +123,21 @@ class Faults:
     def of_instance(self, endpoint: str, config: str, instance_id: str, *kinds: str) -> Iterator[Fault]:
         """Yield the faults of these kinds that hit an instance."""
         for fault in self.on.values():
-            if (
-                fault.kind in kinds
-                and fault.endpoint in (None, endpoint)
-                and fault.fleet in (None, self._fleet_of(endpoint, config))
-                and fault.hits(instance_id)
-            ):
+            if fault.kind in kinds and self._aims_at(fault, endpoint, config) and fault.hits(instance_id):
                 yield fault
 
-    def crashes(self, instances: Iterable[tuple[str, str, Instance]]) -> list[Instance]:
-        """List which of the instances, by endpoint and config, are to be killed now: each fault kills once."""
-        return [
-            instance
-            for endpoint, config, instance in instances
-            if any(self.of_instance(endpoint, config, instance.id, "crash"))
-        ]
+    def kills(self, endpoint: str, config: str, instance_id: str) -> str | None:
+        """Say by which kind of fault an instance is to be killed now, if by any: each fault kills it once."""
+        return next((fault.kind for fault in self.of_instance(endpoint, config, instance_id, *KILL)), None)
+
+    def lateness(self, endpoint: str | None, config: str | None) -> float:
+        """AWS seconds by which metrics with these dimensions are late; without a config they are of no fleet."""
+        late = (fault for fault in tuple(self.on.values()) if fault.kind == "late-metrics")
+        return max((f.amount or 0.0 for f in late if self._aims_at(f, endpoint, config)), default=0.0)
+
+    def _aims_at(self, fault: Fault, endpoint: str | None, config: str | None) -> bool:
+        fleet = self._fleet_of(endpoint, config) if endpoint and config else None
+        return fault.endpoint in (None, endpoint) and fault.fleet in (None, fleet)
 
     def refuse_call(self, operation: str | None) -> None:
         """Raise the AwsError that a call of this operation is to get, if any; None is one without a name."""

@@ -1,7 +1,7 @@
 """The one port: invocations to the router, /v2/* to the registry, our operations to our services, the rest to moto."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -10,6 +10,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from local_aws.content_hash import HEADER, HashedBody, check_body, mismatch, promised_hash
 from local_aws.errors import AwsError, Elsewhere, not_imitated
 from local_aws.seams import Service
 from local_aws.settings import REGION
@@ -84,13 +85,32 @@ class FrontDoor:
 
     async def _proxy(self, request: web.Request, body: bytes | None) -> web.StreamResponse:
         """Pass a request to moto and its answer back, both as streams; `body` when it was already read."""
+        stream = None
+        promised = promised_hash(request.headers.get(HEADER))
+        if body is None and request.can_read_body:
+            pieces = request.content.iter_any()
+            stream = HashedBody(pieces, promised) if promised else pieces
+        elif promised:
+            try:
+                check_body(body or b"", promised)
+            except AwsError as error:
+                return refusal(request, error)
+        try:
+            return await self._pass(request, body, stream)
+        except aiohttp.ClientError:
+            if isinstance(stream, HashedBody) and stream.is_wrong:
+                return refusal(request, mismatch())
+            raise
+
+    async def _pass(
+        self, request: web.Request, body: bytes | None, stream: AsyncIterable[bytes] | None
+    ) -> web.StreamResponse:
         assert self._session is not None, "start() first"
-        data = body if body is not None else (request.content if request.can_read_body else None)
         async with self._session.request(
             request.method,
             URL(f"{self._moto}{request.raw_path}", encoded=True),
             headers=_without_hops(request.headers, body),
-            data=data,
+            data=stream if body is None else body,
             allow_redirects=False,
         ) as answer:
             response = web.StreamResponse(status=answer.status, reason=answer.reason)

@@ -102,9 +102,14 @@ class Measurements:
         self, served: Served, cpu_percent: float, memory_percent: float, *, at: float
     ) -> None:
         """Publish what one instance used at epoch seconds `at`; CPU is 0…100 for each of its vCPUs."""
-        for name, value in zip(UTILISATION, (cpu_percent, memory_percent), strict=True):
-            for one in self._series_of(served)[name]:
-                one.put(value, at=at)
+        for one in self._series_of(served)["CPUUtilization"]:
+            one.put(cpu_percent, at=at)
+        self.publish_memory(served, memory_percent, at=at)
+
+    def publish_memory(self, served: Served, percent: float, *, at: float) -> None:
+        """Publish how full the memory of one instance was at epoch seconds `at`."""
+        for one in self._series_of(served)["MemoryUtilization"]:
+            one.put(percent, at=at)
 
     def _series_of(self, served: Served) -> dict[str, tuple[Series, ...]]:
         """The series of every metric: AWS publishes by variant, and again by the endpoint config that served.

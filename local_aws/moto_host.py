@@ -3,7 +3,7 @@
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -25,7 +25,14 @@ class StrictMoto:
     """
 
     def __init__(self) -> None:
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = DomainDispatcherApplication(self._create)
+        self.before_first_use: Mapping[str, Callable[[], None]] = {}
+        """What is to be done before a service ("cloudformation") answers its first request."""
+
+    def _create(self, service: Any) -> Any:
+        if service in self.before_first_use:
+            self.before_first_use[service]()
+        return create_backend_app(service)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
@@ -60,14 +67,16 @@ class MotoHost:
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self._app = StrictMoto()
         self._server: BaseWSGIServer = make_server(
-            "127.0.0.1", 0, StrictMoto(), threaded=True, request_handler=MotoRequestHandler
+            "127.0.0.1", 0, self._app, threaded=True, request_handler=MotoRequestHandler
         )
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="moto", daemon=True)
 
-    def start(self) -> None:
-        """Begin to serve."""
+    def start(self, before_first_use: Mapping[str, Callable[[], None]]) -> None:
+        """Begin to serve; `before_first_use` has what a service needs before its first request."""
+        self._app.before_first_use = before_first_use
         self._thread.start()
 
     def stop(self) -> None:

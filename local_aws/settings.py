@@ -42,6 +42,8 @@ class Settings:
     """AWS seconds per real second, for the durations AWS owns (bakes, alarm periods, cooldowns)."""
     cpu_scale: float = 0.05
     """CPUs an instance gets = vCPUs of its type × this."""
+    memory_scale: float = 1.0
+    """Memory an instance gets = that of its type × this; one that takes more is killed."""
     instances: str = "auto"
     """`docker`, `process`, or `auto`: Docker where an engine answers."""
     process_command: tuple[str, ...] = field(default_factory=lambda: _container_program("serve"))
@@ -88,8 +90,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.instances not in INSTANCE_KINDS:
             raise ValueError(f"LOCAL_AWS_INSTANCES is {self.instances!r}; use one of {INSTANCE_KINDS}")
-        if self.time_scale <= 0 or self.cpu_scale <= 0:
-            raise ValueError("LOCAL_AWS_TIME_SCALE and LOCAL_AWS_CPU_SCALE must be above 0")
+        if min(self.time_scale, self.cpu_scale, self.memory_scale) <= 0:
+            raise ValueError("LOCAL_AWS_TIME_SCALE, _CPU_SCALE and _MEMORY_SCALE must be above 0")
         _ = self.issuer_urls, self.quotas
 
     @property

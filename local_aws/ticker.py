@@ -52,13 +52,13 @@ class Ticker:
 
     def _publish(self, asking: asyncio.TaskGroup) -> None:
         in_flight: dict[Served, int] = {}
-        for _, served, member in self._serving(traffic=True):
+        for _, served, member in serving(self._endpoints(), traffic=True):
             busy = member.upstream.in_flight if member.upstream else 0
             in_flight[served] = max(in_flight.get(served, 0), busy)
         self._measurements.fill_silence(in_flight)
         now = self._clock.now()
         ended = self._ended(now)
-        for side, served, member in self._serving(traffic=False):
+        for side, served, member in serving(self._endpoints(), traffic=False):
             seconds = side.config.metrics.get("MetricPublishFrequencyInSeconds", self._metrics_seconds)
             if seconds in ended and member.instance is not None:
                 asking.create_task(self._publish_usage(side, served, member.instance, now))
@@ -83,14 +83,15 @@ class Ticker:
             one = replace(served, instance=instance.id)
             self._measurements.publish_utilisation(one, stats.cpu_percent, stats.memory_percent, at=at)
 
-    def _serving(self, *, traffic: bool) -> Iterator[tuple[Side, Served, Member]]:
-        """Yield the healthy instances with what they serve; with `traffic`, only of sides that take some."""
-        for endpoint in self._endpoints():
-            for side in endpoint.sides:
-                if traffic and side is endpoint.pending and endpoint.step is None:
-                    continue
-                for name, deployed in side.variants.items():
-                    served = Served(endpoint.name, name, side.config.name)
-                    for member in deployed.fleet.members:
-                        if member.upstream is not None and member.instance is not None:
-                            yield side, served, member
+
+def serving(endpoints: Iterable[Endpoint], *, traffic: bool) -> Iterator[tuple[Side, Served, Member]]:
+    """Yield the healthy instances with what they serve; with `traffic`, only of sides that take some."""
+    for endpoint in endpoints:
+        for side in endpoint.sides:
+            if traffic and side is endpoint.pending and endpoint.step is None:
+                continue
+            for name, deployed in side.variants.items():
+                served = Served(endpoint.name, name, side.config.name)
+                for member in deployed.fleet.members:
+                    if member.upstream is not None and member.instance is not None:
+                        yield side, served, member

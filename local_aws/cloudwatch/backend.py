@@ -166,7 +166,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
 
     def _judge(self, alarm: Alarm, rule: AlarmRule, ended: int, now: float) -> None:
         period = rule.watched.period
-        late = max(self.store.delay_of(query.key.namespace) for query in rule.queries if query.key)
+        late = max(self.store.delay_of(query.key) for query in rule.queries if query.key)
         first = ended + 1 - rule.threshold.evaluation_periods - EXTRA_PERIODS - math.ceil(late / period)
         values = answer(self.store, rule.queries, lambda _: (first, ended + 1))[rule.watched.id]
         points = [

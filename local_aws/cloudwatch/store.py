@@ -8,7 +8,7 @@
   3 AWS days. Periods are 5, 10, 20 or 30 s, or a multiple of 60 s. Approximations: AWS also has 1 s, and
   keeps 60 s for 15 days.
 * The unit of a series is the one it was last given.
-* With a delay, a period of a metric of AWS's own can be read only that long after its end.
+* With a delay, a period of a metric of AWS's own can be read only that long after its end; it may change.
 """
 
 import threading
@@ -39,6 +39,10 @@ class MetricKey:
         return cls(namespace, name, tuple(sorted(dimensions.items())))
 
 
+Delay = Callable[[MetricKey], float]
+"""AWS seconds after which a period of a metric of AWS's own can be read."""
+
+
 def is_period(seconds: int) -> bool:
     """Is this a period that the store can answer?"""
     return seconds in (5, 10, 20, 30) or (seconds > 0 and seconds % BLOCK_SECONDS == 0)
@@ -47,10 +51,10 @@ def is_period(seconds: int) -> bool:
 class Series:
     """One metric over time. Safe to use from several threads; `put` takes about a microsecond."""
 
-    def __init__(self, key: MetricKey, clock: Clock, delay_seconds: float = 0.0) -> None:
+    def __init__(self, key: MetricKey, clock: Clock, delay: Delay = lambda _: 0.0) -> None:
         self.key = key
         self.unit = "None"
-        self._delay_seconds = delay_seconds
+        self._delay = delay
         self._clock = clock
         self._scale = clock.scale
         self._lock = threading.Lock()
@@ -73,8 +77,9 @@ class Series:
 
     def delivered(self, period: int, first: int, last: int) -> dict[int, Bucket]:
         """The same as `buckets`, as far as it has been delivered."""
-        if self._delay_seconds:
-            last = min(last, int((self._clock.now() * self._scale - self._delay_seconds) // period))
+        delay_seconds = self._delay(self.key)
+        if delay_seconds:
+            last = min(last, int((self._clock.now() * self._scale - delay_seconds) // period))
         return self.buckets(period, first, last)
 
     def buckets(self, period: int, first: int, last: int) -> dict[int, Bucket]:
@@ -133,11 +138,11 @@ def _gather(
 
 
 class MetricStore:
-    """All series of one region; those of AWS's own namespaces are delivered `delay_seconds` AWS seconds late."""
+    """All series of one region; those of AWS's own namespaces are delivered as late as `delay` says now."""
 
-    def __init__(self, clock: Clock, delay_seconds: float = 0.0) -> None:
+    def __init__(self, clock: Clock, delay: Delay = lambda _: 0.0) -> None:
         self.clock = clock
-        self._delay_seconds = delay_seconds
+        self._delay = delay
         self._series: dict[MetricKey, Series] = {}
         self._order: list[Series] = []
         self._lock = threading.Lock()
@@ -164,9 +169,9 @@ class MetricStore:
         series.unit = unit
         return series
 
-    def delay_of(self, namespace: str) -> float:
-        """AWS seconds after which a period of a metric in `namespace` can be read."""
-        return self._delay_seconds if namespace.lstrip("/").lower().startswith("aws/") else 0.0
+    def delay_of(self, key: MetricKey) -> float:
+        """AWS seconds after which a period of a metric can be read: none for metrics of the client's own."""
+        return self._delay(key) if key.namespace.lstrip("/").lower().startswith("aws/") else 0.0
 
     def find(self, key: MetricKey) -> Series | None:
         """Return an existing series."""
@@ -202,6 +207,6 @@ class MetricStore:
     def _add(self, key: MetricKey) -> Series:
         with self._lock:
             if key not in self._series:
-                self._series[key] = Series(key, self.clock, self.delay_of(key.namespace))
+                self._series[key] = Series(key, self.clock, self.delay_of)
                 self._order.append(self._series[key])
             return self._series[key]

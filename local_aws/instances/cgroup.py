@@ -1,7 +1,8 @@
-"""A share of the CPUs for a group of processes, by the kernel's own means: a control group.
+"""A share of the CPUs and of the memory for a group of processes, by the kernel's own means: control groups.
 
-Version 1 (cpu controller) and version 2, wherever this user may make a group. The period is 20 ms, so
-that a limited instance answers smoothly instead of freezing for a tenth of a second.
+Version 1 and version 2, wherever this user may make a group. The period is 20 ms, so that a limited instance
+answers smoothly instead of freezing for a tenth of a second. A group that takes more memory than it may has a
+process killed by the kernel. Version 1 has a group of its own for that (`memory`), version 2 a file of the same.
 """
 
 import errno
@@ -9,15 +10,16 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 PERIOD_MICROSECONDS = 20_000
 _SMALLEST_QUOTA = 1_000  # the kernel refuses less
+_PROBE_BYTES = 2**28
 _REMOVAL_SECONDS = 5.0  # a killed process leaves its group when it is torn down, not when it is signalled
 
-# Runs a command inside the group from its first instruction on; `exec` keeps the process id.
-_ENTER = 'echo $$ >"$1" && shift && exec "$@"'
+# Runs a command inside its groups from its first instruction on; `exec` keeps the process id.
+_ENTER = 'echo $$ >"$1" && echo $$ >"$2" && shift 2 && exec "$@"'
 
 
 def quota_microseconds(cpus: float) -> int:
@@ -27,19 +29,25 @@ def quota_microseconds(cpus: float) -> int:
 
 @dataclass(frozen=True)
 class Cgroup:
-    """One control group; `version` is 1 or 2."""
+    """One control group; `version` is 1 or 2. `memory` is where version 1 has its memory, if anywhere."""
 
     path: Path
     version: int
+    memory: Path | None = None
 
-    def create(self) -> None:
-        """Make the group, with the lowest weight there is."""
+    def create(self, memory_bytes: int | None = None) -> None:
+        """Make the group, with the lowest weight there is and, where the kernel lets us, so much memory."""
         self.path.mkdir()
         self._set_weight(lowest=True)
+        if self.memory is not None:
+            self.memory.mkdir()
+        if memory_bytes is not None:
+            self._limit_memory(memory_bytes)
 
     def entering(self, command: tuple[str, ...]) -> tuple[str, ...]:
         """The command that runs `command` inside the group."""
-        return ("/bin/sh", "-c", _ENTER, "sh", str(self.path / "cgroup.procs"), *command)
+        groups = (self.path, self.memory or self.path)
+        return ("/bin/sh", "-c", _ENTER, "sh", *(str(group / "cgroup.procs") for group in groups), *command)
 
     def limit(self, cpus: float) -> None:
         """Set the quota and restore the ordinary weight."""
@@ -67,16 +75,20 @@ class Cgroup:
 
     def remove(self) -> None:
         """Remove the group once its processes are gone. Raises OSError if they stay for 5 s."""
-        end = time.monotonic() + _REMOVAL_SECONDS
-        while True:
-            try:
-                return self.path.rmdir()
-            except FileNotFoundError:
-                return None
-            except OSError as error:
-                if error.errno != errno.EBUSY or time.monotonic() > end:
-                    raise
-                time.sleep(0.02)
+        for group in (self.path, self.memory):
+            if group is not None:
+                _remove(group)
+
+    def _limit_memory(self, memory_bytes: int) -> None:
+        """Swap does not help. A kernel without the controller, or without its accounting of swap, limits less."""
+        limits = ("memory.max", "memory.swap.max"), (str(memory_bytes), "0")
+        group = self.path
+        if self.version == 1:
+            limits = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), (str(memory_bytes),) * 2
+            group = self.memory or self.path
+        for name, value in zip(*limits, strict=True):
+            if (group / name).exists():
+                (group / name).write_text(value)
 
     def _set_weight(self, *, lowest: bool) -> None:
         if self.version == 1:
@@ -88,20 +100,36 @@ class Cgroup:
         (self.path / name).write_text(value)
 
 
+def _remove(group: Path) -> None:
+    end = time.monotonic() + _REMOVAL_SECONDS
+    while True:
+        try:
+            return group.rmdir()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
 def usable_parent(probe_id: str) -> Cgroup | None:
     """The nearest group of this process below which it can make, limit and fill another; None if nowhere.
 
-    Tried for real, with a process that enters and leaves at once.
+    Tried for real, with a process that enters and leaves at once; with memory first, then without.
     """
     try:
         mounts, memberships = Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text()
     except FileNotFoundError:  # not Linux
         return None
-    for parent in candidates(mounts, memberships):
+    groups = list(candidates(mounts, memberships))
+    memory = memory_group(mounts, memberships)
+    with_memory = [replace(group, memory=memory) for group in groups if group.version == 1 and memory]
+    for parent in (*with_memory, *groups):
         probe = child(parent, f"probe-{probe_id}")
         with suppress(OSError, subprocess.CalledProcessError):
             try:
-                probe.create()
+                probe.create(_PROBE_BYTES)
                 probe.limit(1.0)
                 subprocess.run(probe.entering(("true",)), check=True, capture_output=True, timeout=10)
             finally:
@@ -112,7 +140,8 @@ def usable_parent(probe_id: str) -> Cgroup | None:
 
 def child(parent: Cgroup, name: str) -> Cgroup:
     """The group of one instance below `parent`."""
-    return Cgroup(parent.path / f"local-aws-{name}", parent.version)
+    own = f"local-aws-{name}"
+    return Cgroup(parent.path / own, parent.version, parent.memory / own if parent.memory else None)
 
 
 def candidates(mountinfo: str, memberships: str) -> Iterator[Cgroup]:
@@ -125,6 +154,16 @@ def candidates(mountinfo: str, memberships: str) -> Iterator[Cgroup]:
             yield from (Cgroup(path, 1) for path in _upwards(mount_point, _membership(memberships, "cpu")))
         elif filesystem == "cgroup2":
             yield from (Cgroup(path, 2) for path in _upwards(mount_point, _membership(memberships, "")))
+
+
+def memory_group(mountinfo: str, memberships: str) -> Path | None:
+    """The own group of this process in version 1's hierarchy of memory; None where there is none."""
+    for line in mountinfo.splitlines():
+        fields, _, tail = line.partition(" - ")
+        filesystem, _, options = tail.split(" ", 2)
+        if filesystem == "cgroup" and "memory" in options.split(","):
+            return next(_upwards(Path(fields.split()[4]), _membership(memberships, "memory")))
+    return None
 
 
 def _membership(memberships: str, controller: str) -> str:

@@ -37,7 +37,7 @@ class ContainerInstance:
         self.id = new_id()
         self.url = ""
         self._spec, self._ledger, self._pinger, self._engine = spec, ledger, pinger, engine
-        self._size = instance_type(spec.instance_type)
+        self._size = instance_type(spec.instance_type, spec.memory_scale)
         self._container: Container | None = None
         self._before = Sample(time.monotonic(), 0.0, 0.0)
         self._last_log = ""

@@ -12,7 +12,7 @@ class InstanceSpec:
     """What a production variant asks of one instance.
 
     `model_dir` is the unpacked model data (shared, read-only), None for a model without data;
-    `cpu_scale` CPUs stand for one vCPU of `instance_type`.
+    `cpu_scale` CPUs stand for one vCPU of `instance_type`, `memory_scale` bytes for one of its memory.
     """
 
     endpoint: str
@@ -23,6 +23,7 @@ class InstanceSpec:
     model_dir: Path | None
     instance_type: str
     cpu_scale: float
+    memory_scale: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,14 @@ _EXCEPTIONS = {
 }
 
 
-def instance_type(name: str) -> InstanceType:
-    """Look up an `ml.FAMILY.SIZE`. Raises AwsError for a type this machine's AWS has no figures for."""
+def instance_type(name: str, memory_scale: float = 1.0) -> InstanceType:
+    """Look up an `ml.FAMILY.SIZE`; its memory is multiplied by `memory_scale`.
+
+    Raises AwsError for a type this machine's AWS has no figures for.
+    """
     if name in _EXCEPTIONS:
         vcpus, gib = _EXCEPTIONS[name]
-        return InstanceType(name, vcpus, gib * _GIB)
+        return InstanceType(name, vcpus, int(gib * _GIB * memory_scale))
     match = re.fullmatch(r"ml\.(\w+)\.(?:(\d+)xlarge|(medium|large|xlarge))", name)
     if match is None or match[1] not in _GIB_PER_VCPU:
         raise AwsError(
@@ -52,4 +55,4 @@ def instance_type(name: str) -> InstanceType:
             f"{', '.join(_GIB_PER_VCPU)}, for example ml.m5.large, or add its figures there.",
         )
     vcpus = 4 * int(match[2]) if match[2] else _SMALL[match[3]]
-    return InstanceType(name, vcpus, int(vcpus * _GIB_PER_VCPU[match[1]] * _GIB))
+    return InstanceType(name, vcpus, int(vcpus * _GIB_PER_VCPU[match[1]] * _GIB * memory_scale))

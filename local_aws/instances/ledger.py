@@ -28,7 +28,8 @@ class Record:
     """Enough to find what was started, and to tell it from anything else.
 
     A container is found by its label, which is the record's id. A process carries the id in its
-    environment (`MARK`); `pid` with its start time (epoch seconds) and `cgroup` find it faster.
+    environment (`MARK`); `pid` with its start time (epoch seconds) and `cgroup` find it faster. The control
+    group of its memory, `memory_cgroup`, is where version 1 of control groups has one.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Record:
     pid: int | None = None
     started: float | None = None
     cgroup: str | None = None
+    memory_cgroup: str | None = None
 
 
 MARK = "STARTED_BY_LOCAL_AWS"

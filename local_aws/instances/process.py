@@ -26,18 +26,24 @@ class ProcessInstance:
     """One `serve` in its own session, held to its CPU share by a control group or by stopping it in turn.
 
     It starts at the lowest weight (in the control group, else nice 19). `SAGEMAKER_BASE_DIR` stands
-    for /opt/ml; the port is held for it from before it starts until it is gone. Its memory is not
-    limited, and its model is read-only by file mode alone (which root may ignore).
+    for /opt/ml; the port is held for it from before it starts until it is gone. Its memory is limited
+    by the control group alone, and its model is read-only by file mode alone (which root may ignore).
     """
 
     def __init__(self, spec: InstanceSpec, ledger: Ledger, pinger: Pinger, parent: Cgroup | None) -> None:
         self.id = new_id()
         self._spec, self._ledger, self._pinger = spec, ledger, pinger
-        self._size = instance_type(spec.instance_type)
+        self._size = instance_type(spec.instance_type, spec.memory_scale)
         self._port = HeldPort()
         self.url = f"http://127.0.0.1:{self._port.number}"
         self._cgroup = child(parent, self.id) if parent else None
-        self._record = Record(self.id, "process", cgroup=str(self._cgroup.path) if self._cgroup else None)
+        group = self._cgroup
+        self._record = Record(
+            self.id,
+            "process",
+            cgroup=str(group.path) if group else None,
+            memory_cgroup=str(group.memory) if group and group.memory else None,
+        )
         self._serve: asyncio.subprocess.Process | None = None
         self._throttle: asyncio.subprocess.Process | None = None
         self._port_is_ours = False
@@ -50,7 +56,7 @@ class ProcessInstance:
         root = self._base_directory()
         try:
             if self._cgroup:
-                self._cgroup.create()
+                self._cgroup.create(self._size.memory_bytes)
             wrapped = (
                 self._cgroup.entering(command)
                 if self._cgroup

@@ -51,7 +51,8 @@ def kill(record: Record) -> None:
         if not alive:
             break
     if record.cgroup is not None:
-        Cgroup(Path(record.cgroup), 0).remove()
+        memory = Path(record.memory_cgroup) if record.memory_cgroup else None
+        Cgroup(Path(record.cgroup), 0, memory).remove()
 
 
 def measure(leader: int, at: float) -> Sample:

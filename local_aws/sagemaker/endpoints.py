@@ -230,6 +230,7 @@ class Endpoints:
                 model_dir=None,
                 instance_type=variant.instance_type,
                 cpu_scale=settings.cpu_scale,
+                memory_scale=settings.memory_scale,
             ),
             container.get("ModelDataUrl") or container.get("ModelDataSource"),
             variant.startup_timeout_seconds or settings.startup_timeout_seconds,

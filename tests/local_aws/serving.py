@@ -192,9 +192,9 @@ class Serving:
             for thread in threads:
                 thread.join()
 
-    def alarm(self, state: str = "OK") -> str:
+    def alarm(self, state: str = "OK", name: str | None = None) -> str:
         """Make an alarm that stays in the state it is put in: its metric has no data."""
-        name, cloudwatch = f"alarm-{secrets.token_hex(4)}", self.aws.client("cloudwatch")
+        name, cloudwatch = name or f"alarm-{secrets.token_hex(4)}", self.aws.client("cloudwatch")
         cloudwatch.put_metric_alarm(
             AlarmName=name,
             Namespace="Tests",

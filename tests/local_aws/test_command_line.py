@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -81,6 +82,36 @@ def test_status_is_a_table_and_json(
 
     assert name in table
     assert {"endpoints", "endpoint_configs", "instances", "alarms", "scaling_activities"} <= everything.keys()
+
+
+def test_a_status_that_is_watched_shows_what_has_changed_until_ctrl_c(
+    aws: local_aws.Running, serving: Serving, environ: dict[str, str]
+) -> None:
+    first, last = (f"shown-{secrets.token_hex(4)}" for _ in range(2))
+    words = [sys.executable, "-m", "local_aws", "status", "--watch", "0.05"]
+    watched = {**environ, **aws.environ}
+    with subprocess.Popen(words, env=watched, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for name in (first, last):
+            serving.alarm(name=name)
+            seen = next(line for line in process.stdout if name in line)
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+
+    assert process.returncode == 0
+    assert last in seen
+    assert "Traceback" not in rest
+
+
+def test_an_aws_that_nobody_has_asked_for_stacks_is_small(environ: dict[str, str], tmp_path: Path) -> None:
+    """CloudFormation's templates are 120 MB of moto's models: they come with the first stack."""
+    with local_aws.start(instances="process", state_dir=tmp_path, cache_dir=tmp_path) as aws:
+        aws.client("sagemaker").list_endpoints()
+        resident = psutil.Process(aws.pid).memory_info().rss
+        stacks = aws.client("cloudformation").list_stacks()["StackSummaries"]
+
+    assert resident < 200e6
+    assert stacks == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

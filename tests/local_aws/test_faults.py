@@ -1,5 +1,6 @@
 """Faults: each does what it says, to whom it is aimed at, and no longer than it is on."""
 
+import datetime
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.faults import Faults
-from tests.local_aws.serving import Serving, blue_green, refused, rolling, until
+from tests.local_aws.serving import SETTINGS, Serving, blue_green, refused, rolling, until
 
 
 def healthy(serving: Serving, endpoint: str) -> set[str]:
@@ -24,6 +25,25 @@ def seconds_of(serving: Serving, endpoint: str) -> float:
     return time.monotonic() - began
 
 
+def statistic(serving: Serving, namespace: str, metric: str, name: str, endpoint: str) -> float:
+    """Read one statistic of a new endpoint's metric over the last minute of the wall clock; 0 without data."""
+    now = datetime.datetime.now(datetime.UTC)
+    points = serving.aws.client("cloudwatch").get_metric_statistics(
+        Namespace=namespace,
+        MetricName=metric,
+        Dimensions=[
+            {"Name": "EndpointName", "Value": endpoint},
+            {"Name": "VariantName", "Value": "AllTraffic"},
+        ],
+        StartTime=now - datetime.timedelta(seconds=60),
+        EndTime=now + datetime.timedelta(seconds=60),
+        Period=60,
+        Statistics=[name],
+    )["Datapoints"]
+    values = [float(point[name]) for point in points]
+    return sum(values) if name == "Sum" else max(values, default=0.0)
+
+
 def test_a_crash_kills_one_instance_which_is_replaced(serving: Serving) -> None:
     name = serving.endpoint(serving.config("one", instances=2))
     before = healthy(serving, name)
@@ -31,6 +51,39 @@ def test_a_crash_kills_one_instance_which_is_replaced(serving: Serving) -> None:
         until(lambda: len(healthy(serving, name) - before) == 1, "one is replaced")
 
     assert len(healthy(serving, name) & before) == 1
+
+
+def test_an_instance_killed_for_memory_had_none_left_and_is_replaced(serving: Serving) -> None:
+    name = serving.endpoint(serving.config("one", instances=2))
+    before = healthy(serving, name)
+    with serving.aws.fault("out-of-memory", endpoint=name):
+        until(lambda: len(healthy(serving, name) - before) == 1, "one is replaced")
+
+    assert len(healthy(serving, name) & before) == 1
+    assert statistic(serving, "/aws/sagemaker/Endpoints", "MemoryUtilization", "Maximum", name) == 100
+
+
+def test_metrics_are_late_while_the_fault_is_on_and_of_nobody_else(serving: Serving) -> None:
+    late, other = serving.endpoint(serving.config("one")), serving.endpoint(serving.config("two"))
+
+    def counted(endpoint: str) -> float:
+        return statistic(serving, "AWS/SageMaker", "Invocations", "Sum", endpoint)
+
+    with serving.aws.fault("late-metrics", endpoint=late, amount=86400):
+        for name in (late, other):
+            serving.invoke(name)
+        during = counted(late), counted(other)
+
+    assert during == (0, SETTINGS["time_scale"])
+    assert counted(late) == SETTINGS["time_scale"]
+
+
+def test_metrics_of_one_fleet_alone_may_be_late() -> None:
+    faults = Faults(lambda _, config: "new" if config == "two" else "old")
+    faults.switch_on({"kind": "late-metrics", "endpoint": "digits", "fleet": "new", "amount": 120})
+
+    assert faults.lateness("digits", "two") == 120
+    assert [faults.lateness(*of) for of in (("digits", "one"), ("digits", None), ("other", "two"))] == [0] * 3
 
 
 def test_a_hanging_instance_answers_nothing_and_is_replaced(serving: Serving) -> None:
@@ -186,6 +239,8 @@ def test_the_command_line_switches_faults_on_and_off(serving: Serving) -> None:
         {"kind": "hang", "fleet": "blue"},
         {"kind": "hang", "operation": "UpdateEndpoint"},
         {"kind": "throttle", "endpoint": "digits"},
+        {"kind": "late-metrics"},
+        {"kind": "late-metrics", "amount": 60, "times": 1},
         {"kind": "crash", "times": 0},
         {"kind": "crash", "speed": 1},
     ],

@@ -107,6 +107,32 @@ def test_the_control_group_holds_the_quota_and_the_lowest_weight_until_then(tmp_
     assert not group.exists()
 
 
+def test_an_instance_that_takes_more_memory_than_its_type_has_is_killed(tmp_path):
+    """ml.m5.large has 8 GiB; here a hundredth of that, 82 MiB, of which Python itself takes some 15."""
+
+    async def scenario():
+        async with launching(tmp_path) as launcher:
+            if launcher._parent is None or (
+                launcher._parent.version == 1 and launcher._parent.memory is None
+            ):
+                pytest.skip("no control group of memory can be made here")
+            instance = await launcher.launch(replace(spec(), memory_scale=0.01))
+            await healthy(instance)
+            await about(instance, "/eat?40")
+            fits, percent = await instance.alive(), (await instance.stats()).memory_percent
+            with pytest.raises(OSError, match=r"closed|reset|refused"):
+                await about(instance, "/eat?90")
+            await until(lambda: _gone(instance), "it is killed")
+            return fits, percent, instance._cgroup
+
+    fits, percent, group = asyncio.run(scenario())
+
+    assert fits
+    assert 50 < percent < 100
+    assert not group.path.exists()
+    assert group.memory is None or not group.memory.exists()
+
+
 def test_an_instance_ends_as_it_started_without_quota_at_the_lowest_weight(tmp_path):
     """Its share is for answering; tearing down within a tenth of a CPU takes longer than the grace."""
 

@@ -35,7 +35,7 @@ class World:
 
     def __init__(self, delay: float = 0.0) -> None:
         self.clock = HandClock()
-        self.store = MetricStore(self.clock, delay)
+        self.store = MetricStore(self.clock, lambda _: delay)
         self.measurements = Measurements(self.store)
 
     def invoke(self, served: Served = SERVED, in_flight: int = 1) -> None:

@@ -161,7 +161,7 @@ def test_a_period_of_awss_own_metrics_is_delivered_whole_and_late(
 ) -> None:
     """At scale 30 a minute lasts 2 s; 150 AWS seconds after its end are 5 s more."""
     clock = HandClock()
-    store = MetricStore(clock, delay)
+    store = MetricStore(clock, lambda _: delay)
     store.put(namespace, "M", {}, 3.0)
     series, number = store.all_series()[0], store.period_number(60, clock.at)
     seen: list[int] = []

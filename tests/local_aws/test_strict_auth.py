@@ -61,6 +61,28 @@ def test_a_signed_url_is_accepted_and_a_changed_one_is_not(strict: local_aws.Run
         assert error.code == 403
 
 
+@pytest.mark.parametrize("sent", [b"another", b"y" * 3_000_000])
+def test_an_object_whose_body_is_not_the_signed_one_is_refused_and_not_kept(
+    strict: local_aws.Running, sent: bytes
+) -> None:
+    """As somebody between client and S3 would change it: the signature is good, of the body it was made for."""
+    s3 = strict.client("s3")
+    meant = b"z" * len(sent)
+
+    def change(request: Any, **_: Any) -> None:
+        request.body = sent
+
+    s3.meta.events.register("before-send.s3.PutObject", change)
+    assert "does not match" in refused(
+        "XAmzContentSHA256Mismatch", s3.put_object, Bucket="signed", Key="changed", Body=meant
+    )
+    assert s3.list_objects_v2(Bucket="signed", Prefix="changed")["KeyCount"] == 0
+    s3.meta.events.unregister("before-send.s3.PutObject", change)
+    s3.put_object(Bucket="signed", Key="changed", Body=meant)
+    assert s3.get_object(Bucket="signed", Key="changed")["Body"].read() == meant
+    s3.delete_object(Bucket="signed", Key="changed")
+
+
 def test_another_secret_is_refused(strict: local_aws.Running) -> None:
     refused("SignatureDoesNotMatch", signed_by(strict, "local-aws", "another").list_endpoints)
 
