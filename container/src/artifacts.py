@@ -10,26 +10,29 @@ from typing import Any
 import numpy as np
 from codec import CONTENT_TYPE, predictions
 from dataset import Digits
-from model import Model
+from engines import Engine
+from engines.golden import FILE as GOLDEN
 
 GOLDEN_CASES = 32
 EXAMPLE_INSTANCES = 3
 TOLERANCE = 1e-4  # how far a probability may be from the golden one on another kind of CPU
 
 
-def write(directory: Path, model: Model, held_out: Digits, metrics: dict[str, Any]) -> None:
+def write(directory: Path, engine: Engine, held_out: Digits, metrics: dict[str, Any]) -> None:
     """Write metrics.json, golden.json and examples/ into `directory`."""
     _write_json(directory / "metrics.json", metrics)
-    _write_json(directory / "golden.json", golden(model, held_out))
+    _write_json(directory / GOLDEN, golden(engine, held_out))
     images = held_out.images[:EXAMPLE_INSTANCES]
     _write_json(directory / "examples" / "request.json", {"instances": images.astype(int).tolist()})
-    _write_json(directory / "examples" / "response.json", {"predictions": predictions(model.predict(images))})
+    _write_json(
+        directory / "examples" / "response.json", {"predictions": predictions(engine.predict(images))}
+    )
 
 
-def golden(model: Model, held_out: Digits) -> dict[str, Any]:
+def golden(engine: Engine, held_out: Digits) -> dict[str, Any]:
     """Held-out images with the answers this model gives: every instance of the release must agree."""
     images = np.ascontiguousarray(held_out.images[:GOLDEN_CASES])
-    answers = predictions(model.predict(images))
+    answers = predictions(engine.predict(images))
     cases = [
         {"instance": instance, "prediction": answer}
         for instance, answer in zip(images.astype(int).tolist(), answers, strict=True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 CONTENT_TYPE = media.JSON
 PIXELS = 64
 BRIGHTEST = 16
+LABELS = 10
 MAX_INSTANCES = 4096
 _NUMBERS = {int, float}  # by exact type: a bool is an int, but not a number
 _LONGEST_QUOTE = 40

@@ -3,7 +3,10 @@
 import gc
 import os
 import signal
+import sys
 from typing import Any
+
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 bind = os.environ["SERVE_BIND"]
 workers = int(os.environ["SERVE_WORKERS"])
@@ -39,6 +42,11 @@ def post_worker_init(worker: Any) -> None:
     """Make the new worker's model ready; one that cannot stops the whole server."""
     import limits
     import wsgi  # loaded by the master: there is nothing left to do but to find it
+    from engines.golden import WrongAnswers
 
     with worker.alive_while_loading(limits.from_environ(os.environ).startup_seconds):
-        wsgi.handler.warm_up()
+        try:
+            wsgi.handler.warm_up()
+        except WrongAnswers as error:
+            print(f"serve: {error}", file=sys.stderr, flush=True)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)

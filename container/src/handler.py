@@ -5,6 +5,7 @@ served in the same way.
 """
 
 import contextlib
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,7 +14,8 @@ import codec
 import media
 import numpy as np
 import schema
-from model import Model
+from engines import Engine
+from engines.golden import Golden
 from numpy.typing import NDArray
 
 
@@ -69,18 +71,19 @@ class Handler(Protocol):
 
 
 class DigitsHandler:
-    """The project's own model: `codec` is its formats."""
+    """The project's own model, computed by an engine: `codec` is its formats."""
 
-    def __init__(self, model: Model) -> None:
-        self.turn = contextlib.nullcontext()  # the model takes one at a time by itself
-        self._model = model
-
-    @property
-    def is_ready(self) -> bool:
-        return self._model.has_predicted
+    def __init__(self, engine: Engine, golden: Golden | None = None) -> None:
+        self.turn = contextlib.nullcontext()  # decoding and encoding need none; predicting has its own
+        self._engine = engine
+        self._golden = golden or Golden.blank(codec.PIXELS)
+        self._predicting = threading.Lock()  # so that workers × engine threads stays within the CPUs
+        self.is_ready = False
 
     def warm_up(self) -> None:
-        self._model.warm_up()
+        """Predict the golden cases, and so open the engine's session; raises WrongAnswers if they differ."""
+        self._golden.check(self.predict(self._golden.instances))
+        self.is_ready = True
 
     def negotiate(self, accept: str) -> str:
         return media.negotiate(accept)
@@ -89,7 +92,9 @@ class DigitsHandler:
         return codec.decode(body, content_type)
 
     def predict(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._model.predict(data)
+        """One batch at a time: threads wait for their turn. Row i answers instance i, whatever its neighbours."""
+        with self._predicting:
+            return self._engine.predict(data)
 
     def encode(self, prediction: NDArray[np.float32], accept: str) -> Answer:
         return Answer(codec.encode(prediction, accept), accept)

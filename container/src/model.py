@@ -1,20 +1,18 @@
-"""The model: a small convolutional network that reads handwritten digits of 8×8 pixels."""
+"""The model: a small convolutional network that reads handwritten digits of 8×8 pixels.
 
-import threading
+Only PyTorch's engine, training and export import this; other engines compute what was exported of it.
+"""
+
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from codec import BRIGHTEST, LABELS
+from engines import WEIGHTS
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-WEIGHTS = "model.safetensors"
 SIDE = 8
-LABELS = 10
-BRIGHTEST = 16.0
 
 
 class ModelProblem(Exception):  # noqa: N818  # named for what happened
@@ -44,25 +42,16 @@ class DigitsNet(nn.Module):
         return logits
 
 
-class Model:
-    """A network that is ready to predict. One prediction at a time: threads wait for their turn."""
+class Probabilities(nn.Module):
+    """What is served and exported: probabilities of shape (N, 10), out of a network's logits."""
 
     def __init__(self, net: DigitsNet) -> None:
-        self._net = net.eval()
-        self._turn = threading.Lock()  # so that workers × engine threads stays within the CPUs
-        self.has_predicted = False
+        super().__init__()
+        self.net = net
 
-    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities of shape (N, 10) for images of shape (N, 64), pixels in [0, 16]."""
-        with self._turn, torch.inference_mode():
-            logits = self._net(torch.from_numpy(images))
-            probabilities: NDArray[np.float32] = logits.softmax(dim=1).numpy()
-        self.has_predicted = True
-        return probabilities
-
-    def warm_up(self) -> None:
-        """Predict one blank image, so that the first caller does not pay for first times."""
-        self.predict(np.zeros((1, SIDE * SIDE), dtype=np.float32))
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.net(pixels)
+        return logits.softmax(dim=1)
 
 
 def save(net: DigitsNet, directory: Path) -> None:
@@ -70,8 +59,8 @@ def save(net: DigitsNet, directory: Path) -> None:
     (directory / WEIGHTS).write_bytes(to_bytes(net.state_dict(), metadata={"format": "pt"}))
 
 
-def load(directory: Path) -> Model:
-    """Read the model out of `directory`. Does not predict: that is for the process that serves.
+def load(directory: Path) -> nn.Module:
+    """What is served, with the weights in `directory`, ready to predict.
 
     Raises ModelProblem when the weights are not there or do not fit.
     """
@@ -86,4 +75,4 @@ def load(directory: Path) -> Model:
     except RuntimeError as error:  # torch lists every tensor that is missing or misshapen, line by line
         details = " ".join(str(error).split())
         raise ModelProblem(f"{path}: these are the weights of another network ({details})") from error
-    return Model(net)
+    return Probabilities(net).eval()

@@ -8,8 +8,7 @@ import sys
 from typing import Any
 
 import media
-from codec import BRIGHTEST, MAX_INSTANCES, PIXELS
-from model import LABELS
+from codec import BRIGHTEST, LABELS, MAX_INSTANCES, PIXELS
 
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 REQUEST: dict[str, Any] = {

@@ -58,7 +58,7 @@ def load(program: Program) -> ModuleType:
     theirs = {path.stem for path in program.directory.iterdir()}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if name in theirs and file and Path(file).resolve().parent == _OURS:
+        if name.partition(".")[0] in theirs and file and _OURS in Path(file).resolve().parents:
             del sys.modules[name]
     name = program.file.stem
     spec = importlib.util.spec_from_file_location(name, program.file)

@@ -12,7 +12,7 @@ import pytest
 CONTAINER = Path(__file__).parents[2] / "container"
 sys.path.insert(0, str(CONTAINER / "src"))
 
-from model import Model, load  # noqa: E402  # found on the path of the line above
+from engines import Choice, Engine, load  # noqa: E402  # found on the path of the line above
 
 from tests.container.serving import COMMITTED, Serve  # noqa: E402
 
@@ -22,9 +22,9 @@ SOURCE = "https://example.org/digits"
 
 
 @pytest.fixture
-def model() -> Model:
-    """The committed weights, freshly loaded: it has not predicted yet."""
-    return load(COMMITTED / "model")
+def engine() -> Engine:
+    """The committed model in PyTorch."""
+    return load(Choice("torch"), COMMITTED / "model")
 
 
 def path_of(front: str, tmp_path: Path) -> str:

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engines import Engine
 from flask.testing import FlaskClient
 from handler import DigitsHandler
 from identity import HEADER, Identity
 from limits import Limits
-from model import Model
 from numpy.typing import NDArray
 from predictor import create_app
 
@@ -21,18 +21,15 @@ REQUEST = (COMMITTED / "model" / "examples" / "request.json").read_bytes()
 MEGABYTE = 1024 * 1024
 
 
-class Broken(Model):
-    """A model whose prediction fails, as one with a defect would."""
-
-    def __init__(self) -> None:
-        self.has_predicted = False
+class Broken:
+    """An engine whose prediction fails, as one with a defect would."""
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         raise RuntimeError(f"a secret of the server, for {len(images)} images")
 
 
-def client_of(model: Model) -> FlaskClient:
-    return create_app(DigitsHandler(model), IDENTITY, Limits(payload_mb=1, timeout_seconds=60)).test_client()
+def client_of(engine: Engine) -> FlaskClient:
+    return create_app(DigitsHandler(engine), IDENTITY, Limits(payload_mb=1, timeout_seconds=60)).test_client()
 
 
 def predict(client: FlaskClient, instances: list[list[float]]) -> Any:
@@ -40,15 +37,17 @@ def predict(client: FlaskClient, instances: list[list[float]]) -> Any:
 
 
 @pytest.fixture
-def client(model: Model) -> FlaskClient:
-    return client_of(model)
+def client(engine: Engine) -> FlaskClient:
+    return client_of(engine)
 
 
-def test_ping_is_200_once_the_model_has_predicted(model: Model) -> None:
-    assert not model.has_predicted
+def test_ping_is_200_once_the_model_has_predicted(engine: Engine) -> None:
+    handler = DigitsHandler(engine)
+    client = create_app(handler, IDENTITY, Limits(payload_mb=1, timeout_seconds=60)).test_client()
+    assert not handler.is_ready
 
-    assert client_of(model).get("/ping").status_code == 200
-    assert model.has_predicted
+    assert client.get("/ping").status_code == 200
+    assert handler.is_ready
 
 
 def test_ping_is_503_while_the_model_cannot_predict() -> None:

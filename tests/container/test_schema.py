@@ -7,6 +7,7 @@ from typing import Any
 import media
 import pytest
 import schema
+from engines import Choice, load
 from flask.testing import FlaskClient
 from handler import DigitsHandler
 from hypothesis import given, settings
@@ -15,7 +16,6 @@ from identity import Identity
 from jsonschema import Draft202012Validator
 from limits import Limits
 from loading import load as load_any
-from model import load
 from predictor import create_app
 
 from tests.container import archives
@@ -32,7 +32,7 @@ nearly = st.fixed_dictionaries({"instances": st.lists(rows, max_size=3)}, option
 
 @pytest.fixture(scope="module")
 def client() -> FlaskClient:
-    app = create_app(DigitsHandler(load(COMMITTED / "model")), Identity("a", "b"), LARGEST)
+    app = create_app(DigitsHandler(load(Choice("torch"), COMMITTED / "model")), Identity("a", "b"), LARGEST)
     return app.test_client()
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from dataset import BadData, read, split
+from engines import pytorch
 from hyperparameters import BadHyperparameter, Hyperparameters, parse
 from model import ModelProblem, load
 from safetensors.torch import save as to_bytes
@@ -82,7 +83,9 @@ def assert_answers_are_golden(directory: Path) -> None:
     expected = [case["prediction"]["probabilities"] for case in golden["cases"]]
 
     assert len(golden["cases"]) == 32
-    np.testing.assert_allclose(load(directory).predict(instances), expected, atol=golden["tolerance"])
+    np.testing.assert_allclose(
+        pytorch.load(directory, "fp32").predict(instances), expected, atol=golden["tolerance"]
+    )
 
 
 def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -18,6 +18,12 @@ from tests.rehearsal.clients import Clients
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "container" / "local_test" / "opt" / "ml" / "model"
+ANSWER_TO_A_BLANK_IMAGE = """
+import json, pathlib, sys
+import codec, engines, numpy
+engine = engines.load(engines.Choice("torch"), pathlib.Path(sys.argv[1]))
+print(json.dumps(codec.predictions(engine.predict(numpy.zeros((1, 64), dtype=numpy.float32)))[0]))
+"""
 KINDS = [pytest.param("docker", marks=pytest.mark.docker), pytest.param("process")]
 
 
@@ -29,12 +35,26 @@ def pipeline(environ: dict[str, str], build: Path, *words: str) -> subprocess.Co
 
 
 def diverged_weights(directory: Path) -> Path:
-    """A model that is well on a blank image, which /ping predicts, and overflows on any real one."""
+    """A model that is well on a blank image, its one golden case, and overflows on any real one."""
     shutil.copytree(MODEL, directory)
     weights = load_file(directory / "model.safetensors")
     weights["features.0.weight"] = weights["features.0.weight"] * 1e38
     save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
+    (directory / "golden.json").write_text(json.dumps(golden_of_a_blank_image()))
     return directory
+
+
+def golden_of_a_blank_image() -> dict[str, Any]:
+    """The good model's answer to it, which is the diverged one's too: nothing is there to be multiplied."""
+    engine = [sys.executable, "-c", ANSWER_TO_A_BLANK_IMAGE, str(MODEL)]
+    done = subprocess.run(
+        engine,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "container" / "src")},
+        capture_output=True,
+        check=True,
+    )
+    golden: dict[str, Any] = json.loads((MODEL / "golden.json").read_text())
+    return golden | {"cases": [{"instance": [0] * 64, "prediction": json.loads(done.stdout)}]}
 
 
 @pytest.mark.matrix

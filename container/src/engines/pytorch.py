@@ -1,0 +1,35 @@
+"""PyTorch itself: exact by definition, always there, on the GPU where there is one."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import model
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+
+class PyTorch:
+    """A network in memory; the first prediction puts it on the GPU, if there is one."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = net.eval()
+
+    def predict(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            answers = self.net(torch.from_numpy(batch).to(self._device))
+        prediction: NDArray[np.float32] = answers.cpu().numpy()
+        return prediction
+
+    @cached_property
+    def _device(self) -> torch.device:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.net.to(device)
+        return device
+
+
+def load(model_dir: Path, precision: str) -> PyTorch:  # noqa: ARG001  # it has fp32 alone
+    """The network of `model.py` with the weights in `model_dir`; raises ModelProblem."""
+    return PyTorch(model.load(model_dir))
