@@ -41,6 +41,7 @@ class Step(Model):
     invalid: str | None = None  # what the generator lacked
     requests: int | None = None
     over: int | None = None  # of them: failed, or slower than was promised
+    concurrency: float | None = None  # requests under way, by the metric of the high-resolution policy
 
     @property
     def sure_percent(self) -> float:

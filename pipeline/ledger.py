@@ -4,15 +4,20 @@ Locust knows when the load rose and what clients felt, CloudWatch when the alarm
 when it decided, DescribeEndpoint how many instances there were, and the answers which instance gave them.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.load import LoadResult, PhaseResult
 from pipeline.model import Model
-from pipeline.scaling import ScalingRun, returned_at, scaled_out_at
+from pipeline.scaling import returned_at, scaled_out_at
+from pipeline.scaling_gates import ScalingRun
 
 Kind = Literal["measured here", "model setting"]
+
+
+QUIET_SECONDS = 5  # under the limit, before another breach is another one
 
 
 class Row(Model):
@@ -44,6 +49,12 @@ class Moment:
     at: float
     words: str
 
+    @property
+    def size(self) -> int | None:
+        """The desired count that a decision set: "Setting desired instance count to 4."."""
+        found = re.search(r"instance count to (\d+)", self.words)
+        return int(found[1]) if found else None
+
 
 @dataclass(frozen=True)
 class Told:
@@ -52,6 +63,10 @@ class Told:
     high: tuple[Moment, ...]  # the policy's alarms for too few instances went to ALARM
     low: tuple[Moment, ...]  # those for too many
     decisions: tuple[Moment, ...]
+
+    def sizes(self, since: float) -> tuple[int, ...]:
+        """The desired counts that were set since then (epoch s), in order."""
+        return tuple(each.size for each in self.decisions if each.at >= since and each.size is not None)
 
 
 def time_scale(environ: Mapping[str, str]) -> float | None:
@@ -82,19 +97,16 @@ def told(history: Iterable[Mapping[str, Any]], activities: Iterable[Mapping[str,
     )
 
 
-def ledger(
-    run: ScalingRun, result: LoadResult, found: Told, *, p95_ms: float, policy: str, scale: float | None
-) -> Ledger:
-    """Join the sources. `p95_ms` is the latency promised; `scale`: `time_scale` of the environment."""
-    surge, calm = result.phase("surge"), result.phase("calm")
-    breached, recovered = breach(result, surge, p95_ms)
+def ledger(run: ScalingRun, result: LoadResult, found: Told, *, policy: str, scale: float | None) -> Ledger:
+    """Join the sources. `scale`: `time_scale` of the environment."""
+    calm = result.phase("calm")
     out_at = scaled_out_at(run.samples, run.rose_at, run.instances)
     known = set(_heard_before(result, run.rose_at))
     fresh = [at for instance, at in result.first_heard.items() if instance not in known and at >= run.rose_at]
     row = _rows_since(run.rose_at, scale)
     rows = [
         row("the load rose", run.rose_at, "measured here", "Locust"),
-        row("p95 over the limit", breached, "measured here", "Locust"),
+        row("p95 over the limit", run.breached_at, "measured here", "Locust"),
         row("alarm", _first(found.high, run.rose_at, calm), "model setting", "CloudWatch's alarm history"),
         row(
             "scaling decision",
@@ -104,7 +116,7 @@ def ledger(
         ),
         row("first answer of a new instance", min(fresh, default=None), "measured here", "answers' identity"),
         row("more instances InService", out_at, "measured here", "DescribeEndpoint"),
-        row("p95 back under the limit", recovered, "measured here", "Locust"),
+        row("p95 back under the limit", run.recovered_at, "measured here", "Locust"),
     ]
     if calm is not None and run.fell_at is not None:
         row = _rows_since(run.fell_at, scale)
@@ -154,14 +166,23 @@ def _heard_before(result: LoadResult, at: float) -> Iterable[str]:
 
 
 def breach(result: LoadResult, surge: PhaseResult | None, p95_ms: float) -> tuple[float | None, float | None]:
-    """Return the seconds in which the surge's p95 was first over the limit, and first under it for good."""
+    """Return when the surge's p95 went over the limit, and when it was back: the longest such time.
+
+    Two times over it with fewer than QUIET_SECONDS between are one. Back is the first second under it.
+    """
     if surge is None:
         return None, None
     rows = [row for row in result.seconds if surge.started <= row["at"] < surge.finished and row["requests"]]
-    over = [row["at"] for row in rows if row["p95_ms"] is None or row["p95_ms"] > p95_ms]
-    if not over:
+    episodes: list[list[float]] = []
+    for at in (row["at"] for row in rows if row["p95_ms"] is None or row["p95_ms"] > p95_ms):
+        if episodes and at - episodes[-1][-1] <= QUIET_SECONDS:
+            episodes[-1].append(at)
+        else:
+            episodes.append([at])
+    if not episodes:
         return None, None
-    return over[0], next((row["at"] for row in rows if row["at"] > over[-1]), None)
+    longest = max(episodes, key=lambda each: each[-1] - each[0])
+    return longest[0], next((row["at"] for row in rows if row["at"] > longest[-1]), None)
 
 
 def table(found: Ledger) -> list[str]:

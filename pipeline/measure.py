@@ -1,5 +1,6 @@
-"""Measure on live endpoints: what one instance can do, and what the fleet does under a rising load."""
+"""Measure what one instance can do, on an endpoint of its own."""
 
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +20,9 @@ from pipeline.capacity import (
 )
 from pipeline.capacity_endpoint import capacity_endpoint
 from pipeline.config import Environment, LoadProfile
-from pipeline.errors import LoadTestBroken
-from pipeline.gates import ENOUGH_REQUESTS
-from pipeline.ledger import Told, told
-from pipeline.load import GRACE_SECONDS, LoadResult, Phase, RunningLoad, run_load, start_load
+from pipeline.load import LoadResult, Phase, run_load
 from pipeline.records import Say
 from pipeline.release import Release
-from pipeline.scaling import FleetSample, ScalingPlan, ScalingRun, returned_at, scaled_out_at
 
 LOOK_SECONDS = 1.0
 ROUNDS = 5  # the climb, its refinements, making sure, and one more for a hiccup of the machine
@@ -71,6 +68,7 @@ def _search(
     bounds = {"growth": profile.growth, "maximum_rps": profile.maximum_rps}
     steps: list[Step] = []
     files: list[Path] = []
+    rounds: list[tuple[LoadResult, tuple[Step, ...]]] = []
     rates = first_rates(first_rps=profile.first_rps, **bounds)
     for number in range(1, ROUNDS + 1):
         phases = [
@@ -88,10 +86,15 @@ def _search(
             cpu = _instance_cpu(result, endpoint, env, aws, profile.step_seconds)
             found = steps_of(result, cpu)
         steps += found
+        rounds.append((result, found))
         rates = next_rates(steps, slo, env.endpoint.instance_type, **bounds)
         if not rates:
             break
-    return steps, files
+    return [
+        step
+        for result, found in rounds
+        for step in with_concurrency(found, result, _concurrency(result, endpoint, env, aws))
+    ], files
 
 
 def long_enough(seconds: float, requests_per_second: float, samples: int) -> float:
@@ -148,112 +151,28 @@ def _instance_cpu(
         aws.sleep(LOOK_SECONDS)
 
 
-def wait_for_rest(env: Environment, aws: Aws, instances: int) -> bool:
-    """Say whether the fleet came to rest at so many instances within the scale-in limit."""
-    deadline = time.monotonic() + env.limits.scale_in_seconds
-    while not fleet_sample(env, aws).rests_at(instances):
-        if time.monotonic() > deadline:
-            return False
-        aws.sleep(LOOK_SECONDS)
-    return True
+def _concurrency(result: LoadResult, endpoint: str, env: Environment, aws: Aws) -> list[tuple[float, float]]:
+    """Ask CloudWatch, when the search is over, for the requests under way on the instance, every 10 s.
+
+    What is not there by then is not waited for: of the lower rates, which matter, it mostly is.
+    """
+    if not result.phases:
+        return []
+    dimensions = {"EndpointName": endpoint, "VariantName": env.endpoint.variant}
+    began, ended = result.phases[0].started, result.phases[-1].finished
+    return aws.metric("AWS/SageMaker", "ConcurrentRequestsPerModel", dimensions, "Maximum", 10, began, ended)
 
 
-def fleet_sample(env: Environment, aws: Aws) -> FleetSample:
-    """Look at the deployed endpoint's fleet, now."""
-    described = aws.describe_endpoint(env.endpoint.name)
-    if described is None:
-        return FleetSample(time.time(), "gone", None, None)
-    (variant,) = [
-        each
-        for each in described.get("ProductionVariants", [])
-        if each["VariantName"] == env.endpoint.variant
-    ] or [{}]
-    return FleetSample(
-        time.time(),
-        str(described["EndpointStatus"]),
-        variant.get("CurrentInstanceCount"),
-        variant.get("DesiredInstanceCount"),
-    )
+def with_concurrency(
+    steps: Sequence[Step], result: LoadResult, samples: Sequence[tuple[float, float]]
+) -> tuple[Step, ...]:
+    """Add to each step the median of the metric's samples (epoch s, requests) within its phase.
 
-
-def run_under_load(
-    env: Environment, aws: Aws, bench: Bench, plan: ScalingPlan, out: Path, say: Say
-) -> tuple[LoadResult, tuple[FleetSample, ...]]:
-    """Hold the steady load; then, if the plan has a surge, hold that until the fleet has grown, and a
-    calm until it is back at its minimum. One load test, so that no request between is unseen."""
-    limits, look = env.limits, 2 * LOOK_SECONDS
-    seconds = long_enough(bench.profile.steady_seconds, plan.steady_rps, ENOUGH_REQUESTS)
-    phases = [Phase("steady", seconds, plan.steady_rps)]
-    if plan.surge_rps is not None:
-        phases.append(Phase("surge", limits.scale_out_seconds + look, plan.surge_rps))
-        phases.append(Phase("calm", limits.scale_in_seconds + look, plan.calm_rps))
-    deadline = time.monotonic() + sum(phase.seconds for phase in phases) + GRACE_SECONDS
-    samples: list[FleetSample] = []
-    with start_load(env.endpoint.name, bench.golden, phases, out) as load:
-        conductor = Conductor(load, env.autoscaling.min_instances)
-        while load.is_running:
-            if time.monotonic() > deadline:
-                raise LoadTestBroken("The load test did not end.", fix=f"Read {load.log}; try it again.")
-            samples.append(fleet_sample(env, aws))
-            conductor.look(load.report(say), samples)
-            aws.sleep(LOOK_SECONDS)
-        load.report(say)
-        return load.read(), tuple(samples)
-
-
-@dataclass
-class Conductor:
-    """Ends the surge when the fleet has grown, and the calm when it is back at its minimum."""
-
-    load: RunningLoad
-    instances: int
-    rose_at: float | None = None
-    fell_at: float | None = None
-    has_grown: bool = False
-
-    def look(self, ended: Sequence[str], samples: Sequence[FleetSample]) -> None:
-        """Act on which phases have ended and on the fleet's history so far."""
-        now = samples[-1].at
-        if self.rose_at is None:
-            self.rose_at = now if "steady" in ended else None
-        elif self.fell_at is None:
-            if not self.has_grown and scaled_out_at(samples, self.rose_at, self.instances):
-                self.has_grown = True
-                self.load.next_phase()
-            self.fell_at = now if "surge" in ended else None
-        elif not self.has_grown or returned_at(samples, self.fell_at, self.instances):
-            self.load.stop()
-
-
-def scaling_run(result: LoadResult, samples: tuple[FleetSample, ...], instances: int) -> ScalingRun | None:
-    """Put the load's phases and the fleet's history together; None when the load never rose."""
-    surge, calm = result.phase("surge"), result.phase("calm")
-    if surge is None:
-        return None
-    phases = [phase for phase in (surge, calm) if phase is not None]
-    return ScalingRun(
-        samples=samples,
-        instances=instances,
-        rose_at=surge.started,
-        fell_at=calm.started if calm else None,
-        requests=sum(phase.requests for phase in phases),
-        lost=sum(phase.failures for phase in phases),
-    )
-
-
-def ask_what_happened(env: Environment, aws: Aws, since: float) -> Told:
-    """Ask CloudWatch and autoscaling what they did to the deployed endpoint since then (epoch s)."""
-    endpoint, variant = env.endpoint.name, env.endpoint.variant
-    begin = datetime.fromtimestamp(since, UTC)
-    history = aws.pages(
-        "cloudwatch",
-        "describe_alarm_history",
-        "AlarmHistoryItems",
-        HistoryItemType="StateUpdate",
-        StartDate=begin,
-    )
-    ours = f"TargetTracking-endpoint/{endpoint}/variant/{variant}-"
-    return told(
-        [item for item in history if item["AlarmName"].startswith(ours)],
-        [each for each in aws.scaling_activities(endpoint, variant) if each["StartTime"] >= begin],
-    )
+    The median, since the policy's alarm wants three of three samples over its target.
+    """
+    found = []
+    for step, phase in zip(steps, result.phases, strict=True):
+        within = [value for at, value in samples if phase.started <= at < phase.finished]
+        concurrency = statistics.median(within) if within else None
+        found.append(step.model_copy(update={"concurrency": concurrency}))
+    return tuple(found)

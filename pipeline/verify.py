@@ -14,20 +14,16 @@ from pipeline.errors import GateFailed, ReleaseError, VerificationInconclusive
 from pipeline.evidence import Evidence, Profile, already_passed, evidence_key, read_evidence
 from pipeline.gates import Gate, Verdict, judge, overall
 from pipeline.ledger import Ledger, ledger, table, time_scale
-from pipeline.measure import (
-    Bench,
-    ask_what_happened,
-    measure_capacity,
-    run_under_load,
-    scaling_run,
-    wait_for_rest,
-)
+from pipeline.load import LoadResult
+from pipeline.measure import Bench, measure_capacity
 from pipeline.plan import config_name
 from pipeline.records import Say
 from pipeline.release import Release
-from pipeline.scaling import ScalingLimits, ScalingPlan, judge_scaling, plan_scaling
+from pipeline.scaling import FleetSample, ScalingPlan, plan_scaling
+from pipeline.scaling_gates import ScalingLimits, judge_scaling
 from pipeline.smoke import judge_smoke, run_smoke
 from pipeline.steady import judge_steady, steady_limits
+from pipeline.under_load import ask_what_happened, run_under_load, scaling_run, wait_for_rest
 from pipeline.weights import fetch_golden
 
 
@@ -149,20 +145,38 @@ def _measure(
     result, samples = run_under_load(env, aws, bench, plan, out, say)
     found.files.append(out)
     found.gates += judge_steady(result, env, release.id)
-    limits = ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds)
-    run = scaling_run(result, samples, env.autoscaling.min_instances)
-    found.gates += judge_scaling(run, limits, why_not=plan.reason)
-    if run is not None:
-        found.scaling = ledger(
-            run,
-            result,
-            ask_what_happened(env, aws, run.rose_at),
-            p95_ms=env.limits.p99_ms,
-            policy=plan.policy,
-            scale=time_scale(os.environ),
-        )
+    found.gates += _scaling_gates(env, aws, plan, result, samples, found, say)
+
+
+def _scaling_gates(
+    env: Environment,
+    aws: Aws,
+    plan: ScalingPlan,
+    result: LoadResult,
+    samples: tuple[FleetSample, ...],
+    found: Found,
+    say: Say,
+) -> tuple[Gate, ...]:
+    """Judge the fleet, and keep the ledger of its phases."""
+    surge = result.phase("surge")
+    told = None if surge is None else ask_what_happened(env, aws, surge.started)
+    run = scaling_run(
+        result,
+        samples,
+        env.autoscaling.min_instances,
+        found=told,
+        p95_ms=env.limits.p99_ms,
+        is_overload=plan.is_overload,
+    )
+    if run is not None and told is not None:
+        found.scaling = ledger(run, result, told, policy=plan.policy, scale=time_scale(os.environ))
         for line in table(found.scaling):
             say(line)
+    return judge_scaling(run, _scaling_limits(env), why_not=plan.reason)
+
+
+def _scaling_limits(env: Environment) -> ScalingLimits:
+    return ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds)
 
 
 def _plan(
@@ -180,7 +194,7 @@ def _plan(
         return _because(gentle, f"the fleet did not come to rest at {instances} instances before the load")
     plan = plan_scaling(
         capacity_rps=capacity.requests_per_second,
-        target_per_minute=scaling.target,
+        target_rps=scaling.target / 60,
         instances=instances,
         maximum=env.autoscaling.max_instances,
     )
@@ -209,9 +223,8 @@ def _capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gat
 def _unmeasured(env: Environment, why: str) -> list[Gate]:
     """The gates that were not reached: INCONCLUSIVE, each."""
     steady = [judge(each, None, why_not_measured=why) for each in steady_limits(env)]
-    limits = ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds)
     capacity = _capacity_gate(None, Verdict.INCONCLUSIVE, f"not measured: {why}")
-    return [capacity, *steady, *judge_scaling(None, limits, why_not=why)]
+    return [capacity, *steady, *judge_scaling(None, _scaling_limits(env), why_not=why)]
 
 
 def _rate(requests_per_second: float | None) -> str:

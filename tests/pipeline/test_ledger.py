@@ -1,5 +1,6 @@
 """The ledger has one row for each phase of scaling, on one clock, and says what it did not see."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from pipeline.ledger import Ledger, breach, ledger, table, time_scale, told
 from pipeline.load import LoadResult
-from pipeline.scaling import FleetSample, ScalingRun
+from pipeline.scaling import FleetSample
+from pipeline.scaling_gates import ScalingRun
 
 ROSE, FELL = 100.0, 160.0
 
@@ -35,7 +37,7 @@ def alarm(epoch: float, which: str, state: str) -> dict[str, Any]:
 
 TOLD = told(
     [alarm(190, "AlarmLow", "ALARM"), alarm(112, "AlarmHigh", "ALARM"), alarm(140, "AlarmHigh", "OK"), alarm(70, "AlarmHigh", "ALARM")],
-    [{"StartTime": at(191), "Description": "to 2"}, {"StartTime": at(113), "Description": "to 4"}],
+    [{"StartTime": at(191), "Description": "Setting desired instance count to 2."}, {"StartTime": at(113), "Description": "Setting desired instance count to 4."}],
 )  # fmt: skip
 RUN = ScalingRun(
     samples=tuple(
@@ -47,7 +49,9 @@ RUN = ScalingRun(
 
 
 def made(result: LoadResult, scale: float | None = 30.0) -> Ledger:
-    return ledger(RUN, result, TOLD, p95_ms=500, policy="hold 3000", scale=scale)
+    breached_at, recovered_at = breach(result, result.phase("surge"), 500)
+    run = replace(RUN, breached_at=breached_at, recovered_at=recovered_at)
+    return ledger(run, result, TOLD, policy="hold 3000", scale=scale)
 
 
 def seconds(found: Ledger) -> dict[str, float | None]:
@@ -55,7 +59,7 @@ def seconds(found: Ledger) -> dict[str, float | None]:
 
 
 def test_every_phase_has_its_row_from_the_source_that_knows_it() -> None:
-    assert seconds(made(load(over=(105, 106, 120)))) == {
+    assert seconds(made(load(over=(105, 106, 111, 116, 120, 130)))) == {
         "the load rose": 0, "p95 over the limit": 5, "alarm": 12, "scaling decision": 13,
         "first answer of a new instance": 31, "more instances InService": 34, "p95 back under the limit": 21,
         "the load fell": 0, "alarm for too many": 30, "scale-in decided": 31, "back at the minimum": 37,
@@ -74,6 +78,17 @@ def test_a_breach_that_lasts_to_the_end_is_not_back() -> None:
     result = load(over=tuple(range(150, 160)))
 
     assert breach(result, result.phase("surge"), 500) == (150, None)
+
+
+def test_the_longest_breach_counts_and_not_a_hiccup_beside_it() -> None:
+    result = load(over=(102, 110, 112, 117, 150))
+
+    assert breach(result, result.phase("surge"), 500) == (110, 118)
+
+
+def test_the_sizes_that_autoscaling_set_are_read_from_its_words() -> None:
+    assert TOLD.sizes(since=0) == (4, 2)
+    assert TOLD.sizes(since=150) == (2,)
 
 
 def test_awss_seconds_are_given_only_where_the_scale_is_known_and_marked_as_settings() -> None:

@@ -5,15 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.gates import Verdict
-from pipeline.scaling import (
-    FleetSample,
-    ScalingLimits,
-    ScalingRun,
-    judge_scaling,
-    plan_scaling,
-    returned_at,
-    scaled_out_at,
-)
+from pipeline.scaling import FleetSample, plan_scaling, returned_at, scaled_out_at
+from pipeline.scaling_gates import ScalingLimits, ScalingRun, judge_scaling
 
 LIMITS = ScalingLimits(out_seconds=60, in_seconds=120)
 
@@ -29,7 +22,7 @@ def test_a_surge_makes_the_policy_act_and_can_be_served_by_the_present_fleet(
 ) -> None:
     plan = plan_scaling(
         capacity_rps=capacity,
-        target_per_minute=capacity * safety * 60,
+        target_rps=capacity * safety,
         instances=instances,
         maximum=instances + more,
     )
@@ -47,7 +40,7 @@ def test_a_surge_makes_the_policy_act_and_can_be_served_by_the_present_fleet(
     [(0.9, 4, "lower autoscaling.safety_factor"), (0.5, 2, "cannot scale")],
 )
 def test_where_no_such_rate_exists_the_plan_says_why(safety: float, maximum: int, reason: str) -> None:
-    plan = plan_scaling(capacity_rps=100, target_per_minute=100 * safety * 60, instances=2, maximum=maximum)
+    plan = plan_scaling(capacity_rps=100, target_rps=100 * safety, instances=2, maximum=maximum)
 
     assert plan.surge_rps is None
     assert reason in plan.reason
@@ -79,8 +72,8 @@ def verdicts(run: ScalingRun | None) -> list[Verdict]:
 def test_a_fleet_that_grew_and_came_back_in_time_without_loss_passes() -> None:
     gates = judge_scaling(run(GREW + SHRANK), LIMITS)
 
-    assert [gate.verdict for gate in gates] == [Verdict.PASSED] * 3
-    assert [gate.measured for gate in gates] == [20, 49, 0]
+    assert [gate.verdict for gate in gates] == [Verdict.PASSED] * 4
+    assert [gate.measured for gate in gates] == [20, 49, 0, 0]
 
 
 def test_new_instances_count_only_once_the_endpoint_is_in_service_with_them() -> None:
@@ -103,17 +96,22 @@ def test_what_had_not_happened_when_the_limit_passed_is_failed_and_says_how_it_s
 def test_growth_that_came_too_late_is_failed_by_its_own_gate() -> None:
     late = history((95, "InService", 2, 2), (165, "InService", 3, 3), (200, "InService", 2, 2))
 
-    assert verdicts(run(late, fell_at=166.0)) == [Verdict.FAILED, Verdict.PASSED, Verdict.PASSED]
+    assert verdicts(run(late, fell_at=166.0)) == [
+        Verdict.FAILED,
+        Verdict.PASSED,
+        Verdict.PASSED,
+        Verdict.PASSED,
+    ]
 
 
 def test_a_fleet_that_does_not_shrink_is_failed_by_its_own_gate() -> None:
     stuck = (*GREW, *history((300, "InService", 4, 4)))
 
-    assert verdicts(run(stuck)) == [Verdict.PASSED, Verdict.FAILED, Verdict.PASSED]
+    assert verdicts(run(stuck)) == [Verdict.PASSED, Verdict.FAILED, Verdict.PASSED, Verdict.PASSED]
 
 
 def test_one_lost_request_is_a_failure() -> None:
-    assert verdicts(run(GREW + SHRANK, lost=1))[2] is Verdict.FAILED
+    assert verdicts(run(GREW + SHRANK, lost=1))[3] is Verdict.FAILED
 
 
 @pytest.mark.parametrize(
@@ -130,4 +128,57 @@ def test_what_was_not_seen_is_inconclusive(inconclusive: ScalingRun | None) -> N
 
 
 def test_nothing_sent_is_no_proof_that_nothing_was_lost() -> None:
-    assert verdicts(run(GREW + SHRANK, requests=0))[2] is Verdict.INCONCLUSIVE
+    assert verdicts(run(GREW + SHRANK, requests=0))[3] is Verdict.INCONCLUSIVE
+
+
+FLAPPED = history((125, "InService", 4, 3), (130, "InService", 3, 4), (140, "InService", 4, 4))
+
+
+def test_a_fleet_that_grows_shrinks_and_grows_again_is_failed_by_its_own_gate() -> None:
+    assert verdicts(run(GREW + FLAPPED + SHRANK)) == [
+        Verdict.PASSED, Verdict.PASSED, Verdict.FAILED, Verdict.PASSED
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("decisions", "turns"),
+    [((4, 2), 0), ((3, 4, 3, 2), 0), ((4, 3, 4, 2), 2), ((4, 2, 3, 2), 2), ((4, 2, 4), 1)],
+)
+def test_autoscalings_own_decisions_say_how_often_it_turned_round(
+    decisions: tuple[int, ...], turns: int
+) -> None:
+    """They are complete; a look once a second is not."""
+    assert judge_scaling(run(GREW + SHRANK, decisions=decisions), LIMITS)[2].measured == turns
+
+
+RECOVERY = ScalingLimits(60, 120, recovery_seconds=20)
+
+
+@pytest.mark.parametrize(
+    ("breached_at", "recovered_at", "verdict"),
+    [
+        (105.0, 120.0, Verdict.PASSED),
+        (105.0, 126.0, Verdict.FAILED),
+        (105.0, None, Verdict.INCONCLUSIVE),  # the surge ended too soon to tell
+        (100.0, None, Verdict.FAILED),
+        (None, None, Verdict.INCONCLUSIVE),  # nothing was broken, so nothing could recover
+    ],
+)
+def test_recovery_is_judged_from_the_breach_on(
+    breached_at: float | None, recovered_at: float | None, verdict: Verdict
+) -> None:
+    found = run(GREW + SHRANK, breached_at=breached_at, recovered_at=recovered_at)
+
+    assert judge_scaling(found, RECOVERY)[-1].verdict is verdict
+    assert len(judge_scaling(None, RECOVERY)) == 5
+
+
+def test_an_overload_is_more_than_the_present_fleet_serves_and_within_what_the_largest_does() -> None:
+    rates = {"capacity_rps": 100.0, "target_rps": 50.0}
+
+    plan = plan_scaling(**rates, instances=2, maximum=4, overload=1.2)
+    too_much = plan_scaling(**rates, instances=2, maximum=3, overload=1.4)
+
+    assert (plan.surge_rps, plan.is_overload) == (240.0, True)
+    assert too_much.surge_rps is None
+    assert "lower load.*.overload" in too_much.reason

@@ -14,10 +14,11 @@ from pipeline.errors import GateFailed, LoadTestBroken, ReleaseError, Verificati
 from pipeline.evidence import Evidence
 from pipeline.gates import Gate, Verdict, overall
 from pipeline.load import LoadResult, PhaseResult, RunningLoad, wait_for_end
-from pipeline.measure import Conductor, fleet_sample, long_enough, scaling_run, steps_of
+from pipeline.measure import long_enough, steps_of, with_concurrency
 from pipeline.release import Release
 from pipeline.scaling import FleetSample
 from pipeline.steady import judge_steady
+from pipeline.under_load import Conductor, fleet_sample, scaling_run
 from pipeline.verify import require_passed, verify
 
 
@@ -78,6 +79,13 @@ def test_a_steps_cpu_is_the_highest_sample_within_it_and_none_is_none() -> None:
     assert [step.instance_cpu_percent for step in steps] == [70.0, None]
 
 
+def test_a_steps_concurrency_is_the_median_of_its_samples_and_none_is_none() -> None:
+    load = result(phase("a", 0, 4), phase("b", 4, 8))
+    found = with_concurrency(steps_of(load, []), load, [(-1, 9.0), (0, 2.0), (1, 8.0), (2, 3.0)])
+
+    assert [step.concurrency for step in found] == [3.0, None]
+
+
 def test_a_step_without_any_request_counts_as_all_wrong() -> None:
     (step,) = steps_of(result(phase("a", 0, 4, requests=0, p99_ms=None)), [])
 
@@ -133,6 +141,28 @@ def test_a_fleet_that_did_not_grow_in_time_is_not_waited_for_any_longer() -> Non
     told = conduct((RISEN, "InService", 2, 2), (FALLEN, "InService", 2, 2), (FALLEN, "InService", 2, 2))
 
     assert told == ["stop"]
+
+
+def test_an_overload_lasts_half_as_long_again_as_the_fleet_took_to_grow_and_five_seconds() -> None:
+    load = FakeLoad()
+    conductor = Conductor(load, 2, is_overload=True)  # type: ignore[arg-type]
+    samples: list[FleetSample] = []
+    for at in range(100, 125):
+        count = 3 if at >= 110 else 2
+        samples.append(FleetSample(float(at), "InService", count, count))
+        conductor.look(RISEN, samples)
+        if at == 119:
+            assert load.told == []
+
+    assert load.told == ["next"], "grown after 10 s: ten more until the queue may be gone, and asked once"
+
+
+def test_under_an_overload_only_what_the_shrinking_fleet_loses_is_a_loss() -> None:
+    load = result(phase("surge", 10, 20, failures=2), phase("calm", 20, 30, failures=1))
+    run = scaling_run(load, (), 2, is_overload=True)
+
+    assert run is not None
+    assert (run.requests, run.lost) == (500, 1)
 
 
 def test_losses_are_counted_from_the_rise_to_the_end() -> None:

@@ -1,0 +1,53 @@
+"""From what one instance can do to what the policy holds it at, and what a million answers cost. Pure."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from pipeline.capacity import Step
+
+LEAST_CONCURRENCY = 1.0  # the metric counts whole requests: below one, a single request would scale out
+
+
+def target_per_minute(requests_per_second: float, safety_factor: float) -> float:
+    """AWS's advice for invocations per instance: capacity × safety factor × 60."""
+    return round(requests_per_second * safety_factor * 60, 2)
+
+
+def target_concurrency(
+    steps: Sequence[Step], requests_per_second: float, safety_factor: float
+) -> float | None:
+    """The requests that one instance has under way at capacity × safety factor, by the high-resolution metric.
+
+    Waiting grows faster than the rate, so it is read off the measured curve and not multiplied: straight lines
+    between the rates that were tried, and from nought to the lowest. None where CloudWatch had no figures.
+    """
+    wanted = requests_per_second * safety_factor
+    curve = _curve(steps)
+    for (low, fewer), (high, more) in pairwise(curve):
+        if low <= wanted <= high:
+            found = fewer + (more - fewer) * (wanted - low) / (high - low)
+            return max(LEAST_CONCURRENCY, round(found, 1))
+    return None
+
+
+def rate_of_concurrency(steps: Sequence[Step], concurrency: float) -> float | None:
+    """Return requests per second at which one instance has so many under way: the lowest; None beyond the curve."""
+    for (low, fewer), (high, more) in pairwise(_curve(steps)):
+        if fewer <= concurrency <= more and more > fewer:
+            return low + (high - low) * (concurrency - fewer) / (more - fewer)
+    return None
+
+
+def _curve(steps: Sequence[Step]) -> list[tuple[float, float]]:
+    """Points (requests per second, requests under way), rising in both; a rate tried again counts as the last time.
+
+    A dip is a chance of its window: less load does not keep more requests waiting.
+    """
+    known = {step.offered_rps: step.concurrency for step in steps if step.concurrency is not None}
+    if not known:
+        return []
+    points, most = [(0.0, 0.0)], 0.0
+    for rate, concurrency in sorted(known.items()):
+        most = max(most, concurrency)
+        points.append((rate, most))
+    return points
