@@ -22,6 +22,7 @@ STEPS: Mapping[str, str] = {
     "rollback": "put the previous release of the environment back",
     "status": "what is live where: release, fleet, scaling, alarms",
     "destroy": "delete what one environment alone has, after its name was typed",
+    "gc": "delete models, configs, images and weights that no release worth keeping needs",
     "unlock": "break the lock that a dead run has left on an environment; say whose it was",
     "release": "all steps in their order, up to an environment",
 }
@@ -52,7 +53,7 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
         flag,
         dest="env",
         metavar="NAME",
-        required=name not in {"status", "config", "bootstrap"},
+        required=name not in {"status", "config", "bootstrap", "gc"},
         help="the environment: config/NAME.yaml",
     )
     command.add_argument(
@@ -75,6 +76,16 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
         _add_measuring(command)
     if name == "deploy":
         command.add_argument("--dry-run", action="store_true", help="same as plan")
+    if name == "gc":
+        command.add_argument(
+            "--dry-run", action="store_true", help="say what would be deleted; delete nothing"
+        )
+        command.add_argument(
+            "--keep", type=int, default=5, metavar="N", help="releases of each environment that stay (5)"
+        )
+        command.add_argument(
+            "--days", type=int, default=14, metavar="N", help="what is younger stays, whatever it is (14)"
+        )
     if name == "bootstrap":
         _add_admission(command)
     if name == "destroy":
@@ -165,9 +176,13 @@ def _run(args: argparse.Namespace) -> None:
         confirmed=getattr(args, "confirm", None),
         as_json=getattr(args, "json", False),
         every_environment=args.env is None,
+        dry_run=getattr(args, "dry_run", False),
+        keep=getattr(args, "keep", 0),
+        days=getattr(args, "days", 0),
         github_repo=getattr(args, "github_repo", None),
         github_ids=getattr(args, "github_ids", None),
         alert_email=getattr(args, "alert_email", None),
         monthly_budget=getattr(args, "monthly_budget", None),
     )
-    steps.run("plan" if getattr(args, "dry_run", False) else args.command, order)
+    is_plan = args.command == "deploy" and args.dry_run
+    steps.run("plan" if is_plan else args.command, order)

@@ -14,6 +14,7 @@ from pipeline.aws import Aws
 from pipeline.aws.shapes import require_valid
 from pipeline.bootstrap import bootstrap, require_account
 from pipeline.bootstrap_github import Admission, GithubRepository, bootstrap_github
+from pipeline.collect import collect
 from pipeline.config import Environment, environments, load_environment
 from pipeline.deploy import deploy, observe, observe_live
 from pipeline.destroy import destroy
@@ -52,6 +53,9 @@ class Order:
     as_json: bool = False
     confirmed: str | None = None  # the name typed to destroy the environment
     every_environment: bool = False  # none was named: `env` is the first
+    dry_run: bool = False
+    keep: int = 0  # releases, and days, that `gc` leaves alone
+    days: int = 0
     github_repo: str | None = None
     github_ids: str | None = None
     alert_email: str | None = None
@@ -162,6 +166,11 @@ def _destroy(order: Order) -> Model:
     return destroy(order.env, order.aws, order.say, confirmed=order.confirmed)
 
 
+def _gc(order: Order) -> Model:
+    envs = _of_this_account(order)
+    return collect(envs, order.aws, order.say, releases=order.keep, days=order.days, dry_run=order.dry_run)
+
+
 def _unlock(order: Order) -> Model:
     return unlock(order.env, order.aws, order.say)
 
@@ -208,6 +217,7 @@ COMMANDS: Mapping[str, Callable[[Order], Model]] = {
     "rollback": _rollback,
     "status": _status,
     "destroy": _destroy,
+    "gc": _gc,
     "unlock": _unlock,
     "release": _release,
 }

@@ -15,7 +15,13 @@ from botocore import xform_name
 from pipeline.bootstrap_github import TEMPLATES
 
 ROOT = Path(__file__).parents[2]
-BY_A_PERSON = {"bootstrap.py", "bootstrap_github.py", "stacks.py", "gc.py"}  # with credentials of their own
+BY_A_PERSON = {
+    "bootstrap.py",
+    "bootstrap_github.py",
+    "stacks.py",
+    "collect.py",
+    "garbage.py",
+}  # with credentials of their own
 PARAMETERS = {
     "AWS::Region": "eu-west-1",
     "AWS::AccountId": "123456789012",
