@@ -5,7 +5,7 @@ PINS := container/torch.txt container/requirements.txt requirements/all.txt
 SCRIPTS := .ci/run .ci/engine .ci/base-image $(wildcard container/local_test/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse test prove lint load-ui lock clean
+.PHONY: help setup rehearse test prove lint load-ui screenshots lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -44,6 +44,9 @@ load-ui: .venv/ready ## Locust's web page against an endpoint: make load-ui ENDP
 	ENDPOINT=$(ENDPOINT) $(PY) -m locust -f load_tests/locustfile.py
 
 COMPILE := -m piptools compile -q --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-annotate --generate-hashes --allow-unsafe
+screenshots: .venv/ready ## the pictures in docs/images, of what really happens
+	$(PY) -m tests.load_tests.screenshots
+
 lock: .venv/ready ## compile the requirements files anew from their .in files, with hashes (UPGRADE=--upgrade: newer pins)
 	$(PY) -m pip install --quiet pip-tools
 	$(PY) $(COMPILE) $(UPGRADE) -o requirements/all.txt requirements/all.in

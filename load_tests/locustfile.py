@@ -20,7 +20,8 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import LocalRunner
 
-from load_tests import fleet
+from load_tests import fleet, scaling_page
+from load_tests.scaling_history import ScalingHistory
 from load_tests.schedule import Schedule, ScheduleError, read_schedule
 from load_tests.session import NAME_THE_ENDPOINT, Session
 from load_tests.shape import ScheduleShape
@@ -101,6 +102,22 @@ def _prepare(environment: Environment, **_: Any) -> None:
     else:
         environment.user_classes[:] = [PredictUser]
         environment.events.test_start.add_listener(_begin_unscheduled)
+    _show_scaling(environment)
+
+
+def _show_scaling(environment: Environment) -> None:
+    """Add the Scaling page to Locust's, if there is one; a worker has only its releases to report."""
+
+    def offered() -> float:
+        shape = environment.shape_class
+        if isinstance(shape, ScheduleShape):
+            return shape.phase.offered
+        return float(environment.runner.user_count)  # each sends once a second
+
+    history = ScalingHistory(environment, offered)
+    if environment.web_ui is not None:
+        watcher = scaling_page.add(environment.web_ui, history)
+        environment.events.quit.add_listener(lambda **_: watcher.kill())
 
 
 def _schedule(options: Any) -> Schedule | None:

@@ -60,7 +60,7 @@ class Session:
             response_time=milliseconds,
             response_length=len(answer.body) if answer else 0,
             exception=failure,
-            context={},
+            context={} if answer is None else {"release": answer.release},
         )
 
     def _send(self) -> Answer:

@@ -1,0 +1,101 @@
+"""What CloudWatch and Application Auto Scaling say of an endpoint: the metric its policy holds, and its alarms."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
+POLICIES_SECONDS = 15.0  # DescribeScalingPolicies allows few calls; policies change seldom
+WINDOW = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """The metric a policy scales out by, its last value and the value above which it scales out.
+
+    `value` is None while CloudWatch has none; both are in the metric's own unit.
+    """
+
+    metric: str
+    target: float
+    value: float | None
+
+
+@dataclass(frozen=True)
+class ScalingState:
+    """`alarms`: state (OK, ALARM, INSUFFICIENT_DATA) by name; `tracked` is None without a policy."""
+
+    alarms: Mapping[str, str] = field(default_factory=dict)
+    tracked: Tracked | None = None
+
+
+class ScalingReader:
+    """Reads the state of one endpoint's scaling. Raises BotoCoreError or ClientError when AWS does not answer."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._autoscaling = boto3.client("application-autoscaling", config=CONFIG)
+        self._cloudwatch = boto3.client("cloudwatch", config=CONFIG)
+        self._policy_alarms: list[str] = []
+        self._policies_until = 0.0
+
+    def read(self) -> ScalingState:
+        """Read the alarms of the endpoint's policies and of deployments, and the metric that is tracked."""
+        self._read_policies()
+        alarms = self._alarms(AlarmNames=self._policy_alarms) if self._policy_alarms else []
+        found = self._scale_out_alarm(alarms)
+        rollback = self._alarms(AlarmNamePrefix=f"{self._endpoint}/")
+        states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in [*alarms, *rollback]}
+        return ScalingState(states, None if found is None else self._tracked(found))
+
+    def _read_policies(self) -> None:
+        if time.monotonic() < self._policies_until:
+            return
+        pages = self._autoscaling.get_paginator("describe_scaling_policies").paginate(
+            ServiceNamespace="sagemaker"
+        )
+        self._policy_alarms = [
+            alarm["AlarmName"]
+            for page in pages
+            for policy in page["ScalingPolicies"]
+            if policy["ResourceId"].startswith(f"endpoint/{self._endpoint}/")
+            for alarm in policy.get("Alarms", [])
+        ]
+        self._policies_until = time.monotonic() + POLICIES_SECONDS
+
+    def _alarms(self, **which: Any) -> list[dict[str, Any]]:
+        pages = self._cloudwatch.get_paginator("describe_alarms").paginate(
+            AlarmTypes=["MetricAlarm"], **which
+        )
+        return [alarm for page in pages for alarm in page["MetricAlarms"]]
+
+    @staticmethod
+    def _scale_out_alarm(alarms: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        high = (alarm for alarm in alarms if alarm["ComparisonOperator"].startswith("GreaterThan"))
+        return min(high, key=lambda alarm: str(alarm["AlarmName"]), default=None)
+
+    def _tracked(self, alarm: Mapping[str, Any]) -> Tracked:
+        now = datetime.now(UTC)
+        answer = self._cloudwatch.get_metric_data(
+            MetricDataQueries=queries(alarm),
+            StartTime=now - WINDOW,
+            EndTime=now,
+            ScanBy="TimestampDescending",
+        )
+        values = answer["MetricDataResults"][0]["Values"]
+        name = alarm.get("MetricName", "metric math")
+        return Tracked(name, float(alarm["Threshold"]), float(values[0]) if values else None)
+
+
+def queries(alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what GetMetricData must be asked to see what this alarm sees."""
+    if alarm.get("Metrics"):
+        return list(alarm["Metrics"])
+    metric = {key: alarm[key] for key in ("Namespace", "MetricName", "Dimensions")}
+    statistic = alarm.get("ExtendedStatistic") or alarm["Statistic"]
+    return [{"Id": "tracked", "MetricStat": {"Metric": metric, "Period": alarm["Period"], "Stat": statistic}}]

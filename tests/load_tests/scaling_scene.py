@@ -1,0 +1,141 @@
+"""Something to watch: an endpoint of the local AWS that scales by a policy, a load on it, and a new release."""
+
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import local_aws
+
+ROOT = Path(__file__).parents[2]
+ENDPOINT = "digits-staging"
+VARIANT = "AllTraffic"
+SERVER = shlex.join([sys.executable, "-S", str(ROOT / "tests" / "local_aws" / "contract_server.py")])
+TARGET = 600.0  # invocations per instance and minute: 10/s
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+    """Poll until it is true, and return it; fail with a sentence when it does not come."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+    return value
+
+
+@dataclass
+class Scene:
+    """`url` is of Locust's web page."""
+
+    aws: local_aws.Running
+    url: str
+
+    def load(self, users: int, endpoint: str = ENDPOINT) -> None:
+        """Have so many users of that endpoint; each asks once a second."""
+        fields = {"user_count": users, "spawn_rate": users, "endpoint": endpoint}
+        form = urllib.parse.urlencode(fields).encode()
+        with urllib.request.urlopen(f"{self.url}/swarm", form, timeout=20) as answer:
+            assert json.load(answer)["success"]
+
+    def deploy(self, release: str) -> None:
+        """Begin to put a new release in the place of the old one, by a canary of half the fleet."""
+        config = self._config(release)
+        policy = {
+            "TrafficRoutingConfiguration": {
+                "Type": "CANARY",
+                "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+                "WaitIntervalInSeconds": 300,
+            },
+            "TerminationWaitInSeconds": 60,
+        }
+        self.aws.client("sagemaker").update_endpoint(
+            EndpointName=ENDPOINT,
+            EndpointConfigName=config,
+            DeploymentConfig={"BlueGreenUpdatePolicy": policy},
+            RetainAllVariantProperties=True,
+        )
+
+    def status(self) -> str:
+        described = self.aws.client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
+        return str(described["EndpointStatus"])
+
+    def create(self) -> None:
+        """Create the endpoint, one instance of `r1`, and let it scale from 1 to 4."""
+        config = self._config("r1")
+        self.aws.client("sagemaker").create_endpoint(EndpointName=ENDPOINT, EndpointConfigName=config)
+        until(lambda: self.status() == "InService", f"{ENDPOINT} in service")
+        scaling = self.aws.client("application-autoscaling")
+        variant = {
+            "ServiceNamespace": "sagemaker",
+            "ResourceId": f"endpoint/{ENDPOINT}/variant/{VARIANT}",
+            "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        }
+        scaling.register_scalable_target(**variant, MinCapacity=1, MaxCapacity=4)
+        metric = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+        scaling.put_scaling_policy(
+            PolicyName="hold", PolicyType="TargetTrackingScaling", **variant,
+            TargetTrackingScalingPolicyConfiguration={
+                "TargetValue": TARGET, "PredefinedMetricSpecification": metric,
+                "ScaleOutCooldown": 60, "ScaleInCooldown": 60,
+            },
+        )  # fmt: skip
+
+    def _config(self, release: str) -> str:
+        sagemaker, name = self.aws.client("sagemaker"), f"{ENDPOINT}-{release}"
+        container = {"Image": "digits:here", "Environment": {"RELEASE": release}}
+        role = "arn:aws:iam::123456789012:role/sagemaker"
+        sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role)
+        variant = {"VariantName": VARIANT, "ModelName": name, "InstanceType": "ml.m5.large"}
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[{**variant, "InitialInstanceCount": 1}]
+        )
+        return name
+
+
+@contextmanager
+def scene(folder: Path) -> Iterator[Scene]:
+    """Everything started, without load; it ends with the block.
+
+    No answer is compared with the golden one: the server gives back what it was sent.
+    """
+    with (
+        local_aws.start(
+            instances="process", process_command=SERVER, time_scale=30, cpu_scale=1, alarm_poll_seconds=0.1
+        ) as aws,
+        locust(aws, folder) as url,
+    ):
+        found = Scene(aws, url)
+        found.create()
+        yield found
+
+
+@contextmanager
+def locust(aws: local_aws.Running, folder: Path) -> Iterator[str]:
+    """Locust's web page on a free port of 127.0.0.1."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "locust", "-f", "load_tests/locustfile.py", "--web-port", str(port)]
+    command += ["--endpoint", ENDPOINT, "--check-every", str(10**9)]
+    log = folder / "locust.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **aws.environ}, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        until(lambda: re.search("Starting web interface", log.read_text()), f"Locust's page: {log}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
