@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import boto3
@@ -87,9 +88,23 @@ class ScalingReader:
             EndTime=now,
             ScanBy="TimestampDescending",
         )
-        values = answer["MetricDataResults"][0]["Values"]
-        name = alarm.get("MetricName", "metric math")
-        return Tracked(name, float(alarm["Threshold"]), float(values[0]) if values else None)
+        found = answer["MetricDataResults"][0]
+        value = last_complete(
+            [at.timestamp() for at in found["Timestamps"]], found["Values"], now.timestamp()
+        )
+        return Tracked(alarm.get("MetricName", "metric math"), float(alarm["Threshold"]), value)
+
+
+def last_complete(starts: Sequence[float], values: Sequence[float], now: float) -> float | None:
+    """Return the value of the youngest period that is over; a sum that still grows says nothing.
+
+    `starts`: of the periods, epoch s, youngest first. A period is as long as the shortest way from one to the
+    next: where time runs faster it is shorter than was asked for. One period alone is taken for over.
+    """
+    if len(values) < 2:
+        return float(values[0]) if values else None
+    period = min(younger - older for younger, older in pairwise(starts))
+    return float(values[0] if starts[0] + period <= now else values[1])
 
 
 def queries(alarm: Mapping[str, Any]) -> list[dict[str, Any]]:

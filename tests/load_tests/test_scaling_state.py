@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from load_tests.releases_heard import ReleasesHeard
-from load_tests.scaling_state import queries
+from load_tests.scaling_state import last_complete, queries
 
 
 @pytest.fixture
@@ -57,3 +57,18 @@ def test_an_alarm_on_metric_math_is_asked_for_with_its_own_queries() -> None:
     metrics = [{"Id": "ratio", "Expression": "a / b"}]
 
     assert queries({"Metrics": metrics}) == metrics
+
+
+@pytest.mark.parametrize(
+    ("starts", "values", "value"),
+    [
+        ([], [], None),
+        ([98.0], [7.0], 7.0),
+        ([98.0, 96.0, 92.0], [1.0, 500.0, 480.0], 500.0),  # 98 to 100 is not over
+        ([97.0, 95.0, 93.0], [490.0, 500.0, 480.0], 490.0),
+    ],
+)
+def test_a_period_that_is_not_over_is_not_shown(
+    starts: list[float], values: list[float], value: float | None
+) -> None:
+    assert last_complete(starts, values, now=99.5) == value
