@@ -33,6 +33,12 @@ def on_starting(_server: Any) -> None:
     hold_signals_while_forking()
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give the new worker the lowest index that no living one has."""
+    taken = {other.index for other in server.WORKERS.values()}
+    worker.index = next(index for index in range(len(taken) + 1) if index not in taken)
+
+
 def when_ready(_server: Any) -> None:
     """Tell `serve` that the model is loaded and the socket is there."""
     os.kill(os.getppid(), signal.SIGUSR1)

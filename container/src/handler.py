@@ -45,6 +45,10 @@ class Handler(Protocol):
         """Held from decode to encode, and for every part of a stream."""
 
     @property
+    def takes_batches(self) -> bool:
+        """Whether `predict` takes several requests' input at once: arrays, joined along their first axis."""
+
+    @property
     def is_ready(self) -> bool:
         """Whether this process's model has shown that it works."""
 
@@ -72,6 +76,8 @@ class Handler(Protocol):
 
 class DigitsHandler:
     """The project's own model, computed by an engine: `codec` is its formats."""
+
+    takes_batches = True
 
     def __init__(self, engine: Engine, golden: Golden | None = None) -> None:
         self.turn = contextlib.nullcontext()  # decoding and encoding need none; predicting has its own

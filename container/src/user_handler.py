@@ -42,6 +42,8 @@ class UserHandler:
     threads or take a GPU.
     """
 
+    takes_batches = False  # what input_fn returns may be anything
+
     def __init__(self, program: Program | None, model_dir: Path, environ: Mapping[str, str]) -> None:
         self.turn = threading.Lock()  # user code was written for a process that does one thing at a time
         self._program = program

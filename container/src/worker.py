@@ -1,24 +1,40 @@
-"""Gunicorn's threaded worker, made to refuse and to stop as the contract wants it."""
+"""Gunicorn's threaded worker, made to refuse and to stop as the contract wants it; and, behind nginx, the lane.
+
+Behind nginx a worker has two ways in. The socket that all workers share is for /ping, /metrics and
+whatever else there is, and has threads of its own, so that no invocation keeps /ping from an answer.
+The socket of its own is for invocations: nginx sends each to the worker that has the fewest. There the
+lane (`lane.py`) answers; or Flask does, for models that take one request at a time.
+"""
 
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
+import batching
 import codec
 import identity
+import predictor
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.http import errors  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
+from lane import Lane
 
 _STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
+_OWN_SOCKETS_VARIABLE = "SERVE_OWN_SOCKETS"  # set by `serve`: where the workers' own sockets go
+_FRONT_THREADS = 4  # for /ping and the like
+_BACKLOG = 2048
+_HUNG_SECONDS = 5  # beyond the time that a request may take
 _REFUSED: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (errors.LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG),
     (errors.LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE),
@@ -39,6 +55,22 @@ def hold_signals_while_forking() -> None:
     )
 
 
+def own_socket(directory: Path, index: int) -> str:
+    """Where the worker with this index listens; nginx is told the same."""
+    return str(directory / f"worker-{index}.sock")
+
+
+def _listen(path: str) -> socket.socket:
+    """A listening socket at `path`; one that a worker before left there is replaced."""
+    listener = socket.socket(socket.AF_UNIX)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener.bind(path)
+    listener.listen(_BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Refuses what is not HTTP in JSON and with the identity, and takes nothing new while it stops."""
 
@@ -46,6 +78,64 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Let in what was held back since the fork, now that there is somebody to react."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+
+    sockets: list[Any]
+    index = 0  # among the workers, from 0; a worker that replaces another takes its index
+
+    def run(self) -> None:
+        """Open this worker's own way in, and serve until told to stop."""
+        self._service: predictor.Service = self.wsgi.extensions[predictor.SERVICE]
+        self._lane: Lane | None = None
+        self._lane_thread: threading.Thread | None = None
+        self._own_name = ""
+        self._invocations: ThreadPoolExecutor = self.tpool
+        directory = os.environ.get(_OWN_SOCKETS_VARIABLE)
+        if directory:
+            self._own_name = own_socket(Path(directory), self.index)
+            self._open(_listen(self._own_name))
+        super().run()
+        if self._lane_thread:
+            self._lane_thread.join(self.cfg.graceful_timeout)
+
+    def _open(self, listener: socket.socket) -> None:
+        if self._service.handler.takes_batches and not predictor.has_hooks(self.wsgi):
+            plan = batching.from_environ(os.environ)
+            refuse = partial(predictor.refusal, self.wsgi)
+            self._lane = Lane(listener, self._service, refuse, plan)
+            self._lane_thread = threading.Thread(
+                target=self._run_lane, args=[self._lane], name="lane", daemon=True
+            )
+            self._lane_thread.start()
+            return
+        self.tpool = ThreadPoolExecutor(_FRONT_THREADS, thread_name_prefix="front")
+        self.sockets = [*self.sockets, listener]
+
+    def _run_lane(self, lane: Lane) -> None:
+        try:
+            lane.run()
+        except BaseException:
+            self.log.exception("The lane has broken; this worker is replaced")
+            os._exit(1)
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Leave the threads of the shared socket to the shared socket."""
+        if conn.server != self._own_name:
+            super().enqueue_req(conn)
+            return
+        done = self._invocations.submit(self.handle, conn)
+        done.add_done_callback(lambda result: self.method_queue.defer(self.finish_request, conn, result))
+
+    def notify(self) -> None:
+        """Tell the master that this worker is alive, about once a second; end it when it is not."""
+        super().notify()
+        if not self.booted:
+            return
+        limit = self._service.limits.timeout_seconds + _HUNG_SECONDS
+        if self._service.watch.longest() > limit:
+            self.log.error("An invocation has run for more than %d s; this worker is replaced", limit)
+            os._exit(1)
+        if not self._service.is_fit:
+            self._service.probe()
 
     @contextlib.contextmanager
     def alive_while_loading(self, seconds: int) -> Iterator[None]:
@@ -74,6 +164,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         if not self.alive:
             for listener in self.sockets:
                 listener.close()
+            if self._lane:
+                self._lane.stop()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer a request that could not be read; anything else is gunicorn's to report."""
