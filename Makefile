@@ -5,7 +5,7 @@ PINS := container/torch.txt container/requirements.txt requirements/all.txt
 SCRIPTS := .ci/run .ci/engine .ci/base-image $(wildcard container/local_test/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse test prove lint load-ui screenshots lock clean
+.PHONY: help setup rehearse test prove lint load-ui screenshots lock bench-serving clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -51,6 +51,10 @@ lock: .venv/ready ## compile the requirements files anew from their .in files, w
 	$(PY) -m pip install --quiet pip-tools
 	$(PY) $(COMPILE) $(UPGRADE) -o requirements/all.txt requirements/all.in
 	$(PY) $(COMPILE) $(UPGRADE) -c requirements/all.txt -o container/requirements.txt container/requirements.in
+
+bench-serving: .venv/ready ## this project's server beside others, resumable (ROWS= PEERS= REPEATS= SECONDS= MINUTES=)
+	ROWS="$(ROWS)" PEERS="$(PEERS)" REPEATS="$(REPEATS)" SECONDS="$(SECONDS)" MINUTES="$(MINUTES)" RESULTS="$(RESULTS)" \
+	  $(PY) -m benchmarks.serving
 
 clean: ## remove .venv and build/ (the cache directory stays)
 	rm -rf .venv build

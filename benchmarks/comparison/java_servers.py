@@ -1,0 +1,115 @@
+"""TorchServe and multi-model-server: Java in front, Python workers behind, settings in files."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+from benchmarks.comparison.running import Launch, free_port
+from benchmarks.comparison.site import PROGRAMS, Site
+
+WORKERS = 2
+BATCH_WAIT_MS = 5
+QUIET = """<?xml version="1.0" encoding="UTF-8"?>
+<Configuration><Loggers><Root level="error"/></Loggers></Configuration>
+"""
+QUIET_LOG4J_1 = (
+    "log4j.rootLogger = ERROR, console\nlog4j.appender.console = org.apache.log4j.ConsoleAppender\n"
+    "log4j.appender.console.layout = org.apache.log4j.SimpleLayout\n"
+)
+
+
+def torchserve(site: Site, environ: dict[str, str], batch: int) -> Launch:
+    """One model of two workers; with a batch it waits up to 5 ms for one to fill, else not at all."""
+    binaries, store = site.python.parent, site.scratch / "store"
+    store.mkdir()
+    archiver = [str(binaries / "torch-model-archiver"), "--model-name", "m", "--version", "1.0"]
+    archiver += ["--handler", str(PROGRAMS / "torchserve_handler.py"), "--export-path", str(store)]
+    _run([*archiver, "--extra-files", str(PROGRAMS / "workload.py")], environ)
+    port = free_port()
+    model = {
+        "1.0": {
+            "defaultVersion": True,
+            "marName": "m.mar",
+            "minWorkers": WORKERS,
+            "maxWorkers": WORKERS,
+            "batchSize": batch,
+            "maxBatchDelay": BATCH_WAIT_MS if batch > 1 else 1,
+            "responseTimeout": 120,
+        }
+    }
+    settings = {
+        "inference_address": f"http://127.0.0.1:{port}",
+        "management_address": f"http://127.0.0.1:{free_port()}",
+        "metrics_address": f"http://127.0.0.1:{free_port()}",
+        "grpc_inference_port": free_port(),
+        "grpc_management_port": free_port(),
+        "model_store": store,
+        "load_models": "m.mar",
+        "models": json.dumps({"m": model}),
+        "job_queue_size": 1000,
+        "disable_token_authorization": "true",
+        "disable_system_metrics": "true",
+    }
+    config = _properties(site.scratch / "config.properties", settings)
+    log = site.scratch / "log4j2.xml"
+    log.write_text(QUIET)
+    command = [str(binaries / "torchserve"), "--start", "--foreground", "--no-config-snapshots"]
+    command += ["--model-store", str(store), "--ts-config", str(config), "--log-config", str(log)]
+    path = {**environ, "PATH": f"{binaries}:{environ['PATH']}", "LOG_LOCATION": str(site.scratch)}
+    return Launch(command, path, backend=f"127.0.0.1:{port}", path="/predictions/m")
+
+
+def multi_model_server(site: Site, environ: dict[str, str]) -> Launch:
+    """AWS's inference toolkit on it: the archive's own inference.py, or one for the digits model."""
+    binaries, model = site.python.parent, site.scratch / "model"
+    own = site.workload.model_dir / "code"
+    if own.is_dir():
+        shutil.copytree(own, model / "code")
+    else:
+        (model / "code").mkdir(parents=True)
+        shutil.copy(PROGRAMS / "toolkit_inference.py", model / "code" / "inference.py")
+    shutil.copy(PROGRAMS / "toolkit_service.py", model)
+    (model / "model.safetensors").symlink_to(site.workload.model_dir / "model.safetensors")
+    manifest = {
+        "runtime": "python",
+        "model": {"modelName": "m", "handler": "toolkit_service.py:handle"},
+        "modelServerVersion": "1.0",
+        "implementationVersion": "1.0",
+        "specificationVersion": "1.0",
+    }
+    (model / "MAR-INF").mkdir()
+    (model / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
+    port = free_port()
+    settings = {
+        "inference_address": f"http://127.0.0.1:{port}",
+        "management_address": f"http://127.0.0.1:{free_port()}",
+        "default_workers_per_model": WORKERS,
+        "job_queue_size": 1000,
+        "default_response_timeout": 120,
+        "model_store": site.scratch,
+        "load_models": f"m={model}",
+    }
+    config = _properties(site.scratch / "mms.properties", settings)
+    log = site.scratch / "log4j.properties"
+    log.write_text(QUIET_LOG4J_1)
+    command = [str(binaries / "multi-model-server"), "--start", "--foreground", "--mms-config", str(config)]
+    command += ["--log-config", str(log), "--model-store", str(site.scratch), "--models", f"m={model}"]
+    path = {
+        **environ,
+        "PATH": f"{binaries}:{environ['PATH']}",
+        "PYTHONPATH": f"{environ['PYTHONPATH']}:{model / 'code'}",
+        "SAGEMAKER_BASE_DIR": str(site.scratch),
+    }
+    return Launch(command, path, backend=f"127.0.0.1:{port}", path="/predictions/m")
+
+
+def _properties(file: Path, settings: dict[str, object]) -> Path:
+    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return file
+
+
+def _run(command: list[str], environ: dict[str, str]) -> None:
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{Path(command[0]).name} broke off: {done.stderr.strip()[-1000:]}")

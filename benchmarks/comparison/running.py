@@ -1,0 +1,168 @@
+"""A server of the comparison as processes: started with nginx in front, watched, measured, ended."""
+
+import contextlib
+import http.client
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from benchmarks.comparison.workloads import Workload
+
+FRONT = Path(__file__).parent / "front.conf"
+START_SECONDS = 90
+STOP_SECONDS = 15
+
+
+class NotServing(Exception):  # noqa: N818  # named for what happened
+    """A server that ended, or whose answers are wrong; the text says what it printed last."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A process to start. `backend` is where nginx finds it, or None where it listens on the port itself."""
+
+    command: list[str]
+    environ: dict[str, str]
+    backend: str | None = None
+    path: str = "/invocations"  # what the server itself calls it
+
+
+@dataclass
+class Running:
+    """What was started, and the file that holds what it prints."""
+
+    port: int
+    log: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def family(self) -> list[psutil.Process]:
+        """Every process of it."""
+        found = []
+        for process in self.processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                parent = psutil.Process(process.pid)
+                found += [parent, *parent.children(recursive=True)]
+        return found
+
+    def pss_mb(self) -> float:
+        """Memory of all its processes; what several share is counted once."""
+        total = 0
+        for process in self.family():
+            with contextlib.suppress(OSError):  # it may have ended
+                text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+                total += int(re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[0])
+        return total / 1024
+
+    def last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-1500:]
+
+
+@contextlib.contextmanager
+def started(launch: Launch, port: int, scratch: Path) -> Iterator[Running]:
+    """Start `launch`, with nginx before it where it needs one; end all of it afterwards."""
+    running = Running(port, scratch / "log")
+    with running.log.open("wb") as log:
+        try:
+            running.processes.append(_spawn(launch.command, launch.environ, scratch, log.fileno()))
+            if launch.backend is not None:
+                config = scratch / "front.conf"
+                config.write_text(front(launch, port, scratch))
+                nginx = shutil.which("nginx") or "nginx"
+                command = [nginx, "-c", str(config), "-p", str(scratch), "-e", "stderr"]
+                running.processes.append(_spawn(command, dict(os.environ), scratch, log.fileno()))
+            yield running
+        finally:
+            _end(running)
+
+
+def front(launch: Launch, port: int, scratch: Path) -> str:
+    """nginx.conf for a server behind it; for the backend "none" nginx answers by itself."""
+    alone = launch.backend == "none"
+    values = {
+        "scratch": str(scratch),
+        "port": str(port),
+        "backend": "127.0.0.1:9" if alone else str(launch.backend),
+        "answer": "return 200 '{}';" if alone else f"proxy_pass http://application{launch.path};",
+        "user": "user root;" if os.geteuid() == 0 else "",
+    }
+    return re.sub(r"{{(\w+)}}", lambda found: values[found[1]], FRONT.read_text())
+
+
+def await_right_answer(running: Running, workload: Workload | None, precision: str) -> None:
+    """Ask until the answer is right (without a workload: until there is one). Raises NotServing."""
+    deadline, problem = time.monotonic() + START_SECONDS, "no answer yet"
+    body = workload.body if workload else b"{}"
+    while time.monotonic() < deadline:
+        ended = next((process for process in running.processes if process.poll() is not None), None)
+        if ended is not None:
+            raise NotServing(f"ended with {ended.returncode}: {running.last_words()}")
+        try:
+            status, answer = ask(running.port, body)
+            problem = f"HTTP {status}: {answer[:300]!r}"
+            if status == 200:
+                problem = (workload.problem(answer, precision) if workload else None) or ""
+                if not problem:
+                    return
+        except (OSError, http.client.HTTPException) as error:
+            problem = f"{type(error).__name__}: {error}"
+        time.sleep(0.01)
+    raise NotServing(f"{problem}; {running.last_words()}")
+
+
+def ask(port: int, body: bytes) -> tuple[int, bytes]:
+    """One request to the front, on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on; below 32,768, as multi-model-server takes no other."""
+    for _ in range(100):
+        port = random.randrange(20_000, 32_000)  # noqa: S311  # not a secret
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise NotServing("none of 100 ports was free")
+
+
+def _spawn(command: list[str], environ: dict[str, str], cwd: Path, log: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        env=environ,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+
+
+def _end(running: Running) -> None:
+    """By SIGTERM; what is left after a while, or was left behind, by SIGKILL."""
+    family = running.family()
+    for process in running.processes:
+        process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in running.processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(deadline - time.monotonic(), 0.1))
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    for process in running.processes:
+        process.wait()

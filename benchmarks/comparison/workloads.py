@@ -1,0 +1,114 @@
+"""What is asked of every server, and how its answers are checked before it is measured."""
+
+import importlib.util
+import json
+import runpy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[2]
+LOCAL_TEST = ROOT / "container" / "local_test"
+DIGITS_MODEL = LOCAL_TEST / "opt" / "ml" / "model"
+ENCODER = LOCAL_TEST / "examples" / "encoder"
+TOLERANCES = {"fp32": 1e-3, "bf16": 2e-2}  # largest difference of a number in an answer
+TEXT = (
+    "A request of workload M is one text of at least one hundred and twenty-eight bytes, "
+    "so that each of the encoder's tokens is a real one."
+)
+FIELDS = ("predictions", "embeddings")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One request, sent over and over, and the numbers that are right for it."""
+
+    name: str
+    title: str
+    kind: str  # as programs/workload.py calls it
+    body: bytes
+    concurrencies: tuple[int, ...]
+    model_dir: Path
+    network: Path  # the file with the network's class
+    expected: NDArray[np.float64]
+
+    def problem(self, answer: bytes, precision: str = "fp32") -> str | None:
+        """What is wrong with an answer, or None."""
+        try:
+            got = np.array(_numbers(json.loads(answer)), dtype=np.float64)
+        except (ValueError, TypeError, KeyError, StopIteration) as error:
+            return f"not an answer: {type(error).__name__}: {error}: {answer[:200]!r}"
+        if got.shape != self.expected.shape:
+            return f"expected numbers of shape {self.expected.shape}, got {got.shape}"
+        difference = float(np.abs(got - self.expected).max())
+        if not difference <= TOLERANCES[precision]:
+            return f"differs by {difference:.2g}, more than {TOLERANCES[precision]:g} for {precision}"
+        return None
+
+    def environ(self) -> dict[str, str]:
+        """What programs/workload.py reads."""
+        return {"WORKLOAD": self.kind, "MODEL_DIR": str(self.model_dir), "NETWORK": str(self.network)}
+
+
+def all_workloads(cache: Path) -> dict[str, Workload]:
+    """Every workload by its name; what has to be made for one is kept in `cache`."""
+    found = [digits("T1", 1, (1, 8, 32, 128)), digits("T32", 32, (8, 32)), encoder(cache / "encoder")]
+    return {workload.name: workload for workload in found}
+
+
+def digits(name: str, instances: int, concurrencies: tuple[int, ...]) -> Workload:
+    """The digits model; what is right is in its golden.json."""
+    cases = json.loads((DIGITS_MODEL / "golden.json").read_text())["cases"][:instances]
+    return Workload(
+        name,
+        f"T, the digits model, {instances} instance{'s' if instances > 1 else ''} a request",
+        "digits",
+        json.dumps({"instances": [case["instance"] for case in cases]}).encode(),
+        concurrencies,
+        DIGITS_MODEL,
+        Path(__file__).parent / "programs" / "digits_network.py",
+        np.array([case["prediction"]["probabilities"] for case in cases]),
+    )
+
+
+def encoder(directory: Path) -> Workload:
+    """The text encoder, made in `directory` where it is not there; what is right is what torch says."""
+    if not (directory / "model.safetensors").is_file():
+        runpy.run_path(str(ENCODER / "prepare.py"))["write"](directory)
+    return Workload(
+        "M",
+        "M, an encoder of 6 layers, 384 wide, 128 tokens",
+        "encoder",
+        json.dumps({"inputs": TEXT}).encode(),
+        (8, 32),
+        directory,
+        directory / "code" / "encoder.py",
+        _reference(directory),
+    )
+
+
+def _reference(directory: Path) -> NDArray[np.float64]:
+    import torch
+    from safetensors.torch import load_file
+
+    spec = importlib.util.spec_from_file_location("reference_encoder", directory / "code" / "encoder.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model = module.Encoder().eval()
+    model.load_state_dict(load_file(directory / "model.safetensors"))
+    with torch.inference_mode():
+        vectors: NDArray[np.float64] = model(module.tokens([TEXT])).double().numpy()
+    return vectors
+
+
+def _numbers(answer: Any) -> Sequence[Any]:
+    """Rows of numbers out of an answer; BentoML sends the list without an object round it."""
+    if isinstance(answer, dict):
+        answer = next(answer[field] for field in FIELDS if field in answer)
+    return [row["probabilities"] if isinstance(row, dict) else row for row in answer]
