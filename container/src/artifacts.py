@@ -12,6 +12,7 @@ from codec import CONTENT_TYPE, predictions
 from dataset import Digits
 from engines import Engine
 from engines.golden import FILE as GOLDEN
+from numpy.typing import NDArray
 
 GOLDEN_CASES = 32
 EXAMPLE_INSTANCES = 3
@@ -31,13 +32,18 @@ def write(directory: Path, engine: Engine, held_out: Digits, metrics: dict[str, 
 
 def golden(engine: Engine, held_out: Digits) -> dict[str, Any]:
     """Held-out images with the answers this model gives: every instance of the release must agree."""
-    images = np.ascontiguousarray(held_out.images[:GOLDEN_CASES])
+    images = golden_images(held_out)
     answers = predictions(engine.predict(images))
     cases = [
         {"instance": instance, "prediction": answer}
         for instance, answer in zip(images.astype(int).tolist(), answers, strict=True)
     ]
     return {"schema": 1, "content_type": CONTENT_TYPE, "tolerance": TOLERANCE, "cases": cases}
+
+
+def golden_images(held_out: Digits) -> NDArray[np.float32]:
+    """The images of the golden cases, of shape (N, 64)."""
+    return np.ascontiguousarray(held_out.images[:GOLDEN_CASES])
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

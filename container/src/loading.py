@@ -13,7 +13,9 @@ import conventions
 import engines
 import extra_packages
 import user_program
-from engines import Choice, choice, golden, record
+from engines import Choice, Engine, choice, golden, record
+from engines.golden import Golden
+from engines.record import Record
 from handler import DigitsHandler, Handler
 from user_program import CannotLoad
 
@@ -36,7 +38,7 @@ def load(model_dir: Path, environ: Mapping[str, str]) -> Handler:
     if program is None and (
         found or (model_dir / engines.WEIGHTS).is_file() or not _has_torchscript(model_dir)
     ):
-        return _own(model_dir, environ, found)
+        return DigitsHandler(*_engine(model_dir, environ, found))
     logging.basicConfig(
         level=conventions.log_level(environ), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -44,21 +46,34 @@ def load(model_dir: Path, environ: Mapping[str, str]) -> Handler:
         extra_packages.require(program.directory / "requirements.txt", environ)
     from user_handler import UserHandler  # it brings PyTorch
 
-    return UserHandler(program, model_dir, environ)
+    if found is None or _chosen(environ, found).engine == engines.TORCH:
+        return UserHandler(program, model_dir, environ)
+    return UserHandler(program, model_dir, environ, *_engine(model_dir, environ, found))
 
 
-def _own(model_dir: Path, environ: Mapping[str, str], found: record.Record | None) -> DigitsHandler:
+def _engine(
+    model_dir: Path, environ: Mapping[str, str], found: Record | None
+) -> tuple[Engine, Golden | None]:
+    """The engine to serve with, and the answers to hold it to."""
+    chosen = _chosen(environ, found)
     try:
-        chosen = choice.choose(environ, found)
         answers = golden.read(model_dir)
     except ValueError as error:
         raise CannotLoad(str(error)) from error
     if answers is not None and found is not None:
         answers = replace(answers, limit=found.limits[chosen.precision])
-    return DigitsHandler(_engine(chosen, model_dir), answers)
+    _say(f"engine {chosen}" + (f", chosen on {found.measured_on}" if found else ""))
+    return _loaded(chosen, model_dir), answers
 
 
-def _engine(chosen: Choice, model_dir: Path) -> engines.Engine:
+def _chosen(environ: Mapping[str, str], found: Record | None) -> Choice:
+    try:
+        return choice.choose(environ, found)
+    except choice.BadChoice as error:
+        raise CannotLoad(str(error)) from error
+
+
+def _loaded(chosen: Choice, model_dir: Path) -> Engine:
     if chosen.engine != engines.TORCH:
         return engines.load(chosen, model_dir)
     from model import ModelProblem  # it brings PyTorch
@@ -69,7 +84,7 @@ def _engine(chosen: Choice, model_dir: Path) -> engines.Engine:
         raise CannotLoad(str(error)) from error
 
 
-def _checked_record(model_dir: Path) -> record.Record | None:
+def _checked_record(model_dir: Path) -> Record | None:
     try:
         found = record.read(model_dir)
         if found is not None:

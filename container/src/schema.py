@@ -3,6 +3,7 @@
 `python container/src/schema.py` prints the document; the copy in container/openapi.json is that.
 """
 
+import hashlib
 import json
 import sys
 from typing import Any
@@ -105,9 +106,25 @@ def openapi() -> dict[str, Any]:
     }
 
 
+def digest() -> str:
+    """16 hex digits that change when what is taken or given does, and not when it is described otherwise.
+
+    The model archive and the image's label `sagemaker-pytorch-release.request-response` both have it:
+    weights and image belong together where they are the same.
+    """
+    meaning = json.dumps(_undescribed([REQUEST, RESPONSE]), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(meaning.encode()).hexdigest()[:16]
+
+
 def text() -> str:
     """The document as it is committed and published."""
     return json.dumps(openapi(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _undescribed(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {key: _undescribed(value) for key, value in part.items() if key != "description"}
+    return [_undescribed(one) for one in part] if isinstance(part, list) else part
 
 
 def _json(name: str) -> dict[str, Any]:

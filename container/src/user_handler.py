@@ -13,6 +13,9 @@ import media
 import toolkit
 import user_program
 from context import Context
+from engines import Engine
+from engines.golden import Golden, WrongAnswers
+from engines.stand_in import StandIn
 from handler import Answer, HandlerFailed
 from media import BadRequest
 from user_program import CannotLoad, Program
@@ -39,12 +42,20 @@ class UserHandler:
     """Handler functions, the toolkit's defaults where the user has none, and the model they load.
 
     The model is loaded by the process that serves it, not before the fork: a model_fn may start
-    threads or take a GPU.
+    threads or take a GPU. With an `engine`, which computes what was exported of that model, it stands in
+    for it and model_fn is not called.
     """
 
     takes_batches = False  # what input_fn returns may be anything
 
-    def __init__(self, program: Program | None, model_dir: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        program: Program | None,
+        model_dir: Path,
+        environ: Mapping[str, str],
+        engine: Engine | None = None,
+        golden: Golden | None = None,
+    ) -> None:
         self.turn = threading.Lock()  # user code was written for a process that does one thing at a time
         self._program = program
         self._model_dir = model_dir
@@ -52,7 +63,8 @@ class UserHandler:
         self._context = Context(model_dir, toolkit.device().type)
         self._functions: dict[str, Callable[..., Any]] = {}
         self._loading = threading.Lock()
-        self._model: Any = None
+        self._engine, self._golden = engine, golden
+        self.model: Any = None
         self.is_ready = False
 
     def warm_up(self) -> None:
@@ -64,8 +76,8 @@ class UserHandler:
             try:
                 module = user_program.load(self._program) if self._program else ModuleType("nothing")
                 self._functions = self._chosen(_functions(module))
-                self._model = self._load()
-            except CannotLoad:
+                self.model = self._load()
+            except (CannotLoad, WrongAnswers):
                 raise
             except Exception as error:  # a user's code may raise anything
                 raise CannotLoad(f"{name}: {_said(error)}") from error
@@ -94,12 +106,12 @@ class UserHandler:
         return self._call("input_fn", content, content_type)
 
     def predict(self, data: Any) -> Any:
-        return data if "transform_fn" in self._functions else self._call("predict_fn", data, self._model)
+        return data if "transform_fn" in self._functions else self._call("predict_fn", data, self.model)
 
     def encode(self, prediction: Any, accept: str) -> Answer:
         if "transform_fn" in self._functions:
             body: Body = prediction
-            result = self._call("transform_fn", self._model, body.content, body.content_type, accept)
+            result = self._call("transform_fn", self.model, body.content, body.content_type, accept)
         else:
             result = self._call("output_fn", prediction, accept)
         content_type = _concrete(accept) or self._default_accept
@@ -123,7 +135,9 @@ class UserHandler:
         directory = str(self._model_dir)
         if "pre_model_fn" in self._functions:
             self._run("pre_model_fn", directory)
-        model = self._run("model_fn", directory)
+        model = StandIn(self._engine) if self._engine else self._run("model_fn", directory)
+        if self._engine and self._golden:
+            self._golden.check(self._engine.predict(self._golden.instances))
         if "model_warmup_fn" in self._functions:
             self._run("model_warmup_fn", directory, model)
         return model

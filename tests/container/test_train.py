@@ -96,7 +96,7 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert [run.wait(60) for run in runs] == [0, 0]
 
     first, again = (files(base / "model") for base in bases)
-    assert len(first) == 5
+    assert len(first) == 7
     assert first == again
 
 

@@ -27,15 +27,14 @@ def choose(environ: Mapping[str, str], record: Record | None) -> Choice:
         raise BadChoice(f"{ENGINE_VARIABLE}: expected one of {known}, got {engine!r}")
     exported = record.precision if record and engine != TORCH else FP32
     precision = environ.get(PRECISION_VARIABLE) or exported
-    if engine == AUTO:
-        if record is None:
-            engine = TORCH
-        elif precision not in record.auto:
-            known = ", ".join(sorted(record.auto))
-            raise BadChoice(f"{PRECISION_VARIABLE}: expected one of {known}, as in {FILE}, got {precision!r}")
-        else:
-            engine = record.auto[precision]
-    return _allowed(Choice(engine, precision), record, environ)
+    if engine != AUTO:
+        return _allowed(Choice(engine, precision), record, environ)
+    if record is None:
+        return _allowed(Choice(TORCH, precision), record, environ)
+    if precision not in record.auto:
+        known = ", ".join(sorted(record.auto))
+        raise BadChoice(f"{PRECISION_VARIABLE}: expected one of {known}, as in {FILE}, got {precision!r}")
+    return _allowed(record.auto[precision], record, environ)
 
 
 def _allowed(choice: Choice, record: Record | None, environ: Mapping[str, str]) -> Choice:

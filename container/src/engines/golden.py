@@ -4,11 +4,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 FILE = "golden.json"  # {"tolerance": …, "cases": [{"instance": …, "prediction": …}, …]}
+ARRAYS = "engines-golden.npz"  # `instances` and `answers`, where a user's program has formats of its own
 
 
 class WrongAnswers(Exception):  # noqa: N818  # named for what happened
@@ -75,27 +77,33 @@ def agreement(expected: NDArray[np.float32], got: NDArray[np.float32]) -> Agreem
     return Agreement(difference, float(np.mean(same)))
 
 
-def read(model_dir: Path, dtype: str = "float32") -> Golden | None:
-    """What golden.json in `model_dir` holds, or None without one.
+def read(model_dir: Path) -> Golden | None:
+    """The golden cases in `model_dir`: engines-golden.npz, else golden.json; None without either.
 
-    A prediction is a list of numbers as the model gives them, or an object with them as `probabilities`.
-    Raises ValueError where the file is something else.
+    In golden.json a prediction is an object with `probabilities`. Raises ValueError for a faulty file.
     """
-    path = model_dir / FILE
-    if not path.is_file():
-        return None
     try:
-        content = json.loads(path.read_text())
-        cases = content["cases"]
-        instances = np.array([case["instance"] for case in cases], dtype=dtype)
-        answers = np.array([_numbers(case["prediction"]) for case in cases], dtype=np.float32)
-        return Golden(instances, answers, Limit(float(content["tolerance"]), 1.0))
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        if (model_dir / ARRAYS).is_file():
+            with np.load(model_dir / ARRAYS) as arrays:  # no pickles
+                return Golden(arrays["instances"], arrays["answers"], Limit(1e-4, 1.0))
+        if (model_dir / FILE).is_file():
+            return _from_json((model_dir / FILE).read_text())
+    except (ValueError, KeyError, TypeError, IndexError, EOFError, BadZipFile) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(
-            f"{path}: expected instances with their predictions, got a faulty file ({reason})"
+            f"{model_dir}: expected golden instances with their predictions, got a faulty file ({reason})"
         ) from None
+    return None
 
 
-def _numbers(prediction: Any) -> Any:
-    return prediction["probabilities"] if isinstance(prediction, dict) else prediction
+def write_arrays(instances: NDArray[Any], answers: NDArray[np.float32], model_dir: Path) -> None:
+    """Write engines-golden.npz; the same arrays give the same bytes."""
+    np.savez(model_dir / ARRAYS, allow_pickle=False, instances=instances, answers=answers)
+
+
+def _from_json(text: str) -> Golden:
+    content = json.loads(text)
+    cases = content["cases"]
+    instances = np.array([case["instance"] for case in cases], dtype=np.float32)
+    answers = [case["prediction"]["probabilities"] for case in cases]
+    return Golden(instances, np.array(answers, dtype=np.float32), Limit(float(content["tolerance"]), 1.0))

@@ -9,8 +9,8 @@
      "limits": {"fp32": {"maximum_difference": 1e-4, "top1_agreement": 1.0}, "bf16": …},
      "engines": [{"engine": "onnxruntime", "precision": "fp32", "version": "1.32.0",
                   "maximum_difference": 2e-07, "top1_agreement": 1.0, "within": true}, …],
-     "auto": {"fp32": "onnxruntime", "bf16": "openvino"},
-     "measured_on": "AMD EPYC …"}
+     "auto": {"fp32": {"engine": "onnxruntime", "precision": "fp32"}, "bf16": …},   # by what is allowed
+     "measured_on": "AMD EPYC …"}                # where `auto` was the fastest
 
 `request_response` and `engines[].version` are what a pipeline compares with the image's labels of the
 same meaning (`container/build` sets them). No time is in it, nor anything else that changes from one run
@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from engines import Choice
 from engines.golden import Limit
 
 FILE = "engines.json"
@@ -65,7 +66,7 @@ class Record:
     precision: str
     limits: Mapping[str, Limit]
     engines: tuple[Parity, ...]
-    auto: Mapping[str, str]
+    auto: Mapping[str, Choice]
     measured_on: str
     schema: int = SCHEMA
 
@@ -123,6 +124,6 @@ def _record(content: dict[str, Any]) -> Record:
         precision=str(content["precision"]),
         limits={str(name): Limit(**limit) for name, limit in content["limits"].items()},
         engines=tuple(Parity(**parity) for parity in content["engines"]),
-        auto=dict(content["auto"]),
+        auto={str(name): Choice(**pair) for name, pair in content["auto"].items()},
         measured_on=str(content["measured_on"]),
     )
