@@ -44,8 +44,8 @@ def export(net: nn.Module, instances: NDArray[Any], model_dir: Path) -> tuple[st
         raise ExportFailed(" ".join(str(error).split())[:1000]) from error
     if program is None or len(program.model.graph.outputs) != 1:
         raise ExportFailed("expected a network with one tensor in and one tensor out")
-    taken, given = (values[0].shape for values in (program.model.graph.inputs, program.model.graph.outputs))
-    if not given or given[0] != taken[0]:
+    taken, given = program.model.graph.inputs[0].shape, program.model.graph.outputs[0].shape
+    if not taken or not given or given[0] != taken[0]:
         raise ExportFailed(f"expected an answer for each row of a batch, got {given} for {taken}")
     _without_origins(program.model)
     before = set(model_dir.glob(f"{EXPORTED}*"))
