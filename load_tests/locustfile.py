@@ -1,42 +1,51 @@
-"""Locust users that post golden requests to a SageMaker endpoint, signed as AWS wants it, each of them once.
+"""Locust users that post requests to a SageMaker endpoint, signed as AWS wants it, each of them once.
 
 Headless, driven by a schedule file and recorded into a result file (open loop: requests start when they are due):
     python -m locust -f load_tests/locustfile.py --headless --exit-code-on-error 0 \
         --endpoint NAME --schedule schedule.json --result result.json
+Several processes: add --processes N. Several hosts: --master --expect-workers N on one of them, --worker
+--master-host HOST on the others, all else the same.
 With Locust's web page on 127.0.0.1 (closed loop): python -m locust -f load_tests/locustfile.py --endpoint NAME
 Signals: USR1 goes to the next phase, TERM and INT end the run; the result is written in any case.
 """
 
-import json
 import random
-import signal
 from pathlib import Path
 from typing import Any
 
-import gevent
-import psutil
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from locust.runners import LocalRunner
 
-from load_tests import fleet, scaling_page
+from load_tests import scaling_page
+from load_tests.arrivals import Arrivals
+from load_tests.payloads import JSON, PayloadError
 from load_tests.scaling_history import ScalingHistory
 from load_tests.schedule import Schedule, ScheduleError, read_schedule
+from load_tests.scheduled import FINISH_SECONDS, follow
 from load_tests.session import NAME_THE_ENDPOINT, Session
 from load_tests.shape import ScheduleShape
 from load_tests.shapes import named_schedule
 from load_tests.timing import now
 
 GOLDEN = Path(__file__).parent.parent / "container/local_test/opt/ml/model/golden.json"
-FINISH_SECONDS = 75  # longer than any answer may take: nothing in flight is forgotten
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def _add_options(parser: LocustArgumentParser) -> None:
     parser.set_defaults(web_host="127.0.0.1", stop_timeout=FINISH_SECONDS)
     parser.add_argument("--endpoint", env_var="ENDPOINT", default="", help="name of the SageMaker endpoint")
-    parser.add_argument("--payloads", default=str(GOLDEN), help="golden set to send", include_in_web_ui=False)
+    parser.add_argument(
+        "--payloads", default=str(GOLDEN), include_in_web_ui=False,
+        help="what to send: a golden set (.json), a file with a body on each line, or FILE.py:FUNCTION",
+    )  # fmt: skip
+    parser.add_argument("--content-type", default=JSON, help="of bodies that do not say their own")
+    parser.add_argument(
+        "--against",
+        default="",
+        help="a second endpoint: each gets every other request",
+        include_in_web_ui=False,
+    )
     parser.add_argument(
         "--check-every", type=int, default=20, help="compare one answer in N with the golden one"
     )
@@ -46,6 +55,9 @@ def _add_options(parser: LocustArgumentParser) -> None:
     )
     parser.add_argument("--times-rate", type=float, default=1.0, help="multiplies the shape's rates")
     parser.add_argument("--times-seconds", type=float, default=1.0, help="multiplies the shape's seconds")
+    parser.add_argument(
+        "--minutes", type=float, help="how long the shape is to take instead", include_in_web_ui=False
+    )
     parser.add_argument("--result", default="", help="where to write the result", include_in_web_ui=False)
 
 
@@ -78,11 +90,11 @@ class ArrivalsUser(User):  # type: ignore[misc]
     """Open loop: one user that starts every request of the schedule when it is due, whatever the others do."""
 
     session: Session
-    shape: ScheduleShape
+    arrivals: Arrivals
 
     @task  # type: ignore[untyped-decorator]
     def offer(self) -> None:
-        self.shape.offer(self.session.start)
+        self.arrivals.offer(self.session.start)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
@@ -92,8 +104,6 @@ def _prepare(environment: Environment, **_: Any) -> None:
     if options.headless and not options.endpoint:
         raise SystemExit(NAME_THE_ENDPOINT)
     schedule = _schedule(options)
-    if schedule and not isinstance(environment.runner, LocalRunner):
-        raise SystemExit("A schedule drives one process: leave out --master, --worker and --processes.")
     if options.result and not schedule:
         raise SystemExit("--result records the phases of a schedule: add --schedule FILE or --shape NAME.")
     if schedule:
@@ -103,6 +113,14 @@ def _prepare(environment: Environment, **_: Any) -> None:
         environment.user_classes[:] = [PredictUser]
         environment.events.test_start.add_listener(_begin_unscheduled)
     _show_scaling(environment)
+
+
+def _follow(environment: Environment, schedule: Schedule) -> None:
+    try:
+        ArrivalsUser.session = Session(environment.parsed_options, environment.events.request.fire)
+    except PayloadError as error:
+        raise SystemExit(str(error)) from error
+    ArrivalsUser.arrivals = follow(environment, schedule, ArrivalsUser.session)
 
 
 def _show_scaling(environment: Environment) -> None:
@@ -127,7 +145,7 @@ def _schedule(options: Any) -> Schedule | None:
             return read_schedule(Path(options.schedule))
         if options.shape:
             times = {"times_rate": options.times_rate, "times_seconds": options.times_seconds}
-            return named_schedule(options.shape, **times)
+            return named_schedule(options.shape, **times, minutes=options.minutes)
     except ScheduleError as error:
         raise SystemExit(str(error)) from error
     return None
@@ -136,27 +154,3 @@ def _schedule(options: Any) -> Schedule | None:
 def _begin_unscheduled(environment: Environment, **_: Any) -> None:
     """Begin a run whose users and rate a person sets; the endpoint may have been typed into the web page."""
     PredictUser.session = Session(environment.parsed_options, environment.events.request.fire)
-
-
-def _follow(environment: Environment, schedule: Schedule) -> None:
-    session = Session(environment.parsed_options, environment.events.request.fire)
-    session.recorder.limit_ms = schedule.slo.p99_ms if schedule.slo else None
-    process = psutil.Process()
-    shape = ScheduleShape(schedule, session.recorder, lambda: sum(process.cpu_times()[:2]))
-    shape.runner = environment.runner
-    environment.shape_class = shape
-    ArrivalsUser.session, ArrivalsUser.shape = session, shape
-    watcher = gevent.spawn(fleet.watch, session.describe, session.recorder.fleet)
-    gevent.signal_handler(signal.SIGUSR1, shape.skip)
-    if environment.parsed_options.headless:  # while a shape runs, Locust itself would die of SIGTERM
-        gevent.signal_handler(signal.SIGTERM, shape.stop)
-        gevent.signal_handler(signal.SIGINT, shape.stop)
-
-    def write_result(**_: Any) -> None:
-        watcher.kill()
-        if path := environment.parsed_options.result:
-            Path(path).write_text(json.dumps(session.recorder.result(session.endpoint)))
-
-    environment.events.test_stopping.add_listener(lambda **_: shape.end_phase())
-    environment.events.test_stop.add_listener(lambda **_: session.flights.land(FINISH_SECONDS))
-    environment.events.quit.add_listener(write_result)  # by then the last answer is in

@@ -3,7 +3,7 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,17 +45,19 @@ class PhaseRecord:
     cpu_at_start: float
     finished: float | None = None
     cpu_at_end: float = 0.0
+    trouble: str | None = None  # why nobody may judge by it, whatever its figures
 
 
 @dataclass
 class Recorder:
-    """Keeps 18 bytes a request: intended start (epoch s), duration from then on (ms), how late the generator
-    itself was (ms), and the index of the error sentence."""
+    """Keeps 19 bytes a request: intended start (epoch s), duration from then on (ms), how late the generator
+    itself was (ms), the index of the error sentence, and which of two compared endpoints it went to."""
 
     starts: "array[float]" = field(default_factory=lambda: array("d"))
     durations: "array[float]" = field(default_factory=lambda: array("f"))
     lags: "array[float]" = field(default_factory=lambda: array("f"))
     errors: "array[int]" = field(default_factory=lambda: array("H"))
+    sides: "array[int]" = field(default_factory=lambda: array("B"))
     sentences: list[str] = field(default_factory=lambda: [""])
     phases: list[PhaseRecord] = field(default_factory=list)
     fleet: list[dict[str, Any]] = field(default_factory=list)
@@ -63,11 +65,15 @@ class Recorder:
     first_heard: dict[str, float] = field(default_factory=dict)
     limit_ms: float | None = None  # the promise: well answered, but later than this, is too slow
 
-    def record(self, started: float, milliseconds: float, error: str | None, *, lag_ms: float = 0.0) -> None:
+    def record(
+        self, started: float, milliseconds: float, error: str | None, *, lag_ms: float = 0.0, side: int = 0
+    ) -> None:
         """Keep one request that was to begin at `started` (epoch s) and took so long from then on.
 
-        `error` is a sentence without changing parts; `lag_ms`: how much later the generator really began.
+        `error` is a sentence without changing parts; `lag_ms`: how much later the generator really began;
+        `side` 1: it went to the endpoint that this one is compared with.
         """
+        self.sides.append(side)
         self.starts.append(started)
         self.durations.append(milliseconds)
         self.lags.append(lag_ms)
@@ -86,6 +92,25 @@ class Recorder:
         """Count one answer of this instance of this release, which came at `at` (epoch s)."""
         self.first_heard.setdefault(instance, at)
         self.identities.setdefault(release, Counter())[instance] += 1
+
+    def take_identities(self) -> dict[str, dict[str, int]]:
+        """Return who has answered how often since the last call, and forget it."""
+        taken = {release: dict(heard) for release, heard in self.identities.items()}
+        self.identities = {}
+        return taken
+
+    def join(self, records: Mapping[str, Any]) -> None:
+        """Add the requests that another recorder has kept (`generators.records_of`)."""
+        for name in ("starts", "durations", "lags", "sides"):
+            getattr(self, name).frombytes(records[name])
+        kinds = array("H")
+        kinds.frombytes(records["errors"])
+        known = [NO_ERROR, *(self._index(sentence) for sentence in records["sentences"][1:])]
+        self.errors.extend(known[kind] for kind in kinds)
+        for instance, at in records["first_heard"].items():
+            self.first_heard[instance] = min(at, self.first_heard.get(instance, at))
+        for release, heard in records["heard"].items():
+            self.identities.setdefault(release, Counter()).update(heard)
 
     def begin_phase(self, name: str, offered_rps: float, *, now: float, cpu_seconds: float) -> None:
         self.phases.append(PhaseRecord(name, offered_rps, now, cpu_seconds))
@@ -149,7 +174,7 @@ class Recorder:
             "max_ms": figures.max_ms,
             "generator_cpu_percent": cpu_percent,
             "lag_p99_ms": lag,
-            "invalid": why_invalid(cpu_percent, lag),
+            "invalid": phase.trouble or why_invalid(cpu_percent, lag),
             "errors": dict(kinds.most_common()),
         }
 
@@ -173,7 +198,27 @@ class Recorder:
             )
         return rows
 
-    def result(self, endpoint: str) -> dict[str, Any]:
+    def slices(self) -> list[dict[str, Any]]:
+        """Return the figures of both endpoints in each wall-clock second in which both were sent requests."""
+        buckets: dict[int, tuple[list[int], list[int]]] = {}
+        for i, at in enumerate(self.starts):
+            buckets.setdefault(math.floor(at), ([], []))[self.sides[i]].append(i)
+        return [
+            {"at": at, "candidate": self._brief(ours), "baseline": self._brief(theirs)}
+            for at, (ours, theirs) in sorted(buckets.items())
+            if ours and theirs
+        ]
+
+    def _brief(self, indices: Sequence[int]) -> dict[str, Any]:
+        found = self.figures(indices)
+        return {
+            "requests": found.requests,
+            "failures": found.failures,
+            "p50_ms": found.p50_ms,
+            "p95_ms": found.p95_ms,
+        }
+
+    def result(self, endpoint: str, against: str = "") -> dict[str, Any]:
         """Return the content of result.json. Every phase must be closed."""
         phases = [self.phase_result(phase) for phase in self.phases]
         return {
@@ -186,4 +231,5 @@ class Recorder:
             "fleet": self.fleet,
             "first_heard": self.first_heard,
             "identities": {release: dict(heard) for release, heard in self.identities.items()},
+            "compared": {"against": against, "slices": self.slices()} if against else None,
         }

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -49,24 +48,16 @@ class Runtime:
             connection_timeout=CONNECT_SECONDS,
             network_timeout=READ_SECONDS,
         )
-        self._digests: dict[bytes, str] = {}
 
     def invoke(self, payload: Payload) -> Answer:
         """Send one request. Raises Refused for an error status, OSError or HTTPParseError without an answer."""
         headers = {"Host": self._host, "Content-Type": payload.content_type}
-        headers |= self._signer.sign(self._path, headers, self._digest(payload.body))
+        headers |= self._signer.sign(self._path, headers, payload.digest)
         response = self._client.request("POST", self._path, body=payload.body, headers=headers)
         body = response.read()
         if response.status_code != 200:
             raise Refused(refusal(response.status_code, response.get("x-amzn-errortype"), body))
         return Answer(body, *identity(str(response.get(ATTRIBUTES, ""))))
-
-    def _digest(self, body: bytes) -> str:
-        """The digest of a golden request; there are few, and they are sent again and again."""
-        found = self._digests.get(body)
-        if found is None:
-            found = self._digests[body] = sha256(body).hexdigest()
-        return found
 
 
 def identity(attributes: str) -> tuple[str, str]:

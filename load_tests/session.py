@@ -1,9 +1,9 @@
 """What one run sends, and what it keeps of each request."""
 
 import itertools
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,7 +11,7 @@ import gevent
 from botocore.config import Config
 
 from load_tests.flights import Flights
-from load_tests.payloads import Payload, read_payloads
+from load_tests.payloads import Payload, payloads
 from load_tests.recorder import Recorder
 from load_tests.runtime import Answer, Refused, Runtime
 from load_tests.timing import now
@@ -30,8 +30,10 @@ class Session:
         self.recorder = Recorder()
         self.flights = Flights()
         self._check_every: int = max(1, options.check_every)
-        self._payloads: list[Payload] = read_payloads(Path(options.payloads))
-        self._runtime = Runtime(self.endpoint)
+        self._payloads = _begun(payloads(options.payloads, options.content_type))
+        self.against: str = options.against
+        self._runtimes = [Runtime(each) for each in (self.endpoint, self.against) if each]
+        self._turns = turns(random.Random(), len(self._runtimes))  # noqa: S311 - an order, no secret
         self._control = boto3.client("sagemaker", config=CONTROL)
         self._numbers = itertools.count()
         self._fire = fire
@@ -46,32 +48,42 @@ class Session:
 
     def _request(self, intended: float) -> None:
         """Send, and record from the intended start: what a client would have waited."""
-        began, answer, failure = now(), None, None
+        began, answer, failure, side = now(), None, None, next(self._turns)
         try:
-            answer = self._send()
+            answer = self._send(side)
         except Exception as error:  # whatever went wrong is counted as this request's failure
             failure = error
         milliseconds = (now() - intended) * 1000
         sentence = None if failure is None else describe_error(failure)
-        self.recorder.record(intended, milliseconds, sentence, lag_ms=(began - intended) * 1000)
+        self.recorder.record(intended, milliseconds, sentence, lag_ms=(began - intended) * 1000, side=side)
         self._fire(
             request_type="invoke",
-            name=self.endpoint,
+            name=self.against if side else self.endpoint,
             response_time=milliseconds,
             response_length=len(answer.body) if answer else 0,
             exception=failure,
             context={} if answer is None else {"release": answer.release},
         )
 
-    def _send(self) -> Answer:
-        """Send the next golden request, and compare its answer if it is its turn. Raises what went wrong."""
-        number = next(self._numbers)
-        payload = self._payloads[number % len(self._payloads)]
-        answer = self._runtime.invoke(payload)
+    def _send(self, side: int) -> Answer:
+        """Send the next request, and compare its answer if it is its turn. Raises what went wrong."""
+        number, payload = next(self._numbers), next(self._payloads)
+        answer = self._runtimes[side].invoke(payload)
         self.recorder.heard(answer.release, answer.instance, at=now())
         if number % self._check_every == 0:
             payload.check(answer.body)
         return answer
+
+
+def turns(chance: random.Random, sides: int) -> Iterator[int]:
+    """Yield whose turn it is, without end: of two endpoints each one once in every pair, in an order by chance."""
+    while True:
+        yield from chance.sample(range(sides), sides)
+
+
+def _begun(source: Iterator[Payload]) -> Iterator[Payload]:
+    """Make the first payload now, so that what is wrong with the source shows before the load begins."""
+    return itertools.chain([next(source)], source)
 
 
 def describe_error(error: Exception) -> str:

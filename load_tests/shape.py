@@ -1,16 +1,12 @@
 """The load of a run over time, driven by a schedule."""
 
-from collections.abc import Callable
-
-import gevent
 from gevent.event import Event
 from locust import LoadTestShape
 
+from load_tests.generators import Generators
 from load_tests.recorder import Recorder
 from load_tests.schedule import Phase, Schedule, is_saturated
 from load_tests.timing import now
-
-BURST = 20  # requests started before the others get a turn, when the generator is behind
 
 
 class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-checked
@@ -21,12 +17,13 @@ class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-c
 
     abstract = True
 
-    def __init__(self, schedule: Schedule, recorder: Recorder, cpu_seconds: Callable[[], float]) -> None:
+    def __init__(self, schedule: Schedule, recorder: Recorder, generators: Generators) -> None:
         super().__init__()
-        self._schedule, self._recorder, self._cpu_seconds = schedule, recorder, cpu_seconds
+        self._schedule, self._recorder, self._generators = schedule, recorder, generators
         self._position = -1
-        self._skip, self._began, self._over = Event(), Event(), Event()
+        self._skip = Event()
         self._is_stopped = False
+        self._waits_for_users = generators.needs_users_first
 
     @property
     def phase(self) -> Phase:
@@ -46,24 +43,24 @@ class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-c
 
         It blocks: Locust looks once a second, this is punctual.
         """
+        if self._waits_for_users:
+            self._waits_for_users = False
+            return self._users()
         if self._position >= 0:
             self._wait_for_end()
-            if self._is_pointless_to_go_on():
+            if self._is_over():
+                self._generators.finish()
                 return None
         if self._is_stopped:
             return None
-        if self._position + 1 == len(self._schedule.phases):
-            return None
         self._position += 1
-        self._recorder.begin_phase(
-            self.phase.name,
-            self.phase.offered,
-            now=now(),
-            cpu_seconds=self._cpu_seconds(),
-        )
-        self._over = Event()
-        self._began.set()
-        return 1, 1.0  # one user starts all requests
+        self._recorder.begin_phase(self.phase.name, self.phase.offered, now=now(), cpu_seconds=0.0)
+        self._generators.begin(self._position)
+        return self._users()
+
+    def _users(self) -> tuple[int, float]:
+        """One user on each generator, which starts all of its requests."""
+        return self._generators.count, float(self._generators.count)
 
     def _wait_for_end(self) -> None:
         record = self._recorder.phases[-1]
@@ -72,32 +69,13 @@ class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-c
                 break
         self._skip.clear()
 
-    def offer(self, start: Callable[[float], object]) -> None:
-        """Start each request of the phase that runs when it is due, by `start(intended epoch s)`.
-
-        A request whose time has passed is started at once: none is left out, however late the generator is.
-        Returns when the phase has ended, or another is to be offered.
-        """
-        if not self._began.wait(timeout=0.2):
-            return
-        self._began.clear()
-        over, record = self._over, self._recorder.phases[-1]
-        if self._position == 0:
-            record.started = now()  # Locust took some time to make the user that is here
-        for number, offset in enumerate(self.phase.starts()):
-            if number % BURST == 0:
-                gevent.sleep(0)
-            if over.wait(timeout=max(record.started + offset - now(), 0)):
-                return
-            start(record.started + offset)
-
     def end_phase(self) -> None:
         """Close the phase that runs, if any, and say in one line what it was like."""
         record = self._recorder.phases[-1] if self._recorder.phases else None
         if record is None or record.finished is not None:
             return
-        self._over.set()
-        self._recorder.end_phase(now=now(), cpu_seconds=self._cpu_seconds())
+        record.finished = now()
+        self._generators.end()
         result = self._recorder.phase_result(record)
         p99 = "–" if result["p99_ms"] is None else f"{result['p99_ms']:.0f} ms"
         print(
@@ -107,8 +85,11 @@ class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-c
             flush=True,
         )
 
-    def _is_pointless_to_go_on(self) -> bool:
+    def _is_over(self) -> bool:
+        """End the phase, and say whether it was the last, by schedule, by order or because more is pointless."""
         self.end_phase()
+        if self._is_stopped or self._position + 1 == len(self._schedule.phases):
+            return True
         result = self._recorder.phase_result(self._recorder.phases[-1])
         return is_saturated(
             self._schedule,

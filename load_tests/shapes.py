@@ -1,6 +1,14 @@
-"""Shapes of load by name: config/shapes/NAME.yaml, each worked out into the phases of a schedule."""
+"""Shapes of load by name: config/shapes/NAME.yaml, each worked out into the phases of a schedule.
 
+python -m load_tests.shapes NAME [--minutes N] [--times-rate X] [--times-seconds X] prints the schedule as JSON.
+"""
+
+import argparse
 import csv
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -127,9 +135,12 @@ def _rows(path: Path) -> list[tuple[float, float]]:
     return found
 
 
-def named_schedule(name: str, *, times_rate: float = 1.0, times_seconds: float = 1.0) -> Schedule:
+def named_schedule(
+    name: str, *, times_rate: float = 1.0, times_seconds: float = 1.0, minutes: float | None = None
+) -> Schedule:
     """Return the schedule of config/shapes/NAME.yaml (or of a file), its rates and seconds multiplied.
 
+    `minutes`: how long all of it is to take; then `times_seconds` says nothing.
     Raises ScheduleError, which names the shapes there are, or what is wrong with this one.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else SHAPES / f"{name}.yaml"
@@ -140,11 +151,33 @@ def named_schedule(name: str, *, times_rate: float = 1.0, times_seconds: float =
         shape = AnyShape.validate_python(yaml.safe_load(path.read_text()))
     except (yaml.YAMLError, ValidationError) as error:
         raise ScheduleError(f"{path}: {error}") from error
-    return Schedule(
-        phases=tuple(_times(each, times_rate, times_seconds) for each in shape.phases(path.parent))
-    )
+    phases = shape.phases(path.parent)
+    if minutes is not None:
+        times_seconds = minutes * 60 / sum(phase.seconds for phase in phases)
+    return Schedule(phases=tuple(_times(each, times_rate, times_seconds) for each in phases))
 
 
 def _times(phase: Phase, rate: float, seconds: float) -> Phase:
     until = None if phase.until is None else phase.until * rate
     return _phase(phase.name, max(1.0, phase.seconds * seconds), phase.requests_per_second * rate, until)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print a shape's schedule; return 2, with the reason on standard error, for one that cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m load_tests.shapes", description="A shape as a schedule.")
+    parser.add_argument("name", help="config/shapes/NAME.yaml, or a file")
+    parser.add_argument("--times-rate", type=float, default=1.0, help="multiplies the shape's rates")
+    parser.add_argument("--times-seconds", type=float, default=1.0, help="multiplies the shape's seconds")
+    parser.add_argument("--minutes", type=float, help="how long the shape is to take instead")
+    words = vars(parser.parse_args(argv))
+    try:
+        schedule = named_schedule(words.pop("name"), **words)
+    except ScheduleError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(json.dumps({"phases": [asdict(phase) for phase in schedule.phases]}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -78,6 +78,30 @@ class FleetRow(Model):
     pending: Fleet | None
 
 
+class Side(Model):
+    """One of two compared endpoints in one second; latencies in ms of the requests answered well."""
+
+    requests: int
+    failures: int
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+class Slice(Model):
+    """One second in which both endpoints were sent requests."""
+
+    at: int
+    candidate: Side
+    baseline: Side
+
+
+class Compared(Model):
+    """A load of which every other request went to the endpoint `against`."""
+
+    against: str
+    slices: tuple[Slice, ...]
+
+
 class LoadResult(Model):
     """The content of result.json."""
 
@@ -90,6 +114,7 @@ class LoadResult(Model):
     fleet: tuple[FleetRow, ...]
     first_heard: dict[str, float]  # instance → epoch s of its first answer
     identities: dict[str, dict[str, int]]
+    compared: Compared | None = None
 
     def phase(self, name: str) -> PhaseResult | None:
         return next((phase for phase in self.phases if phase.name == name), None)

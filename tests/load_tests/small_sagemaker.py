@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 ENDPOINT = "digits-test"
+SLOWER = "digits-slower"  # the same model, 30 ms slower
 CASES = 8
 
 
@@ -70,6 +71,10 @@ class SmallSageMaker:
             headers={"X-Amzn-SageMaker-Custom-Attributes": said},
         )
 
+    async def invoke_slower(self, request: web.Request) -> web.Response:
+        await asyncio.sleep(0.03)
+        return await self.invoke(request)
+
     async def control(self, request: web.Request) -> web.Response:
         if request.headers["X-Amz-Target"] != "SageMaker.DescribeEndpoint":
             return web.json_response({"__type": "UnknownOperation"}, status=400)
@@ -90,6 +95,7 @@ def serve(service: SmallSageMaker, ready: "Future[asyncio.AbstractEventLoop]", d
     async def run() -> None:
         app = web.Application()
         app.router.add_post(f"/endpoints/{ENDPOINT}/invocations", service.invoke)
+        app.router.add_post(f"/endpoints/{SLOWER}/invocations", service.invoke_slower)
         app.router.add_post("/", service.control)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.load_tests.small_sagemaker import ENDPOINT, SmallSageMaker
+from tests.load_tests.small_sagemaker import ENDPOINT, SLOWER, SmallSageMaker
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,13 +27,15 @@ class Run:
     golden: Path
     environment: dict[str, str]
 
-    def start(self, phases: list[tuple[str, float, float]], **schedule: Any) -> subprocess.Popen[bytes]:
+    def start(
+        self, phases: list[tuple[str, float, float]], *more: str, **schedule: Any
+    ) -> subprocess.Popen[bytes]:
         named = [{"name": n, "seconds": s, "requests_per_second": r} for n, s, r in phases]
         (self.folder / "schedule").write_text(json.dumps({"phases": named, **schedule}))
         command = [sys.executable, "-m", "locust", "-f", "load_tests/locustfile.py", "--headless"]
         command += ["--exit-code-on-error", "0", "--endpoint", ENDPOINT, "--payloads", str(self.golden)]
         command += ["--schedule", str(self.folder / "schedule"), "--result", str(self.folder / "result.json")]
-        command += ["--json-file", str(self.folder / "locust.json"), "--check-every", "5"]
+        command += ["--json-file", str(self.folder / "locust.json"), "--check-every", "5", *more]
         with self.log.open("w") as log:
             return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
 
@@ -42,7 +44,7 @@ class Run:
         return self.folder / "locust.log"
 
     def finish(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        assert process.wait(timeout=40) == 0, self.log.read_text()
+        assert process.wait(timeout=60) == 0, self.log.read_text()
         result: dict[str, Any] = json.loads((self.folder / "result.json").read_text())
         return result
 
@@ -111,6 +113,46 @@ def test_the_search_ends_early_when_the_endpoint_is_saturated(run: Run, sagemake
 
     assert [phase["name"] for phase in result["phases"]] == ["10", "50"]
     assert result["phases"][1]["p99_ms"] > 300
+
+
+def test_two_processes_share_the_schedule_and_the_result_has_every_request(
+    run: Run, sagemaker: SmallSageMaker
+) -> None:
+    sagemaker.fail_every = 10
+    result = run.finish(run.start([("slow", 1, 20), ("fast", 1, 60)], "--processes", "2"))
+
+    slow, fast = result["phases"]
+    assert slow["requests"] == pytest.approx(20, abs=4)
+    assert fast["requests"] == pytest.approx(60, abs=4)
+    assert total(result, "requests") == sagemaker.requests
+    assert total(result, "failures") == sagemaker.failures > 0
+    assert sum(sum(heard.values()) for heard in result["identities"].values()) == (
+        sagemaker.requests - sagemaker.failures
+    )
+    assert fast["generator_cpu_percent"] > 0
+    assert not any("workers" in (phase["invalid"] or "") for phase in result["phases"])
+
+
+def test_of_two_endpoints_each_gets_every_other_request_in_the_same_seconds(
+    run: Run, sagemaker: SmallSageMaker
+) -> None:
+    compared = run.finish(run.start([("both", 3, 60)], "--against", SLOWER))["compared"]
+
+    assert compared["against"] == SLOWER
+    sent = [(row["candidate"]["requests"], row["baseline"]["requests"]) for row in compared["slices"]]
+    assert sum(map(sum, sent)) == sagemaker.requests
+    assert all(abs(ours - theirs) <= 2 for ours, theirs in sent)
+    assert all(row["candidate"]["p50_ms"] < row["baseline"]["p50_ms"] for row in compared["slices"][1:-1])
+
+
+def test_a_users_function_makes_what_is_sent(run: Run, sagemaker: SmallSageMaker) -> None:
+    maker = run.folder / "maker.py"
+    maker.write_text('def images():\n    yield {"instances": [[3] + [0] * 63]}\n')
+    run.golden = Path(f"{maker}:images")
+    (phase,) = run.finish(run.start([("made", 1, 20)]))["phases"]
+
+    assert phase["requests"] == sagemaker.requests > 0
+    assert phase["failures"] == 0
 
 
 def test_a_signal_goes_to_the_next_phase_and_another_ends_the_run_with_its_result(

@@ -5,6 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from load_tests.generators import records_of
 from load_tests.recorder import Recorder, percentile
 
 LATENCIES = st.lists(st.floats(min_value=0, max_value=1e5, width=32), min_size=1)
@@ -116,3 +117,25 @@ def test_good_answers_beyond_the_promise_are_counted_when_there_is_one() -> None
     assert recorder.result("e")["phases"][0]["slow"] is None
     recorder.limit_ms = 500
     assert recorder.result("e")["phases"][0]["slow"] == 2
+
+
+def test_what_workers_have_kept_is_joined_into_what_one_recorder_would_have() -> None:
+    """Each worker has error sentences of its own, and a clock that may be ahead of the master's."""
+    master, first, second = Recorder(), Recorder(), Recorder()
+    first.record(101.0, 10.0, None, lag_ms=1.0)
+    first.record(102.0, 20.0, "broken", side=1)
+    second.record(1101.5, 30.0, "refused")
+    second.record(1102.5, 40.0, "broken")
+    first.heard("r", "i1", at=101.0)
+    second.heard("r", "i1", at=1100.5)
+    second.heard("r", "i2", at=1102.0)
+    master.join(records_of(first, 0, ahead=0.0))
+    master.join(records_of(second, 0, ahead=1000.0))
+    master.join(records_of(second, 2, ahead=1000.0))
+
+    assert list(master.starts) == [101.0, 102.0, 101.5, 102.5]
+    assert list(master.durations) == [10.0, 20.0, 30.0, 40.0]
+    assert list(master.sides) == [0, 1, 0, 0]
+    assert [master.sentences[kind] for kind in master.errors] == ["", "broken", "refused", "broken"]
+    assert master.first_heard == {"i1": 100.5, "i2": 102.0}
+    assert master.identities == {"r": {"i1": 2, "i2": 1}}, "heard twice, not four times"

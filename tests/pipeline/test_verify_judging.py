@@ -276,7 +276,8 @@ def test_the_result_of_the_load_tests_room_is_what_the_pipeline_reads() -> None:
         {"at": 1.0, "status": "unreadable", "config": None, "current": None, "desired": None, "pending": None}
     )
     recorder.heard("r", "i", at=1.5)
-    document = json.loads(json.dumps(recorder.result("e")))
+    recorder.record(1.7, 12.0, None, side=1)
+    document = json.loads(json.dumps(recorder.result("e", "other")))
 
     assert LoadResult.model_validate(document).document() == document
-    assert PhaseResult.model_validate(document["phases"][0]).error_percent == 50
+    assert PhaseResult.model_validate(document["phases"][0]).error_percent == pytest.approx(100 / 3)
