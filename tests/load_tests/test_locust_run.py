@@ -140,7 +140,7 @@ def test_of_two_endpoints_each_gets_every_other_request_in_the_same_seconds(
 
     assert compared["against"] == SLOWER
     sent = [(row["candidate"]["requests"], row["baseline"]["requests"]) for row in compared["slices"]]
-    assert sum(map(sum, sent)) == sagemaker.requests
+    assert 0 <= sagemaker.requests - sum(map(sum, sent)) <= 2, "a second with one request compares nothing"
     assert all(abs(ours - theirs) <= 2 for ours, theirs in sent)
     assert all(row["candidate"]["p50_ms"] < row["baseline"]["p50_ms"] for row in compared["slices"][1:-1])
 
