@@ -58,7 +58,7 @@ def publish_image(aws: Aws, *, engine: bool, revision: str | None, run_url: str 
         return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, stand_in=True)
     if digest is None:
         _build(f"{repository}:{tag}", revision, run_url, say)
-        _push(f"{repository}:{tag}", aws, say)
+        push_unless_there(f"{repository}:{tag}", tag, aws, say)
         aws.made.append(f"build and push image {repository}:{tag}")
         digest = _digest(tag, aws)
         if digest is None:
@@ -94,6 +94,20 @@ def _build(reference: str, revision: str | None, run_url: str | None, say: Say) 
     words += ["--source", run_url.split("/actions/")[0]] if run_url else []
     say(f"build {reference}")
     _run(words, os.environ, "Read the build's output above; container/build can be run by itself.", say)
+
+
+def push_unless_there(reference: str, tag: str, aws: Aws, say: Say) -> None:
+    """Push; when another run has pushed the same sources while this one built them, theirs is the image.
+
+    Tags are immutable, and two builds of the same sources may differ in digest: the first one pushed wins.
+    Raises BuildFailed when the push fails and ECR does not have the tag.
+    """
+    try:
+        _push(reference, aws, say)
+    except BuildFailed:
+        if _digest(tag, aws) is None:
+            raise
+        say(f"image {tag[:12]} was pushed by another run meanwhile: that one is taken")
 
 
 def _push(reference: str, aws: Aws, say: Say) -> None:

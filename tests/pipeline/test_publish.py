@@ -9,9 +9,10 @@ import pytest
 
 from pipeline.aws import Aws
 from pipeline.config import Environment
-from pipeline.errors import ConfigError
-from pipeline.image import build_files, publish_image, source_hash
+from pipeline.errors import BuildFailed, ConfigError
+from pipeline.image import build_files, publish_image, push_unless_there, source_hash
 from pipeline.publish import fetch_release, git_commit, publish, release_key
+from pipeline.records import Say
 from pipeline.release import load_release
 
 ROOT = Path(__file__).parents[2]
@@ -92,11 +93,7 @@ def test_without_an_engine_the_release_says_that_its_digest_is_a_stand_in(
 
 def test_an_image_whose_tag_is_in_ecr_is_not_built_again(account: Aws, env: Environment) -> None:
     """Not even an engine is needed then: the digest is read back."""
-    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
-    account.read(
-        "ecr", "put_image", repositoryName=env.aws.repository, imageTag=source_hash()[:40],
-        imageManifest=json.dumps(manifest),
-    )  # fmt: skip
+    put_image(account, env, source_hash()[:40])
     said: list[str] = []
     image = publish_image(account, engine=True, revision=None, run_url=None, say=said.append)
 
@@ -104,6 +101,33 @@ def test_an_image_whose_tag_is_in_ecr_is_not_built_again(account: Aws, env: Envi
     assert image.uri.endswith(f"/digits@{image.digest}")
     assert said == [f"image {source_hash()[:12]} is in ECR already: nothing built"]
     assert account.made == []
+
+
+def put_image(account: Aws, env: Environment, tag: str) -> None:
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+    account.read(
+        "ecr", "put_image", repositoryName=env.aws.repository, imageTag=tag,
+        imageManifest=json.dumps(manifest),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["pushed by another run", "not pushed at all"])
+def test_a_push_that_is_refused_is_no_failure_if_the_tag_is_there_by_now(
+    account: Aws, env: Environment, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    def refused(reference: str, aws: Aws, say: Say) -> None:
+        if is_there:
+            put_image(account, env, "t" * 40)
+        raise BuildFailed("tag invalid", fix="none")
+
+    monkeypatch.setattr("pipeline.image._push", refused)
+    said: list[str] = []
+    if is_there:
+        push_unless_there("r:t", "t" * 40, account, said.append)
+        assert said == [f"image {'t' * 12} was pushed by another run meanwhile: that one is taken"]
+    else:
+        with pytest.raises(BuildFailed, match="tag invalid"):
+            push_unless_there("r:t", "t" * 40, account, said.append)
 
 
 def test_publishing_before_bootstrap_names_the_command(moto: str, env: Environment, tmp_path: Path) -> None:
