@@ -13,10 +13,6 @@ BATCH_WAIT_MS = 5
 QUIET = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration><Loggers><Root level="error"/></Loggers></Configuration>
 """
-QUIET_LOG4J_1 = (
-    "log4j.rootLogger = ERROR, console\nlog4j.appender.console = org.apache.log4j.ConsoleAppender\n"
-    "log4j.appender.console.layout = org.apache.log4j.SimpleLayout\n"
-)
 
 
 def torchserve(site: Site, environ: dict[str, str], batch: int) -> Launch:
@@ -62,7 +58,8 @@ def torchserve(site: Site, environ: dict[str, str], batch: int) -> Launch:
 
 def multi_model_server(site: Site, environ: dict[str, str]) -> Launch:
     """AWS's inference toolkit on it: the archive's own inference.py, or one for the digits model."""
-    binaries, model = site.python.parent, site.scratch / "model"
+    binaries, store = site.python.parent, site.scratch / "store"
+    model = store / "m"
     own = site.workload.model_dir / "code"
     if own.is_dir():
         shutil.copytree(own, model / "code")
@@ -87,14 +84,14 @@ def multi_model_server(site: Site, environ: dict[str, str]) -> Launch:
         "default_workers_per_model": WORKERS,
         "job_queue_size": 1000,
         "default_response_timeout": 120,
-        "model_store": site.scratch,
-        "load_models": f"m={model}",
+        "model_store": store,
+        "load_models": "m=m",
     }
     config = _properties(site.scratch / "mms.properties", settings)
-    log = site.scratch / "log4j.properties"
-    log.write_text(QUIET_LOG4J_1)
+    log = site.scratch / "log4j2.xml"
+    log.write_text(QUIET)
     command = [str(binaries / "multi-model-server"), "--start", "--foreground", "--mms-config", str(config)]
-    command += ["--log-config", str(log), "--model-store", str(site.scratch), "--models", f"m={model}"]
+    command += ["--log-config", str(log), "--model-store", str(store), "--models", "m=m"]
     path = {
         **environ,
         "PATH": f"{binaries}:{environ['PATH']}",
