@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
@@ -36,6 +36,8 @@ RESULTS = ROOT / "benchmarks" / "serving_results.json"
 DOCUMENT = ROOT / "docs" / "performance.md"
 OURS, THEIRS = ROOT / "container" / "src", ROOT / "benchmarks" / "comparison"
 
+EVERYWHERE, MOST = ("T1", "T32", "M"), 100
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -49,19 +51,28 @@ class Turn:
 def turns(workloads: Sequence[Workload], servers: Sequence[Server], repeats: int) -> Iterator[Turn]:
     """A B C, then B C A, … of each workload in turn: every server meets every neighbour's leavings."""
     for workload in workloads:
+        served = [server for server in servers if workload.name in server.rows]
         for repetition in range(repeats):
-            shift = repetition % max(len(servers), 1)
-            for server in [*servers[shift:], *servers[:shift]]:
-                yield Turn(workload, server, repetition)
+            shift = repetition % max(len(served), 1)
+            for server in [*served[shift:], *served[:shift]]:
+                if repetition < server.most:
+                    yield Turn(workload, server, repetition)
 
 
 def chosen(names: str, among: Mapping[str, Server]) -> list[Server]:
-    """The servers whose names match one of the patterns, such as ours-* or torchserve; ValueError for none."""
+    """The servers that match one of the patterns, such as ours-* or torchserve; ValueError for none.
+
+    One that is named in full takes part in every workload, and in as many repetitions as any.
+    """
     patterns = [name.strip() for name in names.split(",") if name.strip()] or ["*"]
     for pattern in patterns:
         if not any(fnmatch(name, pattern) for name in among):
             raise ValueError(f"PEERS: there is no {pattern}; expected some of {', '.join(among)}")
-    return [each for name, each in among.items() if any(fnmatch(name, pattern) for pattern in patterns)]
+    return [
+        replace(server, rows=EVERYWHERE, most=MOST) if name in patterns else server
+        for name, server in among.items()
+        if any(fnmatch(name, pattern) for pattern in patterns)
+    ]
 
 
 def fingerprint(server: Server) -> str:

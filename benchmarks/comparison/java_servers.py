@@ -84,6 +84,7 @@ def multi_model_server(site: Site, environ: dict[str, str]) -> Launch:
         "default_workers_per_model": WORKERS,
         "job_queue_size": 1000,
         "default_response_timeout": 120,
+        "decode_input_request": "false",  # the toolkit does
         "model_store": store,
         "load_models": "m=m",
     }

@@ -121,7 +121,7 @@ def await_right_answer(running: Running, workload: Workload | None, precision: s
 
 def ask(port: int, body: bytes) -> tuple[int, bytes]:
     """One request to the front, on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
         answer = connection.getresponse()

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.comparison import java_servers
 from benchmarks.comparison.environments import ROOT
@@ -18,7 +18,11 @@ GUNICORN = ["-m", "gunicorn", "-k", "sync", "-w", WORKERS, "--log-level", "error
 
 @dataclass(frozen=True)
 class Server:
-    """One row of the table. `kind` is ours, peer or limit; `packages` names its virtual environment."""
+    """One row of the table. `kind` is ours, peer or limit; `packages` names its virtual environment.
+
+    `rows` are the workloads of a run that names no servers: where a request is a batch already (T32), none
+    that batches as well, so that a whole run stays within 75 minutes; `most` caps its repetitions there.
+    """
 
     name: str
     title: str
@@ -28,9 +32,11 @@ class Server:
     precision: str = "fp32"
     packages: str | None = None
     has_model: bool = True
+    rows: tuple[str, ...] = ("T1", "T32", "M")
+    most: int = 100
 
 
-def ours(engine: str, **more: str) -> Callable[[Site], Launch]:
+def ours(engine: str, precision: str = "fp32") -> Callable[[Site], Launch]:
     """`serve`, as it is in the image: its own nginx, its own plan of workers and threads."""
 
     def launch(site: Site) -> Launch:
@@ -43,7 +49,7 @@ def ours(engine: str, **more: str) -> Callable[[Site], Launch]:
             "SAGEMAKER_BIND_TO_PORT": str(site.port),
             "SERVE_HOST": "127.0.0.1",
             "ENGINE": engine,
-            **more,
+            "ENGINE_PRECISION": precision,
         }
         return Launch([sys.executable, str(ROOT / "container" / "src" / "serve")], environ)
 
@@ -120,39 +126,63 @@ def _environ(site: Site, *, threads: str | None = "1") -> dict[str, str]:
 
 def all_servers() -> Mapping[str, Server]:
     """Every row by its name, in the order in which they take turns."""
-    rows = [
-        Server("ours-torch", "this project", "ours", ours("torch")),
-        Server(
-            "flask-default-threads",
-            "nginx + gunicorn + Flask, default threads",
-            "peer",
-            flask("flask_app", threads=None),
-            packages="flask",
+    rows = [*_ours(), *_peers(), *_limits()]
+    return {server.name: server for server in rows}
+
+
+def _ours() -> list[Server]:
+    """By engine; ENGINE=auto takes what was measured when the model was exported."""
+    title = "this project"
+    return [
+        Server("ours-torch", title, "ours", ours("torch")),
+        Server("ours-auto", title, "ours", ours("auto"), engine="auto", rows=("T1", "T32")),
+        Server("ours-auto-bf16", title, "ours", ours("auto", "bf16"), "auto", "bf16", rows=("M",)),
+        Server("ours-onnxruntime", title, "ours", ours("onnxruntime"), "onnxruntime", rows=()),
+        Server("ours-openvino", title, "ours", ours("openvino"), "openvino", rows=()),
+        Server("ours-openvino-bf16", title, "ours", ours("openvino", "bf16"), "openvino", "bf16", rows=()),
+    ]
+
+
+def _peers() -> list[Server]:
+    def peer(name: str, title: str, launch: Callable[[Site], Launch], packages: str, *rows: str) -> Server:
+        return Server(name, title, "peer", launch, packages=packages, rows=rows)
+
+    classic = "nginx + gunicorn + Flask"
+    slow = peer(
+        "flask-default-threads",
+        f"{classic}, default threads",
+        flask("flask_app", threads=None),
+        "flask",
+        "T1",
+    )
+    single = f"{classic}, OMP_NUM_THREADS=1"
+    with_batch = f", batch {BATCH}"
+    return [
+        replace(slow, most=2),
+        peer("flask", single, flask("flask_app"), "flask", "T1", "T32", "M"),
+        peer("fastapi", "FastAPI + uvicorn", fastapi, "fastapi", "T1", "T32", "M"),
+        peer("torchserve", "TorchServe 0.12", torchserve(1), "torchserve", "T1", "T32", "M"),
+        peer("torchserve-batched", "TorchServe 0.12" + with_batch, torchserve(BATCH), "torchserve", "T1", "M"),
+        peer("litserve", "LitServe", litserve(1), "litserve", "T1", "T32", "M"),
+        peer("litserve-batched", "LitServe" + with_batch, litserve(BATCH), "litserve", "T1", "M"),
+        peer("bentoml", "BentoML", bentoml(1), "bentoml", "T1", "T32", "M"),
+        peer("bentoml-batched", "BentoML" + with_batch, bentoml(BATCH), "bentoml", "T1", "M"),
+        peer(
+            "multi-model-server", "multi-model-server + sagemaker-inference", multi_model_server,
+            "multi-model-server", "T1", "T32", "M",
         ),
-        Server(
-            "flask", "nginx + gunicorn + Flask, OMP_NUM_THREADS=1", "peer", flask("flask_app"), packages="flask"
-        ),
-        Server("fastapi", "FastAPI + uvicorn", "peer", fastapi, packages="fastapi"),
-        Server("torchserve", "TorchServe 0.12", "peer", torchserve(1), packages="torchserve"),
-        Server(
-            "torchserve-batched", f"TorchServe 0.12, batch {BATCH}", "peer", torchserve(BATCH), packages="torchserve"
-        ),
-        Server("litserve", "LitServe", "peer", litserve(1), packages="litserve"),
-        Server("litserve-batched", f"LitServe, batch {BATCH}", "peer", litserve(BATCH), packages="litserve"),
-        Server("bentoml", "BentoML", "peer", bentoml(1), packages="bentoml"),
-        Server("bentoml-batched", f"BentoML, batch {BATCH}", "peer", bentoml(BATCH), packages="bentoml"),
-        Server(
-            "multi-model-server",
-            "multi-model-server + sagemaker-inference",
-            "peer",
-            multi_model_server,
-            packages="multi-model-server",
-        ),
+    ]  # fmt: skip
+
+
+def _limits() -> list[Server]:
+    """What no server can pass, and what any server of a kind pays."""
+    return [
         Server(
             "noop-flask", "a no-op through nginx + gunicorn + Flask", "limit", flask("noop_app"),
-            engine="none", packages="flask", has_model=False,
+            engine="none", packages="flask", has_model=False, rows=("T1",), most=2,
         ),
-        Server("nginx", "nginx alone", "limit", nginx_alone, engine="none", has_model=False),
-        Server("in-process", "in process, two processes, no HTTP", "limit", nginx_alone),
+        Server(
+            "nginx", "nginx alone", "limit", nginx_alone, engine="none", has_model=False, rows=("T1",), most=2
+        ),
+        Server("in-process", "in process, two processes, no HTTP", "limit", nginx_alone, most=3),
     ]  # fmt: skip
-    return {server.name: server for server in rows}

@@ -108,7 +108,8 @@ def _missing(results: Results, servers: Mapping[str, Server], workloads: Mapping
         left = [
             server.name
             for server in servers.values()
-            if not results.of(workload.name, server.name)
+            if workload.name in server.rows
+            and not results.of(workload.name, server.name)
             and f"{workload.name} {server.name}" not in results.missing
         ]
         if left:

@@ -1,6 +1,7 @@
 """The arithmetic of `make bench-serving`: medians, ratios, turns, what is measured again, the table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,8 +80,32 @@ def test_servers_are_chosen_by_name_and_pattern() -> None:
     assert [server.name for server in serving.chosen("torchserve*, flask", SERVERS)] == [
         "flask", "torchserve", "torchserve-batched",
     ]  # fmt: skip
+    assert [server.name for server in serving.chosen("", SERVERS)] == list(SERVERS)
     with pytest.raises(ValueError, match="there is no flusk"):
         serving.chosen("flusk", SERVERS)
+
+
+def test_a_whole_run_is_within_75_minutes() -> None:
+    """Eight seconds a run, five repetitions; some seconds to start, warm up and end each server."""
+    t32, encoder = (
+        replace(T1, name="T32", concurrencies=(8, 32)),
+        replace(T1, name="M", concurrencies=(8, 32)),
+    )
+
+    plan = list(serving.turns([T1, t32, encoder], serving.chosen("", SERVERS), 5))
+
+    seconds = [8 * len(turn.workload.concurrencies) + 6 for turn in plan if turn.server.name != "in-process"]
+    assert 60 < sum(seconds) / 60 < 75
+    assert {turn.workload.name for turn in plan if turn.server.name == "ours-auto-bf16"} == {"M"}
+    assert max(turn.repetition for turn in plan if turn.server.name == "nginx") == 1
+
+
+def test_a_server_that_is_named_takes_part_everywhere() -> None:
+    named = serving.chosen("nginx", SERVERS)
+
+    plan = list(serving.turns([T1, replace(T1, name="M")], named, 5))
+
+    assert len(plan) == 10
 
 
 def test_a_visit_is_made_once_and_again_when_the_code_has_changed() -> None:
@@ -176,7 +201,7 @@ def test_the_table_names_rates_ratios_goals_and_what_is_missing() -> None:
     assert "3.5× nginx + gunicorn + Flask, OMP_NUM_THREADS=1, wanted 1.5; p99 0.50" in text
     assert "70, 3 errors" in text
     assert "- T1 bentoml: no such package" in text
-    assert "- T1, not run: flask-default-threads, torchserve," in text
+    assert "- T1, not run: ours-auto, flask-default-threads, torchserve," in text
     assert "at commit abc1234: runs of 8 s, 1 to 2 a server" in text
 
 
