@@ -95,7 +95,7 @@ def test_a_whole_run_is_within_75_minutes() -> None:
     plan = list(serving.turns([T1, t32, encoder], serving.chosen("", SERVERS), 5))
 
     seconds = [8 * len(turn.workload.concurrencies) + 6 for turn in plan if turn.server.name != "in-process"]
-    assert 60 < sum(seconds) / 60 < 75
+    assert 45 < sum(seconds) / 60 < 65  # the rest is for servers that are slow to start
     assert {turn.workload.name for turn in plan if turn.server.name == "ours-auto-bf16"} == {"M"}
     assert max(turn.repetition for turn in plan if turn.server.name == "nginx") == 1
 
