@@ -1,5 +1,6 @@
 """One visit to one server: started, checked, measured at each concurrency, ended."""
 
+import json
 import os
 import subprocess
 import sys
@@ -28,6 +29,7 @@ class Found:
     cold_start_seconds: float | None
     pss_mb: float | None
     load_before: float  # of the machine, over the last minute
+    engine: str = ""  # what ENGINE=auto took
 
 
 def visit(server: Server, workload: Workload, seconds: int) -> Found:
@@ -55,7 +57,16 @@ def visit(server: Server, workload: Workload, seconds: int) -> Found:
                 # What wrk gave up on before is done when this is answered.
                 running.await_right_answer(alive, expected, server.precision)
                 runs.append(drive(url, body, concurrency, seconds))
-            return Found(tuple(runs), cold_start if server.has_model else None, alive.pss_mb(), load_before)
+            known = cold_start if server.has_model else None
+            return Found(tuple(runs), known, alive.pss_mb(), load_before, taken(server, workload))
+
+
+def taken(server: Server, workload: Workload) -> str:
+    """What ENGINE=auto takes, by the archive's record; nothing for a server that was told its engine."""
+    if server.engine != "auto":
+        return ""
+    choice = json.loads((workload.model_dir / "engines.json").read_text())["auto"][server.precision]
+    return f"{choice['engine']} {choice['precision']}"
 
 
 def in_process(site: Site, environ: dict[str, str], seconds: int, processes: int = 2) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.comparison.figures import Figure, compare, figure, median_of
-from benchmarks.comparison.results import Results
+from benchmarks.comparison.results import Results, Visit
 from benchmarks.comparison.servers import Server
 from benchmarks.comparison.workloads import Workload
 
@@ -17,6 +17,7 @@ GOALS: Mapping[tuple[str, str], Mapping[int, float]] = {  # (workload, engine): 
     ("T32", "auto"): {8: 3, 32: 3},
     ("M", "auto"): {8: 2, 32: 2},
 }
+OF_THE_LIMIT: Mapping[tuple[str, str], float] = {("M", "torch"): 0.95}
 
 
 def page(
@@ -30,6 +31,7 @@ def page(
                 f"### {workload.title}",
                 _rates(results, servers, workload),
                 _ratios(results, servers, workload),
+                _sentences(results, servers, workload),
             ]
     parts.append(_missing(results, servers, workloads))
     return "\n\n".join(part for part in parts if part)
@@ -69,7 +71,7 @@ def _rates(results: Results, servers: Mapping[str, Server], workload: Workload) 
         pss = median_of(visit.found.pss_mb for visit in visits)
         cold = median_of(visit.found.cold_start_seconds for visit in visits)
         title = f"**{server.title}**" if server.kind == "ours" else server.title
-        engine = NEVER if server.engine == "none" else f"{server.engine} {server.precision}"
+        engine = NEVER if server.engine == "none" else _engine(server, visits)
         more = [NEVER if within else f"{tails} ms", _whole(pss), NEVER if cold is None else f"{cold:.2f}"]
         lines.append(_row([title, engine, *rates, *more]))
     return "\n".join(lines)
@@ -94,11 +96,35 @@ def _ratios(results: Results, servers: Mapping[str, Server], workload: Workload)
             wanted = f", wanted {goal:g}" if goal else ""
             tail = f"; p99 {found.p99_ratio:.2f}" if found.p99_ratio is not None else ""
             cells.append(f"{found.ratio:.1f}× {found.best_peer}{wanted}{tail}")
-        lines.append(_row([f"{server.engine} {server.precision}", *cells]))
+        lines.append(_row([_engine(server, visits), *cells]))
     if not lines:
         return ""
     heads = [_row(["ours to the best peer", *[f"{each} concurrent" for each in workload.concurrencies]])]
     return "\n".join([*heads, _row(["---"] * (len(workload.concurrencies) + 1)), *lines])
+
+
+def _sentences(results: Results, servers: Mapping[str, Server], workload: Workload) -> str:
+    """Memory beside TorchServe's, and how near the limit of the processor ours comes."""
+    lines = []
+    limit = figure(results.of(workload.name, "in-process"), 0)
+    theirs = median_of(visit.found.pss_mb for visit in results.of(workload.name, "torchserve"))
+    for server in servers.values():
+        visits = results.of(workload.name, server.name)
+        if server.kind != "ours" or not visits:
+            continue
+        own = median_of(visit.found.pss_mb for visit in visits)
+        if own and theirs:
+            lines.append(
+                f"- {_engine(server, visits)}: {own / theirs:.2f} of TorchServe's memory (wanted 0.5 or less)"
+            )
+        if limit and (workload.name, server.engine) in OF_THE_LIMIT:
+            cells = [(each, figure(visits, each)) for each in workload.concurrencies]
+            shares = [f"{cell.median / limit.median:.0%} at {each}" for each, cell in cells if cell]
+            lines.append(
+                f"- {_engine(server, visits)}: {', '.join(shares)} of what two processes predict "
+                f"without a server (wanted {OF_THE_LIMIT[workload.name, server.engine]:.0%})"
+            )
+    return "\n".join(lines)
 
 
 def _missing(results: Results, servers: Mapping[str, Server], workloads: Mapping[str, Workload]) -> str:
@@ -125,6 +151,12 @@ def write(text: str, document: Path) -> None:
     before, rest = page.split(BEGIN)
     after = rest.split(END)[1]
     document.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def _engine(server: Server, visits: Sequence[Visit]) -> str:
+    """Engine and precision; of ENGINE=auto also what it took."""
+    took = visits[-1].found.engine
+    return f"auto: {took}" if took else f"{server.engine} {server.precision}"
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -205,6 +205,31 @@ def test_the_table_names_rates_ratios_goals_and_what_is_missing() -> None:
     assert "at commit abc1234: runs of 8 s, 1 to 2 a server" in text
 
 
+def test_a_row_of_engine_auto_says_which_it_took() -> None:
+    took = replace(
+        visited("ours-auto", 0, 100), found=replace(visited("x", 0, 100).found, engine="onnxruntime fp32")
+    )
+
+    text = table.page(Results(8, {}, [took]), SERVERS, {"T1": T1}, "abc1234")
+
+    assert "| **this project** | auto: onnxruntime fp32 | 100 |" in text
+    assert measuring.taken(SERVERS["ours-auto"], T1).split()[0] in ("torch", "onnxruntime", "openvino")
+    assert measuring.taken(SERVERS["ours-torch"], T1) == ""
+
+
+def test_the_table_says_how_near_the_limit_and_how_large_beside_torchserve() -> None:
+    def of(server: str, rate: float, *, at: int = 8, pss: float = 100.0) -> Visit:
+        found = Found((Measurement(at, rate, None, None, 0),), None, pss, 0.5)
+        return Visit("M", server, 0, "m", "2026-01-01 10:00 UTC", found)
+
+    kept = Results(8, {}, [of("ours-torch", 38), of("in-process", 40, at=0), of("torchserve", 20, pss=400)])
+
+    text = table.page(kept, SERVERS, {"M": replace(T1, name="M", concurrencies=(8, 32))}, "abc1234")
+
+    assert "- torch fp32: 0.25 of TorchServe's memory (wanted 0.5 or less)" in text
+    assert "- torch fp32: 95% at 8 of what two processes predict without a server (wanted 95%)" in text
+
+
 def test_the_table_goes_between_its_marks(tmp_path: Path) -> None:
     document = tmp_path / "p.md"
     document.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
