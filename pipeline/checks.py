@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.config import Environment
+from pipeline.digests import is_same
 from pipeline.model import Model
 from pipeline.plan import CHANGEABLE
 from pipeline.release import Image, Release
@@ -83,8 +84,9 @@ def check_weights(release: Release, head: Mapping[str, Any] | None) -> Iterator[
     if head is None:
         yield Problem(what=f"There is no object {uri}.", fix="Publish the weights again.")
         return
-    wanted = base64.b64encode(bytes.fromhex(release.weights.sha256)).decode()
-    if head.get("ChecksumSHA256") != wanted:
+    alone = base64.b64encode(bytes.fromhex(release.weights.sha256)).decode()
+    wanted = release.weights.checksum or alone
+    if not is_same(head.get("ChecksumSHA256"), wanted):
         yield Problem(
             what=f"{uri} has SHA-256 {head.get('ChecksumSHA256', 'of no record')}, not {wanted}.",
             fix="Restore the object from the bucket's versions, or publish the weights again.",

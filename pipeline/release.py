@@ -25,11 +25,16 @@ class Image(Model):
 
 
 class Weights(Model):
-    """One .tar.gz, at a key that its content names."""
+    """One .tar.gz, at a key that its content names, and what training measured of it.
+
+    `checksum` is S3's own, of the object as it was sent (None: the sha256 itself, sent in one part).
+    """
 
     uri: Annotated[str, Field(pattern=r"^s3://")]
     sha256: Sha256
     bytes: Annotated[int, Field(gt=0)]
+    checksum: str | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
 
 
 class Release(Model):

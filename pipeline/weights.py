@@ -1,66 +1,115 @@
 """Weights: one reproducible archive, at a key in S3 that its content names."""
 
-import base64
-import gzip
 import hashlib
 import json
 import shutil
-import tarfile
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
+from pydantic import ValidationError
+
+from pipeline.archives import archive, archived_files, members
 from pipeline.aws import Aws
-from pipeline.calls import Call
+from pipeline.digests import digests_of, fingerprint
 from pipeline.errors import ConfigError, ReleaseError
+from pipeline.progress import shown
 from pipeline.records import Say
 from pipeline.release import Release, Weights
+from pipeline.upload import is_there, upload
 
 GOLDEN = "golden.json"
-LARGEST_SINGLE_UPLOAD = 5 * 1024**3  # S3's limit for one PutObject
-
-
-def archive(directory: Path, target: BinaryIO) -> None:
-    """Write `directory` as .tar.gz, the same bytes for the same content: sorted, no times, no owners."""
-    with (
-        gzip.GzipFile(fileobj=target, mode="wb", filename="", mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar,
-    ):
-        for path in _files(directory):
-            member = tarfile.TarInfo(path.relative_to(directory).as_posix())
-            member.size, member.mode, member.mtime = path.stat().st_size, 0o644, 0
-            with path.open("rb") as content:
-                tar.addfile(member, content)
-
-
-def _files(directory: Path) -> Iterator[Path]:
-    """Yield what is archived. Links to files are followed: SageMaker takes no link in an archive."""
-    for path in sorted(directory.rglob("*")):
-        if path.is_dir() and path.is_symlink():
-            raise ConfigError(f"{path} is a link to a directory.", fix="Put the files there themselves.")
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield path
+METRICS = "metrics.json"
 
 
 def sync_weights(source: str, aws: Aws, say: Say) -> Weights:
     """Have the weights named by `source` in the release bucket; unchanged content uploads nothing.
 
-    `source`: a local directory or .tar.gz, s3://bucket/key.tar.gz, or training-job/NAME.
+    `source`: a local directory or .tar.gz, s3://bucket/key.tar.gz, or training-job/NAME. What was sent
+    before is known by the fingerprint of the source: it is neither packed nor fetched again.
     Raises ConfigError when there is nothing there, ReleaseError when the upload is not what was sent.
     """
+    if source.startswith("training-job/"):
+        source = _artifact_of(source.removeprefix("training-job/"), aws)
+    seen = f"weights-seen/{_fingerprint(source, aws)}.json"
+    known = _known(aws.get_json(seen))
+    if known is not None and _is_there(known, aws):
+        say(f"weights {known.sha256[:8]} are in S3 already: nothing uploaded")
+        return known
     with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
-        local = _local_archive(source, aws, Path(scratch))
-        sha256 = _sha256(local)
-        size = local.stat().st_size
-        key = f"weights/{sha256}/model.tar.gz"
-        uri = f"s3://{aws.env.aws.bucket}/{key}"
-        if _is_there(key, sha256, aws):
-            say(f"weights {sha256[:8]} are in S3 already: nothing uploaded")
-        else:
-            _member(local, GOLDEN, source)  # without it nobody could tell whether the release is live
-            _upload(local, key, sha256, aws, say)
-    return Weights(uri=uri, sha256=sha256, bytes=size)
+        weights = _sync(_local_archive(source, aws, Path(scratch)), source, aws, say)
+    if known != weights:
+        aws.put_json(seen, weights.document())
+    return weights
+
+
+def _sync(local: Path, source: str, aws: Aws, say: Say) -> Weights:
+    digests = digests_of(local)
+    bucket, key = aws.env.aws.bucket, f"weights/{digests.sha256}/model.tar.gz"
+    found = members(local, frozenset({GOLDEN, METRICS}), source)
+    if GOLDEN not in found:  # without it nobody could tell whether the release is live
+        raise _no_golden(source)
+    weights = Weights(
+        uri=f"s3://{bucket}/{key}",
+        sha256=digests.sha256,
+        bytes=digests.size,
+        checksum=digests.checksum,
+        metrics=_figures(found.get(METRICS, b"{}"), source),
+    )
+    if _is_there(weights, aws):
+        say(f"weights {weights.sha256[:8]} are in S3 already: nothing uploaded")
+        return weights
+    says = f"upload weights {weights.sha256[:8]}, {digests.size:,} bytes"
+    say(says)
+    with shown("weights", digests.size, say) as sent:
+        upload(local, {"Bucket": bucket, "Key": key}, digests, aws, says, sent)
+    return weights
+
+
+def _figures(metrics: bytes, source: str) -> dict[str, float]:
+    """Read the numbers that training wrote; whatever else is there is not for the release."""
+    try:
+        written = json.loads(metrics)
+    except ValueError as error:
+        raise ReleaseError(f"{METRICS} of {source} is not JSON: {error}", fix="Train again.") from error
+    pairs = written.items() if isinstance(written, dict) else ()
+    return {key: value for key, value in pairs if isinstance(value, int | float) and value == value}
+
+
+def _is_there(weights: Weights, aws: Aws) -> bool:
+    bucket, _, key = weights.uri.removeprefix("s3://").partition("/")
+    if bucket != aws.env.aws.bucket or weights.checksum is None:
+        return False
+    return is_there({"Bucket": bucket, "Key": key}, weights.checksum, weights.bytes, aws)
+
+
+def _known(document: object) -> Weights | None:
+    """Read what an earlier publish has noted; None when there is nothing, or another version wrote it."""
+    try:
+        return None if document is None else Weights.model_validate(document)
+    except ValidationError:
+        return None
+
+
+def _fingerprint(source: str, aws: Aws) -> str:
+    """Name a source by its content; an object in S3 by its address, size and ETag, which every write
+    changes."""
+    if source.startswith("s3://"):
+        bucket, _, key = source.removeprefix("s3://").partition("/")
+        head = aws.find("s3", "head_object", Bucket=bucket, Key=key)
+        if head is None:
+            raise _no_object(source)
+        told = json.dumps([source, head["ETag"], head["ContentLength"], head.get("VersionId")])
+        return hashlib.sha256(told.encode()).hexdigest()
+    path = Path(source)
+    if path.is_dir():
+        return fingerprint(list(archived_files(path)))
+    if path.is_file() and path.name.endswith(".tar.gz"):
+        return fingerprint([("model.tar.gz", path)])
+    raise ConfigError(
+        f"There are no weights at '{source}'.",
+        fix="Name a directory, a .tar.gz, s3://bucket/key.tar.gz or training-job/NAME "
+        "(`weights:` in the config, or --weights).",
+    )
 
 
 def fetch_golden(release: Release, aws: Aws, build: Path) -> Path:
@@ -78,9 +127,11 @@ def fetch_golden(release: Release, aws: Aws, build: Path) -> Path:
                 f"{release.weights.uri} is not what release {release.id} was published with.",
                 fix="Restore the object from the bucket's versions, or publish the weights again.",
             )
-        content = _member(packed, GOLDEN, release.weights.uri)
+        found = members(packed, frozenset({GOLDEN}), release.weights.uri)
+    if GOLDEN not in found:
+        raise _no_golden(release.weights.uri)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
+    target.write_bytes(found[GOLDEN])
     return target
 
 
@@ -91,23 +142,15 @@ def golden_payload(golden: Path) -> bytes:
 
 
 def _local_archive(source: str, aws: Aws, scratch: Path) -> Path:
-    if source.startswith("training-job/"):
-        source = _artifact_of(source.removeprefix("training-job/"), aws)
     if source.startswith("s3://"):
         return _fetch(source, aws, scratch)
     path = Path(source)
-    if path.is_dir():
-        target = scratch / "model.tar.gz"
-        with target.open("wb") as out:
-            archive(path, out)
-        return target
-    if path.is_file() and path.name.endswith(".tar.gz"):
+    if path.is_file():
         return path
-    raise ConfigError(
-        f"There are no weights at '{source}'.",
-        fix="Name a directory, a .tar.gz, s3://bucket/key.tar.gz or training-job/NAME "
-        "(`weights:` in the config, or --weights).",
-    )
+    target = scratch / "model.tar.gz"
+    with target.open("wb") as out:
+        archive(path, out)
+    return target
 
 
 def _artifact_of(job: str, aws: Aws) -> str:
@@ -128,7 +171,7 @@ def _fetch(uri: str, aws: Aws, scratch: Path) -> Path:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     found = aws.find("s3", "get_object", Bucket=bucket, Key=key)
     if found is None:
-        raise ReleaseError(f"There is no object {uri}.", fix="Publish the weights, or correct the URI.")
+        raise _no_object(uri)
     target = scratch / "model.tar.gz"
     with target.open("wb") as out:
         shutil.copyfileobj(found["Body"], out)
@@ -140,42 +183,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _member(packed: Path, name: str, where: str) -> bytes:
-    try:
-        with tarfile.open(packed, mode="r:gz") as tar:
-            for member in tar:
-                if member.name.removeprefix("./") == name and (content := tar.extractfile(member)):
-                    return content.read()
-    except tarfile.TarError as error:
-        raise ReleaseError(f"{where} is not a .tar.gz: {error}", fix="Publish other weights.") from error
-    raise ReleaseError(
-        f"{where} holds no {name}.", fix="`train` writes it: golden inputs with their expected answers."
+def _no_object(uri: str) -> ReleaseError:
+    return ReleaseError(f"There is no object {uri}.", fix="Publish the weights, or correct the URI.")
+
+
+def _no_golden(where: str) -> ReleaseError:
+    return ReleaseError(
+        f"{where} holds no {GOLDEN}.", fix="`train` writes it: golden inputs with their expected answers."
     )
-
-
-def _is_there(key: str, sha256: str, aws: Aws) -> bool:
-    head = aws.find("s3", "head_object", Bucket=aws.env.aws.bucket, Key=key, ChecksumMode="ENABLED")
-    return head is not None and head.get("ChecksumSHA256") == _base64(sha256)
-
-
-def _upload(local: Path, key: str, sha256: str, aws: Aws, say: Say) -> None:
-    size = local.stat().st_size
-    if size > LARGEST_SINGLE_UPLOAD:
-        raise ConfigError(f"{local} has {size:,} bytes; one upload takes 5 GiB.", fix="Use smaller weights.")
-    with local.open("rb") as body:
-        params = {
-            "Bucket": aws.env.aws.bucket,
-            "Key": key,
-            "Body": body,
-            "ChecksumAlgorithm": "SHA256",
-            "ChecksumSHA256": _base64(sha256),  # S3 refuses the upload when it arrives as anything else
-        }
-        says = f"upload weights {sha256[:8]}, {size:,} bytes"
-        say(says)
-        aws.apply(Call("s3", "put_object", params, says))
-    if not _is_there(key, sha256, aws):
-        raise ReleaseError(f"s3://{aws.env.aws.bucket}/{key} is not what was sent.", fix="Publish again.")
-
-
-def _base64(sha256: str) -> str:
-    return base64.b64encode(bytes.fromhex(sha256)).decode()

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.archives import archive
 from pipeline.aws import Aws
 from pipeline.errors import ConfigError, ReleaseError
 from pipeline.release import Image, Release, Weights, make_release
-from pipeline.weights import archive, fetch_golden, golden_payload, sync_weights
+from pipeline.weights import fetch_golden, golden_payload, sync_weights
 
 GOLDEN = '{"cases": [{"instance": [1, 2], "prediction": {"label": 7}}]}'
 
@@ -95,6 +96,34 @@ def test_unchanged_weights_upload_nothing(account: Aws, model: Path) -> None:
 
     assert sync_weights(str(model), account, quiet) == first
     assert account.made == []
+
+
+def test_a_fresh_checkout_is_neither_packed_nor_sent(
+    account: Aws, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New timestamps, the same content: known by its fingerprint."""
+    first = sync_weights(str(model), account, quiet)
+    account.made.clear()
+    os.utime(model / "model.safetensors", (1, 1))
+    monkeypatch.setattr("pipeline.weights.archive", None)
+
+    assert sync_weights(str(model), account, quiet) == first
+    assert account.made == []
+
+
+def test_a_same_size_edit_is_sent(account: Aws, model: Path) -> None:
+    first = sync_weights(str(model), account, quiet)
+    before = (model / "model.safetensors").stat()
+    (model / "model.safetensors").write_bytes(b"WEIGHTS")
+    os.utime(model / "model.safetensors", (before.st_atime, before.st_mtime))
+
+    assert sync_weights(str(model), account, quiet).sha256 != first.sha256
+
+
+def test_a_release_knows_what_training_measured(account: Aws, model: Path) -> None:
+    (model / "metrics.json").write_text('{"accuracy": 0.99, "hyperparameters": {"epochs": 2}}')
+
+    assert sync_weights(str(model), account, quiet).metrics == {"accuracy": 0.99}
 
 
 def test_a_broken_object_at_the_key_is_sent_again(account: Aws, model: Path) -> None:
