@@ -129,6 +129,11 @@ def _add_publishing(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="build no image: the source hash stands in for its digest, and the release says so",
     )
+    command.add_argument(
+        "--no-sbom",
+        action="store_true",
+        help="do not list what a new image is made of (saves half a minute), and the release says so",
+    )
 
 
 def _add_measuring(command: argparse.ArgumentParser) -> None:
@@ -171,6 +176,7 @@ def _run(args: argparse.Namespace) -> None:
         manifest=getattr(args, "manifest", None),
         weights=getattr(args, "weights", None),
         engine=not getattr(args, "no_engine", False),
+        sbom=not getattr(args, "no_sbom", False),
         profile=getattr(args, "profile", "full"),
         again=getattr(args, "again", False),
         confirmed=getattr(args, "confirm", None),

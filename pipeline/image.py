@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.aws import Aws
 from pipeline.errors import BuildFailed, ConfigError
 from pipeline.records import Say
 from pipeline.release import Image
+from pipeline.supply_chain import provenance, sbom_key, store_provenance, store_sbom
 
 CONTAINER = Path("container")
 NOT_BUILT_IN = frozenset({"local_test", "__pycache__"})  # and whatever begins with a dot
@@ -44,10 +46,20 @@ def source_hash(container: Path = CONTAINER) -> str:
     return total.hexdigest()
 
 
-def publish_image(aws: Aws, *, engine: bool, revision: str | None, run_url: str | None, say: Say) -> Image:
+@dataclass(frozen=True)
+class Origin:
+    """Where a build comes from. `dirty`: there are uncommitted edits in what it is made of."""
+
+    commit: str | None = None
+    dirty: bool = False
+    run_url: str | None = None
+
+
+def publish_image(aws: Aws, origin: Origin, *, engine: bool, sbom: bool, say: Say) -> Image:
     """Have the image of container/ in ECR and return it by digest; a tag that exists is not built again.
 
-    Without an engine the source hash stands in for the digest, and the image says so.
+    Without an engine the source hash stands in for the digest, and the image says so. What a new image
+    is made of is in S3 before the image is in ECR: an image without its list was published so.
     """
     sources = source_hash()
     tag = sources[:40]
@@ -57,7 +69,9 @@ def publish_image(aws: Aws, *, engine: bool, revision: str | None, run_url: str 
         say("no engine: the hash of container/'s sources stands in for the image digest")
         return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, stand_in=True)
     if digest is None:
-        _build(f"{repository}:{tag}", revision, run_url, say)
+        _build(f"{repository}:{tag}", origin, say)
+        if sbom:
+            store_sbom(f"{repository}:{tag}", tag, aws, say)
         push_unless_there(f"{repository}:{tag}", tag, aws, say)
         aws.made.append(f"build and push image {repository}:{tag}")
         digest = _digest(tag, aws)
@@ -67,7 +81,28 @@ def publish_image(aws: Aws, *, engine: bool, revision: str | None, run_url: str 
             )
     else:
         say(f"image {tag[:12]} is in ECR already: nothing built")
-    return Image(uri=f"{repository}@{digest}", digest=digest, tag=tag, stand_in=False)
+    statement = provenance(
+        repository,
+        digest,
+        sources=sources,
+        commit=origin.commit,
+        dirty=origin.dirty,
+        run_url=origin.run_url,
+    )
+    return Image(
+        uri=f"{repository}@{digest}",
+        digest=digest,
+        tag=tag,
+        stand_in=False,
+        sbom=_stored_sbom(tag, aws),
+        provenance=store_provenance(statement, tag, aws),
+    )
+
+
+def _stored_sbom(tag: str, aws: Aws) -> str | None:
+    bucket, key = aws.env.aws.bucket, sbom_key(tag)
+    found = aws.find("s3", "head_object", Bucket=bucket, Key=key)
+    return None if found is None else f"s3://{bucket}/{key}"
 
 
 def _repository_uri(aws: Aws) -> str:
@@ -88,10 +123,10 @@ def _digest(tag: str, aws: Aws) -> str | None:
     return str(found["imageDetails"][0]["imageDigest"]) if found and found["imageDetails"] else None
 
 
-def _build(reference: str, revision: str | None, run_url: str | None, say: Say) -> None:
+def _build(reference: str, origin: Origin, say: Say) -> None:
     words = [str(CONTAINER / "build"), "--tag", reference]
-    words += ["--revision", revision] if revision else []
-    words += ["--source", run_url.split("/actions/")[0]] if run_url else []
+    words += ["--revision", origin.commit] if origin.commit else []
+    words += ["--source", origin.run_url.split("/actions/")[0]] if origin.run_url else []
     say(f"build {reference}")
     _run(words, os.environ, "Read the build's output above; container/build can be run by itself.", say)
 

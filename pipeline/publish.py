@@ -2,16 +2,19 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.aws import Aws
 from pipeline.calls import Call
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused
-from pipeline.image import publish_image
+from pipeline.image import CONTAINER, Origin, publish_image
 from pipeline.records import Say
 from pipeline.release import MANIFEST, Release, make_release, parse_release
 from pipeline.weights import sync_weights
+
+MOST_METRICS = 40  # of the Model Registry's 50 properties
 
 
 def publish(
@@ -21,6 +24,7 @@ def publish(
     *,
     weights: str | None = None,
     engine: bool = True,
+    sbom: bool = True,
     say: Say = print,
 ) -> Release:
     """Publish what is here and return the release; the same content gives the same release again.
@@ -28,11 +32,14 @@ def publish(
     Writes `<build>/release.json` and, once, s3://<bucket>/releases/<id>/release.json, and registers
     the release in the Model Registry, once.
     """
-    commit, dirty = git_commit()
-    run_url = github_run_url()
-    image = publish_image(aws, engine=engine, revision=commit, run_url=run_url, say=say)
-    synced = sync_weights(weights or env.weights, aws, say)
-    release = make_release(image, synced, commit=commit, dirty=dirty, run_url=run_url)
+    source = weights or env.weights
+    commit, dirty = git_commit(made_of=(CONTAINER, Path(source)))
+    origin = Origin(commit, dirty, github_run_url())
+    if dirty:
+        say(f"uncommitted edits: this release is not what commit {(commit or '?')[:12]} makes")
+    image = publish_image(aws, origin, engine=engine, sbom=sbom, say=say)
+    synced = sync_weights(source, aws, say)
+    release = make_release(image, synced, commit=commit, dirty=dirty, run_url=origin.run_url)
     release = _keep(release, aws, say)
     _register(release, env, aws, say)
     release.save(build / MANIFEST)
@@ -55,12 +62,19 @@ def fetch_release(release_id: str, aws: Aws) -> Release | None:
     )
 
 
-def git_commit(directory: Path = Path()) -> tuple[str | None, bool]:
-    """Return (commit, are there uncommitted edits); (None, False) outside a git checkout."""
+def git_commit(directory: Path = Path(), made_of: Sequence[Path] = ()) -> tuple[str | None, bool]:
+    """Return (commit, are there uncommitted edits); (None, False) outside a git checkout.
+
+    `made_of`: only edits of these paths count, of those that are there; none: every edit does.
+    """
     head = _git(directory, "rev-parse", "HEAD")
     if head is None:
         return None, False
-    return head, bool(_git(directory, "status", "--porcelain"))
+    top = Path(_git(directory, "rev-parse", "--show-toplevel") or directory).resolve()
+    within = [str(path.resolve()) for path in made_of if path.resolve().is_relative_to(top)]
+    if made_of and not within:
+        return head, False
+    return head, bool(_git(directory, "status", "--porcelain", "--", *within))
 
 
 def github_run_url() -> str | None:
@@ -100,15 +114,25 @@ def _register(release: Release, env: Environment, aws: Aws, say: Say) -> None:
     )
     if any(package.get("ModelPackageDescription") == description for package in packages):
         return
-    call = plan_registration(release, group)
+    aws.put_json(metrics_key(release.id), release.weights.metrics)
+    call = plan_registration(release, env)
     say(call.says)
     aws.apply(call)
 
 
-def plan_registration(release: Release, group: str) -> Call:
+def metrics_key(release_id: str) -> str:
+    """Where the Model Registry finds what training measured."""
+    return f"releases/{release_id}/metrics.json"
+
+
+def plan_registration(release: Release, env: Environment) -> Call:
     """Register a release as one model package version, found again by its description."""
+    group = env.aws.model_package_group
+    measured = f"s3://{env.aws.bucket}/{metrics_key(release.id)}"
     container = {"Image": release.image.uri, "ModelDataUrl": release.weights.uri}
     metadata = {"release": release.id, "commit": release.commit, "run": release.run_url}
+    metrics = sorted(release.weights.metrics.items())[:MOST_METRICS]
+    metadata |= {name: f"{value:g}" for name, value in metrics}
     params = {
         "ModelPackageGroupName": group,
         "ModelPackageDescription": f"release {release.id}",
@@ -118,6 +142,9 @@ def plan_registration(release: Release, group: str) -> Call:
             "SupportedResponseMIMETypes": ["application/json"],
         },
         "ModelApprovalStatus": "PendingManualApproval",
+        "ModelMetrics": {
+            "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": measured}}
+        },
         "CustomerMetadataProperties": {key: value for key, value in metadata.items() if value},
     }
     return Call("sagemaker", "create_model_package", params, f"register {release.id} in model group {group}")

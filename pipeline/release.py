@@ -16,12 +16,18 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Image(Model):
-    """The container image. `stand_in`: built without an engine, the source hash stands for the digest."""
+    """The container image. `stand_in`: built without an engine, the source hash stands for the digest.
+
+    `sbom` and `provenance` are objects in S3: what the image is made of, and where it comes from. None:
+    there is no image, or it was published with --no-sbom.
+    """
 
     uri: Annotated[str, Field(min_length=1, max_length=255)]
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     tag: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]  # of the sources in container/; immutable
     stand_in: bool
+    sbom: str | None = None
+    provenance: str | None = None
 
 
 class Weights(Model):

@@ -48,6 +48,7 @@ class Order:
     manifest: Path | None = None  # None: <build>/release.json
     weights: str | None = None
     engine: bool = True
+    sbom: bool = True
     profile: Profile = "full"
     again: bool = False
     as_json: bool = False
@@ -98,6 +99,7 @@ def _publish(order: Order) -> Model:
         order.build,
         weights=order.weights,
         engine=order.engine,
+        sbom=order.sbom,
         say=order.say,
     )
 

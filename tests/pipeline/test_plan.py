@@ -244,7 +244,7 @@ def every_call(release: Release, other: Release, make_env: MakeEnv) -> Iterable[
             yield from plan_deployment(release, env, observed).calls
         yield from plan_capacity_endpoint(release, env)
         yield from plan_autoscaling(env, 1500.0, Scaling(None, None))
-        yield plan_registration(release, "digits")
+        yield plan_registration(release, env)
     yield from plan_deployment(release, make_env(**EVERYTHING), live_on(other, make_env())).calls
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.errors import BuildFailed, ConfigError
-from pipeline.image import build_files, publish_image, push_unless_there, source_hash
+from pipeline.image import Origin, build_files, publish_image, push_unless_there, source_hash
+from pipeline.plan import Observed, config_name, plan_deployment
 from pipeline.publish import fetch_release, git_commit, publish, release_key
 from pipeline.records import Say
 from pipeline.release import load_release
+from pipeline.supply_chain import provenance_key, store_sbom
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,6 +82,28 @@ def test_a_release_is_one_version_in_the_model_registry(
 
     assert [each["ModelPackageDescription"] for each in listed] == [f"release {release.id}"]
     assert listed[0]["ModelApprovalStatus"] == "PendingManualApproval"
+    package = account.read(
+        "sagemaker", "describe_model_package", ModelPackageName=listed[0]["ModelPackageArn"]
+    )
+    measured = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    assert package["CustomerMetadataProperties"]["commit"] == release.commit
+    assert float(package["CustomerMetadataProperties"]["accuracy"]) > 0.9
+    assert account.get_json(measured.split("/", 3)[3]) == release.weights.metrics
+
+
+def test_a_change_of_config_alone_publishes_nothing_and_still_deploys(
+    account: Aws, make_env: Callable[..., Environment], tmp_path: Path
+) -> None:
+    first = publish(make_env(), account, tmp_path, engine=False, say=quiet)
+    account.made.clear()
+    larger = make_env(endpoint={"instance_type": "ml.m5.xlarge"})
+    second = publish(larger, account, tmp_path, engine=False, say=quiet)
+    live = Observed("InService", config_name(first, make_env()), has_model=True)
+    shift = plan_deployment(second, larger, live).shift
+
+    assert (second, account.made) == (first, [])
+    assert shift is not None
+    assert shift.operation == "update_endpoint"
 
 
 def test_without_an_engine_the_release_says_that_its_digest_is_a_stand_in(
@@ -95,11 +120,51 @@ def test_an_image_whose_tag_is_in_ecr_is_not_built_again(account: Aws, env: Envi
     """Not even an engine is needed then: the digest is read back."""
     put_image(account, env, source_hash()[:40])
     said: list[str] = []
-    image = publish_image(account, engine=True, revision=None, run_url=None, say=said.append)
+    image = publish_image(account, Origin("c" * 40), engine=True, sbom=True, say=said.append)
 
     assert not image.stand_in
     assert image.uri.endswith(f"/digits@{image.digest}")
     assert said == [f"image {source_hash()[:12]} is in ECR already: nothing built"]
+    assert account.made == [f"store the provenance of {source_hash()[:12]}"]
+    account.made.clear()
+    again = publish_image(account, Origin("d" * 40), engine=True, sbom=True, say=quiet)
+    assert (again, account.made) == (image, [])
+    assert image.sbom is None, "nobody has listed what it is made of"
+
+
+def test_where_an_image_comes_from_is_kept_outside_the_registry(account: Aws, env: Environment) -> None:
+    """An index with attestations is an image that SageMaker refuses."""
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+    account.read(
+        "ecr", "put_image", repositoryName=env.aws.repository, imageTag=source_hash()[:40],
+        imageManifest=json.dumps(manifest),
+    )  # fmt: skip
+    origin = Origin("c" * 40, dirty=True, run_url="https://github.com/someone/digits/actions/runs/7")
+    image = publish_image(account, origin, engine=True, sbom=True, say=quiet)
+    kept = account.get_json(provenance_key(image.tag))
+    built = kept["predicate"]["buildDefinition"]
+
+    assert image.provenance == f"s3://{env.aws.bucket}/{provenance_key(image.tag)}"
+    assert kept["subject"][0]["digest"] == {"sha256": image.digest.removeprefix("sha256:")}
+    assert [each["digest"] for each in built["resolvedDependencies"]] == [
+        {"sha256": source_hash()},
+        {"gitCommit": "c" * 40},
+    ]
+    assert built["externalParameters"] == {"uncommittedEdits": True}
+    assert kept["predicate"]["runDetails"]["builder"]["id"] == origin.run_url
+
+
+def test_a_list_of_packages_that_cannot_be_made_stops_the_publish(
+    account: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The error names the flag that leaves it out."""
+    broken = tmp_path / "syft"
+    broken.write_text("#!/bin/sh\necho no such image >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+
+    with pytest.raises(BuildFailed, match=r"no such image[\s\S]*--no-sbom"):
+        store_sbom("digits:none", "a" * 40, account, quiet)
     assert account.made == []
 
 
@@ -208,7 +273,44 @@ def test_uncommitted_edits_are_seen(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("two")
 
     assert git_commit(tmp_path) == (commit, True)
+    assert git_commit(tmp_path, made_of=[tmp_path / "file"]) == (commit, True)
+    assert git_commit(tmp_path, made_of=[tmp_path / "elsewhere", Path("s3://bucket/key")]) == (commit, False)
+    assert git_commit(tmp_path, made_of=[Path("/")]) == (commit, False)
+
+
+def test_an_uncommitted_edit_is_another_release_and_says_so(
+    account: Aws, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a repository of its own, so that nobody's edits here decide."""
+    top, said = tmp_path / "top", []
+    top.mkdir()
+    copy_of_container(top)
+    shutil.copytree(ROOT / env.weights, top / env.weights, dirs_exist_ok=True)
+    for words in (["init"], ["add", "."], ["commit", "-m", "one"]):
+        config = ["-c", "user.name=t", "-c", "user.email=t@t"]
+        subprocess.run(["git", *config, *words], cwd=top, check=True, capture_output=True)
+    monkeypatch.chdir(top)
+    committed = publish(env, account, tmp_path, engine=False, say=quiet)
+    (top / "README.md").write_text("not in the release")
+    same = publish(env, account, tmp_path, engine=False, say=quiet)
+    (top / "container" / "src" / "wsgi.py").write_text("# edited")
+    edited = publish(env, account, tmp_path, engine=False, say=said.append)
+
+    assert (committed.dirty, same) == (False, committed)
+    assert edited.dirty
+    assert edited.id != committed.id
+    assert any("uncommitted edits" in sentence for sentence in said)
 
 
 def test_manifests_are_kept_by_release() -> None:
     assert release_key("a-b") == "releases/a-b/release.json"
+
+
+@pytest.mark.docker
+def test_the_list_of_packages_is_made_by_syft_of_the_image_itself(account: Aws) -> None:
+    """Whoever unpacks the list finds Debian's and Python's packages in it."""
+    uri = store_sbom("python:3.11-slim-bookworm", "a" * 40, account, quiet)
+    listed = account.get_json(uri.split("/", 3)[3])
+
+    assert listed["spdxVersion"].startswith("SPDX-2")
+    assert {"libc6", "pip"} <= {package["name"] for package in listed["packages"]}
