@@ -4,8 +4,11 @@ Nothing heavy is imported until a command runs, so that --help answers at once.
 """
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -24,6 +27,7 @@ STEPS: Mapping[str, str] = {
     "destroy": "delete what one environment alone has, after its name was typed",
     "gc": "delete models, configs, images and weights that no release worth keeping needs",
     "unlock": "break the lock that a dead run has left on an environment; say whose it was",
+    "audit": "who did what in an environment, when, with which release, and how it ended",
     "release": "all steps in their order, up to an environment",
 }
 OFFLINE: Mapping[str, str] = {
@@ -31,7 +35,7 @@ OFFLINE: Mapping[str, str] = {
 }
 NEEDS_MANIFEST = frozenset({"preflight", "plan", "deploy", "autoscale", "verify", "promote"})
 PUBLISHES = frozenset({"publish", "release"})
-SPEAKS_JSON = frozenset({"preflight", "plan", "status", "config"})
+PRINTS_JSON_ITSELF = frozenset({"preflight", "plan", "status", "config"})
 VERIFIES = frozenset({"verify", "release"})
 
 
@@ -98,8 +102,11 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
             default="show",
             help="the effective file (show), the JSON Schema of such files, or the cost",
         )
-    if name in SPEAKS_JSON:
-        command.add_argument("--json", action="store_true", help="for machines")
+    if name == "audit":
+        command.add_argument("--newest", type=int, default=20, metavar="N", help="so many lines (20)")
+    command.add_argument(
+        "--json", action="store_true", help="the result as JSON on standard output, words on standard error"
+    )
 
 
 def _add_admission(command: argparse.ArgumentParser) -> None:
@@ -149,9 +156,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _run(args)
     except PipelineError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        _tell(error, as_json=args.json)
         return error.exit_code
     return 0
+
+
+def _tell(error: PipelineError, *, as_json: bool) -> None:
+    """Say what went wrong, to a person, to a program that asked for JSON, and to GitHub where it runs."""
+    name = type(error).__name__
+    print(f"{name}: {error}", file=sys.stderr)
+    if as_json:
+        told = {"error": name, "exit_code": error.exit_code, "what": error.what, "fix": error.fix}
+        print(json.dumps(told, indent=2))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from pipeline.github import annotation
+
+        print(annotation(error), file=sys.stderr if as_json else sys.stdout)
+
+
+def _aside(text: str) -> None:
+    """Say it where it does not disturb who reads standard output."""
+    print(text, file=sys.stderr)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -183,6 +208,7 @@ def _run(args: argparse.Namespace) -> None:
         as_json=getattr(args, "json", False),
         every_environment=args.env is None,
         dry_run=getattr(args, "dry_run", False),
+        newest=getattr(args, "newest", 0),
         keep=getattr(args, "keep", 0),
         days=getattr(args, "days", 0),
         github_repo=getattr(args, "github_repo", None),
@@ -190,5 +216,8 @@ def _run(args: argparse.Namespace) -> None:
         alert_email=getattr(args, "alert_email", None),
         monthly_budget=getattr(args, "monthly_budget", None),
     )
-    is_plan = args.command == "deploy" and args.dry_run
-    steps.run("plan" if is_plan else args.command, order)
+    command = "plan" if args.command == "deploy" and args.dry_run else args.command
+    speaks_itself = command in PRINTS_JSON_ITSELF or not args.json
+    record = steps.run(command, order if speaks_itself else replace(order, say=_aside))
+    if not speaks_itself:
+        print(json.dumps(record.result, indent=2))

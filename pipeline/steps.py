@@ -1,7 +1,9 @@
 """Each command as one function from an order to its result; the CLI and the journey run the same ones."""
 
 import json
+import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -9,6 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipeline import github
+from pipeline.audit import AuditTrail, audited, lines
 from pipeline.autoscale import autoscale
 from pipeline.aws import Aws
 from pipeline.aws.shapes import require_valid
@@ -19,7 +23,7 @@ from pipeline.config import Environment, environments, load_environment
 from pipeline.deploy import deploy, observe, observe_live
 from pipeline.destroy import destroy
 from pipeline.difference import PlanResult, describe_plan, lines_of
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.evidence import Profile
 from pipeline.findings import find_capacity
 from pipeline.lock import environment_lock, unlock
@@ -57,6 +61,7 @@ class Order:
     dry_run: bool = False
     keep: int = 0  # releases, and days, that `gc` leaves alone
     days: int = 0
+    newest: int = 0  # lines that `audit` shows
     github_repo: str | None = None
     github_ids: str | None = None
     alert_email: str | None = None
@@ -66,6 +71,11 @@ class Order:
     @property
     def release(self) -> Release:
         return load_release(self.manifest or self.build / MANIFEST)
+
+    def known_release(self, command: str) -> str | None:
+        """Name the release that a command is about, before it has run; None when that is not known yet."""
+        path = self.manifest or self.build / MANIFEST
+        return load_release(path).id if command in TAKES_A_RELEASE and path.is_file() else None
 
 
 class JourneyResult(Model):
@@ -173,6 +183,15 @@ def _gc(order: Order) -> Model:
     return collect(envs, order.aws, order.say, releases=order.keep, days=order.days, dry_run=order.dry_run)
 
 
+def _audit(order: Order) -> AuditTrail:
+    """Show who did what here lately, oldest first."""
+    trail = AuditTrail(lines=tuple(lines(order.env.name, order.aws, order.newest)))
+    if not order.as_json:
+        for line in trail.lines:
+            order.say(str(line))
+    return trail
+
+
 def _unlock(order: Order) -> Model:
     return unlock(order.env, order.aws, order.say)
 
@@ -221,12 +240,16 @@ COMMANDS: Mapping[str, Callable[[Order], Model]] = {
     "destroy": _destroy,
     "gc": _gc,
     "unlock": _unlock,
+    "audit": _audit,
     "release": _release,
 }
 
 
 # What changes an environment, or measures it while nothing may change: one of them at a time.
 LOCKING = frozenset({"deploy", "autoscale", "verify", "promote", "rollback", "destroy"})
+# What changes nothing leaves no audit line; each step of `release` leaves its own.
+READING = frozenset({"preflight", "plan", "status", "audit", "release"})
+TAKES_A_RELEASE = frozenset({"deploy", "autoscale", "verify", "promote"})
 
 
 def run(command: str, order: Order) -> StepRecord:
@@ -235,10 +258,27 @@ def run(command: str, order: Order) -> StepRecord:
     Raises EnvironmentLocked when another run is changing the environment, and whatever the command raises.
     """
     require_account(order.env, order.aws)
-    locked = (
-        environment_lock(order.env, order.aws, command, order.say) if command in LOCKING else nullcontext()
-    )
-    with locked:
-        return record_step(
-            order.build, order.env.name, command, order.aws.made, lambda: COMMANDS[command](order)
-        )
+    started, folder = time.time(), order.build / order.env.name
+    try:
+        record = _run_audited(command, order)
+    except PipelineError as error:
+        github.tell_failure(command, error, folder, started, os.environ, order.say)
+        raise
+    github.tell_success(record, order.build, os.environ, order.say)
+    return record
+
+
+def _run_audited(command: str, order: Order) -> StepRecord:
+    """Hold the lock and keep the audit line, where the command is one that needs them."""
+    env, aws = order.env, order.aws
+    locked = environment_lock(env, aws, command, order.say) if command in LOCKING else nullcontext()
+    if command in READING:
+        return _record(command, order)
+    with audited(command, env.name, order.known_release(command), aws, order.say) as entry, locked:
+        record = _record(command, order)
+        entry.release = record.result.get("release") or record.result.get("id") or entry.release
+        return record
+
+
+def _record(command: str, order: Order) -> StepRecord:
+    return record_step(order.build, order.env.name, command, order.aws.made, lambda: COMMANDS[command](order))

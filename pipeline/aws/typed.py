@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from pipeline.aws.door import RUNTIME, Door
@@ -22,9 +23,18 @@ class Answer:
 class Aws(Door):
     """AWS as one environment sees it."""
 
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Say whose credentials these are, as STS does; asked once."""
+        return self.read("sts", "get_caller_identity")
+
     def account_id(self) -> str:
-        """Say whose credentials these are."""
-        return str(self.read("sts", "get_caller_identity")["Account"])
+        """Say which account the credentials belong to."""
+        return str(self.identity["Account"])
+
+    def caller_arn(self) -> str:
+        """Say whose the credentials are."""
+        return str(self.identity["Arn"])
 
     def describe_endpoint(self, name: str) -> dict[str, Any] | None:
         """Describe an endpoint; None when there is none of that name."""
