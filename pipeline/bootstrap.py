@@ -142,7 +142,8 @@ def trust_policy() -> dict[str, Any]:
 
 
 def execution_policy(place: AwsPlace) -> dict[str, Any]:
-    """The least that serving a release takes: weights, image, logs, metrics, the alarms of a rollback."""
+    """The least that training and serving a release take: data, weights, image, logs, metrics, what is
+    captured, the alarms of a rollback."""
     bucket = f"arn:aws:s3:::{place.bucket}"
     within = f"{place.region}:{place.account_id}"
     repository = f"arn:aws:ecr:{within}:repository/{place.repository}"
@@ -151,7 +152,8 @@ def execution_policy(place: AwsPlace) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
-            _allow(["s3:GetObject"], f"{bucket}/weights/*"),
+            _allow(["s3:GetObject"], [f"{bucket}/weights/*", f"{bucket}/training/*"]),
+            _allow(["s3:PutObject"], [f"{bucket}/training/jobs/*", f"{bucket}/captured/*"]),
             _allow(["s3:ListBucket"], bucket),
             _allow(pull, repository),
             _allow(["ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"], "*"),
@@ -161,5 +163,5 @@ def execution_policy(place: AwsPlace) -> dict[str, Any]:
     }
 
 
-def _allow(actions: list[str], resource: str) -> dict[str, Any]:
+def _allow(actions: list[str], resource: str | list[str]) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": actions, "Resource": resource}

@@ -15,6 +15,7 @@ from pipeline.errors import PipelineError
 
 STEPS: Mapping[str, str] = {
     "bootstrap": "make what environments stand on: repository, bucket, role; roles for GitHub's jobs",
+    "train": "train on AWS, once for each content; `weights:` chooses whose result is released",
     "publish": "image to ECR, weights to S3, one immutable release manifest of both",
     "preflight": "check all that a deployment needs, in seconds; every problem with its fix",
     "plan": "show what is live, what deploy would make of it, and each call; make none",
@@ -35,6 +36,7 @@ OFFLINE: Mapping[str, str] = {
 }
 NEEDS_MANIFEST = frozenset({"preflight", "plan", "deploy", "autoscale", "verify", "promote"})
 PUBLISHES = frozenset({"publish", "release"})
+BUILDS = PUBLISHES | {"train"}
 PRINTS_JSON_ITSELF = frozenset({"preflight", "plan", "status", "config"})
 VERIFIES = frozenset({"verify", "release"})
 
@@ -75,7 +77,13 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
             help="the release's manifest (BUILD/release.json)",
         )
     if name in PUBLISHES:
-        _add_publishing(command)
+        command.add_argument(
+            "--weights",
+            metavar="SOURCE",
+            help="DIR, FILE.tar.gz, s3://… or training-job/NAME instead of the config's",
+        )
+    if name in BUILDS:
+        _add_building(command)
     if name in VERIFIES:
         _add_measuring(command)
     if name == "deploy":
@@ -125,12 +133,7 @@ def _add_admission(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_publishing(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--weights",
-        metavar="SOURCE",
-        help="DIR, FILE.tar.gz, s3://… or training-job/NAME instead of the config's",
-    )
+def _add_building(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--no-engine",
         action="store_true",

@@ -5,6 +5,7 @@ PipelineError                 1   the base; never raised itself
 │   ├── ConfigError           2   a config or command line that cannot work (argparse also exits with 2)
 │   ├── ReleaseError          3   a release manifest that is missing, broken or not this one
 │   ├── BuildFailed           4   the image could not be built or pushed
+│   ├── TrainingFailed       31   a training job that did not complete
 │   └── PreflightFailed      18   something would stop the deployment; all of it is named at once
 ├── the deployment
 │   ├── DeploymentRolledBack  5   SageMaker put the old release back
@@ -64,6 +65,12 @@ class BuildFailed(PipelineError):
     """The image could not be built or pushed."""
 
     exit_code = 4
+
+
+class TrainingFailed(PipelineError):
+    """A training job failed, was stopped, or did not end within its time."""
+
+    exit_code = 31
 
 
 class DeploymentRolledBack(PipelineError):

@@ -33,13 +33,12 @@ def publish(
     the release in the Model Registry, once.
     """
     source = weights or env.weights
-    commit, dirty = git_commit(made_of=(CONTAINER, Path(source)))
-    origin = Origin(commit, dirty, github_run_url())
-    if dirty:
-        say(f"uncommitted edits: this release is not what commit {(commit or '?')[:12]} makes")
+    origin = origin_of(CONTAINER, Path(source))
+    if origin.dirty:
+        say(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
     image = publish_image(aws, origin, engine=engine, sbom=sbom, say=say)
     synced = sync_weights(source, aws, say)
-    release = make_release(image, synced, commit=commit, dirty=dirty, run_url=origin.run_url)
+    release = make_release(image, synced, commit=origin.commit, dirty=origin.dirty, run_url=origin.run_url)
     release = _keep(release, aws, say)
     _register(release, env, aws, say)
     release.save(build / MANIFEST)
@@ -75,6 +74,12 @@ def git_commit(directory: Path = Path(), made_of: Sequence[Path] = ()) -> tuple[
     if made_of and not within:
         return head, False
     return head, bool(_git(directory, "status", "--porcelain", "--", *within))
+
+
+def origin_of(*made_of: Path) -> Origin:
+    """Say where what is made of these paths comes from."""
+    commit, dirty = git_commit(made_of=made_of)
+    return Origin(commit, dirty, github_run_url())
 
 
 def github_run_url() -> str | None:

@@ -26,16 +26,18 @@ from pipeline.difference import PlanResult, describe_plan, lines_of
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.evidence import Profile
 from pipeline.findings import find_capacity
+from pipeline.image import CONTAINER
 from pipeline.lock import environment_lock, unlock
 from pipeline.model import Model
 from pipeline.plan import plan_deployment
 from pipeline.preflight import PreflightResult, Sight, inspect, require_clear
 from pipeline.promote import promote
-from pipeline.publish import publish
+from pipeline.publish import origin_of, publish
 from pipeline.records import Say, StepRecord, record_step
 from pipeline.release import MANIFEST, Release, load_release
 from pipeline.rollback import rollback
 from pipeline.status import Overview, show, standing_of
+from pipeline.train import train
 from pipeline.verify import verify
 
 TABLE_COLUMNS = 150  # of a table in a log, where there is no terminal to ask
@@ -112,6 +114,11 @@ def _publish(order: Order) -> Model:
         sbom=order.sbom,
         say=order.say,
     )
+
+
+def _train(order: Order) -> Model:
+    origin = origin_of(CONTAINER)
+    return train(order.env, order.aws, origin, engine=order.engine, sbom=order.sbom, say=order.say)
 
 
 def _preflight(order: Order) -> PreflightResult:
@@ -228,6 +235,7 @@ def chain_to(name: str, config: Path) -> tuple[Environment, ...]:
 
 COMMANDS: Mapping[str, Callable[[Order], Model]] = {
     "bootstrap": _bootstrap,
+    "train": _train,
     "publish": _publish,
     "preflight": _preflight,
     "plan": _plan,

@@ -50,7 +50,7 @@ class Door:
         try:
             answer: dict[str, Any] = getattr(self._client(service), operation)(**params)
         except (ClientError, BotoCoreError) as error:
-            raise _explained(f"{service} {operation}", error) from error
+            raise explained(f"{service} {operation}", error) from error
         return answer
 
     def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
@@ -68,7 +68,7 @@ class Door:
             for page in self._client(service).get_paginator(operation).paginate(**params):
                 yield from page.get(member, [])
         except (ClientError, BotoCoreError) as error:
-            raise _explained(f"{service} {operation}", error) from error
+            raise explained(f"{service} {operation}", error) from error
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
@@ -84,7 +84,8 @@ class Door:
         return self._clients[service]
 
 
-def _explained(doing: str, error: ClientError | BotoCoreError) -> PipelineError:
+def explained(doing: str, error: ClientError | BotoCoreError) -> PipelineError:
+    """Turn what boto3 raises into an error with a fix."""
     if isinstance(error, ClientError):
         said = error.response["Error"]
         return refusal(doing, said.get("Code", "?"), said.get("Message", ""))

@@ -7,6 +7,7 @@ from pipeline.config.fields import CAPACITY_SUFFIX, LONGEST_ENDPOINT, LONGEST_NA
 from pipeline.config.lifetime import AfterPromotion, Promotion
 from pipeline.config.place import AwsPlace
 from pipeline.config.promise import Limits, Load, LoadProfile
+from pipeline.config.training import Training
 from pipeline.config.watching import Alarms, CustomAlarm
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Promotion",
     "ScheduledBounds",
     "StepPolicy",
+    "Training",
     "Vpc",
     "environments",
     "load_environment",

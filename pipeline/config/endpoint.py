@@ -32,7 +32,7 @@ class DataCapture(Model):
     """What is kept of requests and answers: s3://<bucket>/<prefix>/<endpoint>/<variant>/…"""
 
     percent: Annotated[int, Field(ge=1, le=100)]
-    prefix: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")] = "captured"
+    prefix: Annotated[str, Field(pattern=r"^captured(/[\w.-]+)*$")] = "captured"
     content: Annotated[tuple[Literal["input", "output"], ...], Field(min_length=1)] = ("input", "output")
     kms_key: KmsKey | None = None
 

@@ -12,6 +12,7 @@ from pipeline.config.fields import AwsName
 from pipeline.config.lifetime import AfterPromotion, Promotion
 from pipeline.config.place import AwsPlace
 from pipeline.config.promise import Limits, Load
+from pipeline.config.training import Training
 from pipeline.config.watching import Alarms
 from pipeline.errors import ConfigError
 from pipeline.model import Model
@@ -34,6 +35,7 @@ class Environment(Model):
     autoscaling: Autoscaling
     limits: Limits
     load: Load
+    training: Training | None = None
     promotion: Promotion = Promotion()
     after_promotion: AfterPromotion = AfterPromotion()
 

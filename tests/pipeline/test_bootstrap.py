@@ -46,7 +46,7 @@ def test_only_sagemaker_may_take_the_execution_role(account: Aws, env: Environme
     assert role["Arn"] == env.aws.execution_role_arn
 
 
-def test_the_execution_role_may_read_and_watch_but_change_nothing(env: Environment) -> None:
+def test_the_execution_role_may_read_and_watch_and_write_only_what_is_made(env: Environment) -> None:
     """A rollback by alarm needs cloudwatch:DescribeAlarms of this very role."""
     statements = execution_policy(env.aws)["Statement"]
     actions = {action for statement in statements for action in statement["Action"]}
@@ -54,7 +54,10 @@ def test_the_execution_role_may_read_and_watch_but_change_nothing(env: Environme
 
     assert "cloudwatch:DescribeAlarms" in actions
     assert everywhere == {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"}
-    assert not [action for action in actions if "*" in action or "Delete" in action or "s3:Put" in action]
+    assert not [action for action in actions if "*" in action or "Delete" in action]
+    assert [each["Resource"] for each in statements if "s3:PutObject" in each["Action"]] == [
+        [f"arn:aws:s3:::{env.aws.bucket}/{made}/*" for made in ("training/jobs", "captured")]
+    ]
 
 
 @pytest.mark.parametrize(

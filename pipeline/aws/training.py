@@ -1,0 +1,41 @@
+"""Training jobs through the SageMaker SDK's resources.
+
+`ModelTrainer` is not used: the SDK's Session asks the regional STS whatever AWS_ENDPOINT_URL says. The SDK
+takes a second and a half to import, so it is imported where it is used.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.aws.door import explained
+from pipeline.calls import Call
+
+# What is the user's own in a request: its keys are not the API's.
+VERBATIM = frozenset({"HyperParameters", "Environment"})
+
+
+def create_training_job(call: Call, region: str) -> None:
+    """Make a planned CreateTrainingJob through `sagemaker.core.resources.TrainingJob`.
+
+    Raises AwsRefused or AwsUnreachable.
+    """
+    from sagemaker.core.resources import TrainingJob
+
+    try:
+        TrainingJob.create(**in_the_sdks_words(call.params), region=region)
+    except (ClientError, BotoCoreError) as error:
+        raise explained("sagemaker create_training_job", error) from error
+
+
+def in_the_sdks_words(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Spell a request of the API as the SDK does: `S3DataSource` is `s3_data_source`."""
+    return {xform_name(key): value if key in VERBATIM else _spelt(value) for key, value in request.items()}
+
+
+def _spelt(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return in_the_sdks_words(value)
+    return [_spelt(each) for each in value] if isinstance(value, list) else value
