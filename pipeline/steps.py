@@ -1,41 +1,38 @@
 """Each command as one function from an order to its result; the CLI and the journey run the same ones."""
 
 import json
-import os
 import sys
-import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from pipeline import github
-from pipeline.audit import AuditTrail, audited, lines
+from pipeline.audit import AuditTrail, lines
 from pipeline.autoscale import autoscale
 from pipeline.aws import Aws
 from pipeline.aws.shapes import require_valid
-from pipeline.bootstrap import bootstrap, require_account
+from pipeline.bootstrap import bootstrap
 from pipeline.bootstrap_github import Admission, GithubRepository, bootstrap_github
 from pipeline.collect import collect
 from pipeline.config import Environment, environments, load_environment
 from pipeline.deploy import deploy, observe, observe_live
 from pipeline.destroy import destroy
 from pipeline.difference import PlanResult, describe_plan, lines_of
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError
 from pipeline.evidence import Profile
 from pipeline.findings import find_capacity
 from pipeline.image import CONTAINER
-from pipeline.lock import environment_lock, unlock
+from pipeline.lock import unlock
 from pipeline.model import Model
 from pipeline.plan import plan_deployment
 from pipeline.preflight import PreflightResult, Sight, inspect, require_clear
 from pipeline.promote import promote
 from pipeline.publish import origin_of, publish
-from pipeline.records import Say, StepRecord, record_step
+from pipeline.records import Say, StepRecord
 from pipeline.release import MANIFEST, Release, load_release
 from pipeline.rollback import rollback
+from pipeline.running import run_step
 from pipeline.status import Overview, show, standing_of
 from pipeline.train import train
 from pipeline.verify import verify
@@ -74,10 +71,11 @@ class Order:
     def release(self) -> Release:
         return load_release(self.manifest or self.build / MANIFEST)
 
-    def known_release(self, command: str) -> str | None:
-        """Name the release that a command is about, before it has run; None when that is not known yet."""
+    @property
+    def known_release(self) -> str | None:
+        """Name the release that there is a manifest of; None before there is one."""
         path = self.manifest or self.build / MANIFEST
-        return load_release(path).id if command in TAKES_A_RELEASE and path.is_file() else None
+        return load_release(path).id if path.is_file() else None
 
 
 class JourneyResult(Model):
@@ -253,40 +251,10 @@ COMMANDS: Mapping[str, Callable[[Order], Model]] = {
 }
 
 
-# What changes an environment, or measures it while nothing may change: one of them at a time.
-LOCKING = frozenset({"deploy", "autoscale", "verify", "promote", "rollback", "destroy"})
-# What changes nothing leaves no audit line; each step of `release` leaves its own.
-READING = frozenset({"preflight", "plan", "status", "audit", "release"})
 TAKES_A_RELEASE = frozenset({"deploy", "autoscale", "verify", "promote"})
 
 
 def run(command: str, order: Order) -> StepRecord:
-    """Check whose account this is, run the command, and leave its record in the build folder.
-
-    Raises EnvironmentLocked when another run is changing the environment, and whatever the command raises.
-    """
-    require_account(order.env, order.aws)
-    started, folder = time.time(), order.build / order.env.name
-    try:
-        record = _run_audited(command, order)
-    except PipelineError as error:
-        github.tell_failure(command, error, folder, started, os.environ, order.say)
-        raise
-    github.tell_success(record, order.build, os.environ, order.say)
-    return record
-
-
-def _run_audited(command: str, order: Order) -> StepRecord:
-    """Hold the lock and keep the audit line, where the command is one that needs them."""
-    env, aws = order.env, order.aws
-    locked = environment_lock(env, aws, command, order.say) if command in LOCKING else nullcontext()
-    if command in READING:
-        return _record(command, order)
-    with audited(command, env.name, order.known_release(command), aws, order.say) as entry, locked:
-        record = _record(command, order)
-        entry.release = record.result.get("release") or record.result.get("id") or entry.release
-        return record
-
-
-def _record(command: str, order: Order) -> StepRecord:
-    return record_step(order.build, order.env.name, command, order.aws.made, lambda: COMMANDS[command](order))
+    """Run one command of the order. Raises whatever `run_step` does."""
+    release = order.known_release if command in TAKES_A_RELEASE else None
+    return run_step(command, order.aws, order.build, order.say, release, lambda: COMMANDS[command](order))

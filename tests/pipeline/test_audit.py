@@ -10,7 +10,8 @@ from pipeline.aws import Aws
 from pipeline.cli import main
 from pipeline.config import Environment
 from pipeline.errors import ReleaseError
-from pipeline.steps import COMMANDS, READING
+from pipeline.running import READING
+from pipeline.steps import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 

@@ -41,6 +41,7 @@ OTHERWISE_NAMED = {
     "s3:UploadPart": "s3:PutObject",
     "s3:CompleteMultipartUpload": "s3:PutObject",
     "s3:ListParts": "s3:ListMultipartUploadParts",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
 FOR_EVERYBODY = {"sts:GetCallerIdentity"}
 
