@@ -5,7 +5,7 @@ PINS := container/torch.txt container/requirements.txt requirements/all.txt
 SCRIPTS := .ci/run .ci/engine .ci/base-image $(wildcard container/local_test/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse test prove lint load-ui screenshots lock bench-serving clean
+.PHONY: help setup rehearse test prove conformance lint load-ui screenshots lock bench-serving clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: .venv/ready lint ## linters and all tests, one seeded case of every long m
 
 prove: .venv/ready lint ## every case of every matrix, resumable; the result goes to docs/proof.md
 	$(PY) -m tests.prove
+
+conformance: .venv/ready ## the behaviour tests against the real AWS, for money: ARGS="--role ARN"; asks first, never in CI
+	$(PY) -m tests.conformance $(ARGS)
 
 lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, templates, scripts and workflows
 	$(PY) -m ruff check .

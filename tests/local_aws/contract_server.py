@@ -6,7 +6,8 @@ SLOW=0.0                           seconds before it answers
 RELEASE=…                          named, with the process, in every answer
 
 `POST /invocations` answers with what it was sent: body, headers, and the files of its model directory.
-`POST /invocations` with the body `crash` ends the process; `status NNN` is answered with that status;
+`POST /invocations` with the body `crash` ends the process; after `hang` pings are not answered any more; `about` tells
+of user and shared memory; `wait S` is answered after S seconds, `answer N` with N bytes, `status NNN` with that status;
 `stream N` with N pieces, 0.05 s apart, after which `stream N broken` breaks off, and `stream N endless` waits.
 """
 
@@ -23,6 +24,7 @@ from pathlib import Path
 
 IDENTITY = f"release={os.environ.get('RELEASE', 'none')};instance={secrets.token_hex(6)}"
 MODE = os.environ.get("MODE", "healthy")
+HANGING = threading.Event()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -31,6 +33,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        if HANGING.is_set():
+            time.sleep(60)
         self._answer(500 if MODE == "never-healthy" else 200, b"")
 
     def do_POST(self) -> None:
@@ -38,6 +42,18 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(float(os.environ.get("SLOW", "0")))
         if body == b"crash":
             os._exit(1)
+        if body == b"hang":
+            HANGING.set()
+        if body == b"about":
+            shared = os.statvfs("/dev/shm")
+            about = {"uid": os.getuid(), "shm_bytes": shared.f_blocks * shared.f_frsize}
+            self._answer(200, json.dumps(about).encode())
+            return
+        if body.startswith(b"wait "):
+            time.sleep(float(body[5:]))
+        if body.startswith(b"answer "):
+            self._answer(200, b"x" * int(body[7:]))
+            return
         if body.startswith(b"stream "):
             self._stream(*body.decode().split()[1:])
             return
@@ -92,7 +108,9 @@ def main() -> int:
     if MODE == "exits":
         print("this container exits at once", flush=True)
         return 3
-    server = Server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler)
+    server = Server(
+        (os.environ.get("SERVE_HOST", "127.0.0.1"), int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler
+    )
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     print(f"serving as {IDENTITY}", flush=True)
     server.serve_forever(poll_interval=0.05)

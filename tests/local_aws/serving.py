@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local_aws import Running
+from tests.conformance.place import Place
 
 CONTRACT_SERVER = (sys.executable, "-S", str(Path(__file__).with_name("contract_server.py")))
 TINY_TRAIN = (sys.executable, str(Path(__file__).with_name("tiny_train") / "train"))
@@ -36,12 +37,12 @@ SETTLED = {"InService", "Failed", "UpdateRollbackFailed"}
 NO_RETRY = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = 20.0, poll: float = 0.01) -> Any:
     """Poll a condition until it is true, and return it; fail with a sentence when it does not come."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
+        time.sleep(poll)
     return value
 
 
@@ -76,25 +77,47 @@ class Traffic:
 
 
 class Serving:
-    """Makes endpoints of the contract server on one local AWS, and deletes them at the end."""
+    """Makes endpoints of the contract server on one AWS, and deletes them at the end.
 
-    def __init__(self, aws: Running) -> None:
-        self.aws = aws
-        self.sagemaker = aws.client("sagemaker", config=NO_RETRY)
-        self.runtime = aws.client("sagemaker-runtime", config=NO_RETRY)
+    On a `Place` that may be any AWS; a running AWS of this machine can also be asked for its status (`aws`).
+    """
+
+    def __init__(self, where: Running | Place) -> None:
+        self.place = where if isinstance(where, Place) else Place(where.client, SETTINGS["time_scale"])
+        if isinstance(where, Running):
+            self.aws = where
+        self.client = where.client
+        self.sagemaker = where.client("sagemaker", config=NO_RETRY)
+        self.runtime = where.client("sagemaker-runtime", config=NO_RETRY)
         self._endpoints: list[str] = []
 
+    def name(self, kind: str) -> str:
+        """Make a name up that is free."""
+        prefix = f"{self.place.prefix}-" if self.place.prefix else ""
+        return f"{prefix}{kind}-{secrets.token_hex(4)}"
+
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        """Poll a condition for as long as this AWS may take."""
+        return until(condition, what, self.place.patience_seconds, self.place.poll_seconds)
+
+    def role(self) -> dict[str, str]:
+        """The execution role, for an AWS that needs one."""
+        return {"ExecutionRoleArn": self.place.role} if self.place.role else {}
+
     def model(self, release: str = "one", **environment: str) -> str:
-        name = f"model-{secrets.token_hex(4)}"
-        container = {"Image": "contract-server", "Environment": {"RELEASE": release, **environment}}
-        self.sagemaker.create_model(ModelName=name, PrimaryContainer=container)
+        name = self.name("model")
+        container = self.container(RELEASE=release, **environment)
+        self.sagemaker.create_model(ModelName=name, PrimaryContainer=container, **self.role())
         return name
+
+    def container(self, **environment: str) -> dict[str, Any]:
+        return {"Image": self.place.image, "Environment": environment}
 
     def config(self, release: str = "one", instances: int = 1, **environment: str) -> str:
         return self.config_of(self.variant(self.model(release, **environment), instances))
 
     def config_of(self, *variants: dict[str, Any], **more: Any) -> str:
-        name = f"config-{secrets.token_hex(4)}"
+        name = self.name("config")
         request = {"EndpointConfigName": name, "ProductionVariants": list(variants), **more}
         self.sagemaker.create_endpoint_config(**request)
         return name
@@ -108,7 +131,7 @@ class Serving:
 
     def begin(self, config: str, **request: Any) -> str:
         """Create an endpoint without waiting for it."""
-        name = f"endpoint-{secrets.token_hex(4)}"
+        name = self.name("endpoint")
         self._endpoints.append(name)
         self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, **request)
         return name
@@ -122,9 +145,9 @@ class Serving:
 
     def error_alarm(self, endpoint: str, config: str) -> str:
         """Put an alarm on the 5XX ratio of one config's fleet, over 1 % for one minute; return its name."""
-        name = f"errors-{config}"
+        name = self.name("errors")
         dimensions = {"EndpointName": endpoint, "VariantName": "AllTraffic", "EndpointConfigName": config}
-        self.aws.client("cloudwatch").put_metric_alarm(
+        self.client("cloudwatch").put_metric_alarm(
             AlarmName=name,
             Namespace="AWS/SageMaker",
             MetricName="Invocation5XXErrors",
@@ -151,7 +174,7 @@ class Serving:
             found = self.describe(endpoint)
             return found if found["EndpointStatus"] in SETTLED else None
 
-        return until(description, f"{endpoint} is settled")
+        return self.until(description, f"{endpoint} is settled")
 
     def stage(self, endpoint: str, status: str) -> dict[str, Any]:
         """Wait until the pending variant is in a stage ("Baking"), and describe the endpoint."""
@@ -162,7 +185,7 @@ class Serving:
             stages = [s["Status"] for v in pending["ProductionVariants"] for s in v.get("VariantStatus", [])]
             return found if status in stages else None
 
-        return until(description, f"{endpoint} is {status}")
+        return self.until(description, f"{endpoint} is {status}")
 
     def invoke(self, endpoint: str, body: bytes = b"hello", **request: Any) -> Answer:
         answer = self.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **request)
@@ -192,9 +215,30 @@ class Serving:
             for thread in threads:
                 thread.join()
 
+    def scaling_of(self, endpoint: str) -> dict[str, str]:
+        """Name the instance count of an endpoint's variant, as Application Auto Scaling does."""
+        return {
+            "ServiceNamespace": "sagemaker",
+            "ResourceId": f"endpoint/{endpoint}/variant/AllTraffic",
+            "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        }
+
+    def scalable_target(self, endpoint: str) -> dict[str, str]:
+        """Let the variant of an endpoint have one or two instances."""
+        resource = self.scaling_of(endpoint)
+        scaling = self.client("application-autoscaling")
+        scaling.register_scalable_target(**resource, MinCapacity=1, MaxCapacity=2)
+        return resource
+
+    def count(self, endpoint: str) -> int:
+        """Count the instances of an endpoint that is settled; 0 while it is not."""
+        description = self.describe(endpoint)
+        settled = description["EndpointStatus"] == "InService"
+        return int(description["ProductionVariants"][0]["CurrentInstanceCount"]) if settled else 0
+
     def alarm(self, state: str = "OK", name: str | None = None) -> str:
         """Make an alarm that stays in the state it is put in: its metric has no data."""
-        name, cloudwatch = name or f"alarm-{secrets.token_hex(4)}", self.aws.client("cloudwatch")
+        name, cloudwatch = name or self.name("alarm"), self.client("cloudwatch")
         cloudwatch.put_metric_alarm(
             AlarmName=name,
             Namespace="Tests",
@@ -210,7 +254,7 @@ class Serving:
         return name
 
     def set_alarm(self, name: str, state: str) -> None:
-        self.aws.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
+        self.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
 
     def close(self) -> None:
         """Begin to delete what is left; the instances end beside the next test."""
