@@ -56,6 +56,29 @@ def _lets_sagemaker_in(statement: Mapping[str, Any]) -> bool:
     )
 
 
+def principal_of(caller: str) -> str:
+    """Return whose policies decide about these credentials: of an assumed role `role/NAME`, else the ARN.
+
+    A role's ARN has a path that a session's does not tell: IAM must be asked for it.
+    """
+    parts = caller.split(":", 5)
+    kind, _, rest = parts[-1].partition("/")
+    if kind == "assumed-role":
+        return f"role/{rest.partition('/')[0]}"
+    return ":".join([*parts[:2], "iam", *parts[3:]])
+
+
+def check_pass_role(env: Environment, caller: str, decision: str | None) -> Iterator[Problem]:
+    """These credentials may hand the execution role to SageMaker. `decision`: IAM's word for it, of a
+    simulation; None: it is the account's root, who may."""
+    if decision not in {None, "allowed"}:
+        yield Problem(
+            what=f"{caller} may not pass role {env.aws.execution_role} to SageMaker: {decision}.",
+            fix=f"Allow it iam:PassRole on {env.aws.execution_role_arn} with iam:PassedToService "
+            f"{SAGEMAKER} (`bootstrap --github-repo` makes a role that has it).",
+        )
+
+
 def check_image(env: Environment, image: Image, found: Mapping[str, Any] | None) -> Iterator[Problem]:
     """The image is in ECR as one image of one platform. `found`: as DescribeImages describes it.
 

@@ -15,6 +15,12 @@ from pipeline.plan import config_name
 from pipeline.records import Say
 from pipeline.release import Release
 
+PASSED_TO_SAGEMAKER = {
+    "ContextKeyName": "iam:PassedToService",
+    "ContextKeyValues": [checks.SAGEMAKER],
+    "ContextKeyType": "string",
+}
+
 
 class PreflightResult(Model):
     """What was checked, and the problems by check; none when the deployment may begin."""
@@ -37,6 +43,25 @@ class Sight:
     def role(self) -> Mapping[str, Any] | None:
         found = self.aws.find("iam", "get_role", RoleName=self.env.aws.execution_role)
         return found["Role"] if found else None
+
+    @cached_property
+    def passes_role(self) -> str | None:
+        """Whether the caller may pass the execution role, in IAM's words; None: it is root."""
+        source = checks.principal_of(self.aws.caller_arn())
+        if source.endswith(":root"):
+            return None
+        if source.startswith("role/"):
+            name = source.removeprefix("role/")
+            source = str(self.aws.read("iam", "get_role", RoleName=name)["Role"]["Arn"])
+        answer = self.aws.read(
+            "iam",
+            "simulate_principal_policy",
+            PolicySourceArn=source,
+            ActionNames=["iam:PassRole"],
+            ResourceArns=[self.env.aws.execution_role_arn],
+            ContextEntries=[PASSED_TO_SAGEMAKER],
+        )
+        return str(answer["EvaluationResults"][0]["EvalDecision"])
 
     @cached_property
     def image(self) -> Mapping[str, Any] | None:
@@ -89,6 +114,7 @@ class Sight:
 
 CHECKS: Mapping[str, Callable[[Sight], Iterator[Problem]]] = {
     "execution role": lambda s: checks.check_role(s.env, s.role),
+    "pass role": lambda s: checks.check_pass_role(s.env, s.aws.caller_arn(), s.passes_role),
     "image": lambda s: checks.check_image(s.env, s.release.image, s.image),
     "weights": lambda s: checks.check_weights(s.release, s.weights),
     "endpoint": lambda s: checks.check_status(s.env, s.endpoint, config_name(s.release, s.env)),

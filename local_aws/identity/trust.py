@@ -13,7 +13,7 @@ Context = Mapping[str, Sequence[str]]
 """Values by lower-case condition key ("token.actions.githubusercontent.com:sub")."""
 
 
-def _like(value: str, pattern: str) -> bool:
+def like(value: str, pattern: str) -> bool:
     """Match `*` and `?`, and nothing else, as IAM does."""
     expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(expression, value, re.DOTALL) is not None
@@ -22,7 +22,7 @@ def _like(value: str, pattern: str) -> bool:
 _POSITIVE: dict[str, Callable[[str, str], bool]] = {
     "StringEquals": lambda value, wanted: value == wanted,
     "StringEqualsIgnoreCase": lambda value, wanted: value.lower() == wanted.lower(),
-    "StringLike": _like,
+    "StringLike": like,
 }
 _NEGATIVE = {name.replace("String", "StringNot", 1): test for name, test in _POSITIVE.items()}
 
@@ -44,17 +44,17 @@ def _applies(statement: Mapping[str, Any], provider_arn: str, context: Context) 
     principal = statement["Principal"]
     federated = [principal] if principal == "*" else _list(principal.get("Federated", []))
     return (
-        any(_like(ACTION.lower(), action.lower()) for action in _list(statement["Action"]))
+        any(like(ACTION.lower(), action.lower()) for action in _list(statement["Action"]))
         and any(name in ("*", provider_arn) for name in federated)
         and all(
-            _holds(operator, key, _list(wanted), context)
+            holds(operator, key, _list(wanted), context)
             for operator, keys in statement.get("Condition", {}).items()
             for key, wanted in keys.items()
         )
     )
 
 
-def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool:
+def holds(operator: str, key: str, wanted: list[str], context: Context) -> bool:
     """Evaluate one key of one condition; a key the token lacks satisfies negative tests alone."""
     qualifier, _, name = operator.rpartition(":")
     name, if_exists = name.removesuffix("IfExists"), name.endswith("IfExists")

@@ -30,6 +30,7 @@ PARAMETERS = {
     "BucketName": "releases",
     "RepositoryName": "digits",
     "ExecutionRoleName": "digits-sagemaker",
+    "RoleName": "digits-deploy-staging",
     "ModelPackageGroupName": "digits",
 }
 PREFIXES = {"service-quotas": "servicequotas", "sagemaker-runtime": "sagemaker"}

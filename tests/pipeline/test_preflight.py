@@ -1,6 +1,7 @@
 """Everything that would stop a deployment is named before it begins, all of it at once, with its fix."""
 
 import base64
+import json
 import shlex
 import sys
 import zlib
@@ -20,11 +21,13 @@ from pipeline.checks import (
     check_alarms,
     check_fleet,
     check_image,
+    check_pass_role,
     check_quota,
     check_role,
     check_status,
     check_variant,
     check_weights,
+    principal_of,
 )
 from pipeline.config import Environment
 from pipeline.deploy import deploy
@@ -65,6 +68,33 @@ def test_a_role_that_sagemaker_may_not_take_is_named(env: Environment, change: d
     role = {"AssumeRolePolicyDocument": {"Statement": [{**statement, **change}]}}
 
     assert "cannot be passed" in only(check_role(env, role)).what
+
+
+ROLE = "arn:aws:iam::123456789012:role/digits-sagemaker"
+
+
+@pytest.mark.parametrize(
+    ("caller", "principal"),
+    [
+        ("arn:aws:sts::123456789012:assumed-role/deploy-staging/GitHubActions", "role/deploy-staging"),
+        ("arn:aws:iam::123456789012:user/team/me", "arn:aws:iam::123456789012:user/team/me"),
+        ("arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:root"),
+    ],
+)
+def test_policies_are_those_of_the_role_behind_a_session(caller: str, principal: str) -> None:
+    assert principal_of(caller) == principal
+
+
+@pytest.mark.parametrize("decision", ["implicitDeny", "explicitDeny"])
+def test_a_caller_who_may_not_pass_the_role_is_named(env: Environment, decision: str) -> None:
+    problem = only(check_pass_role(env, "arn:aws:iam::1:user/me", decision))
+
+    assert f"user/me may not pass role digits-sagemaker to SageMaker: {decision}" in problem.what
+    assert f"iam:PassRole on {ROLE}" in problem.fix
+
+
+def test_a_caller_who_may_pass_the_role_is_fine(env: Environment) -> None:
+    assert not [*check_pass_role(env, "me", "allowed"), *check_pass_role(env, "root", None)]
 
 
 @pytest.mark.parametrize("kind", sorted(MANIFESTS))
@@ -228,6 +258,51 @@ def test_what_is_published_into_a_bootstrapped_account_can_be_deployed(aws: Aws,
     assert result.problems == {}
     assert set(CHECKS) < set(result.checked)
     assert aws.made == []
+
+
+@pytest.mark.parametrize(
+    ("statements", "is_allowed"),
+    [
+        ([{"Effect": "Allow", "Action": "sagemaker:*", "Resource": "*"}], False),
+        ([{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}], True),
+        (
+            [
+                {
+                    "Effect": "Allow",
+                    "Action": "iam:PassRole",
+                    "Resource": "arn:aws:iam::123456789012:role/other",
+                }
+            ],
+            False,
+        ),
+    ],
+)
+def test_the_role_of_the_session_decides_whether_the_role_may_be_passed(
+    aws: Aws,
+    release: Release,
+    statements: list[dict[str, Any]],
+    is_allowed: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    """As in a workflow: the credentials are a session of a role, which IAM knows under a path."""
+    name = f"caller-{zlib.crc32(request.node.name.encode()):08x}"
+    trust = {"Version": "2012-10-17", "Statement": []}
+    made = aws.read(
+        "iam", "create_role", RoleName=name, Path="/github/", AssumeRolePolicyDocument=json.dumps(trust)
+    )
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    aws.read("iam", "put_role_policy", RoleName=name, PolicyName="own", PolicyDocument=document)
+    session = aws.read("sts", "assume_role", RoleArn=made["Role"]["Arn"], RoleSessionName="run")[
+        "Credentials"
+    ]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", session["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", session["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", session["SessionToken"])
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the credentials that it was made with
+    found = inspect(Sight(release, aws.env, Aws(aws.env))).problems
+
+    assert ("pass role" not in found) is is_allowed
 
 
 def test_a_live_fleet_is_looked_at(aws: Aws, make_env: MakeEnv, tmp_path: Path) -> None:
