@@ -193,5 +193,33 @@ def check_quota(
         )
 
 
+def check_network(env: Environment, vpcs: Mapping[str, str]) -> Iterator[Problem]:
+    """The subnets and security groups are there, in one VPC. `vpcs`: the VPC of each that AWS knows."""
+    if env.endpoint.vpc is None:
+        return
+    named = (*env.endpoint.vpc.subnets, *env.endpoint.vpc.security_groups)
+    for name in named:
+        if name not in vpcs:
+            yield Problem(
+                what=f"There is no {name} in {env.aws.region}.",
+                fix="Correct endpoint.vpc; is it of another region or account?",
+            )
+    if len({vpcs[name] for name in named if name in vpcs}) > 1:
+        yield Problem(
+            what=f"endpoint.vpc is of several VPCs: {', '.join(f'{name} of {vpcs[name]}' for name in vpcs)}.",
+            fix="Name subnets and security groups of one VPC.",
+        )
+
+
+def check_keys(states: Mapping[str, str | None]) -> Iterator[Problem]:
+    """The keys that encrypt can be used. `states`: KMS's word for each; None: there is no such key."""
+    for key, state in states.items():
+        if state != "Enabled":
+            yield Problem(
+                what=f"Key {key} is {state or 'not there'}.",
+                fix="Enable it, or name another one in endpoint.kms_key or data_capture.kms_key.",
+            )
+
+
 def _bootstrap(env: Environment) -> str:
     return f"Run `python -m pipeline bootstrap --env {env.name}`."

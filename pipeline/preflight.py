@@ -106,6 +106,28 @@ class Sight:
         return {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
 
     @cached_property
+    def vpcs(self) -> Mapping[str, str]:
+        """The VPC of each subnet and security group of the config that AWS knows."""
+        vpc = self.env.endpoint.vpc
+        if vpc is None:
+            return {}
+        subnets = [{"Name": "subnet-id", "Values": [*vpc.subnets]}]
+        groups = [{"Name": "group-id", "Values": [*vpc.security_groups]}]
+        found = self.aws.read("ec2", "describe_subnets", Filters=subnets)["Subnets"]
+        within = self.aws.read("ec2", "describe_security_groups", Filters=groups)["SecurityGroups"]
+        return {each["SubnetId"]: each["VpcId"] for each in found} | {
+            each["GroupId"]: each["VpcId"] for each in within
+        }
+
+    @cached_property
+    def keys(self) -> Mapping[str, str | None]:
+        """The state of each KMS key of the config; None: there is no such key."""
+        capture = self.env.endpoint.data_capture
+        wanted = [self.env.endpoint.kms_key, capture.kms_key if capture else None]
+        found = {key: self.aws.find("kms", "describe_key", KeyId=key) for key in wanted if key is not None}
+        return {key: told["KeyMetadata"]["KeyState"] if told else None for key, told in found.items()}
+
+    @cached_property
     def quota(self) -> float | None:
         wanted = f"{self.env.endpoint.instance_type} for endpoint usage"
         listed = self.aws.pages("service-quotas", "list_service_quotas", "Quotas", ServiceCode="sagemaker")
@@ -120,6 +142,8 @@ CHECKS: Mapping[str, Callable[[Sight], Iterator[Problem]]] = {
     "endpoint": lambda s: checks.check_status(s.env, s.endpoint, config_name(s.release, s.env)),
     "variant": lambda s: checks.check_variant(s.env, s.live_config),
     "fleet": lambda s: checks.check_fleet(s.env, s.instances),
+    "network": lambda s: checks.check_network(s.env, s.vpcs),
+    "keys": lambda s: checks.check_keys(s.keys),
     "alarms": lambda s: checks.check_alarms(s.env, s.alarms),
     "quota": lambda s: checks.check_quota(s.env, s.instances, s.live_type, s.quota),
 }

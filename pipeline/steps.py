@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from pipeline.audit import AuditTrail, lines
 from pipeline.autoscale import autoscale
 from pipeline.aws import Aws
@@ -175,6 +173,8 @@ def _status(order: Order) -> Overview:
     if order.as_json:
         order.say(json.dumps(overview.document(), indent=2))
     else:
+        from rich.console import Console
+
         show(overview.environments, Console(width=None if sys.stdout.isatty() else TABLE_COLUMNS))
     return overview
 

@@ -10,7 +10,7 @@ ALREADY_MADE = ("Cannot create already existing model", "Cannot create already e
 
 _NOT_FOUND_CODES = frozenset(
     {"404", "NoSuchKey", "NoSuchEntity", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration"}
-    | {"ResourceNotFound", "ImageNotFoundException", "RepositoryNotFoundException"}
+    | {"NotFoundException", "ResourceNotFound", "ImageNotFoundException", "RepositoryNotFoundException"}
 )
 _NOT_FOUND_TEXTS = ("Could not find", "does not exist", "not found")
 _INVALID = frozenset({"ValidationException", "ValidationError"})  # SageMaker's and CloudFormation's

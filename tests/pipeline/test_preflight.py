@@ -21,6 +21,8 @@ from pipeline.checks import (
     check_alarms,
     check_fleet,
     check_image,
+    check_keys,
+    check_network,
     check_pass_role,
     check_quota,
     check_role,
@@ -29,7 +31,7 @@ from pipeline.checks import (
     check_weights,
     principal_of,
 )
-from pipeline.config import Environment
+from pipeline.config import Environment, Vpc
 from pipeline.deploy import deploy
 from pipeline.errors import PreflightFailed
 from pipeline.plan import config_name, deployment_config
@@ -258,6 +260,49 @@ def test_what_is_published_into_a_bootstrapped_account_can_be_deployed(aws: Aws,
     assert result.problems == {}
     assert set(CHECKS) < set(result.checked)
     assert aws.made == []
+
+
+VPC = {"subnets": ["subnet-0a", "subnet-0b"], "security_groups": ["sg-0c"]}
+
+
+@pytest.mark.parametrize(
+    ("vpcs", "says"),
+    [
+        ({"subnet-0a": "vpc-1", "subnet-0b": "vpc-1", "sg-0c": "vpc-1"}, []),
+        ({"subnet-0a": "vpc-1", "sg-0c": "vpc-1"}, ["no subnet-0b in eu-west-1"]),
+        ({"subnet-0a": "vpc-1", "subnet-0b": "vpc-2", "sg-0c": "vpc-1"}, ["of several VPCs"]),
+    ],
+)
+def test_the_network_must_be_there_and_be_one(
+    make_env: MakeEnv, vpcs: dict[str, str], says: list[str]
+) -> None:
+    found = [*check_network(make_env(endpoint={"vpc": VPC}), vpcs)]
+
+    assert len(found) == len(says)
+    assert all(text in problem.what for text, problem in zip(says, found, strict=True))
+
+
+def test_a_key_that_cannot_be_used_is_named() -> None:
+    disabled, gone = check_keys({"alias/a": "Enabled", "alias/b": "Disabled", "alias/c": None})
+
+    assert "alias/b is Disabled" in disabled.what
+    assert "alias/c is not there" in gone.what
+
+
+def test_network_and_keys_are_looked_up(aws: Aws, release: Release) -> None:
+    vpc = aws.read("ec2", "create_vpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = aws.read("ec2", "create_subnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    group = aws.read("ec2", "create_security_group", GroupName="g", Description="d", VpcId=vpc)["GroupId"]
+    key = aws.read("kms", "create_key")["KeyMetadata"]["KeyId"]
+
+    def found(subnets: list[str], kms_key: str) -> set[str]:
+        inside = Vpc(subnets=tuple(subnets), security_groups=(group,))
+        endpoint = aws.env.endpoint.model_copy(update={"vpc": inside, "kms_key": kms_key})
+        env = aws.env.model_copy(update={"endpoint": endpoint})
+        return set(inspect(Sight(release, env, Aws(env))).problems) & {"network", "keys"}
+
+    assert found([subnet], key) == set()
+    assert found([subnet, "subnet-0a"], "alias/none") == {"network", "keys"}
 
 
 @pytest.mark.parametrize(
