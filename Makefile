@@ -55,8 +55,8 @@ lock: .venv/ready ## compile the requirements files anew from their .in files, w
 	$(PY) $(COMPILE) $(UPGRADE) -o requirements/all.txt requirements/all.in
 	$(PY) $(COMPILE) $(UPGRADE) -c requirements/all.txt -o container/requirements.txt container/requirements.in
 
-bench-serving: .venv/ready ## this project's server beside others, resumable (ROWS= PEERS= REPEATS= SECONDS= MINUTES=)
-	ROWS="$(ROWS)" PEERS="$(PEERS)" REPEATS="$(REPEATS)" SECONDS="$(SECONDS)" MINUTES="$(MINUTES)" RESULTS="$(RESULTS)" \
+bench-serving: .venv/ready ## this project's server beside others, resumable (ROWS= PEERS= REPEATS= SECONDS= MINUTES= QUIET=)
+	ROWS="$(ROWS)" PEERS="$(PEERS)" REPEATS="$(REPEATS)" SECONDS="$(SECONDS)" MINUTES="$(MINUTES)" QUIET="$(QUIET)" RESULTS="$(RESULTS)" \
 	  $(PY) -m benchmarks.serving
 
 clean: ## remove .venv and build/ (the cache directory stays)

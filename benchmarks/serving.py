@@ -1,12 +1,13 @@
 """Requests a second, latency, memory and cold start of this project's server beside what a team would pick instead.
 
     make bench-serving          or python -m benchmarks.serving [--rows T1,T32,M] [--peers NAME,…] [--repeats 5]
-                                   [--seconds 8] [--minutes N] [--results FILE] [--table]
+                                   [--seconds 8] [--minutes N] [--quiet 0.1] [--results FILE] [--table]
 
 The servers take turns, repetition after repetition, so that what else the machine does meets all of them. Each is
 started, asked until its answer is right, measured with wrk at every concurrency, and ended. After each visit the
 results are saved: a later run goes on where one stopped, and measures anew what has changed since. `--minutes` stops
-before a visit that would begin later; `--table` only writes docs/performance.md from the results.
+before a visit that would begin later; `--quiet` measures those again in which other processes took more than that
+share of the CPUs; `--table` only writes docs/performance.md from the results.
 """
 
 import argparse
@@ -89,12 +90,14 @@ def fingerprint(server: Server) -> str:
     return digest.hexdigest()[:16]
 
 
-def measure(results: Results, plan: Iterator[Turn], path: Path, seconds: int, until: float) -> None:
+def measure(
+    results: Results, plan: Iterator[Turn], path: Path, seconds: int, until: float, quiet: float = 1.0
+) -> None:
     """Make the visits that are not made yet, and keep each at once; what cannot be had is named and left out."""
     out: set[tuple[str, str]] = set()
     for turn in plan:
         key, mark = (turn.workload.name, turn.server.name), fingerprint(turn.server)
-        if key in out or results.has(*key, turn.repetition, mark):
+        if key in out or results.has(*key, turn.repetition, mark, quiet=quiet):
             continue
         if time.monotonic() > until:
             print("the minutes are over; the next run goes on here", flush=True)
@@ -111,12 +114,13 @@ def measure(results: Results, plan: Iterator[Turn], path: Path, seconds: int, un
             rates = ", ".join(
                 f"{run.concurrency}: {run.requests_per_second:,.0f}" for run in found.measurements
             )
-            print(f"{' '.join(key)}, repetition {turn.repetition + 1}: {rates}", flush=True)
+            around = f"others {found.others:.0%}"
+            print(f"{' '.join(key)}, repetition {turn.repetition + 1}: {rates}; {around}", flush=True)
         kept.save(results, path)
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Flags, by default from the environment: ROWS, PEERS, REPEATS, SECONDS, MINUTES, RESULTS."""
+    """Flags, by default from the environment: ROWS, PEERS, REPEATS, SECONDS, MINUTES, QUIET, RESULTS."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     read = os.environ.get
     parser.add_argument("--rows", default=read("ROWS") or "T1,T32,M", help="workloads, by commas")
@@ -124,6 +128,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=int(read("REPEATS") or 5))
     parser.add_argument("--seconds", type=int, default=int(read("SECONDS") or 8), help="of each run of wrk")
     parser.add_argument("--minutes", type=float, default=float(read("MINUTES") or 24 * 60))
+    parser.add_argument("--quiet", type=float, default=float(read("QUIET") or 1.0), help="from 0 to 1")
     parser.add_argument("--results", type=Path, default=Path(read("RESULTS") or RESULTS))
     parser.add_argument("--table", action="store_true", help="measure nothing, write the table")
     return parser.parse_args(argv)
@@ -151,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM; the next run goes on here"))
         results.machine = describe()
         plan = turns([workloads[name] for name in rows], picked, args.repeats)
-        measure(results, plan, args.results, args.seconds, time.monotonic() + 60 * args.minutes)
+        measure(results, plan, args.results, args.seconds, time.monotonic() + 60 * args.minutes, args.quiet)
     text = table.page(results, servers, workloads, revision())
     print(f"\n{text}")
     if args.results.resolve() == RESULTS:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.comparison import running
+import psutil
+
+from benchmarks.comparison import disturbance, running
 from benchmarks.comparison.environments import python_of
 from benchmarks.comparison.load import Measurement, drive
 from benchmarks.comparison.servers import Server
@@ -28,22 +30,22 @@ class Found:
     measurements: tuple[Measurement, ...]
     cold_start_seconds: float | None
     pss_mb: float | None
-    load_before: float  # of the machine, over the last minute
+    others: float  # the share of the CPUs that processes which have no part in it took meanwhile
     engine: str = ""  # what ENGINE=auto took
 
 
 def visit(server: Server, workload: Workload, seconds: int) -> Found:
     """Measure one server once. Raises NotServing, or CannotInstall where its packages are not to be had."""
     python = python_of(server.packages) if server.packages else Path(sys.executable)
-    load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="b-") as folder:
         scratch = Path(folder)
         body = scratch / "request.json"
         body.write_bytes(workload.body)
         site = Site(scratch, running.free_port(), workload, body, python)
         if server.name == "in-process":
+            before = disturbance.snapshot([])
             rate = in_process(site, server.launch(site).environ, seconds)
-            return Found((Measurement(0, rate, None, None, 0),), None, None, load_before)
+            return Found((Measurement(0, rate, None, None, 0),), None, None, _others(before, []))
         launch = server.launch(site)
         began = time.monotonic()
         with running.started(launch, site.port, scratch) as alive:
@@ -52,13 +54,14 @@ def visit(server: Server, workload: Workload, seconds: int) -> Found:
             cold_start = time.monotonic() - began
             url = f"http://127.0.0.1:{site.port}/invocations"
             drive(url, body, min(WARM_UP_CONCURRENCY, max(workload.concurrencies)), WARM_UP_SECONDS)
-            runs = []
+            runs, before = [], disturbance.snapshot(alive.family())
             for concurrency in workload.concurrencies:
                 # What wrk gave up on before is done when this is answered.
                 running.await_right_answer(alive, expected, server.precision)
                 runs.append(drive(url, body, concurrency, seconds))
             known = cold_start if server.has_model else None
-            return Found(tuple(runs), known, alive.pss_mb(), load_before, taken(server, workload))
+            foreign = _others(before, alive.family())
+            return Found(tuple(runs), known, alive.pss_mb(), foreign, taken(server, workload))
 
 
 def taken(server: Server, workload: Workload) -> str:
@@ -95,6 +98,10 @@ def in_process(site: Site, environ: dict[str, str], seconds: int, processes: int
 def together(counts: Sequence[Sequence[str]]) -> float:
     """The rates of (number, seconds) added up."""
     return sum(float(number) / float(took) for number, took in counts)
+
+
+def _others(before: disturbance.Snapshot, family: list[psutil.Process]) -> float:
+    return disturbance.others(before, disturbance.snapshot(family), os.cpu_count() or 1)
 
 
 def _line(process: "subprocess.Popen[str]") -> str:

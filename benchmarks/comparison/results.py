@@ -38,12 +38,13 @@ class Results:
     visits: list[Visit] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)  # "workload server": the reason
 
-    def has(self, workload: str, server: str, repetition: int, fingerprint: str) -> bool:
-        """Whether this visit was made, to the same code."""
-        wanted = (workload, server, repetition, fingerprint)
+    def has(
+        self, workload: str, server: str, repetition: int, fingerprint: str, *, quiet: float = 1.0
+    ) -> bool:
+        """Whether this visit was made, to the same code, while others took no more of the CPUs than `quiet`."""
         return any(
-            (visit.workload, visit.server, visit.repetition, visit.fingerprint) == wanted
-            for visit in self.visits
+            (visit.repetition, visit.fingerprint) == (repetition, fingerprint) and visit.found.others <= quiet
+            for visit in self.of(workload, server)
         )
 
     def add(self, visit: Visit) -> None:

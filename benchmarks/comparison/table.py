@@ -44,13 +44,14 @@ def _conditions(results: Results, revision: str) -> str:
     machine = "; ".join(f"{name}: {value}" for name, value in results.machine.items())
     repetitions = sorted({len(results.of(visit.workload, visit.server)) for visit in visits})
     counts = f"{repetitions[0]}" if len(repetitions) == 1 else f"{repetitions[0]} to {repetitions[-1]}"
-    busiest = max(visit.found.load_before for visit in visits)
-    typical = median_of(visit.found.load_before for visit in visits) or 0.0
+    busiest = max(visit.found.others for visit in visits)
+    typical = median_of(visit.found.others for visit in visits) or 0.0
     return (
         f"Measured {min(v.at for v in visits)} to {max(v.at for v in visits)} at commit {revision}: runs of "
         f"{results.seconds} s, {counts} a server, in turns; medians. wrk with one thread on the same machine, over "
         "HTTP to nginx. Two workers of one thread each everywhere but in the row that says otherwise; no access "
-        f"logs. Load average before a visit: {typical:.1f} in the median, {busiest:.1f} at most.\n\n{machine}."
+        f"logs. Other processes took {typical:.0%} of the CPUs meanwhile in the median, {busiest:.0%} at most."
+        f"\n\n{machine}."
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import serving
 from benchmarks.comparison import load, measuring, results, table, workloads
+from benchmarks.comparison.disturbance import Snapshot, others, snapshot
 from benchmarks.comparison.figures import Comparison, Figure, compare, figure, median_of
 from benchmarks.comparison.load import Measurement
 from benchmarks.comparison.measuring import Found
@@ -117,6 +118,31 @@ def test_a_visit_is_made_once_and_again_when_the_code_has_changed() -> None:
     assert not kept.has("T1", "flask", 0, "other")
 
 
+def test_a_disturbed_visit_is_made_again_where_quiet_is_asked_for() -> None:
+    kept = Results(8)
+    kept.add(visited("flask", 0, 10))  # others took half of the machine
+
+    assert kept.has("T1", "flask", 0, "m", quiet=0.5)
+    assert not kept.has("T1", "flask", 0, "m", quiet=0.4)
+
+
+def test_what_others_took_is_what_was_busy_less_our_own() -> None:
+    before, after = Snapshot(100.0, 1000.0, 50.0), Snapshot(110.0, 1018.0, 63.0)
+
+    assert others(before, after, cpus=2) == pytest.approx((18 - 13) / 20)
+    assert others(before, Snapshot(110.0, 1010.0, 70.0), cpus=2) == 0.0
+    assert others(before, before, cpus=2) == 0.0
+
+
+def test_a_server_that_works_is_not_another() -> None:
+    before = snapshot([])
+    sum(range(3_000_000))
+    after = snapshot([])
+
+    assert after.ours > before.ours
+    assert after.busy >= before.busy
+
+
 def test_figures_of_two_versions_of_the_code_are_never_mixed() -> None:
     kept = Results(8, missing={"T1 flask": "did not start"})
     for repetition in (0, 1):
@@ -203,6 +229,7 @@ def test_the_table_names_rates_ratios_goals_and_what_is_missing() -> None:
     assert "- T1 bentoml: no such package" in text
     assert "- T1, not run: ours-auto, flask-default-threads, torchserve," in text
     assert "at commit abc1234: runs of 8 s, 1 to 2 a server" in text
+    assert "Other processes took 50% of the CPUs meanwhile in the median, 50% at most" in text
 
 
 def test_a_row_of_engine_auto_says_which_it_took() -> None:
