@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local_aws import cloudwatch, identity, instances, s3_checksums
+from local_aws import bucket_policies, cloudwatch, identity, instances, s3_checksums
 from local_aws.autoscaling import Autoscaling
 from local_aws.clock import Clock
 from local_aws.cloudwatch import MetricStore
@@ -53,6 +53,7 @@ class LocalAws:
         self.alarms = cloudwatch.install(self.store, self.clock)
         model_registry.install()
         s3_checksums.install()
+        bucket_policies.install()
         identity.install(settings.issuer_urls)
         self.measurements = Measurements(self.store, settings.metrics_seconds)
         self.launcher = instances.launcher(settings)

@@ -134,6 +134,8 @@ def test_the_bucket_is_encrypted_versioned_and_closed(
     assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     assert aws.read("s3", "get_bucket_versioning", **bucket)["Status"] == "Enabled"
     assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    aws.put_json("weights/there.json", {})
+    assert aws.get_json("weights/there.json") == {}
 
 
 def test_the_repository_never_lets_go_of_a_published_image_by_itself(
