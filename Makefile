@@ -2,10 +2,10 @@
 PYTHON ?= python3.11
 PY := .venv/bin/python
 PINS := container/torch.txt container/requirements.txt requirements/all.txt
-SCRIPTS := .ci/run .ci/engine .ci/base-image $(wildcard container/local_test/*.sh)
+SCRIPTS := $(filter-out %.py,$(wildcard .ci/*)) $(wildcard container/local_test/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse test prove conformance lint load-ui screenshots lock bench-serving clean
+.PHONY: help setup rehearse test test-room prove conformance lint load-ui screenshots lock bench-serving clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -24,6 +24,9 @@ rehearse: .venv/ready ## the whole journey on this machine: train, publish, depl
 
 test: .venv/ready lint ## linters and all tests, one seeded case of every long matrix (REQUIRE_DOCKER=1: no skip)
 	$(PY) -m pytest
+
+test-room: .venv/ready ## the tests of one room: make test-room ROOM=pipeline (root: those of the whole repository)
+	$(PY) -m pytest $(if $(filter root,$(ROOM)),$(wildcard tests/test_*.py),tests/$(ROOM))
 
 prove: .venv/ready lint ## every case of every matrix, resumable; the result goes to docs/proof.md
 	$(PY) -m tests.prove

@@ -73,8 +73,8 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
             "--release",
             dest="manifest",
             type=Path,
-            metavar="FILE",
-            help="the release's manifest (BUILD/release.json)",
+            metavar="RELEASE",
+            help="the release: its manifest's path (BUILD/release.json), or the id of a published one",
         )
     if name in PUBLISHES:
         command.add_argument(

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.aws import Aws
 from pipeline.calls import Call
 from pipeline.config import Environment
-from pipeline.errors import AwsRefused
+from pipeline.errors import AwsRefused, ReleaseError
 from pipeline.image import CONTAINER, Origin, publish_image
 from pipeline.records import Say
 from pipeline.release import MANIFEST, Release, make_release, parse_release
@@ -59,6 +59,17 @@ def fetch_release(release_id: str, aws: Aws) -> Release | None:
     return parse_release(
         found["Body"].read().decode(), f"s3://{aws.env.aws.bucket}/{release_key(release_id)}"
     )
+
+
+def published_release(release_id: str, aws: Aws) -> Release:
+    """Return a release that was published before. Raises ReleaseError when there is none of that id."""
+    found = fetch_release(release_id, aws)
+    if found is None:
+        raise ReleaseError(
+            f"There is no release {release_id} in s3://{aws.env.aws.bucket}.",
+            fix="`python -m pipeline status` shows the ids of those that are live; publish makes new ones.",
+        )
+    return found
 
 
 def git_commit(directory: Path = Path(), made_of: Sequence[Path] = ()) -> tuple[str | None, bool]:

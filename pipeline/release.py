@@ -1,5 +1,6 @@
 """A release: image digest + weights digest. Immutable, and named by its content."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,8 +11,9 @@ from pipeline.errors import ReleaseError
 from pipeline.model import Model
 
 MANIFEST = "release.json"
+RELEASE_ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}")
 
-ReleaseId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}-[0-9a-f]{8}$")]
+ReleaseId = Annotated[str, Field(pattern=rf"^{RELEASE_ID.pattern}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

@@ -26,9 +26,9 @@ from pipeline.model import Model
 from pipeline.plan import plan_deployment
 from pipeline.preflight import PreflightResult, Sight, inspect, require_clear
 from pipeline.promote import promote
-from pipeline.publish import origin_of, publish
+from pipeline.publish import origin_of, publish, published_release
 from pipeline.records import Say, StepRecord
-from pipeline.release import MANIFEST, Release, load_release
+from pipeline.release import MANIFEST, RELEASE_ID, Release, load_release
 from pipeline.rollback import rollback
 from pipeline.running import run_step
 from pipeline.status import Overview, show, standing_of
@@ -67,12 +67,17 @@ class Order:
 
     @property
     def release(self) -> Release:
+        named = str(self.manifest or "")
+        if RELEASE_ID.fullmatch(named):
+            return published_release(named, self.aws)
         return load_release(self.manifest or self.build / MANIFEST)
 
     @property
     def known_release(self) -> str | None:
         """Name the release that there is a manifest of; None before there is one."""
         path = self.manifest or self.build / MANIFEST
+        if RELEASE_ID.fullmatch(str(path)):
+            return str(path)
         return load_release(path).id if path.is_file() else None
 
 

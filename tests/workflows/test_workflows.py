@@ -1,28 +1,69 @@
-"""Workflows start things and decide nothing: thin, pinned, with the least permissions."""
+"""Workflows start things and decide nothing: thin, pinned, with the least permissions.
 
+act, which runs them in test_runs.py, enforces neither permissions nor environments nor concurrency; this reads them.
+"""
+
+import os
 import re
+import shlex
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pipeline.cli import parser
+from pipeline.config import environments, load_environment
+
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
-PIN = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+PIN = re.compile(r"uses: ([\w.-]+/[\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)$")
+OURS = re.compile(r"uses: \./\.github/(actions/[\w-]+|workflows/[\w-]+\.yml)$")
+SIGN_IN, DEPLOY = "./.github/actions/sign-in", "./.github/workflows/deploy.yml"
+VALUES = {"TARGET": "staging", "NEXT": "production", "PROFILE": "full", "CONFIRM": "staging"}
+NAMED = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+EVERY = pytest.mark.parametrize(
+    "path", WORKFLOWS + ACTIONS, ids=lambda path: path.parent.name + "/" + path.name
+)
+
+
+def read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(path.read_text())
+    document["on"] = document.pop(True, document.get("on", {}))  # YAML 1.1 reads `on` as true
+    return document
+
+
+def jobs(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from read(path).get("jobs", {}).items()
 
 
 def steps(path: Path) -> Iterator[dict[str, Any]]:
-    document = yaml.safe_load(path.read_text())
-    if "runs" in document:
-        yield from document["runs"]["steps"]
-    for job in document.get("jobs", {}).values():
+    yield from read(path).get("runs", {}).get("steps", [])
+    for _, job in jobs(path):
         yield from job.get("steps", [])
 
 
-@pytest.mark.parametrize("path", WORKFLOWS + ACTIONS, ids=lambda path: path.parent.name + "/" + path.name)
+def events(path: Path) -> set[str]:
+    found = read(path)["on"]
+    return {found} if isinstance(found, str) else set(found)
+
+
+def uses(job: dict[str, Any]) -> set[str]:
+    return {job.get("uses", ""), *(step.get("uses", "") for step in job.get("steps", []))}
+
+
+def deploying() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every job that has a role on AWS."""
+    for path in WORKFLOWS:
+        for name, job in jobs(path):
+            if SIGN_IN in uses(job):
+                yield f"{path.name}: {name}", job
+
+
+@EVERY
 def test_runs_are_one_line_without_pasted_expressions(path: Path) -> None:
     """Logic lives in Python, where it is tested; `${{ }}` in a script is an injection."""
     for step in steps(path):
@@ -32,49 +73,157 @@ def test_runs_are_one_line_without_pasted_expressions(path: Path) -> None:
         assert "${{" not in script
 
 
-@pytest.mark.parametrize("path", WORKFLOWS + ACTIONS, ids=lambda path: path.parent.name + "/" + path.name)
-def test_every_action_is_pinned_by_commit_with_its_version(path: Path) -> None:
+@EVERY
+def test_every_action_is_ours_or_pinned_by_commit_with_its_version(path: Path) -> None:
     used = [line.strip().lstrip("- ") for line in path.read_text().splitlines() if "uses:" in line]
 
     assert used
     for line in used:
-        assert line == "uses: ./.github/actions/setup" or PIN.fullmatch(line), line
+        assert OURS.fullmatch(line) or PIN.fullmatch(line), line
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_an_action_has_one_pin_everywhere() -> None:
+    pins: dict[str, set[tuple[str, str]]] = {}
+    for path in WORKFLOWS + ACTIONS:
+        for line in path.read_text().splitlines():
+            if found := PIN.search(line):
+                pins.setdefault(found[1], set()).add((found[2], found[3]))
+
+    assert pins
+    assert {name for name, found in pins.items() if len(found) > 1} == set()
+
+
+@NAMED
 def test_permissions_are_empty_at_the_top_and_stated_by_every_job(path: Path) -> None:
-    document = yaml.safe_load(path.read_text())
-
-    assert document["permissions"] == {}
-    for name, job in document["jobs"].items():
+    assert read(path)["permissions"] == {}
+    for name, job in jobs(path):
         assert "permissions" in job, name
-        assert job["timeout-minutes"] > 0, name
+        assert "uses" in job or job["timeout-minutes"] > 0, name
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+@NAMED
 def test_no_checkout_leaves_its_token_behind(path: Path) -> None:
     for step in steps(path):
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
 
 
-def test_release_steps_are_commands_of_the_pipeline() -> None:
-    """What a workflow runs, a person can type: each step exists in the pipeline's own CLI."""
-    from pipeline.cli import STEPS
-
-    runs = [step["run"] for step in steps(ROOT / ".github/workflows/release.yml") if "run" in step]
-
-    assert runs
-    for run in runs:
-        words = run.split()
-        assert words[:3] == [".venv/bin/python", "-m", "pipeline"], run
-        assert words[3] in STEPS, run
+@NAMED
+def test_a_pull_request_reaches_no_identity_and_no_environment(path: Path) -> None:
+    """Whoever can open a pull request can change what its jobs run."""
+    assert "pull_request_target" not in events(path)
+    if "pull_request" not in events(path):
+        return
+    for name, job in jobs(path):
+        assert job["permissions"] in ({}, {"contents": "read"}), name
+        assert "environment" not in job, name
+        assert "uses" not in job, f"{name}: a called workflow has permissions of its own"
 
 
 def test_only_jobs_that_call_aws_may_ask_for_an_identity_token() -> None:
     for path in WORKFLOWS:
-        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
-            uses = " ".join(step.get("uses", "") for step in job.get("steps", []))
-            calls_aws = "aws-actions/configure-aws-credentials@" in uses
+        for name, job in jobs(path):
+            calls_aws = bool({SIGN_IN, DEPLOY} & uses(job))
 
             assert (job["permissions"].get("id-token") == "write") == calls_aws, f"{path.name}: {name}"
+
+
+def test_a_job_signs_in_as_its_own_environment_before_the_long_set_up() -> None:
+    """A missing variable, or a role that refuses, is told in the first minute."""
+    found = list(deploying())
+    assert len(found) >= 6
+    for name, job in found:
+        used = [step.get("uses", "") for step in job["steps"]]
+        (sign_in,) = [step for step in job["steps"] if step.get("uses") == SIGN_IN]
+
+        assert sign_in["with"]["environment"] == job["environment"] == job["env"]["TARGET"], name
+        assert used.index(SIGN_IN) < used.index("./.github/actions/setup"), name
+
+
+def test_one_change_of_an_environment_at_a_time_and_none_is_cancelled() -> None:
+    """A half-shifted deployment must finish or roll back."""
+    changing = {
+        name: job
+        for name, job in deploying()
+        if re.search(r"pipeline (deploy|promote|rollback|destroy)\b", str(job["steps"]))
+    }
+
+    assert len(changing) == 3
+    for name, job in changing.items():
+        group = f"deploy-{job['environment']}"
+        assert job["concurrency"] == {"group": group, "cancel-in-progress": False}, name
+
+
+def test_a_push_waits_for_the_one_before_and_documentation_deploys_nothing() -> None:
+    release = read(ROOT / ".github/workflows/release.yml")
+
+    assert release["concurrency"] == {"group": "release", "cancel-in-progress": False}
+    assert {"**.md", "docs/**"} <= set(release["on"]["push"]["paths-ignore"])
+    assert release["on"]["push"]["branches"] == ["main"]
+    assert "pipeline train" not in str(release)
+
+
+@EVERY
+def test_every_run_is_a_command_that_exists_with_those_options(path: Path) -> None:
+    """What a workflow runs, a person can type."""
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for step in steps(path):
+        if "run" not in step:
+            continue
+        command = re.split(r" (?:>>?|\||&&) ", step["run"])[0]
+        words = [VALUES.get(word.removeprefix("$"), word) for word in shlex.split(command)]
+        if words[:3] == [".venv/bin/python", "-m", "pipeline"]:
+            parser().parse_args(words[3:])  # exits, and so fails, for what the pipeline does not know
+        elif words[:2] == [".venv/bin/python", "-m"]:
+            assert find_spec(words[2]), step["run"]
+        elif words[0] == ".venv/bin/python":
+            assert (ROOT / words[1]).is_file(), step["run"]
+        elif words[0] == "make":
+            assert words[1] in targets, step["run"]
+        elif "/" in words[0]:
+            assert os.access(ROOT / words[0], os.X_OK), step["run"]
+        else:
+            assert words[0] in {"sudo", "test"}, step["run"]
+
+
+def test_choices_are_what_there_is() -> None:
+    for path in WORKFLOWS:
+        asked = (
+            (read(path)["on"].get("workflow_dispatch") or {}) if isinstance(read(path)["on"], dict) else {}
+        )
+        for name, each in (asked.get("inputs") or {}).items():
+            if name == "environment":
+                assert set(each["options"]) <= set(environments(ROOT / "config")), path.name
+            if name == "shape":
+                there = {file.stem for file in (ROOT / "config" / "shapes").glob("*.yaml")}
+                assert set(each["options"]) == there, path.name
+
+
+def test_endpoints_are_called_as_the_load_test_calls_them() -> None:
+    for name in environments(ROOT / "config"):
+        assert load_environment(name, ROOT / "config").endpoint.name == f"digits-{name}"
+
+
+def test_all_green_waits_for_every_other_job() -> None:
+    found = dict(jobs(ROOT / ".github/workflows/ci.yml"))
+    green = found.pop("all-green")
+
+    assert green["if"] == "always()"
+    assert set(green["needs"]) == set(found)
+    assert green["steps"][0]["run"].count("success") == len(found)
+
+
+def test_every_room_of_the_tests_is_run_by_ci() -> None:
+    there = {
+        path.parent.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").glob("*/**/test_*.py")
+    }
+    rooms = dict(jobs(ROOT / ".github/workflows/ci.yml"))["test"]["strategy"]["matrix"]["room"]
+
+    assert set(rooms) == there | {"root"}
+
+
+def test_dependabot_looks_after_actions_packages_and_the_base_image() -> None:
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+
+    assert {"github-actions", "pip", "docker"} <= {each["package-ecosystem"] for each in updates}
+    assert all(each["cooldown"]["default-days"] > 0 for each in updates)
