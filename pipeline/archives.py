@@ -3,17 +3,19 @@
 import gzip
 import tarfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from pipeline.errors import ConfigError, ReleaseError
+from pipeline.gzip_stream import GzipStream
 
 
 def archive(directory: Path, target: BinaryIO) -> None:
     """Write `directory` as .tar.gz: sorted, no times, no owners."""
     with (
-        gzip.GzipFile(fileobj=target, mode="wb", filename="", mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+        closing(GzipStream(target)) as zipped,
+        tarfile.open(fileobj=cast(IO[bytes], zipped), mode="w|", format=tarfile.USTAR_FORMAT) as tar,
     ):
         for name, path in archived_files(directory):
             member = tarfile.TarInfo(name)

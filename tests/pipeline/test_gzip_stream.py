@@ -1,0 +1,51 @@
+"""What is packed can be unpacked by everybody, and noise costs no labour."""
+
+import gzip
+import io
+import random
+import shutil
+import subprocess
+
+import pytest
+
+from pipeline.gzip_stream import CHUNK_BYTES, GzipStream
+
+NOISE = random.Random(7).randbytes(CHUNK_BYTES)
+TEXT = b"the same words again and again " * (CHUNK_BYTES // 31)
+
+
+def packed(content: bytes, piece: int = 10_240) -> bytes:
+    target = io.BytesIO()
+    stream = GzipStream(target)
+    for start in range(0, len(content), piece):
+        stream.write(content[start : start + piece])
+    stream.close()
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"a", TEXT, NOISE, TEXT + NOISE + TEXT, NOISE[:-1], NOISE + b"a"],
+    ids=["nothing", "one byte", "text", "noise", "mixed", "almost a chunk", "a chunk and one byte"],
+)
+def test_what_is_packed_is_unpacked_by_gzip(content: bytes) -> None:
+    assert gzip.decompress(packed(content)) == content
+    if program := shutil.which("gzip"):
+        unpacked = subprocess.run([program, "-dc"], input=packed(content), capture_output=True, check=True)
+        assert unpacked.stdout == content
+
+
+def test_noise_is_stored_and_text_is_made_smaller() -> None:
+    assert len(packed(TEXT)) < len(TEXT) / 50
+    assert len(NOISE) < len(packed(NOISE)) < len(NOISE) * 1.001
+
+
+def test_how_it_was_written_does_not_matter() -> None:
+    content = TEXT + NOISE
+
+    assert packed(content, 1_000) == packed(content, 1_000_000)
+
+
+def test_a_torn_archive_is_noticed() -> None:
+    with pytest.raises((EOFError, gzip.BadGzipFile)):
+        gzip.decompress(packed(NOISE)[:-3])
