@@ -65,9 +65,16 @@ def test_every_command_explains_itself_with_an_example(
         main([command, "--help"])
     shown = capsys.readouterr().out
 
+    example = shown.rpartition("example: python -m pipeline ")[2].split()
+
     assert ended.value.code == 0
-    assert f"example: python -m pipeline {command}" in shown
+    assert parser().parse_args(example).command == command
     assert all(option.help for option in options(command))
+
+
+@pytest.mark.parametrize("command", [*STEPS, *OFFLINE])
+def test_every_command_speaks_json(command: str) -> None:
+    assert "--json" in {word for option in options(command) for word in option.option_strings}
 
 
 def test_help_answers_at_once() -> None:
