@@ -4,37 +4,16 @@ There is no timer in it by default: while one batch is predicted the next reques
 grow with the load, and a lone request waits for nobody.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from handler import Answer
 from invocation import Invocation
-from limits import whole_number
 from numpy.typing import NDArray
 from predictor import Service, status_of
 from wire import Head
-
-SIZE_VARIABLE = "SAGEMAKER_TS_BATCH_SIZE"
-DELAY_VARIABLE = "SAGEMAKER_TS_MAX_BATCH_DELAY"
-SIZE = 64  # instances; larger batches gained nothing more (docs/container.md has the figures)
-
-
-@dataclass(frozen=True)
-class Batching:
-    """At most `instances` are predicted at once, except those of one request; 1: no batching."""
-
-    instances: int = SIZE
-    delay_seconds: float = 0.0  # how long to wait for more; 0 takes what is there
-
-
-def from_environ(environ: Mapping[str, str]) -> Batching:
-    """TorchServe's words for it. Raises BadLimit."""
-    size = whole_number(environ, SIZE_VARIABLE, SIZE, most=4096)
-    delay = environ.get(DELAY_VARIABLE) or "0"
-    milliseconds = 0 if delay == "0" else whole_number(environ, DELAY_VARIABLE, 1, most=10_000)
-    return Batching(size, milliseconds / 1000)
 
 
 @dataclass(slots=True)
@@ -57,10 +36,10 @@ class _Batch:
     instances: int = 0
 
 
-def answer(calls: Sequence[Call], service: Service, most: int) -> None:
+def answer(calls: Sequence[Call], service: Service) -> None:
     """Give every call its answer, or what refuses it, by `call.reply`. Raises nothing of the service's."""
     decoded = [call for call in calls if _decode(call, service)]
-    for batch in batches(decoded, most):
+    for batch in batches(decoded, service.limits.batch_instances):
         for call, prediction in _predict(batch, service):
             _finish(call, _encode(call, prediction, service), service)
 

@@ -3,15 +3,12 @@
 import logging
 from collections.abc import Mapping
 
+from limits import BATCH_VARIABLES
 from user_program import CannotLoad
 
 MULTI_MODEL_VARIABLE = "SAGEMAKER_MULTI_MODEL"
 LOG_LEVEL_VARIABLE = "SAGEMAKER_CONTAINER_LOG_LEVEL"
-_WITHOUT_USE = (
-    "SAGEMAKER_SAFE_PORT_RANGE",  # one port is all there is
-    "SAGEMAKER_TS_BATCH_SIZE",
-    "SAGEMAKER_TS_MAX_BATCH_DELAY",
-)
+_WITHOUT_USE = frozenset({"SAGEMAKER_SAFE_PORT_RANGE"})  # one port is all there is
 _TORCHSERVE = "TS_"  # its own settings, such as TS_JOB_QUEUE_SIZE
 
 
@@ -21,12 +18,13 @@ def refuse(environ: Mapping[str, str]) -> None:
         raise CannotLoad(f"{MULTI_MODEL_VARIABLE}: this container serves one model; unset it")
 
 
-def warning(environ: Mapping[str, str]) -> str | None:
-    """One sentence that names the variables without effect, or None."""
+def warning(environ: Mapping[str, str], *, takes_batches: bool) -> str | None:
+    """One sentence that names the variables without effect, or None; some have one for a model in batches."""
+    without_use = _WITHOUT_USE if takes_batches else _WITHOUT_USE.union(BATCH_VARIABLES)
     unused = sorted(
         name
         for name, value in environ.items()
-        if value and (name in _WITHOUT_USE or name.startswith(_TORCHSERVE))
+        if value and (name in without_use or name.startswith(_TORCHSERVE))
     )
     return f"without effect here, as there is no TorchServe: {', '.join(unused)}" if unused else None
 

@@ -26,11 +26,13 @@ class Plan:
     cpus: float
     workers: int
     engine_threads: int
+    devices: tuple[str, ...] = ()  # GPUs, as CUDA_VISIBLE_DEVICES names them; worker i has device i
 
     def __str__(self) -> str:
+        gpus = f" and {len(self.devices)} GPU{'s' * (len(self.devices) > 1)}" if self.devices else ""
         return (
             f"{self.workers} worker{'s' * (self.workers > 1)} × {self.engine_threads} engine "
-            f"thread{'s' * (self.engine_threads > 1)} on {self.cpus:g} CPU{'s' * (self.cpus != 1)}"
+            f"thread{'s' * (self.engine_threads > 1)} on {self.cpus:g} CPU{'s' * (self.cpus != 1)}{gpus}"
         )
 
 
@@ -55,19 +57,19 @@ def available(cgroups: Path = CGROUPS) -> float:
     return affinity if limit is None else min(affinity, limit)
 
 
-def plan(cpus: float, environ: Mapping[str, str]) -> Plan:
-    """Share out `cpus`: a worker for each whole CPU, or as many workers as the environment demands.
+def plan(cpus: float, environ: Mapping[str, str], devices: tuple[str, ...] = ()) -> Plan:
+    """Share out `cpus`: a worker for each GPU, else for each whole CPU, or as many as the environment demands.
 
     workers × engine threads never exceeds the CPUs, except that there is at least one of each.
     Raises BadPlan when the variable that demands is not a number from 1 on.
     """
     whole = max(1, int(cpus))
     variable = next((name for name in WORKERS_VARIABLES if environ.get(name)), WORKERS_VARIABLE)
-    demanded = environ.get(variable) or str(whole)
+    demanded = environ.get(variable) or str(len(devices) or whole)
     if not (demanded.isascii() and demanded.isdigit() and int(demanded) >= 1):
         raise BadPlan(f"{variable}: expected a number of workers from 1 on, got {demanded!r}")
     workers = int(demanded)
-    return Plan(cpus=cpus, workers=workers, engine_threads=max(1, whole // workers))
+    return Plan(cpus, workers, max(1, whole // workers), devices)
 
 
 def _read(path: Path) -> str | None:

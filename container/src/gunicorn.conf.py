@@ -19,6 +19,7 @@ timeout = 60  # for a worker whose main loop hangs, not for a request
 graceful_timeout = 20
 keepalive = 75  # longer than nginx keeps an idle connection, so that nginx is the one to close it
 loglevel = "warning"
+logger_class = "worker.Log"
 accesslog = None
 
 

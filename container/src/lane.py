@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import codec
 import wire
-from batching import Batching, Call, answer
+from batching import Call, answer
 from flask import Response
 from handler import Answer
 from identity import HEADER
@@ -96,12 +96,10 @@ class Lane:
         listener: socket.socket,
         service: Service,
         refuse: Callable[[Exception], Response],
-        batching: Batching,
     ) -> None:
         self._listener = listener
         self._service = service
         self._refuse = refuse
-        self._batching = batching
         self._identity = (HEADER, service.identity.header)
         self._poll = select.epoll()
         self._connections: dict[int, _Connection] = {}
@@ -118,7 +116,7 @@ class Lane:
             if calls:
                 calls = self._await_more(calls)
                 with self._service.watch.at_work():
-                    answer(calls, self._service, self._batching.instances)
+                    answer(calls, self._service)
         for connection in list(self._connections.values()):
             self._close(connection)
 
@@ -155,8 +153,9 @@ class Lane:
 
     def _await_more(self, calls: list[Call]) -> list[Call]:
         """With a delay that is set: wait for as many requests as make a batch, but no longer than that."""
-        deadline = time.monotonic() + self._batching.delay_seconds
-        while self._batching.delay_seconds and len(calls) < self._batching.instances:
+        limits = self._service.limits
+        deadline = time.monotonic() + limits.batch_delay_seconds
+        while limits.batch_delay_seconds and len(calls) < limits.batch_instances:
             left = deadline - time.monotonic()
             if left <= 0:
                 break

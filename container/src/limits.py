@@ -1,4 +1,7 @@
-"""How large and how slow a request may be: SageMaker's own limits, unless the environment says less."""
+"""How large and how slow a request may be, and how many are predicted at once.
+
+By default SageMaker's own limits.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +13,10 @@ TIMEOUT_VARIABLES = (  # the first that is set; the others are other servers' wo
     "SAGEMAKER_TS_RESPONSE_TIMEOUT",
 )
 STARTUP_VARIABLE = "SAGEMAKER_STARTUP_TIMEOUT"
+BATCH_VARIABLE = "SAGEMAKER_TS_BATCH_SIZE"
+DELAY_VARIABLE = "SAGEMAKER_TS_MAX_BATCH_DELAY"  # milliseconds
+BATCH_VARIABLES = (BATCH_VARIABLE, DELAY_VARIABLE)
+BATCH_INSTANCES = 64
 PAYLOAD_MB = 25
 TIMEOUT_SECONDS = 60
 STARTUP_SECONDS = 600
@@ -26,6 +33,10 @@ class Limits:
     payload_mb: int
     timeout_seconds: int
     startup_seconds: int = STARTUP_SECONDS  # for a worker to load its model
+    batch_instances: int = (
+        BATCH_INSTANCES  # to be predicted at once, unless one request has more; 1: no batching
+    )
+    batch_delay_seconds: float = 0.0  # how long a request may wait for others; 0 takes those that are there
 
     @property
     def payload_bytes(self) -> int:
@@ -44,12 +55,16 @@ def from_environ(environ: Mapping[str, str]) -> Limits:
         payload_mb=whole_number(environ, PAYLOAD_VARIABLE, PAYLOAD_MB, most=1024),
         timeout_seconds=whole_number(environ, timeout, TIMEOUT_SECONDS, most=3600),
         startup_seconds=whole_number(environ, STARTUP_VARIABLE, STARTUP_SECONDS, most=3600),
+        batch_instances=whole_number(environ, BATCH_VARIABLE, BATCH_INSTANCES, most=4096),
+        batch_delay_seconds=whole_number(environ, DELAY_VARIABLE, 0, least=0, most=10_000) / 1000,
     )
 
 
-def whole_number(environ: Mapping[str, str], variable: str, default: int, *, most: int) -> int:
-    """A whole number from 1 to `most` out of the environment; raises BadLimit."""
+def whole_number(
+    environ: Mapping[str, str], variable: str, default: int, *, most: int, least: int = 1
+) -> int:
+    """A whole number from `least` to `most` out of the environment; raises BadLimit."""
     text = environ.get(variable) or str(default)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
-        raise BadLimit(f"{variable}: expected a whole number from 1 to {most}, got {text!r}")
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise BadLimit(f"{variable}: expected a whole number from {least} to {most}, got {text!r}")
     return int(text)

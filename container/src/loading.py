@@ -3,7 +3,6 @@
 PyTorch is imported only where it computes: not for the project's model in another engine.
 """
 
-import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import conventions
 import engines
 import extra_packages
+import request_log
 import user_program
 from engines import Choice, Engine, choice, golden, record
 from engines.golden import Golden
@@ -30,18 +30,15 @@ def load(model_dir: Path, environ: Mapping[str, str]) -> Handler:
     not as engines.json, if there is one, has them.
     """
     conventions.refuse(environ)
-    warning = conventions.warning(environ)
-    if warning:
-        _say(warning)
+    request_log.write_python_logging(conventions.log_level(environ))
     found = _checked_record(model_dir)
     program = user_program.find(model_dir, environ)
     if program is None and (
         found or (model_dir / engines.WEIGHTS).is_file() or not _has_torchscript(model_dir)
     ):
+        _warn(environ, takes_batches=True)
         return DigitsHandler(*_engine(model_dir, environ, found))
-    logging.basicConfig(
-        level=conventions.log_level(environ), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    _warn(environ, takes_batches=False)
     if program is not None:
         extra_packages.require(program.directory / "requirements.txt", environ)
     from user_handler import UserHandler  # it brings PyTorch
@@ -96,6 +93,12 @@ def _checked_record(model_dir: Path) -> Record | None:
 
 def _has_torchscript(model_dir: Path) -> bool:
     return any(file for pattern in _TORCHSCRIPT for file in model_dir.glob(pattern))
+
+
+def _warn(environ: Mapping[str, str], *, takes_batches: bool) -> None:
+    warning = conventions.warning(environ, takes_batches=takes_batches)
+    if warning:
+        _say(warning)
 
 
 def _say(line: str) -> None:

@@ -83,6 +83,13 @@ class JsonLines(logging.Formatter):
         return json.dumps(content)
 
 
+def write_python_logging(level: int) -> None:
+    """What Python's logging has to say from `level` on goes to the error output, in the log's form."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler])
+
+
 def from_environ(environ: Mapping[str, str], identity: Identity) -> RequestLog:
     """LOG_SAMPLE, a share from 0 to 1, and LOG_SLOW_MS. Raises BadLimit."""
     return RequestLog(

@@ -7,7 +7,9 @@ lane (`lane.py`) answers; or Flask does, for models that take one request at a t
 """
 
 import contextlib
+import fcntl
 import os
+import resource
 import signal
 import socket
 import sys
@@ -20,11 +22,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import batching
 import codec
+import devices
 import identity
 import predictor
-from gunicorn import util  # type: ignore[import-untyped]
+import request_log
+from gunicorn import glogging, util  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.http import errors  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
@@ -32,6 +35,7 @@ from lane import Lane
 
 _STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 _OWN_SOCKETS_VARIABLE = "SERVE_OWN_SOCKETS"  # set by `serve`: where the workers' own sockets go
+_DEVICES_VARIABLE = "SERVE_DEVICES"  # set by `serve`: its plan's GPUs
 _FRONT_THREADS = 4  # for /ping and the like
 _BACKLOG = 2048
 _HUNG_SECONDS = 5  # beyond the time that a request may take
@@ -67,12 +71,35 @@ def _listen(path: str) -> socket.socket:
         os.unlink(path)
     listener.bind(path)
     listener.listen(_BACKLOG)
-    listener.setblocking(False)
-    return listener
+    # A dying process gives back its files from the highest on: so this door closes before the connections
+    # behind it break, and who then comes again is sent to another worker.
+    highest = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1
+    door = socket.socket(fileno=fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, highest))
+    listener.close()
+    door.setblocking(False)
+    return door
+
+
+class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's own log, in the form of the others' lines."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(request_log.JsonLines())
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Refuses what is not HTTP in JSON and with the identity, and takes nothing new while it stops."""
+
+    def init_process(self) -> None:
+        """Take this worker's GPU, before anything asks for one, and load."""
+        mine = devices.of_worker(
+            self.index, tuple(filter(None, os.environ.get(_DEVICES_VARIABLE, "").split(",")))
+        )
+        if mine is not None:
+            os.environ[devices.VISIBLE_VARIABLE] = mine
+        super().init_process()
 
     def init_signals(self) -> None:
         """Let in what was held back since the fork, now that there is somebody to react."""
@@ -99,14 +126,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _open(self, listener: socket.socket) -> None:
         if self._service.handler.takes_batches and not predictor.has_hooks(self.wsgi):
-            plan = batching.from_environ(os.environ)
-            refuse = partial(predictor.refusal, self.wsgi)
-            self._lane = Lane(listener, self._service, refuse, plan)
+            self._lane = Lane(listener, self._service, partial(predictor.refusal, self.wsgi))
             self._lane_thread = threading.Thread(
                 target=self._run_lane, args=[self._lane], name="lane", daemon=True
             )
             self._lane_thread.start()
             return
+        if self._service.handler.takes_batches and self.index == 0:
+            self.log.warning("Each invocation takes the whole of Flask: there is a hook that wants to see it")
         self.tpool = ThreadPoolExecutor(_FRONT_THREADS, thread_name_prefix="front")
         self.sockets = [*self.sockets, listener]
 

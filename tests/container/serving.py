@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 CONTAINER = Path(__file__).parents[2] / "container"
+SOURCE = CONTAINER / "src"
 COMMITTED = CONTAINER / "local_test" / "opt" / "ml"
 IDENTITY = "X-Amzn-SageMaker-Custom-Attributes"
 JSON = {"Content-Type": "application/json"}
@@ -83,12 +84,12 @@ def free_port() -> int:
 class Serve:
     """The program under test, on a port of its own. Both its outputs go to one file, `log()`."""
 
-    def __init__(self, environment: Mapping[str, str], *, path: str) -> None:
+    def __init__(self, environment: Mapping[str, str], *, path: str, source: Path = SOURCE) -> None:
         self.port = int(environment.get("SAGEMAKER_BIND_TO_PORT", "0")) or free_port()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed by end()
         self._scratch = tempfile.mkdtemp(prefix="test-")  # a short path: it holds a Unix socket
         self.process = subprocess.Popen(
-            [sys.executable, CONTAINER / "src" / "serve"],
+            [sys.executable, source / "serve"],
             cwd="/",
             stdout=self._output,
             stderr=subprocess.STDOUT,

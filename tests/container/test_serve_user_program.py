@@ -56,7 +56,7 @@ def test_a_state_dict_with_its_program_is_served_by_all_workers(start: Start, tm
     answers = {serve.ask("POST", "/invocations", body, JSON).body for _ in range(10)}
 
     assert answers == {b'{"brightness": 3.0}'}
-    assert "INFO inference: loaded" in serve.log()
+    assert '"logger": "inference", "message": "loaded"' in serve.log()
 
 
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)

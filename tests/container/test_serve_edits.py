@@ -1,0 +1,113 @@
+"""What a user edits in the applications is in force behind nginx: steps, a hook, worker count, time-outs."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engines import Engine
+
+from tests.container.conftest import path_of
+from tests.container.serving import COMMITTED, JSON, SOURCE, Answer, Serve, until
+
+DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]["instance"]
+REQUEST = json.dumps({"instances": [DIGIT]})
+Edited = Callable[..., Serve]
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Iterator[Edited]:
+    """Start `serve` of a copy of container/src in which `edits` (file: old, new) have been made."""
+    servers: list[Serve] = []
+
+    def starter(edits: dict[str, list[tuple[str, str]]], **environment: str) -> Serve:
+        source = tmp_path / "src"
+        shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+        for name, changes in edits.items():
+            text = (source / name).read_text()
+            for old, new in changes:
+                assert text.count(old) == 1, f"{name} has {old!r} {text.count(old)} times"
+                text = text.replace(old, new)
+            (source / name).write_text(text)
+        path = path_of("nginx", tmp_path)
+        servers.append(Serve({"LOG_SAMPLE": "1", **environment}, path=path, source=source))
+        servers[-1].await_ready()
+        return servers[-1]
+
+    yield starter
+    for server in servers:
+        server.end()
+
+
+def ask(serve: Serve) -> Answer:
+    return serve.ask("POST", "/invocations", REQUEST, JSON)
+
+
+def ways(serve: Serve, requests: int) -> set[object]:
+    """Which ways the first `requests` invocations went, by the log."""
+
+    def lines() -> list[dict[str, object]]:
+        found = [json.loads(line) for line in serve.log().splitlines() if line.startswith("{")]
+        return [line for line in found if line.get("event") == "invocation"]
+
+    assert until(lambda: len(lines()) >= requests)
+    return {line["way"] for line in lines()}
+
+
+def test_changed_steps_are_in_force_in_the_lane(edited: Edited, engine: Engine) -> None:
+    serve = edited(
+        {
+            "predictor.py": [
+                ("return self.handler.decode(body, content_type)",
+                 "return self.handler.decode(body, content_type)[:, ::-1].copy()"),
+                ("return self.handler.predict(data)", "return self.handler.predict(data)[:, ::-1].copy()"),
+                ("return self.handler.encode(prediction, accept)",
+                 'return Answer(b"[%d]" % prediction.argmax(), "application/json", 203, {"X-Mine": "yes"})'),
+            ]
+        }
+    )  # fmt: skip
+    mirrored = int(engine.predict(np.array([DIGIT[::-1]], dtype=np.float32)).argmax())
+
+    answer = ask(serve)
+
+    assert (answer.status, answer.json(), answer.headers["X-Mine"]) == (203, [9 - mirrored], "yes")
+    assert ways(serve, 1) == {"lane"}
+
+
+def test_a_hook_sees_every_invocation(edited: Edited) -> None:
+    hook = """
+    @app.before_request
+    def only_with_a_key() -> Response | None:
+        if request.path != "/invocations" or request.headers.get("X-Key") == "sesame":
+            return None
+        return _refusal(401, "X-Key: expected the key")
+
+    return app
+"""
+    serve = edited({"predictor.py": [("\n    return app\n", hook)]}, SAGEMAKER_MODEL_SERVER_WORKERS="1")
+
+    assert (ask(serve).status, ask(serve).json()) == (401, {"error": "X-Key: expected the key"})
+    assert serve.ask("POST", "/invocations", REQUEST, {**JSON, "X-Key": "sesame"}).status == 200
+    assert ways(serve, 1) == {"flask"}
+    assert "a hook" in serve.log()
+
+
+def test_workers_and_timeouts_of_environment_and_nginx_conf_are_in_force(edited: Edited) -> None:
+    slow = "(__import__('time').sleep(3) if data[0, 0] == 16 else None) or self.handler.predict(data)"
+    serve = edited(
+        {
+            "predictor.py": [("return self.handler.predict(data)", f"return {slow}")],
+            "nginx.conf": [("client_max_body_size {{payload_mb}}m;", "client_max_body_size 1k;")],
+        },
+        SAGEMAKER_MODEL_SERVER_WORKERS="3",
+        SAGEMAKER_MODEL_SERVER_TIMEOUT="1",
+    )
+
+    late = serve.invoke([[16, *DIGIT[1:]]])
+
+    assert (late.status, late.json()) == (504, {"error": "the application did not answer within 1 s"})
+    assert serve.invoke([DIGIT] * 20).status == 413
+    assert len(serve.child("gunicorn").children()) == 3
+    assert ask(serve).status == 200
