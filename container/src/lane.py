@@ -91,6 +91,10 @@ class _Connection:
 class Lane:
     """Serves one listening socket from one thread: `run` in it, `stop` from any other."""
 
+    linger_seconds = (
+        2.0  # after the order to stop: nginx may be sending a request on a connection it thinks open
+    )
+
     def __init__(
         self,
         listener: socket.socket,
@@ -136,7 +140,7 @@ class Lane:
             os.set_blocking(self._woken, False)
             with contextlib.suppress(BlockingIOError):
                 os.read(self._woken, 16)
-        if time.monotonic() - self._stopping_since < _LINGER_SECONDS:
+        if time.monotonic() - self._stopping_since < self.linger_seconds:
             return not self._connections
         return not any(one.received or one.unsent for one in self._connections.values())
 
@@ -199,8 +203,6 @@ class Lane:
 
     def _reply(self, connection: _Connection, result: Answer | Exception) -> None:
         connection.is_busy = False
-        if connection.socket.fileno() < 0:
-            return  # the peer left while its request was answered
         with contextlib.suppress(_Gone):
             self._write(connection, self._bytes(result))
             return

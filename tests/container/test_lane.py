@@ -304,7 +304,31 @@ def test_what_nginx_does_not_send_is_refused_and_the_connection_closed(
     assert is_closed(client)
 
 
+def test_a_peer_that_leaves_while_its_request_waits_for_others_costs_them_nothing(start: Start) -> None:
+    world = start(batch_instances=2, batch_delay_seconds=20.0)
+    leaving, staying = world.connect(), world.connect()
+    leaving.sendall(request(1))
+    leaving.close()
+    staying.sendall(request(2))
+
+    assert firsts(hear(staying)) == [2]
+
+
+def test_told_to_stop_it_still_answers_what_nginx_may_be_sending(world: World) -> None:
+    kept = world.connect()
+    kept.sendall(request(1))
+    hear(kept)
+
+    world.lane.stop()
+    assert until(lambda: is_refused(world))
+    kept.sendall(request(2))
+
+    answer = hear(kept)
+    assert (firsts(answer), answer[1]["Connection"]) == ([2], "close")
+
+
 def test_told_to_stop_it_answers_what_was_begun_and_takes_nothing_new(world: World) -> None:
+    world.lane.linger_seconds = 0.0
     begun, arriving, idle = (world.connect() for _ in range(3))
     arriving.sendall(request(2)[:50])
     world.engine.may_go_on.clear()
