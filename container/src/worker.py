@@ -38,6 +38,7 @@ _OWN_SOCKETS_VARIABLE = "SERVE_OWN_SOCKETS"  # set by `serve`: where the workers
 _DEVICES_VARIABLE = "SERVE_DEVICES"  # set by `serve`: its plan's GPUs
 _FRONT_THREADS = 4  # for /ping and the like
 _BACKLOG = 2048
+_HIGH = 8191  # a file's number that no other file gets before thousands are open
 _HUNG_SECONDS = 5  # beyond the time that a request may take
 _REFUSED: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (errors.LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG),
@@ -73,7 +74,8 @@ def _listen(path: str) -> socket.socket:
     listener.listen(_BACKLOG)
     # A dying process gives back its files from the highest on: so this door closes before the connections
     # behind it break, and who then comes again is sent to another worker.
-    highest = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    highest = _HIGH if allowed == resource.RLIM_INFINITY else min(allowed - 1, _HIGH)
     door = socket.socket(fileno=fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, highest))
     listener.close()
     door.setblocking(False)

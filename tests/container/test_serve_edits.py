@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from engines import Engine
 
+from tests.container import archives
 from tests.container.conftest import path_of
 from tests.container.serving import COMMITTED, JSON, SOURCE, Answer, Serve, until
 
@@ -111,3 +112,34 @@ def test_workers_and_timeouts_of_environment_and_nginx_conf_are_in_force(edited:
     assert serve.invoke([DIGIT] * 20).status == 413
     assert len(serve.child("gunicorn").children()) == 3
     assert ask(serve).status == 200
+
+
+def test_each_of_two_gpus_has_a_process_that_sees_it_alone(edited: Edited, tmp_path: Path) -> None:
+    """The machine's devices are files of the test's; what CUDA would be told is what the program finds."""
+    for name in ("nvidia0", "nvidia1"):
+        (tmp_path / "machine" / "dev").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "machine" / "dev" / name).touch()
+    program = """
+import os
+
+def model_fn(d):
+    return os.environ["CUDA_VISIBLE_DEVICES"], os.getpid()
+
+def transform_fn(model, body, content_type, accept):
+    return list(model)
+"""
+    archives.program(tmp_path / "base" / "model", program)
+    root = f"ROOT = Path({str(tmp_path / 'machine')!r})"
+    edits = {"devices.py": [('ROOT = Path("/")', root)]}
+    serve = edited(edits, SAGEMAKER_BASE_DIR=str(tmp_path / "base"))
+    seen: dict[str, int] = {}
+
+    def both_answered() -> bool:
+        device, process = serve.ask("POST", "/invocations", b"", JSON).json()
+        assert seen.setdefault(device, process) == process
+        return len(seen) == 2
+
+    assert until(both_answered, 20)
+    assert set(seen) == {"0", "1"}
+    assert "serve: 2 workers" in serve.log()
+    assert "and 2 GPUs" in serve.log()
