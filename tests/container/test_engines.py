@@ -66,20 +66,26 @@ def test_an_answer_outlives_the_next_prediction(chosen: Choice) -> None:
     np.testing.assert_array_equal(first, kept)
 
 
+IN_A_WORKER = """
+import os, sys, wsgi
+before_the_fork = len(os.listdir("/proc/self/task"))
+wsgi.handler.warm_up()
+ready = wsgi.app.test_client().get("/ping").status_code
+print(ready, "torch" in sys.modules, before_the_fork, "multiprocessing" in sys.modules)
+"""
+
+
 @pytest.mark.parametrize("engine", ["auto", "onnxruntime", "openvino"])
-def test_torch_is_not_imported_where_another_engine_serves(engine: str) -> None:
-    program = (
-        "import sys, wsgi; wsgi.handler.warm_up(); "
-        "print(wsgi.app.test_client().get('/ping').status_code, 'torch' in sys.modules)"
-    )
-    environ = {"SAGEMAKER_BASE_DIR": str(COMMITTED), "ENGINE": engine}
+def test_torch_is_not_imported_where_another_engine_serves_and_none_calls_home(engine: str) -> None:
+    """An engine that does starts a thread, or a process, when it is imported: a fork would break it."""
+    environ = {"SAGEMAKER_BASE_DIR": str(COMMITTED), "ENGINE": engine, "OPENBLAS_NUM_THREADS": "1"}
 
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=CONTAINER / "src",
+        [sys.executable, "-c", IN_A_WORKER], capture_output=True, text=True, cwd=CONTAINER / "src",
         env=os.environ | environ,
     )  # fmt: skip
 
-    assert done.stdout == "200 False\n", done.stderr
+    assert done.stdout == "200 False 1 False\n", done.stderr
 
 
 def record_with(**changes: Any) -> Record:

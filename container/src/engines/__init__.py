@@ -18,9 +18,11 @@ answers, `export.py` and `measure.py` make the record (`python -m engines`).
 
 import importlib
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -67,8 +69,15 @@ class _EngineModule(Protocol):
 
 def load(choice: Choice, model_dir: Path) -> Engine:
     """The engine of `choice` for the model in `model_dir`; see above for what is done when."""
+    _keep_to_ourselves()
     module = cast(_EngineModule, importlib.import_module(f"engines.{_MODULES[choice.engine]}"))
     return module.load(model_dir, choice.precision)
+
+
+def _keep_to_ourselves() -> None:
+    """Let no engine call home when it is imported: it needs a network, and threads that a fork would break."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    sys.modules.setdefault("openvino_telemetry", cast(ModuleType, None))  # as if it were not installed
 
 
 def threads(environ: Mapping[str, str] = os.environ) -> int:
