@@ -19,10 +19,11 @@ READS = ("describe_", "list_", "get_", "head_", "invoke_", "batch_get_", "simula
 
 
 class Watch:
-    """What a step did to the clock and to AWS. `waited`: asleep, or while AWS moved the endpoint."""
+    """What a step did to the clock and to AWS. `waited`: asleep, or while AWS moved the endpoint;
+    `weights`: until the weights were known to be in S3."""
 
     def __init__(self) -> None:
-        self.waited = 0.0  # seconds
+        self.waited = self.weights = 0.0  # seconds
         self.writes: Counter[str] = Counter()
         self._is_waiting = False
 
@@ -41,6 +42,19 @@ class Watch:
                 self._is_waiting = False
 
         return waiting
+
+    def syncing(self, sync: Callable[..., Any]) -> Callable[..., Any]:
+        """Note how long it takes to have the weights in S3."""
+
+        @wraps(sync)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            began = time.monotonic()
+            try:
+                return sync(*args, **kwargs)
+            finally:
+                self.weights = time.monotonic() - began
+
+        return timed
 
     def count(self, model: Any, **_: Any) -> None:
         """Note a call as it leaves, by boto3's name for it."""
@@ -65,14 +79,16 @@ def main() -> int:
         return made
 
     boto3.client = client
-    from pipeline import cli
+    from pipeline import cli, publish
     from pipeline.live import Waiter
 
+    publish.sync_weights = watch.syncing(publish.sync_weights)
     Waiter.until_in_service = watch.timed(Waiter.until_in_service)  # type: ignore[method-assign]
     try:
         return cli.main(sys.argv[1:])
     finally:
-        Path(os.environ[RESULT]).write_text(json.dumps({"waited": watch.waited, "writes": watch.writes}))
+        counted = {"waited": watch.waited, "weights": watch.weights, "writes": watch.writes}
+        Path(os.environ[RESULT]).write_text(json.dumps(counted))
 
 
 if __name__ == "__main__":
