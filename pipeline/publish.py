@@ -151,6 +151,7 @@ def plan_registration(release: Release, env: Environment) -> Call:
     metadata |= {name: f"{value:g}" for name, value in metrics}
     params = {
         "ModelPackageGroupName": group,
+        "ClientToken": release.id,  # of two publishes at once, AWS answers the second with the first's package
         "ModelPackageDescription": f"release {release.id}",
         "InferenceSpecification": {
             "Containers": [container],

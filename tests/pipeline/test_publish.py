@@ -13,9 +13,9 @@ from pipeline.config import Environment
 from pipeline.errors import BuildFailed, ConfigError
 from pipeline.image import Origin, build_files, publish_image, push_unless_there, source_hash
 from pipeline.plan import Observed, config_name, plan_deployment
-from pipeline.publish import fetch_release, git_commit, publish, release_key
+from pipeline.publish import fetch_release, git_commit, plan_registration, publish, release_key
 from pipeline.records import Say
-from pipeline.release import load_release
+from pipeline.release import Release, load_release
 from pipeline.supply_chain import provenance_key, store_sbom
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +89,11 @@ def test_a_release_is_one_version_in_the_model_registry(
     assert package["CustomerMetadataProperties"]["commit"] == release.commit
     assert float(package["CustomerMetadataProperties"]["accuracy"]) > 0.9
     assert account.get_json(measured.split("/", 3)[3]) == release.weights.metrics
+
+
+def test_two_publishes_at_once_register_one_package(release: Release, env: Environment) -> None:
+    """AWS takes a request whose token it knows for the one that it has answered."""
+    assert plan_registration(release, env).params["ClientToken"] == release.id
 
 
 def test_a_change_of_config_alone_publishes_nothing_and_still_deploys(
