@@ -10,6 +10,7 @@ from pipeline.aws import Aws
 from pipeline.cli import main
 from pipeline.config import Environment
 from pipeline.errors import ReleaseError
+from pipeline.release import load_release
 from pipeline.running import READING
 from pipeline.steps import COMMANDS
 
@@ -87,7 +88,10 @@ def test_every_step_of_the_command_line_leaves_one_line(
     assert main(["audit", *where]) == 0
     shown = capsys.readouterr().out.splitlines()[-1]
 
+    (line,) = lines("staging", account, 20)
+
     assert [key.rpartition("-")[2] for key in kept] == ["publish.json"]
+    assert line.release == load_release(tmp_path / "release.json").id
     assert "publish" in shown
     assert "succeeded" in shown
     assert account.keys(audit_prefix("staging")) == kept, "looking leaves no line"

@@ -9,8 +9,8 @@ import pytest
 from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.deploy import observe, observe_live
-from pipeline.difference import Change, PlanResult, changes_between, describe_plan, lines_of
-from pipeline.plan import plan_deployment
+from pipeline.difference import Change, PlanResult, changes_between, describe_plan, lines_of, settings_of
+from pipeline.plan import config_parameters, model_parameters, plan_deployment
 from pipeline.release import Release
 from pipeline.steps import Order, run
 
@@ -37,6 +37,32 @@ def test_settings_that_differ_are_named_and_no_others() -> None:
         Change(setting="b", live="2", coming="9"),
         Change(setting="gone", live="3", coming=None),
     )
+
+
+def test_what_surrounds_the_model_is_named_too(release: Release, make_env: MakeEnv) -> None:
+    """Network, keys and what is captured decide who sees what: a plan must not hide them."""
+    plain = make_env()
+    guarded = make_env(
+        endpoint={
+            "vpc": {"subnets": ["subnet-0a", "subnet-0b"], "security_groups": ["sg-0c"]},
+            "network_isolation": True,
+            "kms_key": "alias/disk",
+            "data_capture": {"percent": 10, "content": ["input"], "kms_key": "alias/captured"},
+        }
+    )
+    before, after = (
+        settings_of(model_parameters(release, env), config_parameters(release, env))
+        for env in (plain, guarded)
+    )
+
+    assert {change.setting: change.coming for change in changes_between(before, after)} == {
+        "subnets": "subnet-0a subnet-0b",
+        "security groups": "sg-0c",
+        "network isolation": "on",
+        "storage key": "alias/disk",
+        "data capture": "10 % of input to s3://digits-releases-123456789012/captured",
+        "data capture key": "alias/captured",
+    }
 
 
 def test_a_first_deployment_is_all_new(release: Release, env: Environment, account: Aws) -> None:

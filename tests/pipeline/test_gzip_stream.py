@@ -5,6 +5,7 @@ import io
 import random
 import shutil
 import subprocess
+import zlib
 
 import pytest
 
@@ -38,6 +39,14 @@ def test_what_is_packed_is_unpacked_by_gzip(content: bytes) -> None:
 def test_noise_is_stored_and_text_is_made_smaller() -> None:
     assert len(packed(TEXT)) < len(TEXT) / 50
     assert len(NOISE) < len(packed(NOISE)) < len(NOISE) * 1.001
+
+
+def test_what_would_hardly_become_smaller_is_stored() -> None:
+    """As trained weights are: a few percent are not worth their labour."""
+    hardly = b"".join(NOISE[start : start + 950] + bytes(50) for start in range(0, CHUNK_BYTES, 950))
+
+    assert len(zlib.compress(hardly, 6)) < 0.97 * len(hardly)
+    assert len(packed(hardly)) > len(hardly)
 
 
 def test_how_it_was_written_does_not_matter() -> None:

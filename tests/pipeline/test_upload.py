@@ -121,6 +121,7 @@ def test_a_fingerprint_is_of_names_and_contents_alone(tmp_path: Path) -> None:
 
     assert fingerprint([("one", one), ("two", two)]) == before
     assert fingerprint([("one", two), ("two", one)]) != before
+    assert fingerprint([("other", one), ("two", two)]) != before
     one.write_bytes(b"z" * 100)
     assert fingerprint([("one", one), ("two", two)]) != before, "a same-size edit is another content"
 
