@@ -25,10 +25,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             matrices.setdefault(item.nodeid.partition("[")[0], []).append(item)
     if EVERY_CASE:
         return
-    kept = {id(random.Random(f"{MATRIX_SEED}{name}").choice(cases)) for name, cases in matrices.items()}
+    kept = {
+        id(random.Random(f"{MATRIX_SEED}{name}").choice(cases))
+        for name, cases in matrices.items()
+        if not _is_only_proved(cases[0])
+    }
     left_out = [item for cases in matrices.values() for item in cases if id(item) not in kept]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def _is_only_proved(item: pytest.Item) -> bool:
+    """Say whether one case alone would be too long for `make test`: `matrix(only_in_prove=True)`."""
+    marker = item.get_closest_marker("matrix")
+    return marker is not None and bool(marker.kwargs.get("only_in_prove"))
 
 
 @cache

@@ -17,6 +17,10 @@ import pytest
 def test_many(case):
     assert case < 20
 
+@pytest.mark.matrix(only_in_prove=True)
+def test_long():
+    pass
+
 def test_one():
     pass
 """
@@ -53,7 +57,7 @@ def test_the_printed_seed_takes_the_same_case_again(tmp_path: Path) -> None:
 def test_proving_takes_every_case(tmp_path: Path) -> None:
     names, _ = collected(tmp_path, EVERY_CASE="1")
 
-    assert len(names) == 21
+    assert len(names) == 22
 
 
 def test_the_cases_to_prove_are_those_of_this_repository() -> None:

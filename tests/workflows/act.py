@@ -7,14 +7,11 @@ act enforces neither permissions nor environments nor concurrency: test_workflow
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
 
 import local_aws
 from tests.github_issuer import GithubIssuer, Job
@@ -29,12 +26,12 @@ USES = re.compile(r"uses: ([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended. `jobs`: name → success or failure, of those that began."""
+    """How a run ended. `jobs`: name → success or failure, of those that began. `steps`: that failed."""
 
     exit_code: int
     output: str
     jobs: Mapping[str, str]
-    summary: str
+    failed: tuple[str, ...]
 
 
 def clone(to: Path) -> Path:
@@ -122,7 +119,7 @@ class Act:
             "STAND_INS": str(HERE / "actions"),
             "STAND_IN_VENV": str(VENV),
             "STAND_IN_ARTIFACTS": str(self.artifacts),
-            "STAND_IN_SUMMARY": str(self.scratch / "summary.md"),
+            "STAND_IN_ATTESTED": str(self.scratch / "attested"),
             "STAND_IN_GH": str(self.scratch / "gh.jsonl"),
             "DOCKER_CONFIG": str(self.scratch / "docker"),
         }
@@ -142,15 +139,9 @@ class Act:
         text = "\n".join(f"[{line.get('job', '')}] {line.get('msg', '').rstrip()}" for line in lines)
         output = f"{text}\n{ended.stderr}"
         assert "Skipping unsupported platform" not in output, output
-        return Ended(ended.returncode, output, jobs, "")
-
-
-def job_environments(workflow: Path) -> dict[str, str]:
-    """The GitHub environment of each job that has one."""
-    jobs = yaml.safe_load(workflow.read_text())["jobs"]
-    return {name: job["environment"] for name, job in jobs.items() if "environment" in job}
-
-
-def forget(act: Act) -> None:
-    """Remove what the runs have uploaded."""
-    shutil.rmtree(act.artifacts, ignore_errors=True)
+        failed = tuple(
+            str(line["step"])
+            for line in lines
+            if line.get("stepResult") == "failure" and "STEP" not in str(line.get("stage", "")).upper()
+        )
+        return Ended(ended.returncode, output, jobs, failed)

@@ -82,14 +82,41 @@ def test_a_github_release_is_made_once_and_its_files_are_renewed_by_a_re_run(tmp
     assert verbs == [["release", "create", "release-a-b"], ["release", "upload", "release-a-b"]]
 
 
-@pytest.fixture(scope="module")
-def audit() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("audit", ROOT / ".ci" / "audit.py")
+@pytest.mark.parametrize(
+    ("attested", "code"), [("r@sha256:a provenance\n", 0), ("r@sha256:b provenance\n", 1)]
+)
+def test_an_image_is_deployed_only_when_its_digest_was_attested(
+    tmp_path: Path, attested: str, code: int
+) -> None:
+    log, manifest, known = tmp_path / "gh.jsonl", tmp_path / "release.json", tmp_path / "attested"
+    manifest.write_text(json.dumps({"image": {"uri": "r@sha256:a"}}))
+    known.write_text(attested)
+    ended = run("verify-image", str(manifest), log=log, STAND_IN_ATTESTED=str(known), GITHUB_REPOSITORY="O/R")
+
+    assert ended.returncode == code
+    assert asked(log)[0][-1] == "O/R/.github/workflows/release.yml"
+
+
+def test_an_image_is_named_to_later_steps_by_repository_and_digest() -> None:
+    release = {"image": {"uri": "host:5000/digits@sha256:a", "digest": "sha256:a", "sbom": None}}
+    named = script("release_outputs").outputs(release, "")
+
+    assert named == {"name": "host:5000/digits", "digest": "sha256:a", "sbom": ""}
+
+
+def script(name: str) -> ModuleType:
+    """Import a Python script of .ci/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def audit() -> ModuleType:
+    return script("audit")
 
 
 @pytest.mark.parametrize(
