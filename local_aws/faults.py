@@ -10,7 +10,8 @@ Instances of one endpoint, of its old or new fleet (new: the one a running deplo
   no-capacity   none can be launched
   late-metrics  what CloudWatch is told of them can be read `amount` AWS seconds later than otherwise
 Calls of the API, of one `operation` or of all:
-  throttle, expired-credentials
+  throttle, expired-credentials, internal-error
+  lost-answer   the call is made, and an internal error comes instead of its answer (not where moto answers)
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -32,15 +33,26 @@ Kind = Literal[
     "late-metrics",
     "throttle",
     "expired-credentials",
+    "internal-error",
+    "lost-answer",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
+INTERNAL_ERROR = (
+    "InternalFailure",
+    "Request to service failed. If failure persists after retry, contact customer support.",
+    500,
+)
 REFUSALS = {
-    "throttle": ("ThrottlingException", "Rate exceeded"),
+    "throttle": ("ThrottlingException", "Rate exceeded", 400),
     "expired-credentials": (
         "ExpiredTokenException",
         "The security token included in the request is expired",
+        400,
     ),
+    "internal-error": INTERNAL_ERROR,
 }
+LOST_ANSWER = "lost-answer"
+OF_CALLS = frozenset({*REFUSALS, LOST_ANSWER})
 NEED_AMOUNT = ("slow", "errors", "late-metrics")
 KILL = ("crash", "out-of-memory")
 NO_CAPACITY = (
@@ -72,7 +84,7 @@ class Fault(BaseModel):
     def _fits_its_kind(self) -> "Fault":
         if (self.amount is None) == (self.kind in NEED_AMOUNT):
             raise ValueError(f"amount (ms, percent, AWS s) is for {', '.join(NEED_AMOUNT)}, and needed there")
-        of_calls = self.kind in REFUSALS
+        of_calls = self.kind in OF_CALLS
         if (of_calls and (self.endpoint or self.fleet)) or (self.operation and not of_calls):
             raise ValueError("operation is for faults of calls; endpoint and fleet for those of instances")
         if self.times is not None and self.kind == "late-metrics":
@@ -143,9 +155,14 @@ class Faults:
         """Raise the AwsError that a call of this operation is to get, if any; None is one without a name."""
         self._calls += 1
         for fault in self.on.values():
-            if (
-                fault.kind in REFUSALS
-                and fault.operation in (None, operation)
-                and fault.hits(str(self._calls))
-            ):
+            if fault.kind in REFUSALS and self._is_aimed_at(fault, operation):
                 raise AwsError(*REFUSALS[fault.kind])
+
+    def lose_answer(self, operation: str | None) -> None:
+        """Raise the AwsError that comes instead of the answer to a call that was made, if it is to be lost."""
+        for fault in self.on.values():
+            if fault.kind == LOST_ANSWER and self._is_aimed_at(fault, operation):
+                raise AwsError(*INTERNAL_ERROR)
+
+    def _is_aimed_at(self, fault: Fault, operation: str | None) -> bool:
+        return fault.operation in (None, operation) and fault.hits(str(self._calls))

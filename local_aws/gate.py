@@ -23,14 +23,19 @@ def gate(faults: Faults, *, strict: bool) -> Middleware:
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if (strict or faults.on) and not request.path.startswith(OURS):
-            try:
-                if strict:
-                    await check_signature(request)
-                faults.refuse_call(await operation(request))
-            except AwsError as error:
-                return refusal(request, error)
-        return await handler(request)
+        if not (strict or faults.on) or request.path.startswith(OURS):
+            return await handler(request)
+        try:
+            if strict:
+                await check_signature(request)
+            name = await operation(request)
+            faults.refuse_call(name)
+            answer = await handler(request)
+            if not answer.prepared:  # what moto answers is on its way already
+                faults.lose_answer(name)
+        except AwsError as error:
+            return refusal(request, error)
+        return answer
 
     return handle
 

@@ -195,6 +195,26 @@ def test_a_throttled_call_is_retried_by_boto3_and_the_fault_is_spent(serving: Se
         assert patient.list_endpoints()["ResponseMetadata"]["RetryAttempts"] == 0
 
 
+def test_an_internal_error_comes_before_the_call_is_made(serving: Serving) -> None:
+    patient = serving.aws.client("sagemaker")
+    with serving.aws.fault("internal-error", operation="CreateModel", times=2):
+        refused("InternalFailure", serving.sagemaker.create_model, ModelName="never-made")
+        assert "ModelArn" in patient.create_model(
+            ModelName="made-at-last", PrimaryContainer={"Image": "contract-server"}
+        )
+
+    refused("ValidationException", serving.sagemaker.describe_model, ModelName="never-made")
+
+
+def test_a_lost_answer_is_that_of_a_call_that_was_made(serving: Serving) -> None:
+    """So the second try of boto3 finds the model there."""
+    model = {"ModelName": "made", "PrimaryContainer": {"Image": "contract-server"}}
+    with serving.aws.fault("lost-answer", operation="CreateModel", times=1):
+        message = refused("ValidationException", serving.aws.client("sagemaker").create_model, **model)
+
+    assert "Cannot create already existing model" in message
+
+
 def test_expired_credentials_refuse_every_call_in_its_own_protocol(serving: Serving) -> None:
     calls: dict[str, Any] = {
         "sagemaker": "list_endpoints",
