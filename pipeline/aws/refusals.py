@@ -1,5 +1,8 @@
 """What AWS's error codes and texts mean to a person, and which of them mean "there is no such thing"."""
 
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
+
 from pipeline.errors import AwsRefused, AwsUnreachable, PipelineError
 
 # A name that was just made is not yet known everywhere: these refusals are worth a second try.
@@ -8,15 +11,31 @@ NOT_YET_KNOWN = ("Could not find model", "Could not find endpoint configuration"
 # Models and endpoint configs are named by their content: one that exists is the one that was wanted.
 ALREADY_MADE = ("Cannot create already existing model", "Cannot create already existing endpoint conf")
 
+ALREADY_GONE = ("delete_", "deregister_")  # operations that want what they name to be gone
+
 _NOT_FOUND_CODES = frozenset(
     {"404", "NoSuchKey", "NoSuchEntity", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration"}
-    | {"NotFoundException", "ResourceNotFound", "ImageNotFoundException", "RepositoryNotFoundException"}
+    | {"NotFoundException", "ResourceNotFound", "ObjectNotFoundException"}
+    | {"ImageNotFoundException", "RepositoryNotFoundException"}
 )
 _NOT_FOUND_TEXTS = ("Could not find", "does not exist", "not found")
 _INVALID = frozenset({"ValidationException", "ValidationError"})  # SageMaker's and CloudFormation's
 _CREDENTIALS = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
+
+_THROTTLES = frozenset(
+    {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
+)
+_LOST = (NoConnection, HTTPClientError)  # the second one: the connection broke
+
+
+def is_passing(error: ClientError | BotoCoreError) -> bool:
+    """Say whether the same call may succeed a little later: throttled, an error within AWS, or no network."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return error.response["Error"].get("Code") in _THROTTLES or status >= 500
+    return isinstance(error, _LOST)
 
 
 def is_not_found(error: AwsRefused) -> bool:

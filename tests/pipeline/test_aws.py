@@ -14,8 +14,17 @@ from pipeline.errors import AwsRefused, AwsUnreachable
 CALL = Call("sagemaker", "create_endpoint", {"EndpointName": "e"}, "create endpoint e")
 
 
-def refused(code: str, message: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "CreateEndpoint")
+def refused(code: str, message: str, status: int = 400) -> ClientError:
+    answer: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(answer, "CreateEndpoint")
+
+
+THROTTLED = refused("ThrottlingException", "Rate exceeded")
+BROKEN = refused("InternalFailure", "Request to service failed.", status=500)
+NO_NETWORK = EndpointConnectionError(endpoint_url="https://sagemaker")
 
 
 @dataclass
@@ -36,7 +45,8 @@ class Client:
 def door(env: Environment) -> Callable[..., tuple[Aws, Client, list[float]]]:
     def make(*failures: Exception) -> tuple[Aws, Client, list[float]]:
         client, slept = Client(list(failures)), []
-        return Aws(env, sleep=slept.append, _clients={"sagemaker": client}), client, slept
+        aws = Aws(env, sleep=slept.append, clock=lambda: sum(slept), _clients={"sagemaker": client})
+        return aws, client, slept
 
     return make
 
@@ -111,6 +121,49 @@ def test_other_refusals_are_not_taken_for_absence(door: Make, code: str) -> None
 
     with pytest.raises(AwsRefused, match=code):
         aws.find("sagemaker", "create_endpoint")
+
+
+@pytest.mark.parametrize("failure", [THROTTLED, BROKEN, NO_NETWORK])
+def test_what_passes_within_a_minute_is_waited_for(door: Make, failure: Exception) -> None:
+    """Each of these failures is of all six tries of boto3."""
+    aws, client, slept = door()
+    aws.apply(CALL)
+    client.failures = [failure] * 15
+    aws.apply(CALL)
+
+    assert sum(slept) == 30.0
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"), [(THROTTLED, AwsRefused), (BROKEN, AwsRefused), (NO_NETWORK, AwsUnreachable)]
+)
+def test_what_does_not_pass_within_a_minute_is_told(
+    door: Make, failure: Exception, error: type[Exception]
+) -> None:
+    aws, client, slept = door()
+    aws.apply(CALL)
+    client.failures = [failure] * 100
+
+    with pytest.raises(error):
+        aws.apply(CALL)
+    assert 60.0 < sum(slept) < 70.0
+
+
+def test_a_network_that_was_never_there_is_told_at_once(door: Make) -> None:
+    aws, client, slept = door(NO_NETWORK)
+
+    with pytest.raises(AwsUnreachable):
+        aws.apply(CALL)
+    assert (client.calls, slept) == (1, [])
+
+
+def test_what_is_to_be_deleted_and_is_gone_is_deleted(door: Make) -> None:
+    """The first try did it, and its answer was lost."""
+    aws, client, _ = door(refused("ValidationException", 'Could not find endpoint "arn".'))
+    client.delete_endpoint = client.create_endpoint  # type: ignore[attr-defined]
+
+    assert aws.apply(Call("sagemaker", "delete_endpoint", {}, "delete endpoint e")) == {}
+    assert aws.made == []
 
 
 @pytest.mark.parametrize(
