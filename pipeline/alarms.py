@@ -12,6 +12,8 @@ from pipeline.config import CustomAlarm, Environment
 from pipeline.drift import holds
 
 MICROSECONDS_PER_MS = 1000.0
+VETO = "smoke-veto"  # fires when the deployment's own smoke test has heard a wrong answer
+FIRES_AT_ONCE = {"Statistic": "Sum", "Period": 30, "EvaluationPeriods": 1, "Threshold": 0.0}
 COMPARISONS = {
     "above": "GreaterThanThreshold",
     "at_least": "GreaterThanOrEqualToThreshold",
@@ -57,6 +59,7 @@ def alarms_of(env: Environment, config: str) -> tuple[dict[str, Any], ...]:
             {**_metric("Invocation5XXErrors", env, config), "Period": period, **server_errors},
         ),
         _alarm(env, config, "model-errors", {"Metrics": not_the_callers, "Threshold": error_ratio}),
+        _alarm(env, config, VETO, {**veto_metric(env, config), **FIRES_AT_ONCE}),
         *(_alarm(env, config, each.name, _custom(each, env, config)) for each in env.alarms.custom),
     )
 
@@ -77,6 +80,16 @@ def _custom(alarm: CustomAlarm, env: Environment, config: str) -> dict[str, Any]
         "Threshold": alarm.threshold,
         "ComparisonOperator": COMPARISONS[alarm.comparison],
         "TreatMissingData": MISSING_DATA[alarm.missing_data],
+    }
+
+
+def veto_metric(env: Environment, config: str) -> dict[str, Any]:
+    """Name the metric by which the smoke test of a bake vetoes the fleet on `config`."""
+    dimensions = {"EndpointName": env.endpoint.name, "EndpointConfigName": config}
+    return {
+        "Namespace": "Releases",
+        "MetricName": "WrongAnswers",
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
     }
 
 

@@ -5,9 +5,10 @@ Each yields what is wrong, with its fix; nothing, when nothing is.
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pipeline.acting import why_it_cannot_act
 from pipeline.config import Environment
 from pipeline.digests import is_same
 from pipeline.model import Model
@@ -219,6 +220,15 @@ def check_keys(states: Mapping[str, str | None]) -> Iterator[Problem]:
                 what=f"Key {key} is {state or 'not there'}.",
                 fix="Enable it, or name another one in endpoint.kms_key or data_capture.kms_key.",
             )
+
+
+def check_scaling(env: Environment, is_known: Callable[[str, str], bool]) -> Iterator[Problem]:
+    """Every scaling policy of the config can act; a measured target is not known yet."""
+    target = env.autoscaling.target
+    for why in why_it_cannot_act(env, None if target == "measured" else target, is_known):
+        yield Problem(
+            what=f"{why}.", fix="Correct autoscaling in the config: AWS would accept it in silence."
+        )
 
 
 def _bootstrap(env: Environment) -> str:

@@ -23,7 +23,7 @@ STEPS: Mapping[str, str] = {
     "autoscale": "put bounds and scaling policy in force, and read them back",
     "verify": "smoke tests, capacity, scaling: evidence with a verdict for every gate",
     "promote": "deploy, autoscale and smoke-test a release that passed in the environment before",
-    "rollback": "put the previous release of the environment back",
+    "rollback": "put the previous release of the environment, or any named one, back",
     "status": "what is live where: release, fleet, scaling, alarms",
     "destroy": "delete what one environment alone has, after its name was typed",
     "gc": "delete models, configs, images and weights that no release worth keeping needs",
@@ -100,6 +100,8 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
         )
     if name == "bootstrap":
         _add_admission(command)
+    if name == "rollback":
+        command.add_argument("--to", metavar="RELEASE", help="the release to go back to (the one before)")
     if name == "destroy":
         command.add_argument("--confirm", metavar="NAME", help="the environment's name, instead of typing it")
     if name == "config":
@@ -207,6 +209,7 @@ def _run(args: argparse.Namespace) -> None:
         sbom=not getattr(args, "no_sbom", False),
         profile=getattr(args, "profile", "full"),
         again=getattr(args, "again", False),
+        rollback_to=getattr(args, "to", None),
         confirmed=getattr(args, "confirm", None),
         as_json=getattr(args, "json", False),
         every_environment=args.env is None,

@@ -1,22 +1,29 @@
 """Put a release on an environment's endpoint: observe, plan, apply, wait until it is live, prove it."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.alarms import alarm_prefix, alarms_of
-from pipeline.aws import Aws
+from pipeline.aws import Aws, Call
+from pipeline.bake import BakeSmoke, Golden
 from pipeline.config import Environment
-from pipeline.difference import Live
-from pipeline.errors import AlarmNotQuiet, DeploymentTimedOut
-from pipeline.live import PROOF_SECONDS, Waiter, pause_seconds
+from pipeline.diagnosis import last_words
+from pipeline.errors import AlarmNotQuiet, AwsRefused, DeploymentTimedOut
+from pipeline.gates import Gate
+from pipeline.holder import who
+from pipeline.ledger import time_scale
+from pipeline.live import PROOF_SECONDS, Waiter, is_on_its_way, pause_seconds
 from pipeline.model import Model
-from pipeline.plan import Observed, Plan, config_name, config_parameters, model_parameters, plan_deployment
+from pipeline.observe import observe
+from pipeline.plan import Plan, plan_deployment
 from pipeline.records import DeploymentRecord, Say, last_deployment, record_deployment
 from pipeline.release import Release
-from pipeline.rescale import Scaled, observe_scaled, put_back, scaling_set_aside
-from pipeline.weights import fetch_golden, golden_payload
+from pipeline.rescale import put_back, scaling_set_aside
+from pipeline.weights import fetch_golden
 
 PROVISION_SECONDS = 1800  # AWS gives up looking for capacity after about half an hour
 STARTS_TRIED = 3  # and starts an unhealthy instance about three times
@@ -40,39 +47,7 @@ class DeployResult(Model):
     endpoint: str
     instances_proved: int
     in_service_at: float  # epoch seconds
-
-
-def observe(release: Release, env: Environment, aws: Aws) -> Observed:
-    """Read what AWS has of everything that this deployment needs."""
-    endpoint = aws.describe_endpoint(env.endpoint.name) or {}
-    model = model_parameters(release, env)["ModelName"]
-    config = config_parameters(release, env)["EndpointConfigName"]
-    return Observed(
-        status=endpoint.get("EndpointStatus"),
-        live_config=endpoint.get("EndpointConfigName"),
-        pending_config=(endpoint.get("PendingDeploymentSummary") or {}).get("EndpointConfigName"),
-        has_model=aws.find("sagemaker", "describe_model", ModelName=model) is not None,
-        has_config=aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=config) is not None,
-        alarms={alarm["AlarmName"]: alarm for alarm in aws.alarms(prefix=alarm_prefix(env))},
-        scaled_on_other_type=_scaled_on_other_type(env, aws, endpoint.get("EndpointConfigName")),
-    )
-
-
-def _scaled_on_other_type(env: Environment, aws: Aws, live: str | None) -> Scaled | None:
-    found = aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=live) if live else None
-    types = {each.get("InstanceType") for each in (found or {}).get("ProductionVariants", [])}
-    return observe_scaled(env, aws) if types - {env.endpoint.instance_type} else None
-
-
-def observe_live(env: Environment, aws: Aws) -> Live:
-    """Read what serves now: the endpoint, its config and its model."""
-    endpoint = aws.describe_endpoint(env.endpoint.name) or {}
-    name = endpoint.get("EndpointConfigName")
-    found = aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=name) if name else None
-    variants = (found or {}).get("ProductionVariants", [])
-    model = variants[0].get("ModelName") if variants else None
-    described = aws.find("sagemaker", "describe_model", ModelName=model) if model else None
-    return Live(endpoint=endpoint, config=found or {}, model=described or {})
+    bake: Gate | None = None  # the smoke test of the bake; None: nothing has baked
 
 
 def bound_seconds(env: Environment, operation: str) -> float:
@@ -89,30 +64,23 @@ def deploy(
     build: Path,
     say: Say = print,
     *,
+    at_hand: str | None = None,
     proof_seconds: float = PROOF_SECONDS,
 ) -> DeployResult:
-    """Put `release` on the endpoint of `env` and return when it is live.
+    """Put `release` on the endpoint of `env` and return when it is live. `at_hand`: see `plan_deployment`.
 
     Raises DeploymentRolledBack when SageMaker put the old release back, DeploymentFailed,
-    DeploymentTimedOut, ReleaseUnproved, EndpointBusy or AlarmNotQuiet.
+    DeploymentTimedOut, ReleaseUnproved, EndpointBusy, AlarmNotQuiet, or SmokeFailed when the new fleet
+    was wrong and no veto could roll it back.
     """
-    payload = golden_payload(fetch_golden(release, aws, build))
-    observed = observe(release, env, aws)
-    plan = plan_deployment(release, env, observed)
+    golden = Golden.parse(fetch_golden(release, aws, build).read_text())
+    observed = observe(release, env, aws, at_hand=at_hand)
+    plan = plan_deployment(release, env, observed, at_hand=at_hand)
     if not plan.calls and not plan.is_resumed:
         say(f"{release.id} is already live on {env.endpoint.name}: no calls planned")
     _apply_preparation(plan, env, aws, say)
-    waiter = Waiter(
-        aws=aws,
-        endpoint=env.endpoint.name,
-        config=plan.config,
-        release=release.id,
-        payload=payload,
-        alarm_prefix=f"{alarm_prefix(env)}{plan.config}/",
-        say=say,
-        sleep=aws.sleep,
-        proof_seconds=proof_seconds,
-    )
+    waiter = _waiter(release.id, plan.config, golden, env, aws, say)
+    waiter.proof_seconds = proof_seconds
     if plan.shift or plan.is_resumed:
         _shift_and_wait(plan, env, aws, waiter, say)
     else:
@@ -120,10 +88,31 @@ def deploy(
     in_service_at = time.time()
     proved = waiter.prove()
     say(f"{proved} instances of {env.endpoint.name} answer with release {release.id}")
+    bake = waiter.bake.require_right(env.endpoint.name) if waiter.bake else None
     for call in plan.clean:
         say(call.says)
         aws.apply(call)
-    return _record(release, env, aws, plan, proved, in_service_at)
+    if bake is not None:
+        say(f"{bake.name}: {bake.verdict.upper()}, {bake.reason}")
+    return _record(release, env, aws, plan, proved, in_service_at, bake)
+
+
+def _waiter(release: str, config: str, golden: Golden, env: Environment, aws: Aws, say: Say) -> Waiter:
+    """Follow the deployment of `config` with this environment's alarms, limits and logs."""
+    return Waiter(
+        aws=aws,
+        endpoint=env.endpoint.name,
+        config=config,
+        release=release,
+        golden=golden,
+        alarm_prefix=f"{alarm_prefix(env)}{config}/",
+        say=say,
+        sleep=aws.sleep,
+        limit_seconds=env.deployment.maximum_execution_seconds,
+        scale=time_scale(os.environ) or 1.0,
+        last_words=partial(last_words, env.endpoint.name, aws),
+        veto=partial(_veto, env, config, aws, say),
+    )
 
 
 def _apply_preparation(plan: Plan, env: Environment, aws: Aws, say: Say) -> None:
@@ -138,13 +127,33 @@ def _shift_and_wait(plan: Plan, env: Environment, aws: Aws, waiter: Waiter, say:
     operation = plan.shift.operation if plan.shift else "update_endpoint"
     if plan.shift and operation == "update_endpoint":
         require_quiet_alarms(env, plan.config, aws)
+    if operation == "update_endpoint":
+        waiter.bake = BakeSmoke(waiter.golden, waiter.release, env.deployment.first_share)
     with scaling_set_aside(plan.set_aside, env, aws, say):
         if plan.shift:
-            say(plan.shift.says)
-            aws.apply(plan.shift)
+            _ask_for(plan.shift, plan.config, env, aws, say)
         else:
             say(f"{plan.config} is on its way already: waiting for it")
         waiter.until_in_service(bound_seconds(env, operation), had_traffic=operation == "update_endpoint")
+
+
+def _ask_for(shift: Call, config: str, env: Environment, aws: Aws, say: Say) -> None:
+    """Ask for the shift. Refused because an earlier try, whose answer was lost, was accepted, it is under way."""
+    say(shift.says)
+    try:
+        aws.apply(shift)
+    except AwsRefused:
+        if not is_on_its_way(aws.describe_endpoint(env.endpoint.name), config):
+            raise
+        say(f"{config} is on its way: an earlier try was accepted")
+
+
+def _veto(env: Environment, config: str, aws: Aws, say: Say, bake: BakeSmoke) -> None:
+    """Keep the veto's alarm firing once the new fleet has given a wrong answer."""
+    call = bake.veto(env, config)
+    if call is not None:
+        say(call.says)
+        aws.apply(call)
 
 
 def require_quiet_alarms(
@@ -188,11 +197,17 @@ def wait_until_gone(endpoint: str, aws: Aws) -> None:
 
 
 def _record(
-    release: Release, env: Environment, aws: Aws, plan: Plan, proved: int, in_service_at: float
+    release: Release,
+    env: Environment,
+    aws: Aws,
+    plan: Plan,
+    proved: int,
+    in_service_at: float,
+    bake: Gate | None,
 ) -> DeployResult:
     """Keep the deployment in S3, once; a repeated deploy of what is live keeps the first record."""
     last = last_deployment(aws, env.name)
-    if last is None or last.config != config_name(release, env):
+    if last is None or last.config != plan.config:
         last = DeploymentRecord(
             environment=env.name,
             endpoint=env.endpoint.name,
@@ -200,6 +215,7 @@ def _record(
             config=plan.config,
             in_service_at=in_service_at,
             run_url=release.run_url,
+            by=who(os.environ),
         )
         record_deployment(aws, last)
     return DeployResult(
@@ -208,4 +224,5 @@ def _record(
         endpoint=env.endpoint.name,
         instances_proved=proved,
         in_service_at=last.in_service_at,
+        bake=bake,
     )

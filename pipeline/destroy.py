@@ -5,18 +5,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.alarms import alarm_prefix
-from pipeline.autoscale import observe_scaling
 from pipeline.aws import Aws
 from pipeline.calls import Call
 from pipeline.config import CAPACITY_SUFFIX, Environment
 from pipeline.deploy import wait_until_gone
 from pipeline.errors import ConfigError, EndpointBusy
+from pipeline.in_force import observe_scaling
 from pipeline.model import Model
 from pipeline.names import prefix_of
 from pipeline.plan import CHANGEABLE
 from pipeline.policies import resource, step_alarm_prefix
 from pipeline.records import Say
 from pipeline.rescale import key_of
+from pipeline.rollback import intent_key
 
 ALARMS_AT_ONCE = 100  # DeleteAlarms takes no more
 
@@ -46,7 +47,7 @@ def observe_belongings(env: Environment, aws: Aws) -> Belongings:
     described = [aws.describe_endpoint(each) for each in _owners(env)]
     configs = aws.pages("sagemaker", "list_endpoint_configs", "EndpointConfigs", NameContains=name)
     models = aws.pages("sagemaker", "list_models", "Models", NameContains=name)
-    set_aside = [key_of(env)] if aws.get_json(key_of(env)) is not None else []
+    begun = [key for key in (key_of(env), intent_key(env)) if aws.get_json(key) is not None]
     return Belongings(
         endpoints=tuple((each["EndpointName"], each["EndpointStatus"]) for each in described if each),
         is_scaled=observe_scaling(env, aws).target is not None,
@@ -57,7 +58,7 @@ def observe_belongings(env: Environment, aws: Aws) -> Belongings:
             for prefix in (alarm_prefix(env), step_alarm_prefix(env))
             for alarm in aws.alarms(prefix=prefix)
         ),
-        keys=(*aws.keys(f"deployments/{env.name}/"), *set_aside),
+        keys=(*aws.keys(f"deployments/{env.name}/"), *begun),
     )
 
 

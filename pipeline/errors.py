@@ -16,7 +16,8 @@ PipelineError                 1   the base; never raised itself
 │   ├── AlarmNotQuiet        10   an alarm of the new fleet is in ALARM before any traffic
 │   └── EnvironmentLocked    19   another run is changing this environment
 ├── the scaling
-│   └── PolicyNotInForce     11   what was read back is not what was put
+│   ├── PolicyNotInForce     11   what was read back is not what was put
+│   └── PolicyCannotAct      23   a scaling policy that AWS would take and that could never act
 ├── the gate
 │   ├── PromotionRefused     12   no evidence that this release PASSED where it must
 │   ├── SmokeFailed          13   the smoke tests failed on the live endpoint
@@ -127,6 +128,12 @@ class PolicyNotInForce(PipelineError):
     """The scaling target or policy read back is not what was put."""
 
     exit_code = 11
+
+
+class PolicyCannotAct(PipelineError):
+    """A scaling policy that AWS would accept in silence, and that could never act; nothing was put."""
+
+    exit_code = 23
 
 
 class PromotionRefused(PipelineError):

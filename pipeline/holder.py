@@ -33,6 +33,11 @@ class Holder(Model):
         return f"`{self.step}` of {self.user}@{self.host} ({where}) since {taken}"
 
 
+def who(environ: Mapping[str, str]) -> str:
+    """Name the person behind this process: GitHub's actor, or the user and the machine."""
+    return environ.get("GITHUB_ACTOR") or f"{getpass.getuser()}@{socket.gethostname()}"
+
+
 def this_process(environment: str, step: str, environ: Mapping[str, str]) -> Holder:
     """Describe this process as the holder of a lock."""
     run, attempt = environ.get("GITHUB_RUN_ID"), environ.get("GITHUB_RUN_ATTEMPT", "")

@@ -6,10 +6,12 @@ The next `deploy` makes a deleted endpoint again; the next `autoscale` gives a s
 from collections.abc import Sequence
 
 from pipeline.alarms import alarm_prefix
-from pipeline.autoscale import observe_scaling
 from pipeline.aws import Aws
 from pipeline.calls import Call
 from pipeline.config import Environment
+from pipeline.errors import EnvironmentLocked
+from pipeline.in_force import observe_scaling
+from pipeline.lock import environment_lock
 from pipeline.plan import CHANGEABLE
 from pipeline.policies import resource, step_alarm_prefix
 from pipeline.records import Say
@@ -43,9 +45,18 @@ def plan_after_promotion(
 
 def after_promotion(env: Environment, aws: Aws, say: Say) -> None:
     """Do with the environment that was promoted from what its config says; what is so already costs no
-    call. An endpoint that is changing is left alone, and that is said."""
+    call. While another run is using it, or its endpoint is changing, it is left alone, and that is said:
+    the promotion is done all the same."""
     if env.after_promotion.action == "keep":
         return
+    try:
+        with environment_lock(env, aws, "promote", say):
+            _leave(env, aws, say)
+    except EnvironmentLocked as error:
+        say(f"{env.name} stays as it is: {error.what}")
+
+
+def _leave(env: Environment, aws: Aws, say: Say) -> None:
     described = aws.describe_endpoint(env.endpoint.name)
     if described is not None and described["EndpointStatus"] not in CHANGEABLE | {"Failed"}:
         say(f"{env.endpoint.name} is {described['EndpointStatus']}: it stays as it is")

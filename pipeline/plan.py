@@ -129,14 +129,19 @@ def deployment_config(env: Environment, config: str) -> dict[str, Any]:
     }
 
 
-def plan_deployment(release: Release, env: Environment, observed: Observed) -> Plan:
+def plan_deployment(
+    release: Release, env: Environment, observed: Observed, *, at_hand: str | None = None
+) -> Plan:
     """List the calls that put `release` on the endpoint of `env`.
+
+    `at_hand`: an endpoint config of that release that is there, to be used as it is; None: the one that
+    the environment's settings ask for.
 
     A plan without calls means that the release is live: deploying twice is safe. Models and configs of
     earlier releases are kept, because a rollback needs them. Raises EndpointBusy when another change
     is under way.
     """
-    config = config_name(release, env)
+    config = at_hand or config_name(release, env)
     is_resumed = _is_moving_to(config, observed)
     if observed.status not in CHANGEABLE | {None, "Failed"} and not is_resumed:
         raise EndpointBusy(
@@ -150,7 +155,11 @@ def plan_deployment(release: Release, env: Environment, observed: Observed) -> P
     scaled = observed.scaled_on_other_type if moves else None
     return Plan(
         config=config,
-        prepare=_plan_preparation(release, env, observed),
+        prepare=(
+            *_plan_replacement(env, observed),
+            *(() if at_hand else _plan_making(release, env, observed)),
+            *plan_alarms(env, config, observed.alarms),
+        ),
         set_aside=plan_setting_aside(env, scaled) if scaled else (),
         shift=shift,
         put_back=plan_putting_back(env, scaled, None) if scaled else (),
@@ -180,18 +189,22 @@ def _is_moving_to(config: str, observed: Observed) -> bool:
     return observed.status in MOVING and coming == config
 
 
-def _plan_preparation(release: Release, env: Environment, observed: Observed) -> tuple[Call, ...]:
+def _plan_replacement(env: Environment, observed: Observed) -> tuple[Call, ...]:
+    if observed.status != "Failed":
+        return ()
+    says = f"delete endpoint {env.endpoint.name}, which is Failed and serves nobody"
+    return (Call("sagemaker", "delete_endpoint", {"EndpointName": env.endpoint.name}, says),)
+
+
+def _plan_making(release: Release, env: Environment, observed: Observed) -> tuple[Call, ...]:
     model, config = model_parameters(release, env), config_parameters(release, env)
     calls: list[Call] = []
-    if observed.status == "Failed":
-        says = f"delete endpoint {env.endpoint.name}, which is Failed and serves nobody"
-        calls.append(Call("sagemaker", "delete_endpoint", {"EndpointName": env.endpoint.name}, says))
     if not observed.has_model:
         calls.append(Call("sagemaker", "create_model", model, f"create model {model['ModelName']}"))
     if not observed.has_config:
         says = f"create endpoint config {config['EndpointConfigName']}"
         calls.append(Call("sagemaker", "create_endpoint_config", config, says))
-    return (*calls, *plan_alarms(env, config["EndpointConfigName"], observed.alarms))
+    return tuple(calls)
 
 
 def _shift(env: Environment, config: str, observed: Observed) -> Call:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline import checks
+from pipeline.autoscale import is_known
 from pipeline.aws import Aws
 from pipeline.checks import Problem
 from pipeline.config import Environment
@@ -145,6 +146,7 @@ CHECKS: Mapping[str, Callable[[Sight], Iterator[Problem]]] = {
     "network": lambda s: checks.check_network(s.env, s.vpcs),
     "keys": lambda s: checks.check_keys(s.keys),
     "alarms": lambda s: checks.check_alarms(s.env, s.alarms),
+    "scaling": lambda s: checks.check_scaling(s.env, lambda *metric: is_known(s.env, s.aws, *metric)),
     "quota": lambda s: checks.check_quota(s.env, s.instances, s.live_type, s.quota),
 }
 

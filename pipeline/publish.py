@@ -11,6 +11,7 @@ from pipeline.config import Environment
 from pipeline.errors import AwsRefused, ReleaseError
 from pipeline.image import CONTAINER, Origin, publish_image
 from pipeline.records import Say
+from pipeline.registry import package_of
 from pipeline.release import MANIFEST, Release, make_release, parse_release
 from pipeline.weights import sync_weights
 
@@ -124,11 +125,7 @@ def _keep(release: Release, aws: Aws, say: Say) -> Release:
 
 
 def _register(release: Release, env: Environment, aws: Aws, say: Say) -> None:
-    group, description = env.aws.model_package_group, f"release {release.id}"
-    packages = aws.pages(
-        "sagemaker", "list_model_packages", "ModelPackageSummaryList", ModelPackageGroupName=group
-    )
-    if any(package.get("ModelPackageDescription") == description for package in packages):
+    if package_of(release.id, aws) is not None:
         return
     aws.put_json(metrics_key(release.id), release.weights.metrics)
     call = plan_registration(release, env)

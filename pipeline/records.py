@@ -44,6 +44,7 @@ class DeploymentRecord(Model):
     config: str
     in_service_at: float  # epoch seconds
     run_url: str | None
+    by: str | None = None  # who deployed it; None: an earlier version of the pipeline did
 
 
 def record_step(

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pipeline.alarms import alarm_prefix, alarms_of
-from pipeline.autoscale import Scaling, observe_scaling
 from pipeline.aws import Aws
 from pipeline.config import Environment
-from pipeline.deploy import observe_live
 from pipeline.difference import Change, Live, changes_between, settings_of
 from pipeline.drift import holds
-from pipeline.live import progress_line
+from pipeline.in_force import Scaling, describe, observe_scaling
+from pipeline.lock import look_at_lock
 from pipeline.model import Model
 from pipeline.names import release_of
+from pipeline.observe import observe_live
 from pipeline.plan import config_parameters, model_parameters
 from pipeline.publish import fetch_release
 from pipeline.records import last_deployment
 from pipeline.release import Release
+from pipeline.standing import progress_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,11 +35,14 @@ class Standing(Model):
     release: str | None = None
     config: str | None = None
     live_since: float | None = None  # epoch seconds
+    by: str | None = None  # who deployed it
+    changing: str | None = None  # the run that holds the lock
     instances: int | None = None
     instances_desired: int | None = None
     min_instances: int | None = None
     max_instances: int | None = None
     target: float | None = None  # invocations per instance and minute
+    policies: tuple[str, ...] = ()  # what each scaling policy holds
     alarms: dict[str, str] = Field(default_factory=dict)  # name → state
     run_url: str | None = None  # of the run that published the live release
     drift: tuple[Change, ...] | None = None  # None: another tool's, or the release's manifest is gone
@@ -53,8 +57,12 @@ class Overview(Model):
 def standing_of(env: Environment, aws: Aws) -> Standing:
     """Ask AWS how one environment stands."""
     described = aws.describe_endpoint(env.endpoint.name)
+    lock = look_at_lock(env, aws)
+    changing = str(lock.holder) if lock else None
     if described is None:
-        return Standing(environment=env.name, endpoint=env.endpoint.name, status="not there")
+        return Standing(
+            environment=env.name, endpoint=env.endpoint.name, status="not there", changing=changing
+        )
     scaling = observe_scaling(env, aws)
     bounds, policy = scaling.target or {}, scaling.policy or {}
     config = described["EndpointConfigName"]
@@ -71,10 +79,13 @@ def standing_of(env: Environment, aws: Aws) -> Standing:
         release=release,
         config=config,
         live_since=record.in_service_at if record else None,
+        by=record.by if record else None,
+        changing=changing,
         instances=sum(each.get("CurrentInstanceCount", 0) for each in variants),
         instances_desired=sum(each.get("DesiredInstanceCount", 0) for each in variants),
         min_instances=bounds.get("MinCapacity"),
         max_instances=bounds.get("MaxCapacity"),
+        policies=tuple(describe(each) for each in scaling.policies.values()),
         target=policy.get("TargetTrackingScalingPolicyConfiguration", {}).get("TargetValue"),
         alarms={alarm["AlarmName"].rpartition("/")[2]: alarm["StateValue"] for alarm in alarms},
         run_url=record.run_url if record else None,
@@ -125,6 +136,7 @@ def show(standings: Sequence[Standing], console: "Console") -> None:
         "status",
         "release",
         "live since",
+        "by",
         "instances",
         "scaling",
         "alarms",
@@ -135,9 +147,10 @@ def show(standings: Sequence[Standing], console: "Console") -> None:
         table.add_row(
             each.environment,
             each.endpoint,
-            each.status,
+            each.status if each.changing is None else f"{each.status}\nlocked by {each.changing}",
             each.release or "–",
             _time(each.live_since),
+            each.by or "–",
             "–" if each.instances is None else f"{each.instances} of {each.instances_desired}",
             _scaling(each),
             _alarms(each),
@@ -154,9 +167,9 @@ def _scaling(standing: Standing) -> str:
     if standing.min_instances is None:
         return "none"
     bounds = f"{standing.min_instances} to {standing.max_instances}"
-    return (
-        f"{bounds}, no policy" if standing.target is None else f"{bounds} at {standing.target:,.0f}/min each"
-    )
+    if not standing.policies:
+        return f"{bounds}, no policy"
+    return f"{bounds} at {', '.join(standing.policies)}"
 
 
 def _alarms(standing: Standing) -> str:

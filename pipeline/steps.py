@@ -14,15 +14,17 @@ from pipeline.bootstrap import bootstrap
 from pipeline.bootstrap_github import Admission, GithubRepository, bootstrap_github
 from pipeline.collect import collect
 from pipeline.config import Environment, environments, load_environment
-from pipeline.deploy import deploy, observe, observe_live
+from pipeline.deploy import deploy
 from pipeline.destroy import destroy
 from pipeline.difference import PlanResult, describe_plan, lines_of
 from pipeline.errors import ConfigError
 from pipeline.evidence import Profile
 from pipeline.findings import find_capacity
 from pipeline.image import CONTAINER
+from pipeline.lifetime import after_promotion
 from pipeline.lock import unlock
 from pipeline.model import Model
+from pipeline.observe import observe, observe_live
 from pipeline.plan import plan_deployment
 from pipeline.preflight import PreflightResult, Sight, inspect, require_clear
 from pipeline.promote import promote
@@ -53,6 +55,7 @@ class Order:
     profile: Profile = "full"
     again: bool = False
     as_json: bool = False
+    rollback_to: str | None = None  # None: the release before
     confirmed: str | None = None  # the name typed to destroy the environment
     every_environment: bool = False  # none was named: `env` is the first
     dry_run: bool = False
@@ -164,11 +167,15 @@ def _verify(order: Order) -> Model:
 
 
 def _promote(order: Order) -> Model:
-    return promote(order.release, order.env, order.aws, order.build, order.say)
+    """Promote, then do with the environment before what its config says."""
+    result = promote(order.release, order.env, order.aws, order.build, order.say)
+    source = load_environment(str(order.env.promotes_from), order.config)
+    after_promotion(source, Aws(source, made=order.aws.made), order.say)
+    return result
 
 
 def _rollback(order: Order) -> Model:
-    return rollback(order.env, order.aws, order.build, order.say)
+    return rollback(order.env, order.aws, order.build, order.say, to=order.rollback_to)
 
 
 def _status(order: Order) -> Overview:

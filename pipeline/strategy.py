@@ -38,6 +38,17 @@ class Deployment(Model):
         """Whether some traffic moves before the rest: no part can be more than half of the fleet."""
         return self.strategy != "all_at_once"
 
+    @property
+    def first_share(self) -> float:
+        """The part of the fleet, 0 to 1, that gets the new release's first traffic."""
+        percents = {
+            "canary": self.canary_percent,
+            "linear": self.linear_percent,
+            "rolling": self.batch_percent,
+            "all_at_once": 100,
+        }
+        return (percents[self.strategy] or 100) / 100
+
     def waits_seconds(self, instances: int) -> int:
         """Add up the waits of one deployment of a fleet of this size."""
         if self.strategy == "rolling":

@@ -10,12 +10,13 @@ from pipeline.autoscale import autoscale
 from pipeline.aws import Aws
 from pipeline.capacity import Capacity
 from pipeline.config import Environment
-from pipeline.errors import GateFailed, ReleaseError, VerificationInconclusive
+from pipeline.errors import GateFailed, VerificationInconclusive
 from pipeline.evidence import Evidence, Profile, already_passed, evidence_key, read_evidence
 from pipeline.gates import Gate, Verdict, judge, overall
 from pipeline.ledger import Ledger, ledger, table, time_scale
 from pipeline.load import LoadResult
 from pipeline.measure import Bench, measure_capacity
+from pipeline.observe import require_live
 from pipeline.plan import config_name
 from pipeline.records import Say
 from pipeline.release import Release
@@ -79,7 +80,7 @@ def verify(
         say(f"already verified: {release.id} passed in {env.name} with this config; --again measures anew")
         _save(stored, env, build)
         return stored
-    _require_live(release, env, aws, config)
+    require_live(release, env, aws, config=config)
     started, found = time.time(), Found()
     _measure(release, env, aws, build, profile, found, say)
     evidence = found.evidence(release, env, config, profile, started, build)
@@ -87,15 +88,6 @@ def verify(
     aws.put_json(evidence_key(release.id, env.name), evidence.document())
     require_passed(evidence)
     return evidence
-
-
-def _require_live(release: Release, env: Environment, aws: Aws, config: str) -> None:
-    live = (aws.describe_endpoint(env.endpoint.name) or {}).get("EndpointConfigName", "nothing")
-    if live != config:
-        raise ReleaseError(
-            f"Release {release.id} is not live on {env.endpoint.name} with these settings: {live} is.",
-            fix=f"Run `python -m pipeline deploy --env {env.name}` first.",
-        )
 
 
 def require_passed(evidence: Evidence) -> None:

@@ -135,12 +135,6 @@ def fetch_golden(release: Release, aws: Aws, build: Path) -> Path:
     return target
 
 
-def golden_payload(golden: Path) -> bytes:
-    """Return an /invocations body with the first golden case."""
-    case = json.loads(golden.read_text())["cases"][0]
-    return json.dumps({"instances": [case["instance"]]}).encode()
-
-
 def _local_archive(source: str, aws: Aws, scratch: Path) -> Path:
     if source.startswith("s3://"):
         return _fetch(source, aws, scratch)

@@ -18,7 +18,7 @@ from pipeline.config.fields import (
 from pipeline.model import Model
 
 MOST_ALARMS = 10  # SageMaker takes ten
-OURS = ("p99-latency", "5xx-errors", "model-errors")
+OURS = ("p99-latency", "5xx-errors", "model-errors", "smoke-veto")
 
 
 class CustomAlarm(Model):

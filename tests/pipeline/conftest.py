@@ -8,12 +8,14 @@ import pytest
 import yaml
 from moto.server import ThreadedMotoServer
 
+import local_aws
 from pipeline.aws import Aws
 from pipeline.bootstrap import bootstrap
 from pipeline.config import Environment
 from pipeline.release import Image, Release, Weights, make_release
+from tests.pipeline.scene import ROOT, contract_cloud
+from tests.pipeline.stage import MakeEnv, Stage
 
-ROOT = Path(__file__).parents[2]
 STAGING: dict[str, Any] = yaml.safe_load((ROOT / "config" / "staging.yaml").read_text())
 
 
@@ -94,3 +96,20 @@ def account(moto: str, env: Environment) -> Aws:
     bootstrap(env, aws, say=lambda _: None)
     aws.made.clear()
     return aws
+
+
+@pytest.fixture(scope="session")
+def stage_cloud() -> Iterator[local_aws.Running]:
+    """One AWS for all scenes; four minutes of it take a second."""
+    with contract_cloud(time_scale=240, cpu_scale=0.5, endpoint_quotas="*=1000", stop_grace_seconds=2) as aws:
+        yield aws
+
+
+@pytest.fixture
+def stage(
+    stage_cloud: local_aws.Running, make_env: MakeEnv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Stage:
+    for name, value in stage_cloud.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+    return Stage(stage_cloud, make_env, tmp_path)

@@ -1,6 +1,7 @@
 """A model server that keeps SageMaker's contract and starts in 0.1 s; its weights say how it behaves.
 
-`behaviour` in the model directory: `status NNN` is what /invocations answers with; `exits` ends at once.
+`behaviour` in the model directory: `status NNN` is what /invocations answers with; `predicts N` answers 200
+with that number as its one prediction; `exits` ends at once.
 """
 
 import os
@@ -24,14 +25,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(int(BEHAVIOUR[1]))
+        if BEHAVIOUR[0] == "predicts":
+            self._answer(200, b'{"predictions": [%s]}' % BEHAVIOUR[1].encode())
+        else:
+            self._answer(int(BEHAVIOUR[1]))
 
-    def _answer(self, status: int) -> None:
+    def _answer(self, status: int, body: bytes = b"{}") -> None:
         self.send_response(status)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Amzn-SageMaker-Custom-Attributes", IDENTITY)
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Be quiet."""

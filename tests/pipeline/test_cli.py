@@ -53,6 +53,15 @@ def test_the_page_of_exit_codes_has_every_error() -> None:
     assert [int(code) for code, *_ in rows] == sorted(int(code) for code, *_ in rows)
 
 
+def test_every_error_is_met_in_a_test() -> None:
+    """By its class, or by its exit code."""
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    named = set(re.findall(r"raises\(\s*\(?(\w+)|\b(?:errors\.)?(\w+)\.exit_code", tests))
+    met = {name for pair in named for name in pair}
+
+    assert {error.__name__ for error in ERRORS if error is not PipelineError} <= met
+
+
 def test_every_command_that_is_listed_can_run() -> None:
     assert set(STEPS) == set(COMMANDS)
 

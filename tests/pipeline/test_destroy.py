@@ -7,10 +7,10 @@ import pytest
 from pipeline.aws import Aws
 from pipeline.aws.shapes import problem_of
 from pipeline.config import Environment
-from pipeline.deploy import observe
 from pipeline.destroy import Belongings, destroy, observe_belongings, plan_destruction
 from pipeline.errors import ConfigError, EndpointBusy
 from pipeline.names import prefix_of
+from pipeline.observe import observe
 from pipeline.plan import plan_deployment
 from pipeline.records import DeploymentRecord, deployments, record_deployment
 from pipeline.release import Release
@@ -49,7 +49,7 @@ def test_only_what_is_its_own_goes(release: Release, make_env: MakeEnv, account:
 
     assert observe_belongings(mine, account) == Belongings()
     assert observe_belongings(other, account) == kept
-    assert (len(kept.endpoints), len(kept.configs), len(kept.models), len(kept.alarms)) == (1, 1, 1, 3)
+    assert (len(kept.endpoints), len(kept.configs), len(kept.models), len(kept.alarms)) == (1, 1, 1, 4)
     assert result.made == len(account.made) == 5
     assert deployments(account, "mine") == []
     assert len(deployments(account, "other")) == 1

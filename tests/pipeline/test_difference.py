@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.aws import Aws
 from pipeline.config import Environment
-from pipeline.deploy import observe, observe_live
 from pipeline.difference import Change, PlanResult, changes_between, describe_plan, lines_of, settings_of
+from pipeline.observe import observe, observe_live
 from pipeline.plan import config_parameters, model_parameters, plan_deployment
 from pipeline.release import Release
 from pipeline.steps import Order, run
@@ -90,7 +90,7 @@ def test_another_release_and_type_are_a_difference(
     assert "  - environment LOG: debug\n" in shown
     assert "  = instances: 2, kept\n" in shown
     assert "  ~ update endpoint" in shown
-    assert "  - delete 3 alarms" in shown
+    assert "  - delete 4 alarms" in shown
     assert "variant" not in {change.setting for change in result.changes}
 
 

@@ -13,11 +13,11 @@ from pipeline.aws import Aws
 from pipeline.aws.shapes import problem_of
 from pipeline.collect import collect, observe_served
 from pipeline.config import Environment
-from pipeline.deploy import observe
 from pipeline.errors import ConfigError, EnvironmentLocked, ReleaseError
 from pipeline.garbage import Rule, Served, Stock, kept_releases, plan_collection
 from pipeline.holder import this_process
 from pipeline.lock import lock_key
+from pipeline.observe import observe
 from pipeline.plan import config_name, plan_deployment
 from pipeline.publish import release_key
 from pipeline.records import DeploymentRecord, record_deployment

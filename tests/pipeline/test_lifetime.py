@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.aws import Aws
 from pipeline.aws.shapes import problem_of
 from pipeline.config import Environment
-from pipeline.lifetime import plan_after_promotion
+from pipeline.lifetime import after_promotion, plan_after_promotion
+from pipeline.lock import environment_lock, look_at_lock
 
 MakeEnv = Callable[..., Environment]
 DOWN = {"action": "scale_down", "instances": 2}
@@ -54,3 +56,21 @@ def test_a_lifetime_that_cannot_work_is_refused(make_env: MakeEnv, after: dict[s
     replaced = {"action": "keep", "instances": None} | after
     with pytest.raises(ValueError, match=says):
         make_env(after_promotion=replaced)
+
+
+def test_an_environment_that_another_run_is_using_stays_as_it_is(account: Aws, make_env: MakeEnv) -> None:
+    source = make_env(after_promotion={"action": "delete"})
+    said: list[str] = []
+    with environment_lock(source, account, "verify", said.append):
+        after_promotion(source, Aws(source), said.append)
+
+    assert said[0].startswith("staging stays as it is: staging is being changed by `verify` of ")
+
+
+def test_an_environment_that_is_gone_already_costs_no_call(account: Aws, make_env: MakeEnv) -> None:
+    source = make_env(after_promotion={"action": "delete"})
+    door = Aws(source)
+    after_promotion(source, door, lambda _: None)
+
+    assert door.made == []
+    assert look_at_lock(source, account) is None

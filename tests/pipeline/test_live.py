@@ -1,13 +1,18 @@
 """InService alone is no success: what a deployment came to is read from config, answers and alarms."""
 
+import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import cycle
 from typing import Any
 
 import pytest
 
 from pipeline.aws import Answer
+from pipeline.bake import Golden
+from pipeline.diagnosis import alarm_reason, last_words
 from pipeline.errors import (
     AwsRefused,
     DeploymentFailed,
@@ -15,7 +20,8 @@ from pipeline.errors import (
     DeploymentTimedOut,
     ReleaseUnproved,
 )
-from pipeline.live import CALLS_PER_LOOK, PROOF_SECONDS, State, Waiter, progress_line, state_of
+from pipeline.live import CALLS_PER_LOOK, PROOF_SECONDS, State, Waiter, state_of
+from pipeline.standing import progress_line, time_left
 
 NEW, OLD = "digits-new", "digits-old"
 BOUND = 600.0
@@ -35,6 +41,7 @@ class Door:
     alarm_states: list[dict[str, Any]] = field(default_factory=list)
     broken: bool = False
     asked: int = 0
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def describe_endpoint(self, name: str) -> dict[str, Any] | None:  # noqa: ARG002
         return self.descriptions.pop(0) if len(self.descriptions) > 1 else self.descriptions[0]
@@ -43,10 +50,11 @@ class Door:
         return [alarm for alarm in self.alarm_states if alarm["AlarmName"].startswith(prefix)]
 
     def invoke(self, endpoint: str, body: bytes) -> Answer:  # noqa: ARG002
-        self.asked += 1
+        with self.one_at_a_time:
+            self.asked += 1
+            release, instance = next(self.voices)
         if self.broken:
             raise AwsRefused("invoke", code="ModelError", message="Received server error (500)", fix="-")
-        release, instance = next(self.voices)
         return Answer(release, instance, b"{}")
 
 
@@ -69,7 +77,7 @@ def waiter(door: Door, said: list[str] | None = None) -> Waiter:
         endpoint="digits",
         config=NEW,
         release="new",
-        payload=b"{}",
+        golden=Golden(({"instance": []},), 0.0),
         alarm_prefix=f"digits/{NEW}/",
         say=(said if said is not None else []).append,
         clock=clock,
@@ -185,40 +193,115 @@ def test_a_canary_is_asked_while_it_bakes() -> None:
     assert door.asked == 5 * CALLS_PER_LOOK
 
 
-def test_progress_is_said_once_for_each_change() -> None:
-    def moving(message: str, now: int) -> dict[str, Any]:
-        variant = {
-            "CurrentInstanceCount": now,
-            "DesiredInstanceCount": 2,
-            "VariantStatus": [{"Status": "Baking", "StatusMessage": message}],
-        }
-        return endpoint(
-            "Updating", PendingDeploymentSummary={"EndpointConfigName": NEW, "ProductionVariants": [variant]}
-        )
+def moving(message: str, now: int, weight: float | None = None, since: float = 0.0) -> dict[str, Any]:
+    began = datetime.fromtimestamp(since, UTC)
+    variant: dict[str, Any] = {
+        "CurrentInstanceCount": now,
+        "DesiredInstanceCount": 2,
+        "VariantStatus": [{"Status": "Baking", "StatusMessage": message, "StartTime": began}],
+    }
+    if weight is not None:
+        variant |= {"CurrentWeight": weight, "DesiredWeight": 2.0}
+    pending = {"EndpointConfigName": NEW, "ProductionVariants": [variant], "StartTime": began}
+    return endpoint("Updating", PendingDeploymentSummary=pending)
 
+
+def test_progress_is_said_once_for_each_change() -> None:
     said: list[str] = []
     door = Door(
-        [moving("Launching", 0), moving("Launching", 0), moving("Baking", 2), endpoint("InService", NEW)]
+        [
+            moving("Launching", 0),
+            moving("Launching", 0),
+            moving("Baking", 2, 1.0),
+            endpoint("InService", NEW),
+        ],
+        alarm_states=[{"AlarmName": f"digits/{NEW}/5xx-errors", "StateValue": "OK"}],
     )
-    waiter(door, said).until_in_service(BOUND, had_traffic=True)
+    wait = waiter(door, said)
+    wait.limit_seconds, wait.now = 600.0, lambda: 100.0
+    wait.until_in_service(BOUND, had_traffic=True)
 
     assert [line.split("  ")[-1] for line in said] == [
-        "Updating · 0/2 new instances · Launching",
-        "Updating · 2/2 new instances · Baking",
+        "Updating · 0/2 new instances · Launching · alarms: 1 OK · time-out in 500 s",
+        "Updating · 2/2 new instances · 50 % of the traffic · Baking · alarms: 1 OK · time-out in 500 s",
     ]
 
 
-def test_a_status_without_message_is_shown_by_its_name() -> None:
-    variant = {
-        "CurrentInstanceCount": 1,
-        "DesiredInstanceCount": 2,
-        "VariantStatus": [{"Status": "ActivatingTraffic"}],
-    }
-    moving = endpoint(
-        "Updating", PendingDeploymentSummary={"EndpointConfigName": NEW, "ProductionVariants": [variant]}
-    )
+def test_progress_is_said_again_each_minute() -> None:
+    said: list[str] = []
+    wait = waiter(Door([moving("Launching", 0)]), said)
+    with pytest.raises(DeploymentTimedOut):
+        wait.until_in_service(300.0, had_traffic=False)
 
-    assert progress_line(moving) == "Updating · 1/2 new instances · ActivatingTraffic"
+    assert len(said) == 5
+
+
+@pytest.mark.parametrize(("scale", "left"), [(1.0, "bake over in 270 s"), (10.0, "bake over in 0 s")])
+def test_the_time_that_is_left_is_told_in_aws_seconds(scale: float, left: str) -> None:
+    described = moving("Baking for 300 seconds (TerminationWaitInSeconds) with traffic", 2, since=1000.0)
+
+    assert time_left(described, 1030.0, 3600.0, scale).startswith(left)
+    assert time_left(endpoint("InService"), 1030.0, 3600.0) == ""
+
+
+def test_a_status_without_message_is_shown_by_its_name() -> None:
+    described = moving("", 1)
+
+    assert progress_line(described) == "Updating · 1/2 new instances · Baking"
+
+
+def test_what_is_stuck_is_told_with_the_last_words_of_its_containers() -> None:
+    """Of those started since the deployment began, which an earlier run may have done."""
+    wait = waiter(Door([moving("Launching", 0, since=77.0)]))
+    wait.last_words = lambda since: f"said since {since:g}: no such file"
+
+    with pytest.raises(DeploymentTimedOut, match=r"still Updating · 0/2 .*\nsaid since 77: no such file"):
+        wait.until_in_service(60.0, had_traffic=False)
+
+
+def test_an_alarm_is_told_with_the_datapoints_it_judged() -> None:
+    points = [
+        {"timestamp": "2026-11-22T18:05:00.000+0000", "value": 0.5},
+        {"timestamp": "2026-11-22T18:04:00.000+0000"},
+    ]
+    data = json.dumps({"threshold": 0.01, "evaluatedDatapoints": points})
+
+    assert alarm_reason({"StateReason": "crossed", "StateReasonData": data}) == (
+        "crossed [datapoints: 18:05:00 0.5; threshold 0.01]"
+    )
+    assert alarm_reason({"StateReason": "crossed"}) == "crossed"
+
+
+@dataclass
+class Logs:
+    """Log streams by name, with the second they were created in."""
+
+    streams: dict[str, float]
+    is_forbidden: bool = False
+
+    def find(self, *_: str, **__: Any) -> dict[str, Any] | None:
+        if self.is_forbidden:
+            raise AwsRefused("logs", code="AccessDenied", message="not yours", fix="-")
+        return {
+            "logStreams": [
+                {"logStreamName": name, "creationTime": at * 1000} for name, at in self.streams.items()
+            ]
+        }
+
+    def read(self, *_: str, logStreamName: str, **__: Any) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        return {"events": [{"message": f"line {n} of {logStreamName}\n"} for n in range(20)]}
+
+
+def test_the_last_lines_are_those_of_containers_that_the_deployment_started() -> None:
+    told = last_words("digits", Logs({"AllTraffic/old": 100.0, "AllTraffic/new": 1000.0}), 990.0)
+
+    assert told.splitlines()[0] == "The last lines of AllTraffic/new:"
+    assert told.splitlines()[-1] == "  | line 19 of AllTraffic/new"
+    assert "old" not in told
+
+
+def test_logs_that_may_not_be_read_do_not_hide_the_failure() -> None:
+    assert "could not be read: AccessDenied" in last_words("digits", Logs({}, is_forbidden=True), 0.0)
 
 
 def test_every_instance_must_have_answered_with_the_release() -> None:

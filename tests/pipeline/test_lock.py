@@ -10,12 +10,9 @@ from pipeline.aws import Aws, Call
 from pipeline.errors import AwsUnreachable, EnvironmentLocked
 from pipeline.holder import SILENT_SECONDS, Holder, this_process, why_void
 from pipeline.lock import Hold, environment_lock, lock_key, look_at_lock, take, unlock
-from tests.pipeline.waiting import wait_for
+from tests.pipeline.scene import quiet, wait_for
 
 WRITE = Call("s3", "put_object", {"Bucket": "none", "Key": "k", "Body": b""}, "write k")
-
-
-def quiet(_: str) -> None: ...
 
 
 def holder(**changes: Any) -> Holder:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from pipeline.alarms import alarms_of, plan_alarms
-from pipeline.autoscale import Scaling, plan_autoscaling
 from pipeline.aws.shapes import problem_of, require_valid
 from pipeline.calls import Call
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, EndpointBusy
+from pipeline.in_force import Scaling, plan_autoscaling
 from pipeline.names import release_of
 from pipeline.plan import Observed, config_name, plan_capacity_endpoint, plan_deployment
 from pipeline.publish import plan_registration
@@ -20,7 +20,7 @@ from pipeline.release import Release
 MakeEnv = Callable[..., Environment]
 MakeRelease = Callable[..., Release]
 
-CREATE = ["create_model", "create_endpoint_config", *["put_metric_alarm"] * 3, "create_endpoint"]
+CREATE = ["create_model", "create_endpoint_config", *["put_metric_alarm"] * 4, "create_endpoint"]
 
 
 def operations(calls: Iterable[Call]) -> list[str]:
@@ -143,12 +143,12 @@ def test_a_name_of_another_tool_has_no_release() -> None:
 def test_alarms_watch_the_new_fleet_in_cloudwatchs_units(release: Release, env: Environment) -> None:
     """Latency in microseconds, errors as a ratio, only what runs on this config, silence is no breach."""
     config = config_name(release, env)
-    latency, server, model = alarms_of(env, config)
+    latency, server, model, veto = alarms_of(env, config)
 
     assert (latency["Threshold"], latency["ExtendedStatistic"]) == (500_000.0, "p99")
     assert (server["Threshold"], server["Statistic"]) == (0.01, "Average")
     assert (model["Threshold"], model["Metrics"][-1]["Expression"]) == (0.01, "all - callers")
-    for alarm in (latency, server, model):
+    for alarm in (latency, server, model, veto):
         assert alarm["TreatMissingData"] == "notBreaching"
         assert str(alarm).count(f"'Name': 'EndpointConfigName', 'Value': '{config}'") >= 1
 
@@ -210,14 +210,14 @@ def test_every_setting_of_what_serves_reaches_its_call(release: Release, make_en
     assert [call.params["Tags"] for call in (model, config, create)] == [
         [{"Key": "project", "Value": "digits"}]
     ] * 3
-    assert len(alarms) == 5
+    assert len(alarms) == 6
 
 
 def test_a_custom_alarm_watches_the_new_fleet_unless_its_metric_knows_none(
     release: Release, make_env: MakeEnv
 ) -> None:
     env = make_env(**EVERYTHING)
-    cpu, overhead = alarms_of(env, config_name(release, env))[3:]
+    cpu, overhead = alarms_of(env, config_name(release, env))[4:]
 
     assert [each["Name"] for each in cpu["Dimensions"]] == ["EndpointName", "VariantName"]
     assert [each["Name"] for each in overhead["Dimensions"]][2:] == ["EndpointConfigName"]
@@ -243,7 +243,7 @@ def every_call(release: Release, other: Release, make_env: MakeEnv) -> Iterable[
         for observed in (Observed(), live_on(other, env), Observed("Failed")):
             yield from plan_deployment(release, env, observed).calls
         yield from plan_capacity_endpoint(release, env)
-        yield from plan_autoscaling(env, 1500.0, Scaling(None, None))
+        yield from plan_autoscaling(env, 1500.0, Scaling(None))
         yield plan_registration(release, env)
     yield from plan_deployment(release, make_env(**EVERYTHING), live_on(other, make_env())).calls
 

@@ -2,9 +2,6 @@
 
 import base64
 import json
-import shlex
-import sys
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,9 +35,8 @@ from pipeline.plan import config_name, deployment_config
 from pipeline.preflight import CHECKS, Sight, inspect, require_clear
 from pipeline.publish import publish
 from pipeline.release import Release
+from tests.pipeline.scene import ROOT, contract_cloud, name_for, published, quiet
 
-ROOT = Path(__file__).parents[2]
-SERVER = Path(__file__).with_name("contract_server.py")
 MakeEnv = Callable[..., Environment]
 
 
@@ -48,9 +44,6 @@ def only(problems: Iterator[Problem]) -> Problem:
     (problem,) = problems
     assert problem.fix
     return problem
-
-
-def quiet(_: str) -> None: ...
 
 
 def test_a_role_that_sagemaker_may_take_is_fine(env: Environment) -> None:
@@ -205,7 +198,7 @@ def test_alarms_that_are_named_roll_back_too(make_env: MakeEnv) -> None:
     given = deployment_config(make_env(alarms={"named": ("calm",)}), "config")["AutoRollbackConfiguration"]
 
     assert {"AlarmName": "calm"} in given["Alarms"]
-    assert len(given["Alarms"]) == 4
+    assert len(given["Alarms"]) == 5
 
 
 @pytest.mark.parametrize(
@@ -230,8 +223,7 @@ def test_a_type_without_a_quota_is_named(env: Environment) -> None:
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[local_aws.Running]:
-    command = shlex.join([sys.executable, str(SERVER)])
-    with local_aws.start(instances="process", process_command=command) as running:
+    with contract_cloud() as running:
         yield running
 
 
@@ -246,7 +238,7 @@ def aws(
     for name, value in cloud.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(ROOT)
-    name = f"test-{zlib.crc32(request.node.name.encode()):08x}"
+    name = name_for(request.node.name)
     place = {"bucket": f"{name}-releases", "execution_role": f"{name}-role"}
     return Aws(make_env(name=name, endpoint={"name": name}, aws=place))
 
@@ -331,7 +323,7 @@ def test_the_role_of_the_session_decides_whether_the_role_may_be_passed(
     request: pytest.FixtureRequest,
 ) -> None:
     """As in a workflow: the credentials are a session of a role, which IAM knows under a path."""
-    name = f"caller-{zlib.crc32(request.node.name.encode()):08x}"
+    name = f"caller-{name_for(request.node.name)}"
     trust = {"Version": "2012-10-17", "Statement": []}
     made = aws.read(
         "iam", "create_role", RoleName=name, Path="/github/", AssumeRolePolicyDocument=json.dumps(trust)
@@ -353,11 +345,7 @@ def test_the_role_of_the_session_decides_whether_the_role_may_be_passed(
 def test_a_live_fleet_is_looked_at(aws: Aws, make_env: MakeEnv, tmp_path: Path) -> None:
     """The next fleet keeps the live one's size, and is checked against what is live."""
     bootstrap(aws.env, aws, quiet)
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "golden.json").write_text('{"cases": [{"instance": [0]}]}')
-    (model / "behaviour").write_text("status 200")
-    release = publish(aws.env, aws, tmp_path, weights=str(model), engine=False, say=quiet)
+    release = published(aws, tmp_path, "one")
     deploy(release, aws.env, aws, tmp_path, quiet)
     autoscale(release, aws.env, aws, None, quiet)
     given = aws.env.model_dump()

@@ -1,6 +1,7 @@
 """Promotion: refused unless exactly this release PASSED in the environment before."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pipeline.findings import find_capacity
 from pipeline.promote import require_evidence
 from pipeline.release import Release
 
+NOW = time.time()
 MakeEnv = Callable[..., Environment]
 MakeRelease = Callable[..., Release]
 
@@ -40,7 +42,7 @@ def evidence(release: Release, verdict: str = "passed", **changes: Any) -> Evide
     }  # fmt: skip
     content: dict[str, Any] = {
         "release": release.id, "environment": "staging", "endpoint": "digits-staging", "config": "c",
-        "profile": "quick", "started": 1.0, "finished": 2.0, "verdict": verdict, "gates": [gate], "capacity": capacity, "load": [],
+        "profile": "quick", "started": NOW - 60, "finished": NOW, "verdict": verdict, "gates": [gate], "capacity": capacity, "load": [],
     }  # fmt: skip
     return Evidence.model_validate(content | changes)
 
@@ -117,6 +119,25 @@ def test_a_verdict_that_its_gates_do_not_bear_out_is_no_evidence(
 
     with pytest.raises(PromotionRefused):
         require_evidence(release, production, account, tmp_path)
+
+
+@pytest.mark.parametrize(("hours", "is_taken"), [(23.9, True), (24.1, False)])
+def test_evidence_grows_old(
+    account: Aws, make_env: MakeEnv, release: Release, tmp_path: Path, hours: float, *, is_taken: bool
+) -> None:
+    env = make_env(name="production", promotes_from="staging", promotion={"evidence_age_hours": 24})
+    keep(evidence(release), account)
+
+    def ask() -> Evidence:
+        return require_evidence(release, env, account, tmp_path, now=lambda: NOW + hours * 3600)
+
+    if is_taken:
+        assert ask().release == release.id
+        return
+    with pytest.raises(
+        PromotionRefused, match="PASSED in staging 24 hours ago; production takes evidence of"
+    ):
+        ask()
 
 
 def test_nothing_is_promoted_to_the_first_environment(

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from pipeline.alarms import alarms_of
-from pipeline.autoscale import Scaling
 from pipeline.config import Environment
 from pipeline.difference import Live
+from pipeline.in_force import Scaling
 from pipeline.plan import config_parameters, model_parameters
 from pipeline.release import Release
 from pipeline.status import drift_of
 
 MakeEnv = Callable[..., Environment]
-SCALED = Scaling({"MinCapacity": 2, "MaxCapacity": 4}, None)
+SCALED = Scaling({"MinCapacity": 2, "MaxCapacity": 4})
 
 
 def as_deployed(release: Release, env: Environment) -> tuple[Live, list[dict[str, Any]]]:
@@ -29,7 +29,7 @@ def test_what_was_just_deployed_has_not_drifted(release: Release, env: Environme
     live, alarms = as_deployed(release, env)
 
     assert drift_of(env, release, live, SCALED, alarms) == ()
-    assert drift_of(env, release, live, Scaling(None, None), alarms) == ()
+    assert drift_of(env, release, live, Scaling(None), alarms) == ()
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_an_edited_config_is_drift_until_it_is_deployed(
 
 def test_bounds_changed_by_hand_are_drift(release: Release, env: Environment) -> None:
     live, alarms = as_deployed(release, env)
-    (change,) = drift_of(env, release, live, Scaling({"MinCapacity": 1, "MaxCapacity": 4}, None), alarms)
+    (change,) = drift_of(env, release, live, Scaling({"MinCapacity": 1, "MaxCapacity": 4}), alarms)
 
     assert (change.setting, change.live, change.coming) == ("min instances", "1", "2")
 
@@ -72,6 +72,6 @@ def test_a_target_of_the_config_is_compared_and_a_measured_one_is_not(
     env = make_env(autoscaling={"target": target})
     live, alarms = as_deployed(release, env)
     policy = {"TargetTrackingScalingPolicyConfiguration": {"TargetValue": 1200.0}}
-    scaling = Scaling(SCALED.target, policy)
+    scaling = Scaling(SCALED.target, {"digits-staging-invocations": policy})
 
     assert len(drift_of(env, release, live, scaling, alarms)) == count

@@ -12,7 +12,7 @@ from pipeline.archives import archive
 from pipeline.aws import Aws
 from pipeline.errors import ConfigError, ReleaseError
 from pipeline.release import Image, Release, Weights, make_release
-from pipeline.weights import fetch_golden, golden_payload, sync_weights
+from pipeline.weights import fetch_golden, sync_weights
 
 GOLDEN = '{"cases": [{"instance": [1, 2], "prediction": {"label": 7}}]}'
 
@@ -172,7 +172,6 @@ def test_golden_answers_come_from_the_releases_own_archive(account: Aws, model: 
     golden = fetch_golden(release, account, tmp_path / "build")
 
     assert golden.read_text() == GOLDEN
-    assert golden_payload(golden) == b'{"instances": [[1, 2]]}'
 
 
 def test_an_archive_that_was_replaced_is_not_used(account: Aws, model: Path, tmp_path: Path) -> None:

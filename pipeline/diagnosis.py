@@ -1,0 +1,58 @@
+"""What a deployment that does not come to its end is stuck at: the alarm's datapoints, the container's last words."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from pipeline.errors import AwsRefused
+
+CLOCKS_DIFFER_SECONDS = 60
+STREAMS, LINES, LINE_LENGTH = 2, 8, 300
+
+
+class LogDoor(Protocol):
+    """What reading logs needs of AWS."""
+
+    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None: ...
+    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]: ...
+
+
+def alarm_reason(alarm: Mapping[str, Any]) -> str:
+    """Say why an alarm is in the state it is, with the datapoints that it judged, newest first."""
+    said = str(alarm.get("StateReason", ""))
+    try:
+        data = json.loads(alarm.get("StateReasonData") or "{}")
+    except ValueError:
+        return said
+    points = [
+        f"{datetime.fromisoformat(each['timestamp']):%H:%M:%S} {each['value']:g}"
+        for each in data.get("evaluatedDatapoints", [])
+        if "value" in each
+    ]
+    if not points:
+        return said
+    return f"{said} [datapoints: {', '.join(points)}; threshold {data.get('threshold')}]"
+
+
+def last_words(endpoint: str, aws: LogDoor, since: float) -> str:
+    """Return the last lines that containers started since then (epoch seconds) have written; empty: none.
+
+    A log that may not be read, or is not there, is said: it must not hide the failure it would explain.
+    """
+    group, oldest = f"/aws/sagemaker/Endpoints/{endpoint}", (since - CLOCKS_DIFFER_SECONDS) * 1000
+    try:
+        found = aws.find(
+            "logs", "describe_log_streams", logGroupName=group, orderBy="LastEventTime", descending=True
+        )
+        streams = [each for each in (found or {}).get("logStreams", []) if each["creationTime"] >= oldest]
+        return "\n".join(_tail(group, each["logStreamName"], aws) for each in streams[:STREAMS])
+    except AwsRefused as error:
+        return f"The log group {group} could not be read: {error.code}: {error.message}"
+
+
+def _tail(group: str, stream: str, aws: LogDoor) -> str:
+    which = {"logGroupName": group, "logStreamName": stream, "startFromHead": False, "limit": LINES}
+    events = aws.read("logs", "get_log_events", **which)["events"]
+    lines = [line[:LINE_LENGTH] for event in events for line in event["message"].rstrip().splitlines()]
+    return "\n".join([f"The last lines of {stream}:", *(f"  | {line}" for line in lines[-LINES:])])

@@ -1,0 +1,60 @@
+"""What a moving endpoint is doing, in one line: instances, traffic, alarms, time. Pure."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_BAKING = re.compile(r"Baking for (\d+) seconds")
+
+
+def progress_line(described: Mapping[str, Any], alarms: Mapping[str, str] | None = None) -> str:
+    """Say where a deployment stands, by its PendingDeploymentSummary. `alarms`: states by name."""
+    parts = [str(described["EndpointStatus"])]
+    for variant in _coming(described):
+        counts = f"{variant.get('CurrentInstanceCount', 0)}/{variant.get('DesiredInstanceCount', '?')}"
+        parts.append(f"{counts} new instances")
+        if (share := traffic_percent(variant)) is not None:
+            parts.append(f"{share:.0f} % of the traffic")
+        parts += [each.get("StatusMessage") or each["Status"] for each in variant.get("VariantStatus", [])][
+            :1
+        ]
+    if alarms:
+        counted = Counter(alarms.values())
+        parts.append("alarms: " + ", ".join(f"{count} {state}" for state, count in sorted(counted.items())))
+    return " · ".join(parts)
+
+
+def traffic_percent(variant: Mapping[str, Any]) -> float | None:
+    """The new fleet's share of the traffic; None while AWS shows no weights."""
+    current, desired = variant.get("CurrentWeight"), variant.get("DesiredWeight")
+    return 100 * current / desired if current is not None and desired else None
+
+
+def time_left(described: Mapping[str, Any], now: float, limit_seconds: float, scale: float = 1.0) -> str:
+    """Say how long the bake still lasts, and when SageMaker gives up; empty when nothing is pending.
+
+    `now`: epoch seconds; `limit_seconds`: MaximumExecutionTimeoutInSeconds; `scale`: AWS's seconds in one
+    of ours, 1 on AWS.
+    """
+    pending = described.get("PendingDeploymentSummary") or {}
+    parts = []
+    for wanted, started in _bakes(described):
+        parts.append(f"bake over in {max(0.0, wanted - scale * (now - started)):.0f} s")
+    if "StartTime" in pending:
+        passed = scale * (now - pending["StartTime"].timestamp())
+        parts.append(f"time-out in {max(0.0, limit_seconds - passed):.0f} s")
+    return ", ".join(parts)
+
+
+def _bakes(described: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
+    """Yield how long each bake lasts, in AWS seconds, and since when, as epoch seconds."""
+    for variant in _coming(described):
+        for stage in variant.get("VariantStatus", []):
+            found = _BAKING.match(stage.get("StatusMessage") or "")
+            if found and "StartTime" in stage:
+                yield float(found[1]), stage["StartTime"].timestamp()
+
+
+def _coming(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list((described.get("PendingDeploymentSummary") or {}).get("ProductionVariants", []))

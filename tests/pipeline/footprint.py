@@ -1,0 +1,95 @@
+"""What AWS has of one environment, without what differs between two runs of the same: names, times, states."""
+
+import re
+from typing import Any
+
+import local_aws
+from pipeline.aws import Aws
+from pipeline.lock import look_at_lock
+from pipeline.policies import resource
+from pipeline.rescale import observe_scaled
+
+EPOCH_SECONDS = 1_500_000_000  # a number above is a time
+STATE = {"AlarmArn", "StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp"}
+STATE |= {"StateTransitionedTimestamp", "AlarmConfigurationUpdatedTimestamp"}
+DESCRIBED = {"ModelArn", "EndpointConfigArn", "CreationTime", "ResponseMetadata"}
+
+
+def footprint(aws: Aws, cloud: local_aws.Running) -> dict[str, Any]:
+    """Read it all: endpoint, its fleets, configs, models, alarms, scaling, objects, packages, lock."""
+    env = aws.env
+    found = {
+        "endpoint": _endpoint(aws, cloud),
+        "configs": _all(aws, "endpoint_config", "EndpointConfig"),
+        "models": _all(aws, "model", "Model"),
+        "alarms": [_without(alarm, STATE) for alarm in aws.alarms(prefix=f"{env.endpoint.name}/")],
+        "scaling": (scaled.document() if (scaled := observe_scaled(env, aws)) else None),
+        "alarms of scaling": _watched(aws),
+        "objects": [(key, _content(aws, key)) for key in aws.keys("")],
+        "packages": _packages(aws),
+        "lock": look_at_lock(env, aws),
+    }
+    return {key: _plain(value, env.name) for key, value in found.items()}
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Leave out of a value, at any depth, the environment's name, hashes that it decides about, and times."""
+    if isinstance(value, dict):
+        return {_plain(key, name): _plain(each, name) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return sorted((_plain(each, name) for each in value), key=repr)
+    if isinstance(value, float) and value > EPOCH_SECONDS:
+        return "TIME"
+    if not isinstance(value, str):
+        return value
+    text = re.sub(rf"({name}[a-z-]*-[0-9a-f]{{12}}-[0-9a-f]{{8}})-[0-9a-f]{{8}}", r"\1-HASH", value)
+    return re.sub(r"\b\d{15}\b|\d{4}-\d\d-\d\d[T ][\d:.]+(\+00:00|Z)?", "TIME", text).replace(name, "NAME")
+
+
+def _endpoint(aws: Aws, cloud: local_aws.Running) -> dict[str, Any] | None:
+    found = aws.describe_endpoint(aws.env.endpoint.name)
+    if found is None:
+        return None
+    kept = ("EndpointStatus", "EndpointConfigName", "FailureReason", "PendingDeploymentSummary")
+    (fleets,) = (
+        each["fleets"] for each in cloud.status()["endpoints"] if each["name"] == found["EndpointName"]
+    )
+    variants = [
+        {key: each[key] for key in ("CurrentInstanceCount", "DesiredInstanceCount", "CurrentWeight")}
+        for each in found["ProductionVariants"]
+    ]
+    sizes = [(each["config"], each["instance_type"], len(each["instances"])) for each in fleets]
+    return {key: found.get(key) for key in kept} | {"variants": variants, "fleets": sizes}
+
+
+def _all(aws: Aws, what: str, member: str) -> list[dict[str, Any]]:
+    listed = aws.pages("sagemaker", f"list_{what}s", f"{member}s", NameContains=aws.env.endpoint.name)
+    names = sorted(each[f"{member}Name"] for each in listed)
+    described = [aws.read("sagemaker", f"describe_{what}", **{f"{member}Name": name}) for name in names]
+    return [_without(each, DESCRIBED) for each in described]
+
+
+def _without(described: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in described.items() if key not in names}
+
+
+def _watched(aws: Aws) -> int:
+    where = resource(aws.env)
+    policies = aws.pages("application-autoscaling", "describe_scaling_policies", "ScalingPolicies", **where)
+    names = [alarm["AlarmName"] for policy in policies for alarm in policy.get("Alarms", [])]
+    return len(aws.alarms(names=names))
+
+
+def _content(aws: Aws, key: str) -> Any:
+    """What is in an object; which commit was checked out meanwhile is not compared."""
+    if not key.endswith(".json"):
+        return "bytes"
+    return _without(aws.get_json(key) or {}, {"commit", "dirty"})
+
+
+def _packages(aws: Aws) -> list[tuple[str, str]]:
+    group = aws.env.aws.model_package_group
+    listed = aws.pages(
+        "sagemaker", "list_model_packages", "ModelPackageSummaryList", ModelPackageGroupName=group
+    )
+    return sorted((each["ModelPackageDescription"], each["ModelApprovalStatus"]) for each in listed)

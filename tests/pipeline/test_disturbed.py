@@ -1,0 +1,236 @@
+"""What disturbs a deployment, and what undoes one: a second runner, answers that are lost, an AWS that is busy, a kill while it waits."""
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from pipeline.aws import Aws, Call
+from pipeline.errors import EnvironmentLocked, PolicyCannotAct, PolicyNotInForce, SmokeFailed
+from pipeline.plan import config_name
+from pipeline.promote import outcome_key
+from pipeline.rollback import rollback
+from tests.pipeline.killing import Deadly, begin, exit_code, is_killed
+from tests.pipeline.scene import endpoint_of, quiet, wait_for
+from tests.pipeline.stage import Caller, Scene, Stage, promote_two
+
+SLOW = {
+    "bake_seconds": 600,
+    "termination_wait_seconds": 360,
+    "maximum_execution_seconds": 28800,
+}  # 2.5 s, 1.5 s
+
+
+@pytest.fixture
+def slow_stage(stage: Stage) -> Stage:
+    """Whose deployments bake long enough to be met at it."""
+    stage.deployment = SLOW
+    return stage
+
+
+def is_on(scene: Scene, mark: str) -> bool:
+    found = endpoint_of(scene.aws)
+    wanted = config_name(scene.releases[mark], scene.aws.env)
+    return found["EndpointStatus"] == "InService" and found["EndpointConfigName"] == wanted
+
+
+def test_of_two_deploys_at_once_one_wins_and_the_other_one_explains(slow_stage: Stage) -> None:
+    scene = slow_stage.scene("deploy", "two at once")
+    name = scene.aws.env.name
+    first = threading.Thread(target=slow_stage.run, args=("deploy", scene, slow_stage.door(name)))
+    first.start()
+    wait_for(lambda: endpoint_of(scene.aws)["EndpointStatus"] == "Updating")
+
+    with pytest.raises(EnvironmentLocked, match=r"is being changed by `deploy` of .+ since .+ sign of life"):
+        slow_stage.run("deploy", scene, slow_stage.door(name))
+    first.join(60)
+    assert is_on(scene, "two")
+    assert slow_stage.end(scene)["lock"] is None
+
+
+def in_stage(status: str, words: str) -> Callable[[dict[str, Any]], bool]:
+    """Recognise a description of an endpoint whose new fleet is at this stage."""
+
+    def is_there(described: dict[str, Any]) -> bool:
+        pending = described.get("PendingDeploymentSummary") or {}
+        stages = [each for v in pending.get("ProductionVariants", []) for each in v.get("VariantStatus", [])]
+        return any(each["Status"] == status and words in each["StatusMessage"] for each in stages)
+
+    return is_there
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(
+    ("status", "words"), [("Creating", "Launching"), ("Baking", "canary"), ("Baking", "full capacity")]
+)
+def test_a_deploy_killed_while_it_waits_is_waited_for_by_the_next_run(
+    slow_stage: Stage, status: str, words: str
+) -> None:
+    scene = slow_stage.scene("deploy", f"{status} {words}")
+    deadly = slow_stage.door(scene.aws.env.name, Deadly, kills_at_sight=in_stage(status, words))
+    again = slow_stage.door(scene.aws.env.name, Deadly)
+    with Caller(scene.aws) as caller:
+        assert is_killed(lambda: slow_stage.run("deploy", scene, deadly))
+        slow_stage.run("deploy", scene, again)
+
+    assert is_on(scene, "two")
+    assert "UpdateEndpoint" not in again.writes
+    assert caller.errors == []
+    slow_stage.end(scene)
+
+
+@pytest.mark.parametrize(
+    ("step", "operation"),
+    [
+        ("first-deploy", "CreateEndpoint"),
+        ("deploy", "UpdateEndpoint"),
+        ("change-of-type", "DeregisterScalableTarget"),
+    ],
+)
+def test_a_call_whose_answer_was_lost_is_not_made_twice(stage: Stage, step: str, operation: str) -> None:
+    """boto3 asks again, and AWS refuses: it has done it."""
+    scene = stage.scene(step, operation)
+    with stage.cloud.fault("lost-answer", operation=operation, times=1):
+        stage.run(step, scene, stage.door(scene.aws.env.name))
+
+    assert endpoint_of(scene.aws)["EndpointStatus"] == "InService"
+    stage.end(scene)
+
+
+OUTAGE_SECONDS = 1.0  # four of AWS's minutes; the pauses of the door are a tenth of what they are elsewhere
+
+
+@dataclass
+class Struck(Aws):
+    """The door, without boto3's own second tries, at a cloud that fails for a while from one write on."""
+
+    stage: Any = None
+    trouble: str = ""
+    at_write: int = 0
+    writes: int = 0
+    outage: ExitStack = field(default_factory=ExitStack)
+
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            config = Config(region_name=self.env.aws.region, retries={"total_max_attempts": 1})
+            self._clients[service] = boto3.client(service, config=config)
+        return self._clients[service]
+
+    def apply(self, call: Call) -> dict[str, Any]:
+        self.writes += 1
+        if self.writes == self.at_write:
+            self.outage.enter_context(self.stage.cloud.fault(self.trouble))
+            threading.Timer(OUTAGE_SECONDS, self.outage.close).start()
+        return super().apply(call)
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("at_write", [1, 3])
+@pytest.mark.parametrize("kind", ["throttle", "internal-error"])
+@pytest.mark.parametrize("step", ["first-deploy", "deploy", "change-of-type", "rollback"])
+def test_an_api_that_fails_for_a_while_is_survived(stage: Stage, step: str, kind: str, at_write: int) -> None:
+    """Every call of every service, from that write on."""
+    scene = stage.scene(step, f"{kind} {at_write}")
+    door = stage.door(scene.aws.env.name, Struck, stage=stage, trouble=kind, at_write=at_write)
+    stage.run(step, scene, door)
+
+    assert door.writes > at_write
+    assert endpoint_of(scene.aws)["EndpointStatus"] == "InService"
+    stage.end(scene)
+
+
+def test_credentials_that_expire_end_the_run_and_the_next_one_finishes(
+    slow_stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In the middle of the bake, as those of a workflow do after an hour."""
+    scene = slow_stage.scene("deploy", "expired")
+    name = scene.aws.env.name
+    first = begin(lambda: slow_stage.run("deploy", scene, slow_stage.door(name)))
+    wait_for(lambda: in_stage("Baking", "canary")(endpoint_of(scene.aws)))
+    with slow_stage.cloud.fault("expired-credentials"):
+        assert exit_code(first) == 1
+    again = slow_stage.door(name, Deadly)
+    slow_stage.run("deploy", scene, again)
+
+    assert "AwsUnreachable: " in capfd.readouterr().err
+    assert is_on(scene, "two")
+    assert "UpdateEndpoint" not in again.writes
+    slow_stage.end(scene)
+
+
+def test_a_promotion_approves_the_release_and_one_that_fails_its_smoke_test_is_undone(stage: Stage) -> None:
+    scene = stage.scene("promote", "fails")
+    with pytest.raises(SmokeFailed, match="an answer: was wrong"):
+        promote_two(scene, scene.aws, passes=False)
+    outcome = scene.aws.get_json(outcome_key(scene.releases["two"].id, scene.aws.env.name))
+    status = {each["ModelPackageDescription"]: each["ModelApprovalStatus"] for each in packages(scene)}
+
+    assert is_on(scene, "one")
+    assert (outcome["verdict"], outcome["live"]) == ("failed", scene.releases["one"].id)
+    assert set(status.values()) == {"PendingManualApproval"}
+
+    promote_two(scene, scene.aws)
+    status = {each["ModelPackageDescription"]: each["ModelApprovalStatus"] for each in packages(scene)}
+    assert is_on(scene, "two")
+    assert status[f"release {scene.releases['two'].id}"] == "Approved"
+    assert status[f"release {scene.releases['one'].id}"] == "PendingManualApproval"
+    stage.end(scene)
+
+
+def test_a_release_that_no_policy_scales_is_not_left_in_service(stage: Stage) -> None:
+    """The config follows a measured capacity, and the evidence has none."""
+    scene = stage.scene("promote", "unscaled")
+    scaling = scene.aws.env.autoscaling.model_copy(update={"target": "measured"})
+    scene.aws.env = scene.aws.env.model_copy(update={"autoscaling": scaling})
+
+    with pytest.raises(PolicyNotInForce, match="policy waits for a measured capacity"):
+        promote_two(scene, scene.aws)
+    assert is_on(scene, "one")
+    stage.end(scene)
+
+
+def test_a_policy_that_cannot_act_is_refused_before_anything_is_put(stage: Stage) -> None:
+    scene = stage.scene("autoscale", "noise")
+    scaling = scene.aws.env.autoscaling.model_copy(update={"target": 5.0})
+    scene.aws.env = scene.aws.env.model_copy(update={"autoscaling": scaling})
+
+    with pytest.raises(PolicyCannotAct, match="5 invocations per instance and minute is below noise"):
+        scene.autoscale("one")
+    assert stage.end(scene)["scaling"] is None
+
+
+def packages(scene: Scene) -> list[dict[str, Any]]:
+    which = {"ModelPackageGroupName": scene.aws.env.aws.model_package_group}
+    return list(scene.aws.pages("sagemaker", "list_model_packages", "ModelPackageSummaryList", **which))
+
+
+def test_a_rollback_uses_the_config_at_hand_and_tells_its_time(stage: Stage) -> None:
+    """Also when the settings have changed since: what is put back is what was live."""
+    scene = stage.scene("rollback", "edited")
+    was = config_name(scene.releases["one"], scene.aws.env)
+    door = stage.door(scene.aws.env.name, Deadly)
+    door.env = door.env.model_copy(
+        update={"endpoint": door.env.endpoint.model_copy(update={"environment": {"LOG": "debug"}})}
+    )
+    said: list[str] = []
+    result = rollback(door.env, door, scene.folder, said.append)
+
+    assert (result.config, result.config_was_at_hand) == (was, True)
+    assert endpoint_of(scene.aws)["EndpointConfigName"] == was
+    assert not {"CreateModel", "CreateEndpointConfig"} & set(door.writes)
+    assert said[-1].endswith(f"{result.seconds:g} s after the rollback began")
+
+    scene.aws.read(
+        "sagemaker",
+        "delete_endpoint_config",
+        EndpointConfigName=config_name(scene.releases["two"], scene.aws.env),
+    )
+    again = rollback(scene.aws.env, scene.aws, scene.folder, quiet, to=scene.releases["two"].id)
+    assert not again.config_was_at_hand
+    assert is_on(scene, "two")
+    stage.end(scene)
