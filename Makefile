@@ -5,7 +5,7 @@ PINS := container/torch.txt container/requirements.txt requirements/all.txt
 SCRIPTS := $(filter-out %.py,$(wildcard .ci/*)) $(wildcard container/local_test/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse test test-room prove conformance lint load-ui screenshots lock bench-serving clean
+.PHONY: help setup rehearse test test-room prove conformance lint load-ui screenshots sbom lock bench-serving clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -48,6 +48,11 @@ lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, templates, scrip
 
 load-ui: .venv/ready ## Locust's web page against an endpoint: make load-ui ENDPOINT=digits-staging
 	ENDPOINT=$(ENDPOINT) $(PY) -m locust -f load_tests/locustfile.py
+
+sbom: .venv/ready ## the packages in the image as SPDX, in build/sbom.spdx.json (IMAGE=… takes one that is there)
+	$(if $(IMAGE),,container/build --tag sagemaker-pytorch-release:sbom)
+	mkdir -p build
+	.venv/bin/syft scan --quiet docker:$(or $(IMAGE),sagemaker-pytorch-release:sbom) -o spdx-json=build/sbom.spdx.json
 
 COMPILE := -m piptools compile -q --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-annotate --generate-hashes --allow-unsafe
 screenshots: .venv/ready ## the pictures in docs/images, of what really happens

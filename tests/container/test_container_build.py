@@ -1,12 +1,16 @@
 """`container/build` finds a builder, and tells pip in the build what pip here is told."""
 
+import argparse
+import json
 import urllib.request
 from importlib.machinery import SourceFileLoader
+from importlib.metadata import version
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
 import pytest
+import schema
 
 from tests.container.serving import CONTAINER
 
@@ -80,3 +84,67 @@ def test_the_base_image_stays_on_a_line_of_its_own() -> None:
     lines = (CONTAINER / "Dockerfile").read_text().splitlines()
 
     assert "ARG BASE_IMAGE=python:3.11-slim-bookworm" in lines
+
+
+def test_the_labels_say_which_archives_fit(build: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["build", "--labels"])
+
+    assert build.main() == 0
+    labels = json.loads(capsys.readouterr().out)
+    assert labels["sagemaker-pytorch-release.request-response"] == schema.digest()
+    engines = dict(pin.split("==") for pin in labels["sagemaker-pytorch-release.engines"].split())
+    assert engines == {name: version(name) for name in engines}
+    assert set(engines) == {"onnxruntime", "openvino", "torch"}
+
+
+def test_the_digest_leaves_descriptions_out_and_nothing_else(build: Any, tmp_path: Path) -> None:
+    document = json.loads((CONTAINER / "openapi.json").read_text())
+    for name in ("torch.txt", "requirements.txt"):
+        (tmp_path / name).write_text((CONTAINER / name).read_text())
+
+    def digest() -> str:
+        (tmp_path / "openapi.json").write_text(json.dumps(document))
+        return str(build.labels("cpu", tmp_path)["sagemaker-pytorch-release.request-response"])
+
+    before = digest()
+    instances = document["components"]["schemas"]["Request"]["properties"]["instances"]
+    instances["description"] = "Something else."
+    assert digest() == before
+    instances["maxItems"] -= 1
+    assert digest() != before
+
+
+@pytest.mark.parametrize(
+    ("variant", "told"),
+    [
+        ("cpu", {"VARIANT": "cpu", "TORCH": "torch.txt", "ENGINE": "auto"}),
+        ("cuda", {"VARIANT": "cuda", "TORCH": "torch-cuda.txt", "ENGINE": "torch"}),
+    ],
+)
+def test_a_variant_is_a_few_build_arguments_that_the_dockerfile_has(
+    build: Any, variant: str, told: dict[str, str]
+) -> None:
+    arguments = argparse.Namespace(variant=variant, base_image=None, revision="r", source="s")
+    dockerfile = (CONTAINER / "Dockerfile").read_text()
+
+    found = build.build_arguments(arguments)
+
+    assert found == {**told, "REVISION": "r", "SOURCE": "s"}
+    assert all(f"\nARG {name}=" in dockerfile for name in found)
+    assert (CONTAINER / found["TORCH"]).is_file()
+    assert build.labels(variant)["sagemaker-pytorch-release.variant"] == variant
+
+
+def test_the_variants_differ_in_torch_alone() -> None:
+    def pins(name: str) -> set[str]:
+        return {line for line in (CONTAINER / name).read_text().splitlines() if "==" in line}
+
+    assert pins("torch.txt") - pins("torch-cuda.txt") == {"torch==2.13.0+cpu"}
+    assert pins("torch-cuda.txt") - pins("torch.txt") == {"torch==2.13.0"}
+
+
+def test_what_is_edited_is_copied_after_what_takes_minutes() -> None:
+    dockerfile = (CONTAINER / "Dockerfile").read_text()
+    slow = ("pip --python", "apt-get install", "COPY --from=packages")
+
+    assert all(dockerfile.rindex(step) < dockerfile.index("COPY src ") for step in slow)

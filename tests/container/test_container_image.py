@@ -89,12 +89,16 @@ def test_the_image_is_small_and_says_where_it_comes_from(
 ) -> None:
     image = engine.images.get(container_image)
 
-    assert image.attrs["Size"] < 1.3e9
+    assert image.attrs["Size"] < 1.1e9, "with all three engines"
     assert image.attrs["Config"]["Cmd"] == ["serve"]
     labels = image.labels
     assert labels["org.opencontainers.image.title"] == "sagemaker-pytorch-release"
     assert labels["org.opencontainers.image.revision"] == REVISION
     assert labels["org.opencontainers.image.source"] == SOURCE
+    committed = json.loads((COMMITTED / "model" / "engines.json").read_text())
+    assert labels["sagemaker-pytorch-release.request-response"] == committed["request_response"]
+    versions = {f"{one['engine']}=={one['version']}" for one in committed["engines"]}
+    assert set(labels["sagemaker-pytorch-release.engines"].split()) == versions
     environment = dict(entry.split("=", 1) for entry in image.attrs["Config"]["Env"])
     assert environment["PATH"].startswith("/opt/program:/opt/venv/bin:")
 
@@ -184,6 +188,37 @@ def test_serve_local_serves_an_archive_in_a_locked_down_container(
     assert len(answer.json()["embeddings"][0]) == 384
     assert answer.headers[IDENTITY].startswith("release=from-a-script;")
     assert code == 0
+
+
+ASK = """
+import json, urllib.request
+body = json.dumps({"instances": [json.load(open("/opt/ml/model/golden.json"))["cases"][0]["instance"]]}).encode()
+request = urllib.request.Request("http://127.0.0.1:8080/invocations", body, {"Content-Type": "application/json"})
+print(json.load(urllib.request.urlopen(request))["predictions"][0]["label"])
+"""
+
+
+@pytest.mark.parametrize("chosen", ["torch", "onnxruntime", "openvino"])
+def test_each_engine_predicts_locked_down_and_without_a_network(run: Run, chosen: str) -> None:
+    volumes = {str(COMMITTED / "model"): {"bind": "/opt/ml/model", "mode": "ro"}}
+    container = run(
+        "serve",
+        volumes=volumes,
+        environment={"ENGINE": chosen},
+        user="10001",
+        network_mode="none",
+        **LOCKED_DOWN,
+    )
+    answers: list[str] = []
+
+    def answered() -> bool:
+        container.reload()
+        assert container.status == "running", logs(container)
+        answers.append(container.exec_run(["python", "-c", ASK]).output.decode().strip())
+        return answers[-1] == str(DIGIT["prediction"]["label"])
+
+    assert until(answered, 60), answers[-1]
+    assert f"serve: engine {chosen} fp32" in logs(container)
 
 
 def test_the_plan_follows_the_containers_cpus(run: Run) -> None:
