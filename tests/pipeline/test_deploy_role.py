@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,14 @@ import yaml
 from botocore import xform_name
 
 from pipeline.bootstrap_github import TEMPLATES
+from pipeline.config import Environment
+from pipeline.evidence import evidence_key
+from pipeline.lock import lock_key
+from pipeline.promote import outcome_key
+from pipeline.publish import metrics_key, release_key
+from pipeline.rescale import key_of
+from pipeline.rollback import intent_key
+from pipeline.supply_chain import provenance_key, sbom_key
 
 ROOT = Path(__file__).parents[2]
 BY_A_PERSON = {
@@ -143,6 +151,36 @@ def test_the_role_may_make_every_call_that_a_step_makes() -> None:
 )  # fmt: skip
 def test_its_own_environment_is_open_to_it(action: str, resource: str) -> None:
     assert allows(action, resource)
+
+
+KEYS: tuple[Callable[[Environment], str], ...] = (
+    lambda env: lock_key(env.name),
+    lambda env: key_of(env),
+    lambda env: intent_key(env),
+    lambda env: evidence_key("a-b", env.name),
+    lambda env: outcome_key("a-b", env.name),
+    lambda env: f"deployments/{env.name}/1-a-b.json",
+    lambda env: f"audit/{env.name}/1.json",
+)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+def test_an_environments_own_records_are_written_by_its_role_alone(
+    make_env: Callable[..., Environment], key: Callable[[Environment], str]
+) -> None:
+    mine = make_env()
+    others = make_env(name="production", endpoint={"name": "digits-production"})
+
+    assert allows("s3:PutObject", f"arn:aws:s3:::releases/{key(mine)}")
+    assert not allows("s3:PutObject", f"arn:aws:s3:::releases/{key(others)}")
+
+
+@pytest.mark.parametrize(
+    "key", [release_key("a-b"), metrics_key("a-b"), sbom_key("t"), provenance_key("t"), "weights-seen/f.json"]
+)
+def test_what_a_release_is_made_of_is_written_by_whoever_publishes(key: str) -> None:
+    assert allows("s3:PutObject", f"arn:aws:s3:::releases/{key}")
+    assert not allows("s3:DeleteObject", f"arn:aws:s3:::releases/{key}")
 
 
 @pytest.mark.parametrize(
