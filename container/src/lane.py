@@ -112,17 +112,21 @@ class Lane:
 
     def run(self) -> None:
         """Serve until told to stop, and then until what was begun is answered."""
-        self._listener.setblocking(False)
-        self._poll.register(self._listener, select.EPOLLIN)
-        self._poll.register(self._woken, select.EPOLLIN)
+        self.listen()
         while not self._is_done():
-            calls = self._ready(1.0 if self._stopping_since is None else 0.05)
+            calls = self.ready(1.0 if self._stopping_since is None else 0.05)
             if calls:
                 calls = self._await_more(calls)
                 with self._service.watch.at_work():
                     answer(calls, self._service)
         for connection in list(self._connections.values()):
             self._close(connection)
+
+    def listen(self) -> None:
+        """Begin to take connections."""
+        self._listener.setblocking(False)
+        self._poll.register(self._listener, select.EPOLLIN)
+        self._poll.register(self._woken, select.EPOLLIN)
 
     def stop(self) -> None:
         """Take no new connections; finish."""
@@ -144,7 +148,7 @@ class Lane:
             return not self._connections
         return not any(one.received or one.unsent for one in self._connections.values())
 
-    def _ready(self, seconds: float) -> list[Call]:
+    def ready(self, seconds: float) -> list[Call]:
         """Wait for up to `seconds`, and take every request that has arrived whole."""
         calls: list[Call] = []
         for descriptor, events in self._poll.poll(seconds):
@@ -163,7 +167,7 @@ class Lane:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            calls += self._ready(left)
+            calls += self.ready(left)
         return calls
 
     def _accept(self, calls: list[Call]) -> None:
