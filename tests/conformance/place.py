@@ -26,7 +26,7 @@ class Place:
     prefix: str = ""
     containers: bool = False
     """Whether instances are containers: on AWS always."""
-    patience_seconds: float = 20.0
+    patience_seconds: float = 60.0
     poll_seconds: float = 0.01
 
     @cached_property
@@ -70,6 +70,6 @@ def place_of(environ: Mapping[str, str] = os.environ) -> Place | None:
         given["role"] or None,
         given["prefix"],
         containers=True,
-        patience_seconds=max(3600 / scale, 20.0),
+        patience_seconds=max(3600 / scale, 60.0),
         poll_seconds=min(5.0, 3 / scale),
     )

@@ -170,7 +170,7 @@ def _statistic(serving: Serving, metric: str, statistic: str, dimensions: dict[s
         Namespace="AWS/SageMaker",
         MetricName=metric,
         Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
-        StartTime=now - datetime.timedelta(seconds=3 * serving.place.patience_seconds),
+        StartTime=now - datetime.timedelta(seconds=serving.place.patience_seconds),
         EndTime=now + datetime.timedelta(seconds=60),
         Period=86400,
         Statistics=[statistic],

@@ -155,7 +155,7 @@ def test_a_series_has_exactly_its_dimensions_and_math_is_done_on_series(serving:
     def values() -> dict[str, list[float]]:
         now = time.time()
         answer = cloudwatch.get_metric_data(
-            StartTime=now - 3 * serving.place.patience_seconds,
+            StartTime=now - serving.place.patience_seconds,
             EndTime=now + 60,
             MetricDataQueries=[
                 stat("red", ("Colour", "red"), ("Shape", "round")),

@@ -85,5 +85,6 @@ def test_ci_is_refused(aws: local_aws.Running) -> None:
     told, _ = process.communicate(timeout=60)
 
     assert (process.returncode, "never run by CI" in told) == (2, True)
-    workflows = (ROOT / ".github").rglob("*.yml")
-    assert [path.name for path in workflows if "conformance" in path.read_text()] == []
+    workflows = [path.read_text() for path in (ROOT / ".github").rglob("*.yml")]
+    assert workflows
+    assert not any(words in text for text in workflows for words in ("make conformance", "tests.conformance"))

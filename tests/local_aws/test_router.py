@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import Counter
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -84,3 +85,60 @@ def test_nobody_who_accepts_is_a_service_that_is_unavailable() -> None:
 
     assert statuses == [503, 503]
     assert recorded == []
+
+
+def test_twenty_swaps_of_all_upstreams_under_load_lose_no_request() -> None:
+    """Each time two new instances take over, and the old ones are stopped once they have answered."""
+
+    async def two() -> tuple[list[Instance], tuple[Upstream, ...]]:
+        instances = [Instance(), Instance()]
+        for instance in instances:
+            await instance.server.start_server()
+        urls = [str(instance.server.make_url("")).rstrip("/") for instance in instances]
+        return instances, tuple(Upstream(f"i-{url}", url) for url in urls)
+
+    async def act() -> tuple[Counter[int], list[int]]:
+        router = Router(timeout_seconds=5, max_payload_bytes=1000, record=lambda _: None)
+        app = web.Application()
+        app.router.add_post("/endpoints/{name}/invocations", router.handle)
+        statuses: Counter[int] = Counter()
+        answered, over = [], asyncio.Event()
+        instances, upstreams = await two()
+
+        def publish() -> None:
+            router.table["digits"] = Route((Lane("A", "config", 1.0, "RANDOM", upstreams),))
+
+        async def ask(client: TestClient[web.Request, web.Application]) -> None:
+            while not over.is_set():
+                async with client.post("/endpoints/digits/invocations", data=b"x") as answer:
+                    statuses[answer.status] += 1
+
+        async def at_least(more: int) -> None:
+            wanted = statuses.total() + more
+            while statuses.total() < wanted:
+                await asyncio.sleep(0)
+
+        publish()
+        async with TestClient(TestServer(app)) as client, asyncio.TaskGroup() as asking:
+            for _ in range(16):
+                asking.create_task(ask(client))
+            for _ in range(20):
+                await at_least(100)
+                old, leaving = instances, upstreams
+                instances, upstreams = await two()
+                publish()
+                assert all(await asyncio.gather(*(upstream.drain(5) for upstream in leaving)))
+                for instance in old:
+                    await instance.server.close()
+                    answered.append(instance.requests)
+            over.set()
+        await asyncio.gather(*(upstream.drain(5) for upstream in upstreams))
+        for instance in instances:
+            await instance.server.close()
+        return statuses, answered
+
+    statuses, answered = asyncio.run(asyncio.wait_for(act(), 60))
+
+    assert statuses.keys() == {200}
+    assert len(answered) == 40
+    assert min(answered) > 10
