@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.aws import Aws
 from pipeline.calls import Call
+from pipeline.compatibility import labels_of, require_fit
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused, ReleaseError
 from pipeline.image import CONTAINER, Origin, publish_image
@@ -31,7 +32,7 @@ def publish(
     """Publish what is here and return the release; the same content gives the same release again.
 
     Writes `<build>/release.json` and, once, s3://<bucket>/releases/<id>/release.json, and registers
-    the release in the Model Registry, once.
+    the release in the Model Registry, once. Raises ReleaseError when weights and image do not fit.
     """
     source = weights or env.weights
     origin = origin_of(CONTAINER, Path(source))
@@ -39,6 +40,8 @@ def publish(
         say(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
     image = publish_image(aws, origin, engine=engine, sbom=sbom, say=say)
     synced = sync_weights(source, aws, say)
+    if synced.fits is not None:
+        require_fit(synced.fits, labels_of(CONTAINER), say)
     release = make_release(image, synced, commit=origin.commit, dirty=origin.dirty, run_url=origin.run_url)
     release = _keep(release, aws, say)
     _register(release, env, aws, say)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from pipeline.compatibility import Fits
 from pipeline.errors import ReleaseError
 from pipeline.model import Model
 
@@ -43,6 +44,7 @@ class Weights(Model):
     bytes: Annotated[int, Field(gt=0)]
     checksum: str | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
+    fits: Fits | None = None  # None: the archive says nothing about images
 
 
 class Release(Model):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from pipeline.archives import archive, archived_files, members
 from pipeline.aws import Aws
+from pipeline.compatibility import ENGINES, fits_of
 from pipeline.digests import digests_of, fingerprint
 from pipeline.errors import ConfigError, ReleaseError
 from pipeline.progress import shown
@@ -45,7 +46,7 @@ def sync_weights(source: str, aws: Aws, say: Say) -> Weights:
 def _sync(local: Path, source: str, aws: Aws, say: Say) -> Weights:
     digests = digests_of(local)
     bucket, key = aws.env.aws.bucket, f"weights/{digests.sha256}/model.tar.gz"
-    found = members(local, frozenset({GOLDEN, METRICS}), source)
+    found = members(local, frozenset({GOLDEN, METRICS, ENGINES}), source)
     if GOLDEN not in found:  # without it nobody could tell whether the release is live
         raise _no_golden(source)
     weights = Weights(
@@ -54,6 +55,7 @@ def _sync(local: Path, source: str, aws: Aws, say: Say) -> Weights:
         bytes=digests.size,
         checksum=digests.checksum,
         metrics=_figures(found.get(METRICS, b"{}"), source),
+        fits=fits_of(found[ENGINES], source) if ENGINES in found else None,
     )
     if _is_there(weights, aws):
         say(f"weights {weights.sha256[:8]} are in S3 already: nothing uploaded")

@@ -1,0 +1,88 @@
+"""Do these weights belong to this image? Asked before a release is made of them.
+
+The archive's engines.json says what the model takes and gives, and which engine computes it, in the version
+that its answers were compared with. The image has labels of the same meaning, which follow from container/.
+"""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from pipeline.errors import BuildFailed, ReleaseError
+from pipeline.model import Model
+
+Say = Callable[[str], None]
+
+ENGINES = "engines.json"
+LABEL = "sagemaker-pytorch-release"
+LABELS_SECONDS = 60
+
+
+class Fits(Model):
+    """What an image must have for an archive: `request_response` is a digest of both schemas, `engines` are
+    the versions of those that the archive lets ENGINE=auto choose."""
+
+    request_response: str
+    engines: dict[str, str] = Field(default_factory=dict)
+
+
+def fits_of(record: bytes, where: str) -> Fits:
+    """Read engines.json. Raises ReleaseError when it is another file."""
+    try:
+        told = json.loads(record)
+        chosen = {choice["engine"] for choice in told["auto"].values()}
+        versions = {each["engine"]: each["version"] for each in told["engines"] if each["engine"] in chosen}
+        return Fits(request_response=told["request_response"], engines=versions)
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise ReleaseError(
+            f"{ENGINES} of {where} cannot be read: {error!r}.", fix="Train, or export, the model again."
+        ) from error
+
+
+def labels_of(container: Path) -> dict[str, str]:
+    """Return the labels that the image of `container` has. Raises BuildFailed."""
+    words = [str(container / "build"), "--labels"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LABELS_SECONDS)
+    if done.returncode != 0:
+        raise BuildFailed(
+            f"`{' '.join(words)}` ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}",
+            fix="It can be run by itself.",
+        )
+    labels: dict[str, str] = json.loads(done.stdout)
+    return labels
+
+
+def require_fit(fits: Fits, labels: Mapping[str, str], say: Say) -> None:
+    """Say in which versions of engines weights and image differ: no fault by itself, because every start
+    holds its answers to the golden ones.
+
+    Raises ReleaseError when they are for another interface, or for an engine that the image lacks.
+    """
+    has = dict(word.split("==", 1) for word in labels.get(f"{LABEL}.engines", "").split() if "==" in word)
+    for engine, version in sorted(fits.engines.items()):
+        if engine in has and _release(has[engine]) != _release(version):
+            say(
+                f"the weights' answers were compared on {engine} {version}, the image has {has[engine]}: "
+                "every start compares them again"
+            )
+    problems = list(_problems(fits, labels.get(f"{LABEL}.request-response"), has))
+    if problems:
+        raise ReleaseError(
+            f"These weights do not fit this image: {'; '.join(problems)}.",
+            fix="Train again with this container/, or publish from the commit that the weights were made with.",
+        )
+
+
+def _problems(fits: Fits, schema: str | None, has: Mapping[str, str]) -> Iterator[str]:
+    if fits.request_response != schema:
+        yield f"they take and give what {fits.request_response} describes, the image {schema or 'nothing'}"
+    for engine in sorted(fits.engines.keys() - has.keys()):
+        yield f"they are computed by {engine} {fits.engines[engine]}, the image has none"
+
+
+def _release(version: str) -> str:
+    """Leave out which build of a version it is: 2.13.0+cpu is 2.13.0."""
+    return version.partition("+")[0]
