@@ -19,4 +19,10 @@ def holds(wanted: Any, found: Any) -> bool:
 
 
 def _sorted(items: list[Any]) -> list[Any]:
-    return sorted(items, key=lambda item: str(next((item[key] for key in _KEYS if key in item), item)))
+    return sorted(items, key=lambda item: str(_known_by(item)))
+
+
+def _known_by(item: Any) -> Any:
+    if not isinstance(item, Mapping):
+        return item
+    return next((item[key] for key in _KEYS if key in item), item)

@@ -4,9 +4,10 @@ import re
 from typing import Any
 
 import local_aws
+from pipeline.alarms import alarm_prefix
 from pipeline.aws import Aws
 from pipeline.lock import look_at_lock
-from pipeline.policies import resource
+from pipeline.policies import resource, step_alarm_prefix
 from pipeline.rescale import observe_scaled
 
 EPOCH_SECONDS = 1_500_000_000  # a number above is a time
@@ -22,7 +23,11 @@ def footprint(aws: Aws, cloud: local_aws.Running) -> dict[str, Any]:
         "endpoint": _endpoint(aws, cloud),
         "configs": _all(aws, "endpoint_config", "EndpointConfig"),
         "models": _all(aws, "model", "Model"),
-        "alarms": [_without(alarm, STATE) for alarm in aws.alarms(prefix=f"{env.endpoint.name}/")],
+        "alarms": [
+            _without(alarm, STATE)
+            for prefix in (alarm_prefix(env), step_alarm_prefix(env))
+            for alarm in aws.alarms(prefix=prefix)
+        ],
         "scaling": (scaled.document() if (scaled := observe_scaled(env, aws)) else None),
         "alarms of scaling": _watched(aws),
         "objects": [(key, _content(aws, key)) for key in aws.keys("")],
@@ -42,7 +47,8 @@ def _plain(value: Any, name: str) -> Any:
         return "TIME"
     if not isinstance(value, str):
         return value
-    text = re.sub(rf"({name}[a-z-]*-[0-9a-f]{{12}}-[0-9a-f]{{8}})-[0-9a-f]{{8}}", r"\1-HASH", value)
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", value)
+    text = re.sub(rf"({name}[a-z-]*-[0-9a-f]{{12}}-[0-9a-f]{{8}})-[0-9a-f]{{8}}", r"\1-HASH", text)
     return re.sub(r"\b\d{15}\b|\d{4}-\d\d-\d\d[T ][\d:.]+(\+00:00|Z)?", "TIME", text).replace(name, "NAME")
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import local_aws
-from pipeline.autoscale import autoscale
+from pipeline.autoscale import AutoscaleResult, autoscale
 from pipeline.aws import Aws
 from pipeline.bootstrap import bootstrap
-from pipeline.config import Environment
+from pipeline.config import Autoscaling, Environment
 from pipeline.deploy import deploy
 from pipeline.destroy import destroy
 from pipeline.errors import PipelineError
@@ -31,6 +31,23 @@ MakeEnv = Callable[..., Environment]
 # 0.5 s, and for a busy machine two minutes of this test's time.
 DEPLOYMENT = {"bake_seconds": 120, "termination_wait_seconds": 0, "maximum_execution_seconds": 28800}
 CAPACITY_RPS = 1e6  # so that no client here moves the fleet
+UP = {
+    "name": "slow",
+    "metric": "ModelLatency",
+    "statistic": "p90",
+    "direction": "above",
+    "adjustment": "instances",
+    "changes": [{"at": 60_000_000, "change": 1}],
+}
+DOWN = UP | {
+    "name": "cold",
+    "metric": "CPUUtilization",
+    "namespace": "/aws/sagemaker/Endpoints",
+    "statistic": "Average",
+    "direction": "below",
+    "changes": [{"at": -1, "change": -1}],
+}
+NIGHTS = {"name": "nights", "schedule": "cron(0 22 1 1 ? 2099)"}
 NIGHT = {
     "ScheduledActionName": "night",
     "Schedule": "cron(0 22 * * ? *)",
@@ -54,9 +71,9 @@ class Scene:
         door = aws or self.aws
         deploy(self.releases[mark], door.env, door, self.folder / "build", quiet)
 
-    def autoscale(self, mark: str, aws: Aws | None = None) -> None:
+    def autoscale(self, mark: str, aws: Aws | None = None) -> AutoscaleResult:
         door = aws or self.aws
-        autoscale(self.releases[mark], door.env, door, CAPACITY_RPS, quiet)
+        return autoscale(self.releases[mark], door.env, door, CAPACITY_RPS, quiet)
 
 
 def bare(_: Scene) -> None: ...
@@ -91,6 +108,14 @@ def change_type(scene: Scene, door: Aws) -> None:
     larger = door.env.endpoint.model_copy(update={"instance_type": "ml.m5.xlarge"})
     door.env = door.env.model_copy(update={"endpoint": larger})
     scene.deploy("one", door)
+
+
+def scale_in_every_way(scene: Scene, door: Aws) -> AutoscaleResult:
+    """By invocations, by concurrency, in steps both ways, and by the clock."""
+    every_way = {"concurrency_target": 1e6, "steps": [UP, DOWN], "schedule": [{**NIGHTS, "max_instances": 3}]}
+    scaling = Autoscaling.model_validate({**door.env.autoscaling.model_dump(), **every_way})
+    door.env = door.env.model_copy(update={"autoscaling": scaling})
+    return scene.autoscale("one", door)
 
 
 def roll_back(scene: Scene, door: Aws) -> None:
@@ -160,6 +185,7 @@ STEPS: Mapping[str, Step] = {
     "deploy": Step(put_one_live_scaled_out, lambda scene, door: scene.deploy("two", door)),
     "change-of-type": Step(put_one_live_scaled, change_type),
     "autoscale": Step(put_one_live, lambda scene, door: scene.autoscale("one", door)),
+    "autoscale-every-way": Step(put_one_live, scale_in_every_way),
     "rollback": Step(put_two_live, roll_back, finished_by=2),  # it forgets where it goes, and unlocks
     "promote": Step(verify_two, promote_two),
     "rollback-to": Step(put_two_live, roll_back_to_one),

@@ -12,12 +12,13 @@ from botocore.config import Config
 
 from pipeline.aws import Aws, Call
 from pipeline.errors import EnvironmentLocked, PolicyCannotAct, PolicyNotInForce, SmokeFailed
+from pipeline.in_force import observe_scaling
 from pipeline.plan import config_name
 from pipeline.promote import outcome_key
 from pipeline.rollback import rollback
 from tests.pipeline.killing import Deadly, begin, exit_code, is_killed
 from tests.pipeline.scene import endpoint_of, quiet, wait_for
-from tests.pipeline.stage import Caller, Scene, Stage, promote_two
+from tests.pipeline.stage import Caller, Scene, Stage, promote_two, scale_in_every_way
 
 SLOW = {
     "bake_seconds": 600,
@@ -202,6 +203,28 @@ def test_a_policy_that_cannot_act_is_refused_before_anything_is_put(stage: Stage
     with pytest.raises(PolicyCannotAct, match="5 invocations per instance and minute is below noise"):
         scene.autoscale("one")
     assert stage.end(scene)["scaling"] is None
+
+
+def test_every_way_of_scaling_is_in_force_and_put_once(stage: Stage) -> None:
+    scene = stage.scene("autoscale", "every way")
+    name = scene.aws.env.name
+    first, second = stage.door(name, Deadly), stage.door(name, Deadly)
+    result = scale_in_every_way(scene, first)
+    again = scale_in_every_way(scene, second)
+    found = observe_scaling(first.env, scene.aws)
+
+    assert set(result.policies) == {
+        f"{name}-{each}" for each in ("invocations", "concurrency", "slow", "cold")
+    }
+    assert "bounds by the clock" in result.reason
+    assert "within the 60 s promised" in result.reason
+    assert [len(each) for each in (found.policies, found.actions, found.alarms)] == [4, 1, 2]
+    assert {alarm["AlarmActions"][0] for alarm in found.alarms.values()} <= {
+        policy["PolicyARN"] for policy in found.policies.values()
+    }
+    assert second.writes == []
+    assert again.policies == result.policies
+    stage.end(scene)
 
 
 def packages(scene: Scene) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ ONE, TWO = {"Name": "one", "Value": "1"}, {"Name": "two", "Value": "2"}
         ([ONE, TWO], [TWO, ONE]),
         ([{"Id": "x", "n": 1}], [{"Id": "x", "n": 1, "Label": "added"}]),
         (["b", "a"], ["a", "b"]),
+        (["arn:policyName/Name", "Id"], ["Id", "arn:policyName/Name"]),
         (1200.0, 1200),
     ],
 )
