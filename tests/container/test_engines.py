@@ -207,6 +207,12 @@ def test_files_that_are_not_as_recorded_stop_the_start_with_one_sentence(
         ("engines.json", "[]", "expected a record of schema 1, got a faulty one (TypeError"),
         ("engines.json", '{"schema": 2}', "got a faulty one (ValueError: schema 2); export the model again"),
         (
+            "engines.json",
+            '{"schema": 1, "engines": [{"precision": "bf16"}], "limits": {"fp32": {}}}',
+            "got a faulty one (ValueError: no limits for bf16); export the model again",
+        ),
+        ("golden.json", '{"cases": [], "tolerance": 1}', "(ValueError: no cases)"),
+        (
             "golden.json",
             "{}",
             "expected golden instances with their predictions, got a faulty file (KeyError",

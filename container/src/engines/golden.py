@@ -104,6 +104,8 @@ def write_arrays(instances: NDArray[Any], answers: NDArray[np.float32], model_di
 def _from_json(text: str) -> Golden:
     content = json.loads(text)
     cases = content["cases"]
+    if not cases:
+        raise ValueError("no cases")
     instances = np.array([case["instance"] for case in cases], dtype=np.float32)
     answers = [case["prediction"]["probabilities"] for case in cases]
     return Golden(instances, np.array(answers, dtype=np.float32), Limit(float(content["tolerance"]), 1.0))

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engines import Choice
+from engines import FP32, Choice
 from engines.golden import Limit
 
 FILE = "engines.json"
@@ -116,6 +116,9 @@ def sha256(path: Path) -> str:
 def _record(content: dict[str, Any]) -> Record:
     if content["schema"] != SCHEMA:
         raise ValueError(f"schema {content['schema']}")
+    unlimited = {FP32, *(one["precision"] for one in content["engines"])} - content["limits"].keys()
+    if unlimited:
+        raise ValueError(f"no limits for {', '.join(sorted(unlimited))}")
     return Record(
         request_response=str(content["request_response"]),
         files={str(name): str(digest) for name, digest in content["files"].items()},
