@@ -110,7 +110,7 @@ def measure(
             results.missing[" ".join(key)] = " ".join(str(error).split())[:400]
             print(f"{' '.join(key)}: left out: {error}", flush=True)
         else:
-            results.add(Visit(*key, turn.repetition, mark, at, found))
+            results.add(Visit(*key, turn.repetition, mark, at, found, revision()))
             rates = ", ".join(
                 f"{run.concurrency}: {run.requests_per_second:,.0f}" for run in found.measurements
             )
@@ -157,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         results.machine = describe()
         plan = turns([workloads[name] for name in rows], picked, args.repeats)
         measure(results, plan, args.results, args.seconds, time.monotonic() + 60 * args.minutes, args.quiet)
-    text = table.page(results, servers, workloads, revision())
+    text = table.page(results, servers, workloads)
     print(f"\n{text}")
     if args.results.resolve() == RESULTS:
         table.write(text, DOCUMENT)

@@ -27,6 +27,7 @@ class Visit:
     fingerprint: str  # of the code that was measured
     at: str  # ISO 8601, UTC
     found: Found
+    revision: str = "unknown"  # the commit that was checked out
 
 
 @dataclass

@@ -20,11 +20,9 @@ GOALS: Mapping[tuple[str, str], Mapping[int, float]] = {  # (workload, engine): 
 OF_THE_LIMIT: Mapping[tuple[str, str], float] = {("M", "torch"): 0.95}
 
 
-def page(
-    results: Results, servers: Mapping[str, Server], workloads: Mapping[str, Workload], revision: str
-) -> str:
+def page(results: Results, servers: Mapping[str, Server], workloads: Mapping[str, Workload]) -> str:
     """Everything between the marks."""
-    parts = [_conditions(results, revision)]
+    parts = [_conditions(results)]
     for workload in workloads.values():
         if any(visit.workload == workload.name for visit in results.visits):
             parts += [
@@ -37,17 +35,18 @@ def page(
     return "\n\n".join(part for part in parts if part)
 
 
-def _conditions(results: Results, revision: str) -> str:
+def _conditions(results: Results) -> str:
     visits = results.visits
     if not visits:
         return "Nothing has been measured yet."
     machine = "; ".join(f"{name}: {value}" for name, value in results.machine.items())
+    commits = ", ".join(sorted({visit.revision for visit in visits}))
     repetitions = sorted({len(results.of(visit.workload, visit.server)) for visit in visits})
     counts = f"{repetitions[0]}" if len(repetitions) == 1 else f"{repetitions[0]} to {repetitions[-1]}"
     busiest = max(visit.found.others for visit in visits)
     typical = median_of(visit.found.others for visit in visits) or 0.0
     return (
-        f"Measured {min(v.at for v in visits)} to {max(v.at for v in visits)} at commit {revision}: runs of "
+        f"Measured {min(v.at for v in visits)} to {max(v.at for v in visits)} at commit {commits}: runs of "
         f"{results.seconds} s, {counts} a server, in turns; medians. wrk with one thread on the same machine, over "
         "HTTP to nginx. Two workers of one thread each everywhere but in the row that says otherwise; no access "
         f"logs. Other processes took {typical:.0%} of the CPUs meanwhile in the median, {busiest:.0%} at most."

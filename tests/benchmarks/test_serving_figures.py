@@ -23,7 +23,9 @@ def visited(
     server: str, repetition: int, rate: float, *, mark: str = "m", p99: float = 2.0, errors: int = 0
 ) -> Visit:
     runs = tuple(Measurement(each, rate * each, 1.0, p99, errors) for each in (1, 8))
-    return Visit("T1", server, repetition, mark, "2026-01-01 10:00 UTC", Found(runs, 1.5, 100.0, 0.5))
+    return Visit(
+        "T1", server, repetition, mark, "2026-01-01 10:00 UTC", Found(runs, 1.5, 100.0, 0.5), "abc1234"
+    )
 
 
 def cell(median: float, p99: float | None = 2.0) -> Figure:
@@ -219,7 +221,7 @@ def test_the_table_names_rates_ratios_goals_and_what_is_missing() -> None:
         {"T1 bentoml": "no such package"},
     )
 
-    text = table.page(kept, SERVERS, {"T1": T1}, "abc1234")
+    text = table.page(kept, SERVERS, {"T1": T1})
 
     assert (
         "| **this project** | torch fp32 | 350 (300–400) | 2,800 (2,400–3,200) | 1.0 · 1.0 ms | 100 |" in text
@@ -237,7 +239,7 @@ def test_a_row_of_engine_auto_says_which_it_took() -> None:
         visited("ours-auto", 0, 100), found=replace(visited("x", 0, 100).found, engine="onnxruntime fp32")
     )
 
-    text = table.page(Results(8, {}, [took]), SERVERS, {"T1": T1}, "abc1234")
+    text = table.page(Results(8, {}, [took]), SERVERS, {"T1": T1})
 
     assert "| **this project** | auto: onnxruntime fp32 | 100 |" in text
     assert measuring.taken(SERVERS["ours-auto"], T1).split()[0] in ("torch", "onnxruntime", "openvino")
@@ -251,7 +253,7 @@ def test_the_table_says_how_near_the_limit_and_how_large_beside_torchserve() -> 
 
     kept = Results(8, {}, [of("ours-torch", 38), of("in-process", 40, at=0), of("torchserve", 20, pss=400)])
 
-    text = table.page(kept, SERVERS, {"M": replace(T1, name="M", concurrencies=(8, 32))}, "abc1234")
+    text = table.page(kept, SERVERS, {"M": replace(T1, name="M", concurrencies=(8, 32))})
 
     assert "- torch fp32: 0.25 of TorchServe's memory (wanted 0.5 or less)" in text
     assert "- torch fp32: 95% at 8 of what two processes predict without a server (wanted 95%)" in text
