@@ -10,6 +10,7 @@ from typing import Any
 from load_tests.saturation import why_invalid
 
 NO_ERROR = 0
+SLICE_REQUESTS = 20  # to either of two compared endpoints, so that a slice's percentiles mean something
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
@@ -199,10 +200,17 @@ class Recorder:
         return rows
 
     def slices(self) -> list[dict[str, Any]]:
-        """Return the figures of both endpoints in each wall-clock second in which both were sent requests."""
+        """Return the figures of both endpoints in each slice of time in which both were sent requests.
+
+        A slice takes a second, or as many as SLICE_REQUESTS to either side need.
+        """
+        if not self.starts:
+            return []
+        rate = len(self.starts) / max(max(self.starts) - min(self.starts), 1.0)
+        seconds = max(1, math.ceil(2 * SLICE_REQUESTS / rate))
         buckets: dict[int, tuple[list[int], list[int]]] = {}
         for i, at in enumerate(self.starts):
-            buckets.setdefault(math.floor(at), ([], []))[self.sides[i]].append(i)
+            buckets.setdefault(seconds * math.floor(at / seconds), ([], []))[self.sides[i]].append(i)
         return [
             {"at": at, "candidate": self._brief(ours), "baseline": self._brief(theirs)}
             for at, (ours, theirs) in sorted(buckets.items())

@@ -1,7 +1,7 @@
-"""A one-instance endpoint beside the deployed one, for as long as its capacity is measured."""
+"""A one-instance endpoint beside the deployed one, for as long as something is measured on it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pipeline.aws import Aws
@@ -17,11 +17,18 @@ from pipeline.release import Release
 
 @contextmanager
 def capacity_endpoint(release: Release, env: Environment, aws: Aws, say: Say) -> Iterator[str]:
+    """Yield the name of an endpoint with this release on one instance."""
+    with one_instance_endpoint(plan_capacity_endpoint(release, env), env, aws, say) as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def one_instance_endpoint(calls: Sequence[Call], env: Environment, aws: Aws, say: Say) -> Iterator[str]:
     """Yield the name of the endpoint once it is InService; it is deleted whatever happens.
 
-    What an interrupted run has left is deleted first.
+    `calls` make its config and then itself. What an interrupted run has left is deleted first.
     """
-    create_config, create = plan_capacity_endpoint(release, env)
+    create_config, create = calls
     config = str(create_config.params["EndpointConfigName"])
     endpoint = str(create.params["EndpointName"])
     _remove(endpoint, config, env, aws, say)
@@ -33,7 +40,7 @@ def capacity_endpoint(release: Release, env: Environment, aws: Aws, say: Say) ->
         status = _wait_until(endpoint, _SETTLED, bound_seconds(env, "create_endpoint"), aws)
         if status != "InService":
             raise DeploymentFailed(
-                f"Endpoint {endpoint}, made to measure capacity, is {status}.",
+                f"Endpoint {endpoint}, made to measure, is {status}.",
                 fix=f"Read the log group /aws/sagemaker/Endpoints/{endpoint}; check the account's quota: "
                 "it needs one instance more than the deployed endpoint.",
             )

@@ -167,13 +167,18 @@ class RunningLoad:
 @contextmanager
 def start_load(
     endpoint: str,
-    payloads: Path,
+    payloads: Path | str,
     phases: Sequence[Phase],
     out: Path,
     *,
     schedule: dict[str, Any] | None = None,
+    against: str = "",
+    workers: int = 1,
 ) -> Iterator[RunningLoad]:
-    """Start a load test whose result becomes `out`; whatever happens inside, the process is gone after."""
+    """Start a load test whose result becomes `out`; whatever happens inside, the process is gone after.
+
+    `against`: an endpoint that gets every other request. `workers`: processes that share the load.
+    """
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     out.unlink(missing_ok=True)
@@ -181,7 +186,9 @@ def start_load(
     plan.write_text(json.dumps({"phases": [vars(phase) for phase in phases], **(schedule or {})}))
     command = [sys.executable, "-m", "locust", "-f", "load_tests/locustfile.py", "--headless"]
     command += ["--only-summary", "--exit-code-on-error", "0", "--endpoint", endpoint]
-    command += ["--payloads", str(payloads.resolve()), "--schedule", str(plan), "--result", str(out)]
+    command += ["--payloads", _source(payloads), "--schedule", str(plan), "--result", str(out)]
+    command += ["--against", against] if against else []
+    command += ["--processes", str(workers)] if workers > 1 else []
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -192,18 +199,30 @@ def start_load(
         process.wait()
 
 
+def _source(payloads: Path | str) -> str:
+    """Name the payloads wherever the load test is started: a file, or FILE.py:FUNCTION."""
+    path, colon, function = str(payloads).partition(".py:")
+    return f"{Path(path).resolve()}{colon}{function}"
+
+
 def run_load(
     endpoint: str,
-    payloads: Path,
+    payloads: Path | str,
     phases: Sequence[Phase],
     out: Path,
     say: Callable[[str], None],
     *,
     slo: dict[str, float] | None = None,
+    against: str = "",
+    workers: int = 1,
 ) -> LoadResult:
-    """Run all phases to their end; with an `slo`, end after the first phase that broke it."""
+    """Run all phases to their end; with an `slo`, end after the first phase that broke it.
+
+    `against` and `workers` as for `start_load`.
+    """
     schedule: dict[str, Any] = {"stop_when_saturated": True, "slo": slo} if slo else {}
-    with start_load(endpoint, payloads, phases, out, schedule=schedule) as load:
+    running = start_load(endpoint, payloads, phases, out, schedule=schedule, against=against, workers=workers)
+    with running as load:
         wait_for_end(load, sum(phase.seconds for phase in phases) + GRACE_SECONDS, say)
         return load.read()
 
