@@ -212,7 +212,12 @@ class Recorder:
         for i, at in enumerate(self.starts):
             buckets.setdefault(seconds * math.floor(at / seconds), ([], []))[self.sides[i]].append(i)
         return [
-            {"at": at, "candidate": self._brief(ours), "baseline": self._brief(theirs)}
+            {
+                "at": at,
+                "lag_p95_ms": percentile(sorted(self.lags[i] for i in (*ours, *theirs)), 95),
+                "candidate": self._brief(ours),
+                "baseline": self._brief(theirs),
+            }
             for at, (ours, theirs) in sorted(buckets.items())
             if ours and theirs
         ]

@@ -22,6 +22,7 @@ STEPS: Mapping[str, str] = {
     "deploy": "put a release on the endpoint and wait until it is proved live",
     "autoscale": "put bounds and scaling policy in force, and read them back",
     "verify": "smoke tests, capacity, scaling: evidence with a verdict for every gate",
+    "load-test": "load what is live in a shape of config/shapes, and judge it by the promise to clients",
     "promote": "deploy, autoscale and smoke-test a release that passed in the environment before",
     "rollback": "put the previous release of the environment, or any named one, back",
     "status": "what is live where: release, fleet, scaling, alarms",
@@ -86,6 +87,8 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
         _add_building(command)
     if name in VERIFIES:
         _add_measuring(command)
+    if name == "load-test":
+        _add_loading(command)
     if name == "deploy":
         command.add_argument("--dry-run", action="store_true", help="same as plan")
     if name == "gc":
@@ -153,6 +156,23 @@ def _add_measuring(command: argparse.ArgumentParser) -> None:
         "--profile", choices=["quick", "full"], default="full", help="how hard to measure (full)"
     )
     command.add_argument("--again", action="store_true", help="measure anew, even what has passed already")
+    command.add_argument("--shape", metavar="NAME", help="load and judge this shape of config/shapes as well")
+
+
+def _add_loading(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--shape", metavar="NAME", default="steps", help="of config/shapes (steps)")
+    command.add_argument(
+        "--minutes", type=float, metavar="N", help="how long, instead of the shape's own time"
+    )
+    command.add_argument("--times-rate", type=float, metavar="X", default=1.0, help="multiplies its rates")
+    command.add_argument(
+        "--workers", type=int, metavar="N", default=1, help="processes that share the load (1)"
+    )
+    command.add_argument(
+        "--payloads",
+        metavar="SOURCE",
+        help="a golden set, a file with a body on each line, or FILE.py:FUNCTION; else the release's golden set",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -210,6 +230,11 @@ def _run(args: argparse.Namespace) -> None:
         profile=getattr(args, "profile", "full"),
         again=getattr(args, "again", False),
         rollback_to=getattr(args, "to", None),
+        shape=getattr(args, "shape", None),
+        minutes=getattr(args, "minutes", None),
+        times_rate=getattr(args, "times_rate", 1.0),
+        workers=getattr(args, "workers", 1),
+        payloads=getattr(args, "payloads", None),
         confirmed=getattr(args, "confirm", None),
         as_json=getattr(args, "json", False),
         every_environment=args.env is None,

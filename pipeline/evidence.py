@@ -8,6 +8,7 @@ from pipeline.capacity import Capacity
 from pipeline.gates import Gate, Verdict, overall
 from pipeline.ledger import Ledger
 from pipeline.model import Model
+from pipeline.regression import Regression
 
 Profile = Literal["quick", "full"]
 
@@ -20,13 +21,15 @@ class Evidence(Model):
     environment: str
     endpoint: str
     config: str
-    profile: Profile
+    profile: Profile | Literal["load-test"]
+    shape: str | None = None
     started: float
     finished: float
     verdict: Verdict
     gates: tuple[Gate, ...]
     capacity: Capacity | None
     scaling: Ledger | None = None
+    regression: Regression | None = None
     load: tuple[str, ...]  # result files, relative to the build directory
 
     @model_validator(mode="after")
@@ -57,11 +60,23 @@ def read_evidence(document: Any | None) -> Evidence | None:
         return None
 
 
-def already_passed(found: Evidence | None, *, release: str, endpoint: str, config: str, profile: str) -> bool:
-    """Say whether measuring again is needless: PASSED, for the same release, config and profile."""
+def already_passed(
+    found: Evidence | None,
+    *,
+    release: str,
+    endpoint: str,
+    config: str,
+    profile: str,
+    shape: str | None = None,
+) -> bool:
+    """Say whether measuring again is needless: PASSED, for the same release, config and profile.
+
+    Evidence of a shape serves where none is asked for, and not the other way round.
+    """
     return (
         found is not None
         and found.verdict is Verdict.PASSED
+        and shape in (None, found.shape)
         and (found.release, found.endpoint, found.config, found.profile)
         == (release, endpoint, config, profile)
     )

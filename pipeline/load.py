@@ -88,9 +88,10 @@ class Side(Model):
 
 
 class Slice(Model):
-    """One second in which both endpoints were sent requests."""
+    """Some seconds in which both endpoints were sent requests. `lag_p95_ms`: how late the generator was."""
 
     at: int
+    lag_p95_ms: float
     candidate: Side
     baseline: Side
 

@@ -18,7 +18,6 @@ from pipeline.capacity import (
     next_rates,
     samples_for,
 )
-from pipeline.capacity_endpoint import capacity_endpoint
 from pipeline.config import Environment, LoadProfile
 from pipeline.load import LoadResult, Phase, run_load
 from pipeline.records import Say
@@ -39,15 +38,14 @@ class Bench:
 
 
 def measure_capacity(
-    release: Release, env: Environment, aws: Aws, bench: Bench, say: Say
+    release: Release, endpoint: str, env: Environment, aws: Aws, bench: Bench, say: Say
 ) -> tuple[Capacity, tuple[Path, ...]]:
-    """Find the highest rate that one instance serves within the limits, on an endpoint of its own.
+    """Find the highest rate that the one instance of `endpoint` serves within the limits of `env`.
 
     Returns it with the result files of the load tests that show it.
     """
     slo = Slo(p99_ms=env.limits.p99_ms, error_percent=env.limits.error_percent)
-    with capacity_endpoint(release, env, aws, say) as endpoint:
-        steps, files = _search(endpoint, slo, env, aws, bench, say)
+    steps, files = _search(endpoint, slo, env, aws, bench, say)
     finding = judge_capacity(steps, slo, env.endpoint.instance_type)
     capacity = Capacity(
         release=release.id,

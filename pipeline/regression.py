@@ -21,10 +21,11 @@ from pipeline.model import Model
 
 FALSE_ALARM = 0.01
 PASS_CONFIDENCE = 0.9
-LOOKS = 2  # a comparison that says nothing goes on once more
+LOOKS = 3  # a comparison that says nothing goes on, twice
 TESTS = 3  # p50, p95, failures
 WARM_UP = 2  # slices at the beginning: connections are made
 ENOUGH = 10  # requests to either side, or the slice says nothing
+LATE_MS = 25.0  # where the generator was later than this, both look alike slow
 
 
 class Difference(Model):
@@ -74,13 +75,13 @@ def bound_rank(slices: int, error: float) -> int | None:
 
 
 def usable(results: Sequence[LoadResult]) -> tuple[Slice, ...]:
-    """Return the slices that say something: after the warm-up of each load, with enough requests on both sides."""
+    """Return the slices that say something: after the warm-up, enough requests, and a generator that was in time."""
     return tuple(
         each
         for result in results
         if result.compared is not None
         for each in result.compared.slices[WARM_UP:]
-        if min(each.candidate.requests, each.baseline.requests) >= ENOUGH
+        if min(each.candidate.requests, each.baseline.requests) >= ENOUGH and each.lag_p95_ms <= LATE_MS
     )
 
 
@@ -120,17 +121,15 @@ def _sides(slices: Sequence[Slice]) -> tuple[list[Side], list[Side]]:
 
 
 def judge_differences(
-    differences: Sequence[Difference], allowed_percent: float, *, fails_more: bool, invalid: str | None
+    differences: Sequence[Difference], allowed_percent: float, *, fails_more: bool
 ) -> tuple[Verdict, str]:
-    """Return the verdict with its reason. `invalid`: what the generator lacked; both looked alike slow then."""
+    """Return the verdict with its reason."""
     if fails_more:
         return Verdict.FAILED, "it fails more often than the release before it"
     slower = [each for each in differences if each.at_least is not None and each.at_least > allowed_percent]
     if slower:
         said = ", ".join(f"{each.metric} by {each.at_least:g} % or more" for each in slower)
         return Verdict.FAILED, f"slower than the release before it: {said}"
-    if invalid:
-        return Verdict.INCONCLUSIVE, invalid
     unsure = [each for each in differences if each.at_most is None or each.at_most > allowed_percent]
     if unsure:
         said = ", ".join(
@@ -155,10 +154,7 @@ def judge_regression(
     """Compare by all loads so far, one for each look."""
     slices = usable(results)
     differences = (compare(slices, "p50_ms"), compare(slices, "p95_ms"))
-    invalid = next((phase.invalid for each in results for phase in each.phases if phase.invalid), None)
-    verdict, reason = judge_differences(
-        differences, allowed_percent, fails_more=more_failures(slices), invalid=invalid
-    )
+    verdict, reason = judge_differences(differences, allowed_percent, fails_more=more_failures(slices))
     ours, theirs = (sum(side.failures for side in sides) for sides in _sides(slices))
     return Regression(
         baseline=baseline,

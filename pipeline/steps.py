@@ -22,6 +22,7 @@ from pipeline.evidence import Profile
 from pipeline.findings import find_capacity
 from pipeline.image import CONTAINER
 from pipeline.lifetime import after_promotion
+from pipeline.load_test import Wish, load_test
 from pipeline.lock import unlock
 from pipeline.model import Model
 from pipeline.observe import observe, observe_live
@@ -54,6 +55,11 @@ class Order:
     sbom: bool = True
     profile: Profile = "full"
     again: bool = False
+    shape: str | None = None  # of config/shapes
+    minutes: float | None = None  # of a load test; None: the shape's own
+    times_rate: float = 1.0
+    workers: int = 1
+    payloads: str | None = None
     as_json: bool = False
     rollback_to: str | None = None  # None: the release before
     confirmed: str | None = None  # the name typed to destroy the environment
@@ -162,8 +168,33 @@ def _autoscale(order: Order) -> Model:
 
 def _verify(order: Order) -> Model:
     return verify(
-        order.release, order.env, order.aws, order.build, order.profile, order.say, again=order.again
+        order.release,
+        order.env,
+        order.aws,
+        order.build,
+        order.profile,
+        order.say,
+        again=order.again,
+        following=following(order.env.name, order.config),
+        shape=order.shape,
     )
+
+
+def _load_test(order: Order) -> Model:
+    wish = Wish(
+        shape=order.shape or "steps",
+        minutes=order.minutes,
+        times_rate=order.times_rate,
+        workers=order.workers,
+        payloads=order.payloads,
+    )
+    return load_test(wish, order.env, order.aws, order.build, order.say)
+
+
+def following(name: str, config: Path) -> Environment | None:
+    """Return the environment that promotes from this one; the first by name, where several do."""
+    every = (load_environment(each, config) for each in environments(config))
+    return next((env for env in every if env.promotes_from == name), None)
 
 
 def _promote(order: Order) -> Model:
@@ -252,6 +283,7 @@ COMMANDS: Mapping[str, Callable[[Order], Model]] = {
     "deploy": _deploy,
     "autoscale": _autoscale,
     "verify": _verify,
+    "load-test": _load_test,
     "promote": _promote,
     "rollback": _rollback,
     "status": _status,

@@ -9,10 +9,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "build" / "prove.json"
@@ -25,6 +27,7 @@ class Verdict(TypedDict):
 
     verdict: str  # passed | skipped | failed
     seconds: float
+    said: dict[str, str]  # what the test recorded of its run (pytest's record_property)
 
 
 def state_of_the_tree() -> str:
@@ -57,20 +60,44 @@ def cases() -> list[str]:
 
 def run(case: str) -> Verdict:
     started = time.monotonic()
-    words = [sys.executable, "-m", "pytest", "-q", "-rs", case]
-    ended = subprocess.run(
-        words,
-        cwd=ROOT,
-        env=os.environ | {"EVERY_CASE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=CASE_SECONDS,
-    )
+    with tempfile.TemporaryDirectory(prefix="prove-") as scratch:
+        report = Path(scratch) / "report.xml"
+        words = [sys.executable, "-m", "pytest", "-q", "-rs", "--junitxml", str(report), case]
+        ended = subprocess.run(
+            words,
+            cwd=ROOT,
+            env=os.environ | {"EVERY_CASE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=CASE_SECONDS,
+        )
+        said = properties(report) if report.is_file() else {}
     if ended.returncode != 0:
         print(ended.stdout[-4000:], ended.stderr[-2000:], sep="\n")
     skipped = " skipped" in ended.stdout and " passed" not in ended.stdout
     verdict = "failed" if ended.returncode else "skipped" if skipped else "passed"
-    return {"verdict": verdict, "seconds": round(time.monotonic() - started, 1)}
+    return {"verdict": verdict, "seconds": round(time.monotonic() - started, 1), "said": said}
+
+
+def properties(report: Path) -> dict[str, str]:
+    """Read what the tests of a JUnit report recorded."""
+    every = ElementTree.parse(report).getroot().iter("property")
+    return {each.get("name", ""): each.get("value", "") for each in every}
+
+
+def false_alarms(verdicts: dict[str, Verdict]) -> list[str]:
+    """Say how often a release compared with itself was called slower."""
+    found = [said for each in verdicts.values() if (said := each.get("said", {}).get("a_a_verdict"))]
+    if not found:
+        return []
+    alarms, unsure = found.count("failed"), found.count("inconclusive")
+    return [
+        "## Releases compared with themselves",
+        "",
+        f"{len(found)} A/A comparisons: {alarms} false alarms observed ({100 * alarms / len(found):.0f} %), "
+        f"{unsure} inconclusive. At most 1 % is what the test promises for a candidate just as slow as is allowed.",
+        "",
+    ]
 
 
 def page(tree: str, wanted: list[str], verdicts: dict[str, Verdict]) -> str:
@@ -95,6 +122,7 @@ def page(tree: str, wanted: list[str], verdicts: dict[str, Verdict]) -> str:
             "|---|---|---|",
             *rows,
             "",
+            *false_alarms({case: verdicts[case] for case in wanted if case in verdicts}),
         ]
     )
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.prove import cases
+from tests.prove import Verdict, cases, false_alarms, properties
 
 CONFTEST = Path(__file__).with_name("conftest.py")
 ROLLED_BACK = "test_a_release_that_answers_500_is_rolled_back_by_its_own_alarm"
@@ -66,3 +66,30 @@ def test_the_cases_to_prove_are_those_of_this_repository() -> None:
     assert len(found) == len(set(found))
     for instances in ("docker", "process"):
         assert f"tests/rehearsal/test_rollback.py::{ROLLED_BACK}[{instances}]" in found
+
+
+def test_false_alarms_are_counted_from_what_the_cases_said(tmp_path: Path) -> None:
+    (tmp_path / "test_says.py").write_text(
+        "def test_says(record_property):\n    record_property('a_a_verdict', 'failed')\n"
+    )
+    report = tmp_path / "report.xml"
+    words = [
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--rootdir",
+        tmp_path,
+        "-c",
+        "/dev/null",
+        "--junitxml",
+        report,
+        tmp_path,
+    ]
+    subprocess.run([sys.executable, "-m", "pytest", *words], capture_output=True, timeout=60, check=True)
+    alarm: Verdict = {"verdict": "passed", "seconds": 1.0, "said": properties(report)}
+    quiet: Verdict = {"verdict": "passed", "seconds": 1.0, "said": {"a_a_verdict": "passed"}}
+    other: Verdict = {"verdict": "passed", "seconds": 1.0, "said": {}}
+
+    page = "\n".join(false_alarms({"a": alarm, "b": quiet, "c": quiet, "d": quiet, "e": other}))
+    assert "4 A/A comparisons: 1 false alarms observed (25 %), 0 inconclusive" in page
+    assert false_alarms({"e": other}) == []

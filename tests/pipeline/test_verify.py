@@ -19,9 +19,10 @@ from pipeline.bootstrap import bootstrap
 from pipeline.capacity_endpoint import capacity_endpoint
 from pipeline.config import Environment
 from pipeline.deploy import deploy
-from pipeline.errors import GateFailed, VerificationInconclusive
+from pipeline.errors import ConfigError, GateFailed, VerificationInconclusive
 from pipeline.evidence import Evidence, evidence_key
 from pipeline.gates import Gate, Verdict
+from pipeline.load_test import Wish, load_test
 from pipeline.measure import Bench
 from pipeline.plan import plan_capacity_endpoint
 from pipeline.publish import publish
@@ -174,6 +175,24 @@ def test_wrong_predictions_fail_the_smoke_tests_and_nothing_more_is_measured(liv
     verdicts = by_name(live.stored().gates)
     assert verdicts.pop("smoke") is Verdict.FAILED
     assert set(verdicts.values()) == {Verdict.INCONCLUSIVE}
+
+
+def test_a_load_test_in_a_shape_is_judged_and_leaves_its_evidence(live: Live) -> None:
+    wish = Wish(shape="ramp", minutes=0.2, times_rate=0.6, workers=2)
+    evidence = load_test(wish, live.env, live.aws, live.build, live.said.append)
+
+    assert by_name(evidence.gates) == {
+        "latency under ramp": Verdict.PASSED, "errors under ramp": Verdict.PASSED
+    }  # fmt: skip
+    kept = json.loads((live.build / "staging" / "load-test-evidence.json").read_text())
+    assert kept == evidence.document()
+    result = json.loads((live.build / kept["load"][0]).read_text())
+    assert [phase["name"] for phase in result["phases"]] == ["rise", "hold", "fall"]
+
+
+def test_a_shape_that_is_not_there_is_an_error_that_names_those_that_are(live: Live) -> None:
+    with pytest.raises(ConfigError, match="use one of ramp, replay, soak, spike, steps"):
+        load_test(Wish(shape="zigzag"), live.env, live.aws, live.build, live.said.append)
 
 
 LEAVING = """

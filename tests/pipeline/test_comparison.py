@@ -1,0 +1,155 @@
+"""Two endpoints under the same load at the same time: the same release twice, and one made slow."""
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import local_aws
+from local_aws.start import Running
+from pipeline.aws import Aws
+from pipeline.bootstrap import bootstrap
+from pipeline.capacity_endpoint import capacity_endpoint
+from pipeline.comparison import Baseline, baseline_endpoint, compare_endpoints, find_baseline
+from pipeline.config import Environment
+from pipeline.deploy import deploy
+from pipeline.gates import Verdict
+from pipeline.measure import Bench
+from pipeline.plan import config_name, model_parameters
+from pipeline.publish import publish
+from pipeline.regression import Regression
+from pipeline.release import Release
+from pipeline.weights import fetch_golden
+
+ROOT = Path(__file__).parents[2]
+SERVER = Path(__file__).with_name("troubled_server.py")
+RATE = 30.0  # to each: a third of what an instance here can do
+RUNS = 20
+
+
+@dataclass
+class Pair:
+    """One release on two endpoints of one instance each; `aws` has the faults."""
+
+    aws: Running
+    candidate: str
+    against: str
+    baseline: Baseline
+    env: Environment
+    bench: Bench
+
+    def compared(self) -> Regression:
+        found, files = compare_endpoints(
+            self.candidate, self.against, self.baseline, self.env, self.bench, RATE, print
+        )
+        assert len(files) == found.looks
+        return found
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    folder = tmp_path_factory.mktemp("compare")
+    document: dict[str, Any] = yaml.safe_load((ROOT / "config" / "staging.yaml").read_text())
+    document["endpoint"] |= {"name": "compared", "environment": {"TROUBLE": str(folder / "trouble")}}
+    document["load"]["quick"] |= {"compare_seconds": 14}
+    env = Environment.model_validate(document)
+    command = shlex.join([sys.executable, str(SERVER)])
+    quiet: Callable[[str], None] = lambda _: None  # noqa: E731
+    with (
+        local_aws.start(instances="process", process_command=command, time_scale=120, cpu_scale=0.1) as aws,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in aws.environ.items():
+            patch.setenv(name, value)
+        patch.chdir(ROOT)
+        door = Aws(env)
+        bootstrap(env, door, quiet)
+        release = publish(env, door, folder / "build", engine=False, say=quiet)
+        deploy(release, env, door, folder / "build", quiet)
+        bench = Bench(folder / "load", fetch_golden(release, door, folder / "build"), env.load.quick)
+        baseline = Baseline(release.id, model_parameters(release, env)["ModelName"], "itself")
+        with (
+            capacity_endpoint(release, env, door, quiet) as candidate,
+            baseline_endpoint(release, env, baseline, door, quiet) as against,
+        ):
+            yield Pair(aws, candidate, against, baseline, env, bench)
+        left = door.describe_endpoint(against)
+        assert left is None or left["EndpointStatus"] == "Deleting", "the baseline's endpoint is left behind"
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("run", range(RUNS))
+def test_a_release_compared_with_itself_is_not_called_slower(
+    pair: Pair, run: int, record_property: Callable[[str, object], None]
+) -> None:
+    """An A/A run; `make prove` counts how often the verdict is a false alarm."""
+    found = pair.compared()
+    record_property("a_a_verdict", found.verdict.value)
+
+    assert found.verdict is not Verdict.FAILED, found.reason
+    assert all(each.slices > 0 for each in found.differences)
+
+
+def test_a_candidate_made_slow_is_failed_by_this_gate(pair: Pair) -> None:
+    with pair.aws.fault("slow", endpoint=pair.candidate, amount=60):
+        found = pair.compared()
+
+    assert found.verdict is Verdict.FAILED, found.reason
+    assert "slower than the release before it" in found.reason
+
+
+class FakeAws:
+    """Says what the next environment serves."""
+
+    def __init__(self, config: str | None) -> None:
+        self.config = config
+
+    def describe_endpoint(self, _: str) -> dict[str, Any] | None:
+        return None if self.config is None else {"EndpointConfigName": self.config}
+
+    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+        assert (service, operation) == ("sagemaker", "describe_endpoint_config")
+        assert params == {"EndpointConfigName": self.config}
+        return {"ProductionVariants": [{"ModelName": "the-model"}]}
+
+
+MakeEnv = Callable[..., Environment]
+
+
+def production(make_env: MakeEnv, **changes: Any) -> Environment:
+    return make_env(name="production", promotes_from="staging", endpoint={"name": "prod"}, **changes)
+
+
+def test_the_baseline_is_what_the_next_environment_serves(
+    make_env: MakeEnv, make_test_release: Callable[..., Release]
+) -> None:
+    env, following, old = make_env(), production(make_env), make_test_release("b")
+    found = find_baseline(make_test_release("a"), env, following, FakeAws(config_name(old, following)))  # type: ignore[arg-type]
+
+    assert found == Baseline(old.id, "the-model", "production")
+
+
+@pytest.mark.parametrize(
+    ("live", "elsewhere", "reason"),
+    [
+        (None, {}, "serves nothing yet"),
+        ("by-hand", {}, "has not made"),
+        ("itself", {}, "serves this release already"),
+        ("itself", {"aws": {"account_id": "999999999999"}}, "another account"),
+    ],
+)
+def test_without_a_baseline_it_says_why(
+    make_env: MakeEnv, release: Release, live: str | None, elsewhere: dict[str, Any], reason: str
+) -> None:
+    env, following = make_env(), production(make_env, **elsewhere)
+    config = config_name(release, following) if live == "itself" else live
+    found = find_baseline(release, env, following, FakeAws(config))  # type: ignore[arg-type]
+
+    assert isinstance(found, str)
+    assert reason in found
+    assert "comes after" in str(find_baseline(release, env, None, FakeAws(None)))  # type: ignore[arg-type]
