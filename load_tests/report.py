@@ -9,14 +9,27 @@ It needs no network: plotly's script is inside.
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from load_tests.plots import capacity_plot, moment, step_name, timeline
-
-Document = Mapping[str, Any]
+from load_tests.wording import (
+    COST_HEADS,
+    GATE_HEADS,
+    LEDGER_HEADS,
+    REGRESSION_HEADS,
+    Document,
+    amount,
+    capacity_sentence,
+    cost_rows,
+    cost_sentence,
+    gate_rows,
+    ledger_rows,
+    regression_rows,
+    regression_sentence,
+)
 
 STYLE = """
 :root { --ink: #1e293b; --soft: #64748b; --line: #e2e8f0; --paper: #fff; --ground: #f8fafc;
@@ -64,14 +77,7 @@ def page(
             _section("Latency, throughput and instances over time (UTC)", _plot(scripts[-1], is_first=True))
         )
     for each in evidence:
-        if capacity := each.get("capacity"):
-            scripts.append(capacity_plot(capacity))
-            text = f"<p>{escape(_capacity_sentence(capacity))}</p>"
-            plot = _plot(scripts[-1], is_first=len(scripts) == 1)
-            body.append(_section(f"Capacity of one instance, measured in {each['environment']}", text + plot))
-        if ledger := each.get("scaling"):
-            heading = f"Where scaling's minutes went in {each['environment']}"
-            body.append(_section(heading, _ledger(ledger)))
+        body += _findings(each, scripts)
     if loads:
         body.append(_section("Load tests", _load_table(loads)))
     if steps:
@@ -130,54 +136,44 @@ def _release(release: Document) -> str:
 
 
 def _gates(evidence: Document) -> str:
-    rows = [
-        [
-            escape(gate["name"]),
-            _amount(gate["measured"], gate["unit"]),
-            _amount(gate["limit"], gate["unit"]),
-            _badge(gate["verdict"], gate["verdict"]),
-            escape(gate["reason"]),
-        ]
-        for gate in evidence["gates"]
-    ]
-    return _table(["gate", "#measured", "#limit", "verdict", "reason"], rows)
+    rows = [[*map(escape, row[:3]), _badge(row[3], row[3]), escape(row[4])] for row in gate_rows(evidence)]
+    return _table(GATE_HEADS, rows)
 
 
-def _capacity_sentence(capacity: Document) -> str:
-    rate = capacity["requests_per_second"]
-    named = (
-        "No capacity is named"
-        if rate is None
-        else f"{rate:.0f} requests/s on one {capacity['instance_type']}"
-    )
-    return f"{named}: {capacity['reason']}."
+def _escaped(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of plain text."""
+    return _table(heads, ([escape(cell) for cell in row] for row in rows))
 
 
-def _ledger(ledger: Document) -> str:
-    """A row for each phase of scaling; a model's settings are not passed off as AWS's time."""
-    rows = [
-        [
-            escape(row["phase"]),
-            "not seen" if row["seconds"] is None else f"{row['seconds']:.1f}",
-            _amount(row["aws_seconds"]),
-            escape(row["kind"]),
-            escape(row["source"]),
-        ]
-        for row in ledger["rows"]
-    ]
-    table = _table(["phase", "#seconds here", "#AWS seconds", "", "source"], rows)
-    return f"<p>Policy: {escape(ledger['policy'])}. Seconds since the load rose, or fell.</p>{table}"
+def _findings(each: Document, scripts: list[Any]) -> Iterator[str]:
+    """Yield the sections of one environment's evidence; figures are added to `scripts`."""
+    if capacity := each.get("capacity"):
+        scripts.append(capacity_plot(capacity))
+        text = f"<p>{escape(capacity_sentence(capacity))}</p>"
+        plot = _plot(scripts[-1], is_first=len(scripts) == 1)
+        yield _section(f"Capacity of one instance, measured in {each['environment']}", text + plot)
+    if cost := each.get("cost"):
+        text = f"<p>{escape(cost_sentence(cost))}</p>{_escaped(COST_HEADS, cost_rows(cost))}"
+        yield _section(f"Cost at the promise, by the capacity in {each['environment']}", text)
+    if regression := each.get("regression"):
+        text = f"<p>{escape(regression_sentence(regression))}</p>"
+        text += _escaped(REGRESSION_HEADS, regression_rows(regression))
+        yield _section(f"Regression, measured in {each['environment']}", text)
+    if ledger := each.get("scaling"):
+        text = f"<p>Policy: {escape(ledger['policy'])}. Seconds since the load rose, or fell.</p>"
+        text += _escaped(LEDGER_HEADS, ledger_rows(ledger))
+        yield _section(f"Where scaling's minutes went in {each['environment']}", text)
 
 
 def _load_table(loads: Sequence[tuple[str, Document]]) -> str:
     rows = [
         [
             escape(name if len(result["phases"]) == 1 else f"{name}: {phase['name']}"),
-            _amount(phase["offered_rps"]),
-            _amount(phase["achieved_rps"]),
-            _amount(phase["requests"]),
-            _amount(phase["failures"]),
-            *(_amount(phase[key]) for key in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
+            amount(phase["offered_rps"]),
+            amount(phase["achieved_rps"]),
+            amount(phase["requests"]),
+            amount(phase["failures"]),
+            *(amount(phase[key]) for key in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
             escape("; ".join(_remarks(phase))),
         ]
         for name, result in loads
@@ -213,10 +209,6 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ("".join(f"<td{k}>{c}</td>" for k, c in zip(kinds, row, strict=True)) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     return f"<div class='wide'><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
-
-
-def _amount(value: float | None, unit: str = "") -> str:
-    return "–" if value is None else escape(f"{value:,.4g} {unit}".strip())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,11 +6,23 @@ python -m load_tests.summary --evidence FILE [--load NAME=result.json] [--link U
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-Document = Mapping[str, Any]
+from load_tests.wording import (
+    COST_HEADS,
+    GATE_HEADS,
+    LEDGER_HEADS,
+    REGRESSION_HEADS,
+    Document,
+    capacity_sentence,
+    cost_rows,
+    cost_sentence,
+    gate_rows,
+    ledger_rows,
+    regression_rows,
+    regression_sentence,
+)
 
 SYMBOLS = {"passed": "✅", "failed": "❌", "inconclusive": "❔"}
 MOST_POINTS = 60  # Mermaid draws every label; more cannot be read
@@ -21,12 +33,18 @@ def summary(evidence: Document, loads: Sequence[tuple[str, Document]], link: str
     verdict = evidence["verdict"]
     parts = [
         f"## {SYMBOLS[verdict]} {evidence['release']} in {evidence['environment']}: {verdict}",
-        _gates(evidence),
+        _table(GATE_HEADS, [_with_symbol(row) for row in gate_rows(evidence)]),
     ]
-    if evidence.get("capacity"):
-        parts.append(_capacity(evidence["capacity"]))
-    if evidence.get("scaling"):
-        parts.append(_ledger(evidence["scaling"]))
+    if capacity := evidence.get("capacity"):
+        parts += ["### Capacity", _cell(capacity_sentence(capacity)), *_capacity_plot(capacity)]
+    if cost := evidence.get("cost"):
+        parts += ["### Cost", _cell(cost_sentence(cost)), _table(COST_HEADS, cost_rows(cost))]
+    if regression := evidence.get("regression"):
+        parts += ["### Regression", _cell(regression_sentence(regression))]
+        parts.append(_table(REGRESSION_HEADS, regression_rows(regression)))
+    if ledger := evidence.get("scaling"):
+        parts.append(f"### Where scaling's minutes went ({_cell(ledger['policy'])})")
+        parts.append(_table(LEDGER_HEADS, ledger_rows(ledger)))
     for name, result in loads:
         parts += _plots(name, result)
     if link:
@@ -34,43 +52,20 @@ def summary(evidence: Document, loads: Sequence[tuple[str, Document]], link: str
     return "\n\n".join(parts) + "\n"
 
 
-def _gates(evidence: Document) -> str:
-    rows = [
-        [
-            gate["name"],
-            _amount(gate["measured"], gate["unit"]),
-            _amount(gate["limit"], gate["unit"]),
-            f"{SYMBOLS[gate['verdict']]} {gate['verdict']}",
-            gate["reason"],
-        ]
-        for gate in evidence["gates"]
+def _with_symbol(row: Sequence[str]) -> list[str]:
+    return [*row[:3], f"{SYMBOLS[row[3]]} {row[3]}", *row[4:]]
+
+
+def _capacity_plot(capacity: Document) -> list[str]:
+    """p99 over the rate, where each rate has one; Mermaid has no gaps."""
+    known = {step["offered_rps"]: step["p99_ms"] for step in capacity["steps"] if step["p99_ms"] is not None}
+    if len(known) < 2:
+        return []
+    rates = sorted(known)
+    title = "99th percentile by requests per second offered to one instance"
+    return [
+        _chart(title, "ms", [f"{rate:g}" for rate in rates], [known[rate] for rate in rates], "requests/s")
     ]
-    return _table(["gate", "measured", "limit", "verdict", "reason"], rows)
-
-
-def _capacity(capacity: Document) -> str:
-    rate = capacity["requests_per_second"]
-    named = (
-        "No capacity is named"
-        if rate is None
-        else f"**{rate:.0f} requests/s** on one {capacity['instance_type']}"
-    )
-    return f"### Capacity\n\n{_cell(named + ': ' + capacity['reason'])}."
-
-
-def _ledger(ledger: Document) -> str:
-    rows = [
-        [
-            row["phase"],
-            "not seen" if row["seconds"] is None else f"{row['seconds']:.1f} s",
-            "–" if row["aws_seconds"] is None else f"{row['aws_seconds']:.0f} s",
-            row["kind"],
-            row["source"],
-        ]
-        for row in ledger["rows"]
-    ]
-    heading = f"### Where scaling's minutes went ({_cell(ledger['policy'])})"
-    return heading + "\n\n" + _table(["phase", "here", "AWS seconds", "", "source"], rows)
 
 
 def _plots(name: str, result: Document) -> list[str]:
@@ -90,13 +85,13 @@ def _plots(name: str, result: Document) -> list[str]:
     ]
 
 
-def _chart(title: str, unit: str, x: Sequence[str], y: Sequence[float]) -> str:
-    """A Mermaid xychart; x in seconds since the load began."""
+def _chart(title: str, unit: str, x: Sequence[str], y: Sequence[float], across: str = "seconds") -> str:
+    """A Mermaid xychart; `across` says what x is."""
     lines = [
         "```mermaid",
         "xychart-beta",
         f'    title "{title}"',
-        f'    x-axis "seconds" [{", ".join(x)}]',
+        f'    x-axis "{across}" [{", ".join(x)}]',
         f'    y-axis "{unit}" 0 --> {max([*y, 1.0]) * 1.1:.4g}',
         f"    line [{', '.join(f'{value:.4g}' for value in y)}]",
         "```",
@@ -105,7 +100,8 @@ def _chart(title: str, unit: str, x: Sequence[str], y: Sequence[float]) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
+    plain = [head.removeprefix("#") for head in heads]
+    lines = [plain, ["---:" if head.startswith("#") else "---" for head in heads], *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
@@ -113,10 +109,6 @@ def _cell(text: str) -> str:
     """Keep what others wrote from being markup."""
     plain = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
     return plain.replace("`", "'")
-
-
-def _amount(value: float | None, unit: str) -> str:
-    return "–" if value is None else f"{value:,.4g} {unit}".strip()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -50,6 +50,39 @@ class Cost(Model):
         ]
 
 
+class ServingCost(Model):
+    """What an instance serves at the promise, and what that costs. `is_measured_on_aws`: on AWS itself."""
+
+    instance_type: str
+    currency: str
+    prices_as_of: date
+    prices_region: str
+    hourly: float
+    requests_per_instance_hour: float
+    per_million: float
+    is_measured_on_aws: bool
+
+
+def cost_of_serving(
+    requests_per_second: float, instance_type: str, prices: Prices, *, is_measured_on_aws: bool
+) -> ServingCost | None:
+    """Divide the price by what one instance serves; None for an instance type without a price."""
+    hourly = prices.hourly.get(instance_type)
+    if hourly is None:
+        return None
+    requests = requests_per_second * 3600
+    return ServingCost(
+        instance_type=instance_type,
+        currency=prices.currency,
+        prices_as_of=prices.as_of,
+        prices_region=prices.region,
+        hourly=hourly,
+        requests_per_instance_hour=requests,
+        per_million=hourly / requests * 1e6,
+        is_measured_on_aws=is_measured_on_aws,
+    )
+
+
 def load_prices(directory: Path) -> Prices:
     """Read the table. Raises ConfigError when it is missing or broken."""
     path = directory / PRICES

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.capacity import Capacity
+from pipeline.cost import ServingCost
 from pipeline.gates import Gate, Verdict, overall
 from pipeline.ledger import Ledger
 from pipeline.model import Model
@@ -30,6 +31,7 @@ class Evidence(Model):
     capacity: Capacity | None
     scaling: Ledger | None = None
     regression: Regression | None = None
+    cost: ServingCost | None = None
     load: tuple[str, ...]  # result files, relative to the build directory
 
     @model_validator(mode="after")

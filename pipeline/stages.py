@@ -11,6 +11,7 @@ from pipeline.capacity import Capacity
 from pipeline.capacity_endpoint import capacity_endpoint
 from pipeline.comparison import baseline_endpoint, compare_endpoints, find_baseline
 from pipeline.config import Environment
+from pipeline.cost import Prices, ServingCost, cost_of_serving
 from pipeline.evidence import Evidence, Profile
 from pipeline.gates import Gate, Verdict, judge, overall
 from pipeline.ledger import Ledger, ledger, table, time_scale
@@ -40,6 +41,7 @@ class Job:
     config: str
     following: Environment | None = None
     shape: str | None = None
+    prices: Prices | None = None
 
     @property
     def folder(self) -> Path:
@@ -72,8 +74,16 @@ class Found:
             capacity=self.capacity,
             scaling=self.scaling,
             regression=self.regression,
+            cost=self._cost(job),
             load=tuple(str(path.relative_to(job.build)) for path in self.files),
         )
+
+    def _cost(self, job: Job) -> ServingCost | None:
+        rate = self.capacity.requests_per_second if self.capacity else None
+        if rate is None or job.prices is None:
+            return None
+        on_aws = time_scale(os.environ) == 1
+        return cost_of_serving(rate, job.env.endpoint.instance_type, job.prices, is_measured_on_aws=on_aws)
 
 
 def measure(job: Job, say: Say) -> Found:

@@ -12,8 +12,10 @@ from pipeline.aws import Aws
 from pipeline.aws.shapes import require_valid
 from pipeline.bootstrap import bootstrap
 from pipeline.bootstrap_github import Admission, GithubRepository, bootstrap_github
+from pipeline.chain import chain_to, following
 from pipeline.collect import collect
 from pipeline.config import Environment, environments, load_environment
+from pipeline.cost import PRICES, load_prices
 from pipeline.deploy import deploy
 from pipeline.destroy import destroy
 from pipeline.difference import PlanResult, describe_plan, lines_of
@@ -177,6 +179,7 @@ def _verify(order: Order) -> Model:
         again=order.again,
         following=following(order.env.name, order.config),
         shape=order.shape,
+        prices=load_prices(order.config) if (order.config / PRICES).is_file() else None,
     )
 
 
@@ -189,12 +192,6 @@ def _load_test(order: Order) -> Model:
         payloads=order.payloads,
     )
     return load_test(wish, order.env, order.aws, order.build, order.say)
-
-
-def following(name: str, config: Path) -> Environment | None:
-    """Return the environment that promotes from this one; the first by name, where several do."""
-    every = (load_environment(each, config) for each in environments(config))
-    return next((env for env in every if env.promotes_from == name), None)
 
 
 def _promote(order: Order) -> Model:
@@ -259,19 +256,6 @@ def _release(order: Order) -> JourneyResult:
     calls = len(order.aws.made)
     order.say(f"{order.release.id} went through {', '.join(env.name for env in chain)}: {calls} calls made")
     return JourneyResult(release=order.release.id, environments=tuple(env.name for env in chain), calls=calls)
-
-
-def chain_to(name: str, config: Path) -> tuple[Environment, ...]:
-    """Return the environments that a release passes on its way to `name`, first one first."""
-    chain = [load_environment(name, config)]
-    while (before := chain[0].promotes_from) is not None:
-        if before in {env.name for env in chain}:
-            raise ConfigError(
-                f"promotes_from goes round in circles at '{before}'.",
-                fix="Let the first environment say promotes_from: null.",
-            )
-        chain.insert(0, load_environment(before, config))
-    return tuple(chain)
 
 
 COMMANDS: Mapping[str, Callable[[Order], Model]] = {

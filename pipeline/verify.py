@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.aws import Aws
 from pipeline.config import Environment
+from pipeline.cost import Prices
 from pipeline.errors import GateFailed, VerificationInconclusive
 from pipeline.evidence import Evidence, Profile, already_passed, evidence_key, read_evidence
 from pipeline.gates import Gate, Verdict
@@ -27,16 +28,17 @@ def verify(
     again: bool = False,
     following: Environment | None = None,
     shape: str | None = None,
+    prices: Prices | None = None,
 ) -> Evidence:
     """Measure the release that is live in `env` against the promise to clients, and keep the evidence.
 
     `following`: the environment that promotes from this one; its release is what this one is compared with.
     `shape`: of config/shapes, loaded and judged as well. PASSED evidence for the same release, endpoint config,
-    profile and shape is kept, unless `again`.
+    profile and shape is kept, unless `again`. `prices`: what a million predictions cost is reckoned with.
     Raises GateFailed or VerificationInconclusive, after the evidence is written; ReleaseError when
     another release is live.
     """
-    job = Job(release, env, aws, build, profile, config_name(release, env), following, shape)
+    job = Job(release, env, aws, build, profile, config_name(release, env), following, shape, prices)
     stored = read_evidence(aws.get_json(evidence_key(release.id, env.name)))
     same = {"release": release.id, "endpoint": env.endpoint.name, "config": job.config, "profile": profile}
     if stored is not None and already_passed(stored, **same, shape=shape) and not again:

@@ -16,7 +16,18 @@ LEDGER = {
         {"phase": "back at the minimum", "at": None, "seconds": None, "aws_seconds": None, "kind": "measured here", "source": "x"},
     ],
 }  # fmt: skip
-VERIFIED = {**EVIDENCE, "release": "r1", "scaling": LEDGER}
+REGRESSION = {
+    "baseline": "r0", "environment": "production", "requests_per_second": 30.0, "looks": 1, "allowed_percent": 25.0,
+    "differences": [
+        {"metric": "p95_ms", "slices": 12, "percent": 4.2, "at_least": None, "at_most": 9.5},
+    ],
+    "candidate_failures": 1, "baseline_failures": 0, "verdict": "passed", "reason": "not slower than allowed",
+}  # fmt: skip
+COST = {
+    "instance_type": "ml.m5.large", "currency": "USD", "prices_as_of": "2025-10-01", "prices_region": "us-east-1",
+    "hourly": 0.115, "requests_per_instance_hour": 219600.0, "per_million": 0.5237, "is_measured_on_aws": False,
+}  # fmt: skip
+VERIFIED = {**EVIDENCE, "release": "r1", "scaling": LEDGER, "regression": REGRESSION, "cost": COST}
 
 
 def test_gates_capacity_and_ledger_are_tables_and_sentences() -> None:
@@ -24,9 +35,13 @@ def test_gates_capacity_and_ledger_are_tables_and_sentences() -> None:
 
     assert "## ❌ r1 in staging: failed" in text
     assert "| latency | 623.4 ms | 500 ms | ❌ failed | 623.4 ms is over 500 ms |" in text
-    assert "**61 requests/s** on one ml.m5.large: at 72/s it was busy." in text
-    assert "| alarm | 6.4 s | 192 s | model setting | CloudWatch |" in text
+    assert "61 requests/s on one ml.m5.large: at 72/s it was busy." in text
+    assert "| alarm | 6.4 | 192 | model setting | CloudWatch |" in text
     assert "| back at the minimum | not seen | – |" in text
+    assert "| p95 | 4.2 % | – | 9.5 % | 12 |" in text
+    assert "Compared with r0 in production, both at 30 requests/s: passed" in text
+    assert "| price per million predictions | 0.5237 USD |" in text
+    assert "Not AWS's cost" in text, "a capacity of this machine is not passed off as AWS's"
     assert text.endswith("[The whole report](https://example.org/report)\n")
 
 
@@ -44,7 +59,7 @@ def test_the_plots_are_mermaid_with_one_point_a_second_or_fewer() -> None:
             r"```mermaid\nxychart-beta\n(.*?)```", summary(VERIFIED, [("staging", measured)]), re.S
         )
 
-        assert len(charts) == 2
+        assert len(charts) == 3, "the capacity, what was served, and its latency"
         for chart in charts:
             x, y = (re.search(rf"{axis}.*\[(.*)\]", chart) for axis in ("x-axis", "line"))
             assert x is not None
