@@ -141,6 +141,8 @@ def test_the_role_may_make_every_call_that_a_step_makes() -> None:
     [
         ("sagemaker:UpdateEndpoint", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/digits-staging"),
         ("sagemaker:CreateEndpoint", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/digits-staging-capacity"),
+        ("sagemaker:DeleteEndpoint", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/digits-staging-baseline"),
+        ("sagemaker:DescribeEndpoint", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/digits-production"),
         ("sagemaker:CreateModel", "arn:aws:sagemaker:eu-west-1:123456789012:model/digits-staging-a-b"),
         ("cloudwatch:PutMetricAlarm", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:digits-staging/c/p99"),
         ("s3:PutObject", "arn:aws:s3:::releases/evidence/abc/staging.json"),
