@@ -1,5 +1,6 @@
 """Verification against live endpoints: real Locust, real smoke tests, real scaling, and real trouble."""
 
+import contextlib
 import json
 import re
 import shlex
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 import local_aws
+from local_aws.start import Running
 from pipeline.aws import Aws
 from pipeline.bootstrap import bootstrap
 from pipeline.capacity_endpoint import capacity_endpoint
@@ -49,6 +51,7 @@ class Live:
     build: Path
     trouble: Path
     said: list[str]
+    running: Running
 
     def verify(self, **options: Any) -> Evidence:
         return verify(self.release, self.env, self.aws, self.build, "quick", self.said.append, **options)
@@ -86,7 +89,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         bootstrap(env, aws, said.append)
         release = publish(env, aws, folder / "build", engine=False, say=said.append)
         deploy(release, env, aws, folder / "build", said.append)
-        yield Live(env, aws, release, folder / "build", folder / "trouble", said)
+        yield Live(env, aws, release, folder / "build", folder / "trouble", said, running)
 
 
 @pytest.fixture(autouse=True)
@@ -193,6 +196,37 @@ def test_a_load_test_in_a_shape_is_judged_and_leaves_its_evidence(live: Live) ->
 def test_a_shape_that_is_not_there_is_an_error_that_names_those_that_are(live: Live) -> None:
     with pytest.raises(ConfigError, match="use one of ramp, replay, soak, spike, steps"):
         load_test(Wish(shape="zigzag"), live.env, live.aws, live.build, live.said.append)
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(
+    ("fault", "failed"),
+    [
+        ({"kind": "slow", "amount": 600}, {"latency"}),
+        ({"kind": "errors", "amount": 20}, {"errors", "lost while scaling"}),
+        ({"kind": "no-capacity"}, {"scale out"}),
+    ],
+    ids=["slow", "flaky", "unable to scale"],
+)
+def test_a_fault_of_the_fleet_is_failed_by_the_gates_that_are_there_for_it(
+    live: Live, fault: dict[str, Any], failed: set[str]
+) -> None:
+    """The whole verification; the fault comes once the one instance and the policy were found sound."""
+    limits = live.env.limits.model_copy(update={"scale_out_seconds": 20.0, "scale_in_seconds": 60.0})
+    env = live.env.model_copy(update={"limits": limits})
+    with contextlib.ExitStack() as stack:
+
+        def say(line: str) -> None:
+            live.said.append(line)
+            if line.startswith("scaling: "):
+                stack.enter_context(live.running.fault(**fault, endpoint="verified"))
+
+        with pytest.raises(GateFailed):
+            verify(live.release, env, live.aws, live.build, "quick", say, again=True)
+
+    found = live.stored()
+    assert {gate.name for gate in found.failed} == failed, [gate.reason for gate in found.gates]
+    assert {"smoke", "capacity"}.isdisjoint(gate.name for gate in found.inconclusive)
 
 
 LEAVING = """
