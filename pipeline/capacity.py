@@ -53,6 +53,17 @@ class Step(Model):
         )
 
 
+class Targets(Model):
+    """What scaling policies may hold one instance at: the capacity × `safety_factor`, in each policy's own unit.
+
+    `concurrent_requests` None: CloudWatch had no figures for the high-resolution metric, or not that far.
+    """
+
+    safety_factor: float
+    invocations_per_minute: float
+    concurrent_requests: float | None
+
+
 class Capacity(Model):
     """The content of capacity.json. `requests_per_second` None: no rate held the promise, or none can be named."""
 
@@ -69,6 +80,7 @@ class Capacity(Model):
         None  # that less than 1 % of requests at this rate fail or are too slow
     )
     broke_at_rps: float | None = None  # the lowest rate above it that did not hold
+    targets: Targets | None = None  # None: no rate was named
     steps: tuple[Step, ...]
     measured_at: str
 

@@ -22,6 +22,7 @@ from pipeline.config import Environment, LoadProfile
 from pipeline.load import LoadResult, Phase, run_load
 from pipeline.records import Say
 from pipeline.release import Release
+from pipeline.sizing import targets_of
 
 LOOK_SECONDS = 1.0
 ROUNDS = 5  # the climb, its refinements, making sure, and one more for a hiccup of the machine
@@ -51,6 +52,7 @@ def measure_capacity(
         release=release.id,
         instance_type=env.endpoint.instance_type,
         slo=slo,
+        targets=targets_of(steps, finding.requests_per_second, env.autoscaling.safety_factor),
         steps=tuple(steps),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         **finding.document(),

@@ -3,9 +3,22 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pipeline.capacity import Step
+from pipeline.capacity import Step, Targets
 
 LEAST_CONCURRENCY = 1.0  # the metric counts whole requests: below one, a single request would scale out
+
+
+def targets_of(
+    steps: Sequence[Step], requests_per_second: float | None, safety_factor: float
+) -> Targets | None:
+    """Turn a capacity into the targets of both kinds of policy; None without a capacity."""
+    if requests_per_second is None:
+        return None
+    return Targets(
+        safety_factor=safety_factor,
+        invocations_per_minute=target_per_minute(requests_per_second, safety_factor),
+        concurrent_requests=target_concurrency(steps, requests_per_second, safety_factor),
+    )
 
 
 def target_per_minute(requests_per_second: float, safety_factor: float) -> float:

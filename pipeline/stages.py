@@ -118,6 +118,11 @@ def _measure_one_instance(job: Job, bench: Bench, found: Found, say: Say) -> Non
         rate = capacity.requests_per_second
         named = "not known" if rate is None else f"{rate:.0f}/s"
         say(f"capacity: {named} on one {capacity.instance_type}; {capacity.reason}")
+        if capacity.targets is not None and capacity.targets.concurrent_requests is not None:
+            high = f"{capacity.targets.concurrent_requests:g} requests under way"
+            say(
+                f"targets: {capacity.targets.invocations_per_minute:g} a minute, or at high resolution {high}"
+            )
         _compare(job, endpoint, bench, found, say)
 
 

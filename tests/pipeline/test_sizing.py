@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.capacity import Step
-from pipeline.sizing import rate_of_concurrency, target_concurrency, target_per_minute
+from pipeline.sizing import rate_of_concurrency, target_concurrency, target_per_minute, targets_of
 
 
 def step(rate: float, concurrency: float | None) -> Step:
@@ -57,3 +57,11 @@ def test_the_target_never_falls_as_the_safe_rate_rises(points: list[tuple[int, i
 def test_a_concurrency_is_turned_back_into_the_rate_that_has_it() -> None:
     assert rate_of_concurrency(CURVE, 7) == pytest.approx(60)
     assert rate_of_concurrency(CURVE, 12) is None
+
+
+def test_a_capacity_has_a_target_for_either_policy_and_no_capacity_has_none() -> None:
+    found = targets_of(CURVE, 80, 0.5)
+
+    assert found is not None
+    assert (found.invocations_per_minute, found.concurrent_requests) == (2400, 3)
+    assert targets_of(CURVE, None, 0.5) is None
