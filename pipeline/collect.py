@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.alarms import alarm_prefix
 from pipeline.aws import Aws
-from pipeline.config import CAPACITY_SUFFIX, Environment
+from pipeline.config import BASELINE_SUFFIX, CAPACITY_SUFFIX, Environment
 from pipeline.errors import AwsRefused, ConfigError, ReleaseError
 from pipeline.garbage import Rule, Served, Stock, kept_releases, plan_collection
 from pipeline.lock import environment_lock
@@ -155,7 +155,8 @@ def _ours(
     envs: Sequence[Environment], aws: Aws, operation: str, member: str, name: str
 ) -> dict[str, datetime]:
     """Those whose names were derived from an environment's endpoint, or from the one that measures it."""
-    owners = {owner for env in envs for owner in (env.endpoint.name, f"{env.endpoint.name}{CAPACITY_SUFFIX}")}
+    suffixes = ("", CAPACITY_SUFFIX, BASELINE_SUFFIX)
+    owners = {f"{env.endpoint.name}{suffix}" for env in envs for suffix in suffixes}
     listed = aws.pages("sagemaker", operation, member)
     return {each[name]: each["CreationTime"] for each in listed if prefix_of(each[name]) in owners}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.aws import Aws
 from pipeline.calls import Call
 from pipeline.capacity_endpoint import one_instance_endpoint
-from pipeline.config import Environment
+from pipeline.config import BASELINE_SUFFIX, Environment
 from pipeline.gates import Verdict
 from pipeline.load import LoadResult, Phase, run_load
 from pipeline.measure import Bench
@@ -18,7 +18,6 @@ from pipeline.records import Say
 from pipeline.regression import ENOUGH, LOOKS, WARM_UP, Regression, judge_regression
 from pipeline.release import Release
 
-BASELINE_SUFFIX = "-baseline"
 SLICES = 12  # at least, to a look; with fewer than 10 nothing can fail
 
 

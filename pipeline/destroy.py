@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.alarms import alarm_prefix
 from pipeline.aws import Aws
 from pipeline.calls import Call
-from pipeline.config import CAPACITY_SUFFIX, Environment
+from pipeline.config import BASELINE_SUFFIX, CAPACITY_SUFFIX, Environment
 from pipeline.deploy import wait_until_gone
 from pipeline.errors import ConfigError, EndpointBusy
 from pipeline.in_force import observe_scaling
@@ -62,8 +62,8 @@ def observe_belongings(env: Environment, aws: Aws) -> Belongings:
     )
 
 
-def _owners(env: Environment) -> tuple[str, str]:
-    return env.endpoint.name, f"{env.endpoint.name}{CAPACITY_SUFFIX}"
+def _owners(env: Environment) -> tuple[str, ...]:
+    return tuple(f"{env.endpoint.name}{suffix}" for suffix in ("", CAPACITY_SUFFIX, BASELINE_SUFFIX))
 
 
 def _ours(env: Environment, names: Sequence[str]) -> tuple[str, ...]:

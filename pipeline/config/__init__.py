@@ -3,7 +3,7 @@
 from pipeline.config.autoscaling import Autoscaling, ScheduledBounds, StepPolicy
 from pipeline.config.endpoint import DataCapture, Endpoint, Vpc
 from pipeline.config.environment import CONFIG_DIRECTORY, Environment, environments, load_environment
-from pipeline.config.fields import CAPACITY_SUFFIX, LONGEST_ENDPOINT, LONGEST_NAME
+from pipeline.config.fields import BASELINE_SUFFIX, CAPACITY_SUFFIX, LONGEST_ENDPOINT, LONGEST_NAME
 from pipeline.config.lifetime import AfterPromotion, Promotion
 from pipeline.config.place import AwsPlace
 from pipeline.config.promise import Limits, Load, LoadProfile
@@ -11,6 +11,7 @@ from pipeline.config.training import Training
 from pipeline.config.watching import Alarms, CustomAlarm
 
 __all__ = [
+    "BASELINE_SUFFIX",
     "CAPACITY_SUFFIX",
     "CONFIG_DIRECTORY",
     "LONGEST_ENDPOINT",

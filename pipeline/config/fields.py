@@ -8,6 +8,7 @@ from pydantic import Field
 # <endpoint>-<release id, 21>-<hash 8>, and the measuring endpoint is called <endpoint>-capacity.
 LONGEST_NAME = 63
 CAPACITY_SUFFIX = "-capacity"
+BASELINE_SUFFIX = "-baseline"  # as long; both measure, on one instance, and are deleted afterwards
 LONGEST_ENDPOINT = LONGEST_NAME - len("-") - 21 - len("-") - 8 - len(CAPACITY_SUFFIX)
 
 Percent = Annotated[float, Field(ge=0, le=100)]
