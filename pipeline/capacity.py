@@ -151,7 +151,9 @@ def next_rates(
     """
     good, bad = bracket(steps, slo)
     if bad is None:
-        return ()
+        highest = good.offered_rps if good else maximum_rps
+        further = first_rates(first_rps=highest * growth, growth=growth, maximum_rps=maximum_rps)
+        return further if highest < maximum_rps else ()
     bottleneck, _ = find_bottleneck(bad, instance_type, steps)
     if bottleneck == "unknown" and bad.instance_cpu_percent is not None:
         return first_rates(first_rps=bad.offered_rps, growth=growth, maximum_rps=maximum_rps)

@@ -136,13 +136,15 @@ def test_two_processes_share_the_schedule_and_the_result_has_every_request(
 def test_of_two_endpoints_each_gets_every_other_request_in_the_same_seconds(
     run: Run, sagemaker: SmallSageMaker
 ) -> None:
-    compared = run.finish(run.start([("both", 3, 60)], "--against", SLOWER))["compared"]
+    result = run.finish(run.start([("both", 3, 60)], "--against", SLOWER))
+    compared = result["compared"]
 
     assert compared["against"] == SLOWER
     sent = [(row["candidate"]["requests"], row["baseline"]["requests"]) for row in compared["slices"]]
     assert 0 <= sagemaker.requests - sum(map(sum, sent)) <= 2, "a second with one request compares nothing"
     assert all(abs(ours - theirs) <= 2 for ours, theirs in sent)
     assert all(row["candidate"]["p50_ms"] < row["baseline"]["p50_ms"] for row in compared["slices"][1:-1])
+    assert total(result, "failures") == 0, "what another model answers is not held against its golden set"
 
 
 def test_a_users_function_makes_what_is_sent(run: Run, sagemaker: SmallSageMaker) -> None:

@@ -130,6 +130,13 @@ def test_a_failure_that_the_instances_cpu_does_not_explain_is_tried_again_and_on
     assert rates[:2] == (131, 210)
 
 
+def test_a_rate_that_held_when_it_was_tried_again_is_climbed_on_from() -> None:
+    """The climb had ended there because the generator was late."""
+    steps = [step(147), broken(235, invalid="late"), step(235)]
+
+    assert next_rates(steps, SLO, TYPE, **SEARCH) == (376, 400)
+
+
 @pytest.mark.parametrize(
     "steps",
     [
