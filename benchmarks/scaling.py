@@ -39,6 +39,7 @@ from pipeline.weights import fetch_golden
 
 ROOT = Path(__file__).parents[1]
 TIME_SCALE, PROVISION_SECONDS = 6.0, 60.0
+CPU_SCALE = 0.02  # low, so that neither router nor generator is what gives way
 OVERLOAD = 1.1  # times what the fleet of two can serve
 
 
@@ -74,7 +75,8 @@ def environment() -> Environment:
 def measure(run: Run, build: Path, instances: str) -> tuple[Ledger, tuple[Gate, ...]]:
     """Bring an endpoint up, put the policy in force, overload it, and follow what happens."""
     env = environment()
-    settings = {"time_scale": TIME_SCALE, "provision_seconds": PROVISION_SECONDS, "instances": instances}
+    settings: dict[str, object] = {"time_scale": TIME_SCALE, "cpu_scale": CPU_SCALE}
+    settings |= {"provision_seconds": PROVISION_SECONDS, "instances": instances}
     with local_aws.start(**settings, metric_delay_seconds=run.metric_delay) as running:
         os.environ.update(running.environ)
         aws = Aws(env)

@@ -21,6 +21,7 @@ class ScalingRun:
     decisions: tuple[int, ...] = ()  # desired counts in the order in which autoscaling set them
     breached_at: float | None = None  # p95 went over the promise, and was back under it for good
     recovered_at: float | None = None
+    invalid: str | None = None  # what the generator lacked: then losses may be its own
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,11 @@ def judge_scaling(run: ScalingRun | None, limits: ScalingLimits, *, why_not: str
         scale_in = _judge_time(in_limit, run.samples, run.fell_at, back_at)
     turns = float(needless_turns(run)) if out_at is not None else None
     flapping = judge(flapping_limit, turns, why_not_measured="the fleet did not scale out")
+    unclear = run.invalid if run.lost else None
     lost = judge(
-        lost_limit, float(run.lost) if run.requests else None, why_not_measured="no request was sent"
+        lost_limit,
+        float(run.lost) if run.requests and not unclear else None,
+        why_not_measured=unclear or "no request was sent",
     )
     return scale_out, scale_in, flapping, lost, *(_judge_recovery(each, run) for each in recovery_limit)
 

@@ -140,6 +140,7 @@ def scaling_run(
         decisions=found.sizes(surge.started) if found else (),
         breached_at=breached_at,
         recovered_at=recovered_at,
+        invalid=next((phase.invalid for phase in phases if phase.failures and phase.invalid), None),
     )
 
 

@@ -127,6 +127,13 @@ def test_what_was_not_seen_is_inconclusive(inconclusive: ScalingRun | None) -> N
     assert verdicts(inconclusive)[0] is Verdict.INCONCLUSIVE
 
 
+def test_what_an_overstrained_generator_lost_is_not_laid_at_the_endpoints_door() -> None:
+    assert verdicts(run(GREW + SHRANK, lost=1, invalid="late"))[3] is Verdict.INCONCLUSIVE
+    assert verdicts(run(GREW + SHRANK, invalid="late"))[3] is Verdict.PASSED, (
+        "nothing was lost in spite of it"
+    )
+
+
 def test_nothing_sent_is_no_proof_that_nothing_was_lost() -> None:
     assert verdicts(run(GREW + SHRANK, requests=0))[3] is Verdict.INCONCLUSIVE
 
