@@ -51,6 +51,18 @@ def rate_of_concurrency(steps: Sequence[Step], concurrency: float) -> float | No
     return None
 
 
+def held_rate(steps: Sequence[Step], *, per_minute: float | None, concurrency: float | None) -> float | None:
+    """Return requests per second at which the policies in force hold one instance: the lower one acts first.
+
+    None where no policy has a target, or nobody measured which rate has that concurrency.
+    """
+    rates = [
+        None if per_minute is None else per_minute / 60,
+        None if concurrency is None else rate_of_concurrency(steps, concurrency),
+    ]
+    return min((rate for rate in rates if rate is not None), default=None)
+
+
 def _curve(steps: Sequence[Step]) -> list[tuple[float, float]]:
     """Points (requests per second, requests under way), rising in both; a rate tried again counts as the last time.
 

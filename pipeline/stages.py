@@ -23,6 +23,7 @@ from pipeline.release import Release
 from pipeline.scaling import FleetSample, ScalingPlan, plan_scaling
 from pipeline.scaling_gates import ScalingLimits, judge_scaling
 from pipeline.shaped import judge_shape, run_shape
+from pipeline.sizing import held_rate
 from pipeline.smoke import judge_smoke, run_smoke
 from pipeline.steady import judge_steady, steady_limits
 from pipeline.under_load import ask_what_happened, run_under_load, scaling_run, wait_for_rest
@@ -191,7 +192,10 @@ def _plan(job: Job, bench: Bench, found: Found, say: Say) -> ScalingPlan:
     if capacity is None or capacity.requests_per_second is None:
         return replace(gentle, reason="the capacity of one instance is not known")
     scaling = autoscale(job.release, env, job.aws, capacity.requests_per_second, say)
-    if scaling.target is None:
+    held = held_rate(
+        capacity.steps, per_minute=scaling.target, concurrency=env.autoscaling.concurrency_target
+    )
+    if held is None:
         return replace(gentle, reason=scaling.reason)
     if not wait_for_rest(env, job.aws, instances):
         return replace(
@@ -199,13 +203,13 @@ def _plan(job: Job, bench: Bench, found: Found, say: Say) -> ScalingPlan:
         )
     plan = plan_scaling(
         capacity_rps=capacity.requests_per_second,
-        target_rps=scaling.target / 60,
+        target_rps=held,
         instances=instances,
         maximum=env.autoscaling.max_instances,
         overload=bench.profile.overload,
     )
     say(f"scaling: {plan.reason}")
-    return replace(plan, policy=f"{scaling.target:g} invocations per instance and minute")
+    return replace(plan, policy="; ".join(scaling.policies.values()))
 
 
 def _capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gate:

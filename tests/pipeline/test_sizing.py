@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.capacity import Step
-from pipeline.sizing import rate_of_concurrency, target_concurrency, target_per_minute, targets_of
+from pipeline.sizing import held_rate, rate_of_concurrency, target_concurrency, target_per_minute, targets_of
 
 
 def step(rate: float, concurrency: float | None) -> Step:
@@ -65,3 +65,13 @@ def test_a_capacity_has_a_target_for_either_policy_and_no_capacity_has_none() ->
     assert found is not None
     assert (found.invocations_per_minute, found.concurrent_requests) == (2400, 3)
     assert targets_of(CURVE, None, 0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "concurrency", "rate"),
+    [(2400, None, 40), (None, 7, 60), (2400, 7, 40), (6000, 7, 60), (None, None, None), (None, 99, None)],
+)
+def test_of_two_policies_the_one_that_acts_first_holds_the_instance(
+    per_minute: float | None, concurrency: float | None, rate: float | None
+) -> None:
+    assert held_rate(CURVE, per_minute=per_minute, concurrency=concurrency) == pytest.approx(rate)
