@@ -201,19 +201,19 @@ def test_a_shape_that_is_not_there_is_an_error_that_names_those_that_are(live: L
 
 @pytest.mark.matrix
 @pytest.mark.parametrize(
-    ("fault", "failed"),
+    ("fault", "failed", "out_seconds"),
     [
-        ({"kind": "slow", "amount": 600}, {"latency"}),
-        ({"kind": "errors", "amount": 20}, {"errors", "lost while scaling"}),
-        ({"kind": "no-capacity"}, {"scale out"}),
+        ({"kind": "slow", "amount": 600}, "latency", 120.0),
+        ({"kind": "errors", "amount": 20}, "errors", 120.0),
+        ({"kind": "no-capacity"}, "scale out", 15.0),
     ],
     ids=["slow", "flaky", "unable to scale"],
 )
-def test_a_fault_of_the_fleet_is_failed_by_the_gates_that_are_there_for_it(
-    live: Live, fault: dict[str, Any], failed: set[str]
+def test_a_fault_of_the_fleet_is_failed_by_the_gate_that_is_there_for_it(
+    live: Live, fault: dict[str, Any], failed: str, out_seconds: float
 ) -> None:
     """A policy is in force, the load rises over its target and falls again; only the fault is wrong."""
-    limits = live.env.limits.model_copy(update={"scale_out_seconds": 20.0, "scale_in_seconds": 60.0})
+    limits = live.env.limits.model_copy(update={"scale_out_seconds": out_seconds})
     env = live.env.model_copy(update={"limits": limits})
     autoscale(live.release, env, live.aws, CAPACITY, live.said.append)
     assert wait_for_rest(env, live.aws, 2)
@@ -222,11 +222,12 @@ def test_a_fault_of_the_fleet_is_failed_by_the_gates_that_are_there_for_it(
     with live.running.fault(**fault, endpoint="verified"):
         result, samples = run_under_load(env, live.aws, live.bench, plan, out, live.said.append)
 
-    gates = judge_scaling(scaling_run(result, samples, 2), ScalingLimits(20.0, 60.0))
+    gates = judge_scaling(scaling_run(result, samples, 2), ScalingLimits(out_seconds, 120.0))
     every = (*judge_steady(result, env, live.release.id), *gates)
-    assert {gate.name for gate in every if gate.verdict is Verdict.FAILED} == failed, [
-        f"{gate.name}: {gate.reason}" for gate in every
-    ]
+    found = {gate.name for gate in every if gate.verdict is Verdict.FAILED}
+    assert failed in found, [f"{gate.name}: {gate.reason}" for gate in every]
+    assert found <= {failed, "lost while scaling"}, [f"{gate.name}: {gate.reason}" for gate in every]
+    assert "lost while scaling" not in found or failed == "errors", "what is lost was answered with an error"
 
 
 LEAVING = """
