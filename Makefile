@@ -42,7 +42,7 @@ lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, templates, scrip
 	for script in container/build container/src/serve container/src/train; do MYPYPATH=container/src $(PY) -m mypy $$script || exit 1; done
 	.venv/bin/shellcheck $(SCRIPTS)
 	.venv/bin/hadolint container/Dockerfile
-	.venv/bin/cfn-lint pipeline/cloudformation/*.yaml
+	.venv/bin/cfn-lint pipeline/account/cloudformation/*.yaml
 	.venv/bin/actionlint .github/workflows/*.yml
 	.venv/bin/zizmor --quiet --offline --pedantic .github
 

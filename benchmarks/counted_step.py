@@ -79,8 +79,8 @@ def main() -> int:
         return made
 
     boto3.client = client
-    from pipeline import cli, publish
-    from pipeline.live import Waiter
+    from pipeline.command import cli, publish
+    from pipeline.deployment.live import Waiter
 
     publish.sync_weights = watch.syncing(publish.sync_weights)
     Waiter.until_in_service = watch.timed(Waiter.until_in_service)  # type: ignore[method-assign]

@@ -19,23 +19,23 @@ from typing import Any
 import yaml
 
 import local_aws
+from pipeline.account.bootstrap import bootstrap
+from pipeline.autoscaling.policies import policies_of, resource
 from pipeline.aws import Aws
-from pipeline.bootstrap import bootstrap
 from pipeline.calls import Call
-from pipeline.capacity import Capacity
-from pipeline.capacity_endpoint import capacity_endpoint
 from pipeline.config import Environment
-from pipeline.deploy import deploy
-from pipeline.gates import Gate
-from pipeline.ledger import Ledger, ledger, table
-from pipeline.measure import Bench, measure_capacity
-from pipeline.policies import policies_of, resource
-from pipeline.publish import publish
-from pipeline.scaling import ScalingPlan, plan_scaling
-from pipeline.scaling_gates import ScalingLimits, judge_scaling
-from pipeline.sizing import target_concurrency, target_per_minute
-from pipeline.under_load import ask_what_happened, run_under_load, scaling_run, wait_for_rest
-from pipeline.weights import fetch_golden
+from pipeline.deployment.deploy import deploy
+from pipeline.publishing.publish import publish
+from pipeline.publishing.weights import fetch_golden
+from pipeline.verification.capacity import Capacity
+from pipeline.verification.capacity_endpoint import capacity_endpoint
+from pipeline.verification.gates import Gate
+from pipeline.verification.ledger import Ledger, ledger, table
+from pipeline.verification.measure import Bench, measure_capacity
+from pipeline.verification.scaling import ScalingPlan, plan_scaling
+from pipeline.verification.scaling_gates import ScalingLimits, judge_scaling
+from pipeline.verification.sizing import target_concurrency, target_per_minute
+from pipeline.verification.under_load import ask_what_happened, run_under_load, scaling_run, wait_for_rest
 
 ROOT = Path(__file__).parents[1]
 TIME_SCALE, PROVISION_SECONDS = 6.0, 60.0

@@ -40,7 +40,7 @@ class Settings:
 
     time_scale: float = 30.0
     """AWS seconds per real second, for the durations AWS owns (bakes, alarm periods, cooldowns)."""
-    cpu_scale: float = 0.05
+    cpu_scale: float = 0.02
     """CPUs an instance gets = vCPUs of its type × this."""
     memory_scale: float = 1.0
     """Memory an instance gets = that of its type × this; one that takes more is killed."""

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from pipeline.compatibility import Fits
 from pipeline.errors import ReleaseError
 from pipeline.model import Model
+from pipeline.publishing.compatibility import Fits
 
 MANIFEST = "release.json"
 RELEASE_ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}")

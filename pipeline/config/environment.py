@@ -12,12 +12,12 @@ from pipeline.config.fields import AwsName
 from pipeline.config.lifetime import AfterPromotion, Promotion
 from pipeline.config.place import AwsPlace
 from pipeline.config.promise import Limits, Load
+from pipeline.config.spelling import problems_of
+from pipeline.config.strategy import Deployment
 from pipeline.config.training import Training
 from pipeline.config.watching import Alarms
 from pipeline.errors import ConfigError
 from pipeline.model import Model
-from pipeline.spelling import problems_of
-from pipeline.strategy import Deployment
 
 CONFIG_DIRECTORY = Path("config")
 

@@ -18,7 +18,7 @@ import local_aws
 from local_aws.instances import Launcher, TrainingSpec
 from pipeline.aws import Aws
 from pipeline.config import load_environment
-from pipeline.weights import sync_weights
+from pipeline.publishing.weights import sync_weights
 from tests.local_aws.serving import NO_RETRY, SETTINGS, refused, until
 from tests.local_aws.tiny_instances import built, files_below, process_settings
 

@@ -9,8 +9,8 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 import local_aws
+from pipeline.account.bootstrap import bootstrap
 from pipeline.aws import Aws
-from pipeline.bootstrap import bootstrap
 from pipeline.config import Environment
 from pipeline.release import Image, Release, Weights, make_release
 from tests.pipeline.scene import ROOT, contract_cloud

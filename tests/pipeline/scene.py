@@ -12,7 +12,7 @@ from typing import Any
 
 import local_aws
 from pipeline.aws import Aws
-from pipeline.publish import publish
+from pipeline.publishing.publish import publish
 from pipeline.release import Release
 
 ROOT = Path(__file__).parents[2]

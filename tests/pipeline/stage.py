@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import local_aws
-from pipeline.autoscale import AutoscaleResult, autoscale
+from pipeline.account.bootstrap import bootstrap
+from pipeline.account.destroy import destroy
+from pipeline.autoscaling.autoscale import AutoscaleResult, autoscale
+from pipeline.autoscaling.policies import resource
 from pipeline.aws import Aws
-from pipeline.bootstrap import bootstrap
+from pipeline.command.lock import environment_lock
+from pipeline.command.records import Say
 from pipeline.config import Autoscaling, Environment
-from pipeline.deploy import deploy
-from pipeline.destroy import destroy
+from pipeline.deployment.deploy import deploy
+from pipeline.deployment.promote import RunSmoke, promote
+from pipeline.deployment.rollback import rollback
 from pipeline.errors import PipelineError
-from pipeline.evidence import Evidence, evidence_key
-from pipeline.lock import environment_lock
-from pipeline.policies import resource
-from pipeline.promote import RunSmoke, promote
-from pipeline.records import Say
 from pipeline.release import Release
-from pipeline.rollback import rollback
-from pipeline.smoke import SmokeResult
+from pipeline.verification.evidence import Evidence, evidence_key
+from pipeline.verification.smoke import SmokeResult
 from tests.pipeline.footprint import footprint
 from tests.pipeline.killing import Deadly, is_killed
 from tests.pipeline.scene import name_for, published, quiet, scale_to

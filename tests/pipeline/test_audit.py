@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.audit import audit_prefix, audited, lines
 from pipeline.aws import Aws
-from pipeline.cli import main
+from pipeline.command.audit import audit_prefix, audited, lines
+from pipeline.command.cli import main
+from pipeline.command.running import READING
+from pipeline.command.steps import COMMANDS
 from pipeline.config import Environment
 from pipeline.errors import ReleaseError
 from pipeline.release import load_release
-from pipeline.running import READING
-from pipeline.steps import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 

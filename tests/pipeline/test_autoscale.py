@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.acting import why_it_cannot_act
-from pipeline.autoscale import wanted_target
+from pipeline.autoscaling.acting import why_it_cannot_act
+from pipeline.autoscaling.autoscale import wanted_target
+from pipeline.autoscaling.in_force import Scaling, plan_autoscaling
+from pipeline.autoscaling.policies import policies_of, resource, scheduled_actions_of, step_alarms_of
 from pipeline.config import Environment
-from pipeline.in_force import Scaling, plan_autoscaling
-from pipeline.policies import policies_of, resource, scheduled_actions_of, step_alarms_of
 from tests.pipeline.test_policies import NIGHT, UP
 
 MakeEnv = Callable[..., Environment]

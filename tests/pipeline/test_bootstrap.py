@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from pipeline.account.bootstrap import bootstrap, execution_policy, require_account
 from pipeline.aws import Aws
-from pipeline.bootstrap import bootstrap, execution_policy, require_account
 from pipeline.config import Environment
 from pipeline.errors import WrongAccount
 

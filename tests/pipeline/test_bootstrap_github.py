@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 import local_aws
-from pipeline.aws import Aws
-from pipeline.bootstrap import bootstrap, execution_policy
-from pipeline.bootstrap_github import (
+from pipeline.account.bootstrap import bootstrap, execution_policy
+from pipeline.account.bootstrap_github import (
     Admission,
     GithubRepository,
     account_stack,
     bootstrap_github,
     one_place,
 )
+from pipeline.account.stacks import Found, Stack, bring_up, plan_stack
+from pipeline.aws import Aws
 from pipeline.config import Environment, load_environment
 from pipeline.errors import AwsRefused, ConfigError, StackFailed
-from pipeline.stacks import Found, Stack, bring_up, plan_stack
 from tests.github_issuer import GithubIssuer, Job
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.capacity import (
+from pipeline.verification.capacity import (
     Slo,
     Step,
     bracket,
@@ -18,7 +18,7 @@ from pipeline.capacity import (
     samples_for,
     vcpus,
 )
-from pipeline.gates import Verdict
+from pipeline.verification.gates import Verdict
 
 SLO = Slo(p99_ms=500, error_percent=1)
 TYPE = "ml.m5.large"  # 2 vCPUs: CPU goes up to 200 %

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import errors
-from pipeline.cli import OFFLINE, STEPS, main, parser
+from pipeline.command.cli import OFFLINE, STEPS, main, parser
+from pipeline.command.steps import COMMANDS
 from pipeline.errors import PipelineError
-from pipeline.steps import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 ERRORS = [
@@ -88,7 +88,7 @@ def test_every_command_speaks_json(command: str) -> None:
 
 def test_help_answers_at_once() -> None:
     """Nothing heavy is imported before a command runs."""
-    script = "import sys, pipeline.cli; pipeline.cli.parser(); print(*sys.modules)"
+    script = "import sys, pipeline.command.cli; pipeline.command.cli.parser(); print(*sys.modules)"
     shown = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
     )
@@ -138,14 +138,14 @@ def test_a_step_that_is_told_to_end_unwinds_what_it_has_started() -> None:
     """SIGTERM ends a step as Ctrl-C does: its load test and its measuring endpoint go with it."""
     code = """
 import runpy, signal
-import pipeline.cli
+import pipeline.command.cli
 def main():
     try:
         print("running", flush=True)
         signal.pause()
     finally:
         print("unwound", flush=True)
-pipeline.cli.main = main
+pipeline.command.cli.main = main
 runpy.run_module("pipeline", run_name="__main__")
 """
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as step:

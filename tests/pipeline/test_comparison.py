@@ -12,19 +12,19 @@ import yaml
 
 import local_aws
 from local_aws.start import Running
+from pipeline.account.bootstrap import bootstrap
 from pipeline.aws import Aws
-from pipeline.bootstrap import bootstrap
-from pipeline.capacity_endpoint import capacity_endpoint
-from pipeline.comparison import Baseline, baseline_endpoint, compare_endpoints, find_baseline
 from pipeline.config import Environment
-from pipeline.deploy import deploy
-from pipeline.gates import Verdict
-from pipeline.measure import Bench
-from pipeline.plan import config_name, model_parameters
-from pipeline.publish import publish
-from pipeline.regression import Regression
+from pipeline.deployment.deploy import deploy
+from pipeline.deployment.plan import config_name, model_parameters
+from pipeline.publishing.publish import publish
+from pipeline.publishing.weights import fetch_golden
 from pipeline.release import Release
-from pipeline.weights import fetch_golden
+from pipeline.verification.capacity_endpoint import capacity_endpoint
+from pipeline.verification.comparison import Baseline, baseline_endpoint, compare_endpoints, find_baseline
+from pipeline.verification.gates import Verdict
+from pipeline.verification.measure import Bench
+from pipeline.verification.regression import Regression
 
 ROOT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("troubled_server.py")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from pipeline.aws import Aws
-from pipeline.compatibility import Fits, fits_of, labels_of, require_fit
 from pipeline.config import Environment
 from pipeline.errors import BuildFailed, ReleaseError
-from pipeline.publish import publish
+from pipeline.publishing.compatibility import Fits, fits_of, labels_of, require_fit
+from pipeline.publishing.publish import publish
 
 ROOT = Path(__file__).parents[2]
 LABELS = {

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from pipeline.confidence import confidence_percent
+from pipeline.verification.confidence import confidence_percent
 
 
 def test_without_a_hit_it_is_the_chance_of_having_met_one() -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.cli import main
+from pipeline.account.cost import cost_of, load_prices
+from pipeline.command.cli import main
+from pipeline.command.config_command import schema
 from pipeline.config import LONGEST_ENDPOINT, LONGEST_NAME, Environment, environments, load_environment
-from pipeline.config_command import schema
-from pipeline.cost import cost_of, load_prices
+from pipeline.deployment.plan import config_name, config_parameters
 from pipeline.errors import ConfigError
-from pipeline.plan import config_name, config_parameters
 from pipeline.release import Release
 
 ROOT = Path(__file__).parents[2]

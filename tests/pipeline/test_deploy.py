@@ -9,12 +9,21 @@ from typing import Any
 import pytest
 
 import local_aws
-from pipeline.alarms import alarms_of
-from pipeline.autoscale import autoscale
+from pipeline.account.bootstrap import bootstrap
+from pipeline.autoscaling.autoscale import autoscale
+from pipeline.autoscaling.policies import resource
+from pipeline.autoscaling.rescale import Scaled, key_of, observe_scaled, plan_putting_back, scaling_set_aside
 from pipeline.aws import Aws, Call
-from pipeline.bootstrap import bootstrap
+from pipeline.command.holder import who
+from pipeline.command.lock import environment_lock
+from pipeline.command.records import deployments
 from pipeline.config import Environment
-from pipeline.deploy import deploy, require_quiet_alarms
+from pipeline.deployment.alarms import alarms_of
+from pipeline.deployment.deploy import deploy, require_quiet_alarms
+from pipeline.deployment.observe import observe
+from pipeline.deployment.plan import config_name, plan_deployment
+from pipeline.deployment.rollback import rollback
+from pipeline.deployment.status import standing_of
 from pipeline.errors import (
     AlarmNotQuiet,
     DeploymentFailed,
@@ -24,17 +33,8 @@ from pipeline.errors import (
     ReleaseError,
     ReleaseUnproved,
 )
-from pipeline.holder import who
-from pipeline.lock import environment_lock
-from pipeline.observe import observe
-from pipeline.plan import config_name, plan_deployment
-from pipeline.policies import resource
-from pipeline.publish import fetch_release
-from pipeline.records import deployments
+from pipeline.publishing.publish import fetch_release
 from pipeline.release import Release
-from pipeline.rescale import Scaled, key_of, observe_scaled, plan_putting_back, scaling_set_aside
-from pipeline.rollback import rollback
-from pipeline.status import standing_of
 from tests.pipeline.scene import (
     ROOT,
     contract_cloud,

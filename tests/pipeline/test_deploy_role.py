@@ -12,15 +12,15 @@ import pytest
 import yaml
 from botocore import xform_name
 
-from pipeline.bootstrap_github import TEMPLATES
+from pipeline.account.bootstrap_github import TEMPLATES
+from pipeline.autoscaling.rescale import key_of
+from pipeline.command.lock import lock_key
 from pipeline.config import Environment
-from pipeline.evidence import evidence_key
-from pipeline.lock import lock_key
-from pipeline.promote import outcome_key
-from pipeline.publish import metrics_key, release_key
-from pipeline.rescale import key_of
-from pipeline.rollback import intent_key
-from pipeline.supply_chain import provenance_key, sbom_key
+from pipeline.deployment.promote import outcome_key
+from pipeline.deployment.rollback import intent_key
+from pipeline.publishing.publish import metrics_key, release_key
+from pipeline.publishing.supply_chain import provenance_key, sbom_key
+from pipeline.verification.evidence import evidence_key
 
 ROOT = Path(__file__).parents[2]
 BY_A_PERSON = {
@@ -127,7 +127,7 @@ def actions_of_the_steps() -> dict[str, str]:
 
 
 def test_the_role_may_make_every_call_that_a_step_makes() -> None:
-    """A step that calls something new needs it in pipeline/cloudformation/deploy-role.yaml."""
+    """A step that calls something new needs it in pipeline/account/cloudformation/deploy-role.yaml."""
     allowed = {action for statement in statements() for action in listed(statement["Action"])}
     asked = actions_of_the_steps()
     missing = {action: module for action, module in asked.items() if action not in allowed | FOR_EVERYBODY}

@@ -7,12 +7,19 @@ from pathlib import Path
 import pytest
 
 from pipeline.aws import Aws
+from pipeline.command.steps import Order, run
 from pipeline.config import Environment
-from pipeline.difference import Change, PlanResult, changes_between, describe_plan, lines_of, settings_of
-from pipeline.observe import observe, observe_live
-from pipeline.plan import config_parameters, model_parameters, plan_deployment
+from pipeline.deployment.difference import (
+    Change,
+    PlanResult,
+    changes_between,
+    describe_plan,
+    lines_of,
+    settings_of,
+)
+from pipeline.deployment.observe import observe, observe_live
+from pipeline.deployment.plan import config_parameters, model_parameters, plan_deployment
 from pipeline.release import Release
-from pipeline.steps import Order, run
 
 MakeEnv = Callable[..., Environment]
 MakeRelease = Callable[..., Release]

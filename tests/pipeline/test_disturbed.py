@@ -10,12 +10,12 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from pipeline.autoscaling.in_force import observe_scaling
 from pipeline.aws import Aws, Call
+from pipeline.deployment.plan import config_name
+from pipeline.deployment.promote import outcome_key
+from pipeline.deployment.rollback import rollback
 from pipeline.errors import EnvironmentLocked, PolicyCannotAct, PolicyNotInForce, SmokeFailed
-from pipeline.in_force import observe_scaling
-from pipeline.plan import config_name
-from pipeline.promote import outcome_key
-from pipeline.rollback import rollback
 from tests.pipeline.killing import Deadly, begin, exit_code, is_killed
 from tests.pipeline.scene import endpoint_of, quiet, wait_for
 from tests.pipeline.stage import Caller, Scene, Stage, promote_two, scale_in_every_way

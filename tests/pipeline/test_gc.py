@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.alarms import plan_alarms
+from pipeline.account.collect import collect, observe_served
+from pipeline.account.garbage import Rule, Served, Stock, kept_releases, plan_collection
 from pipeline.aws import Aws
 from pipeline.aws.shapes import problem_of
-from pipeline.collect import collect, observe_served
+from pipeline.command.holder import this_process
+from pipeline.command.lock import lock_key
+from pipeline.command.records import DeploymentRecord, record_deployment
 from pipeline.config import Environment
+from pipeline.deployment.alarms import plan_alarms
+from pipeline.deployment.observe import observe
+from pipeline.deployment.plan import config_name, plan_deployment
 from pipeline.errors import ConfigError, EnvironmentLocked, ReleaseError
-from pipeline.garbage import Rule, Served, Stock, kept_releases, plan_collection
-from pipeline.holder import this_process
-from pipeline.lock import lock_key
-from pipeline.observe import observe
-from pipeline.plan import config_name, plan_deployment
-from pipeline.publish import release_key
-from pipeline.records import DeploymentRecord, record_deployment
+from pipeline.publishing.publish import release_key
 from pipeline.release import Image, Release, Weights, make_release
 
 MakeRelease = Callable[[str], Release]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.ledger import Ledger, breach, ledger, table, time_scale, told
-from pipeline.load import LoadResult
-from pipeline.scaling import FleetSample
-from pipeline.scaling_gates import ScalingRun
+from pipeline.verification.ledger import Ledger, breach, ledger, table, time_scale, told
+from pipeline.verification.load import LoadResult
+from pipeline.verification.scaling import FleetSample
+from pipeline.verification.scaling_gates import ScalingRun
 
 ROSE, FELL = 100.0, 160.0
 

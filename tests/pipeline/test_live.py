@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from pipeline.aws import Answer
-from pipeline.bake import Golden
-from pipeline.diagnosis import alarm_reason, last_words
+from pipeline.deployment.bake import Golden
+from pipeline.deployment.diagnosis import alarm_reason, last_words
+from pipeline.deployment.live import CALLS_PER_LOOK, PROOF_SECONDS, State, Waiter, state_of
+from pipeline.deployment.standing import progress_line, time_left
 from pipeline.errors import (
     AwsRefused,
     DeploymentFailed,
@@ -20,8 +22,6 @@ from pipeline.errors import (
     DeploymentTimedOut,
     ReleaseUnproved,
 )
-from pipeline.live import CALLS_PER_LOOK, PROOF_SECONDS, State, Waiter, state_of
-from pipeline.standing import progress_line, time_left
 
 NEW, OLD = "digits-new", "digits-old"
 BOUND = 600.0

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.alarms import alarms_of, plan_alarms
+from pipeline.autoscaling.in_force import Scaling, plan_autoscaling
 from pipeline.aws.shapes import problem_of, require_valid
 from pipeline.calls import Call
 from pipeline.config import Environment
+from pipeline.deployment.alarms import alarms_of, plan_alarms
+from pipeline.deployment.plan import Observed, config_name, plan_capacity_endpoint, plan_deployment
 from pipeline.errors import ConfigError, EndpointBusy
-from pipeline.in_force import Scaling, plan_autoscaling
 from pipeline.names import release_of
-from pipeline.plan import Observed, config_name, plan_capacity_endpoint, plan_deployment
-from pipeline.publish import plan_registration
+from pipeline.publishing.publish import plan_registration
 from pipeline.release import Release
 
 MakeEnv = Callable[..., Environment]

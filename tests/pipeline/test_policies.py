@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.autoscaling.policies import policies_of, scheduled_actions_of, step_alarms_of
 from pipeline.aws.shapes import problem_of
 from pipeline.calls import Call
 from pipeline.config import Environment
-from pipeline.policies import policies_of, scheduled_actions_of, step_alarms_of
 
 MakeEnv = Callable[..., Environment]
 

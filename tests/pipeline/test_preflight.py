@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 import local_aws
-from pipeline.autoscale import autoscale
+from pipeline.account.bootstrap import bootstrap, trust_policy
+from pipeline.autoscaling.autoscale import autoscale
 from pipeline.aws import Aws
-from pipeline.bootstrap import bootstrap, trust_policy
-from pipeline.checks import (
+from pipeline.config import Environment, Vpc
+from pipeline.deployment.checks import (
     MANIFESTS,
     Problem,
     check_alarms,
@@ -28,12 +29,11 @@ from pipeline.checks import (
     check_weights,
     principal_of,
 )
-from pipeline.config import Environment, Vpc
-from pipeline.deploy import deploy
+from pipeline.deployment.deploy import deploy
+from pipeline.deployment.plan import config_name, deployment_config
+from pipeline.deployment.preflight import CHECKS, Sight, inspect, require_clear
 from pipeline.errors import PreflightFailed
-from pipeline.plan import config_name, deployment_config
-from pipeline.preflight import CHECKS, Sight, inspect, require_clear
-from pipeline.publish import publish
+from pipeline.publishing.publish import publish
 from pipeline.release import Release
 from tests.pipeline.scene import ROOT, contract_cloud, name_for, published, quiet
 

@@ -10,11 +10,11 @@ import pytest
 
 from pipeline.aws import Aws
 from pipeline.config import Environment
+from pipeline.deployment.promote import require_evidence
 from pipeline.errors import ConfigError, PromotionRefused
-from pipeline.evidence import Evidence, evidence_key
-from pipeline.findings import find_capacity
-from pipeline.promote import require_evidence
 from pipeline.release import Release
+from pipeline.verification.evidence import Evidence, evidence_key
+from pipeline.verification.findings import find_capacity
 
 NOW = time.time()
 MakeEnv = Callable[..., Environment]

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.aws import Aws
+from pipeline.command.records import Say
 from pipeline.config import Environment
+from pipeline.deployment.plan import Observed, config_name, plan_deployment
 from pipeline.errors import BuildFailed, ConfigError
-from pipeline.image import Origin, build_files, publish_image, push_unless_there, source_hash
-from pipeline.plan import Observed, config_name, plan_deployment
-from pipeline.publish import fetch_release, git_commit, plan_registration, publish, release_key
-from pipeline.records import Say
+from pipeline.publishing.image import Origin, build_files, publish_image, push_unless_there, source_hash
+from pipeline.publishing.publish import fetch_release, git_commit, plan_registration, publish, release_key
+from pipeline.publishing.supply_chain import provenance_key, store_sbom
 from pipeline.release import Release, load_release
-from pipeline.supply_chain import provenance_key, store_sbom
 
 ROOT = Path(__file__).parents[2]
 
@@ -190,7 +190,7 @@ def test_a_push_that_is_refused_is_no_failure_if_the_tag_is_there_by_now(
             put_image(account, env, "t" * 40)
         raise BuildFailed("tag invalid", fix="none")
 
-    monkeypatch.setattr("pipeline.image._push", refused)
+    monkeypatch.setattr("pipeline.publishing.image._push", refused)
     said: list[str] = []
     if is_there:
         push_unless_there("r:t", "t" * 40, account, said.append)

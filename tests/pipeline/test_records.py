@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Model
-from pipeline.records import (
+from pipeline.command.records import (
     DeploymentRecord,
     deployments,
     last_deployment,
@@ -15,7 +14,8 @@ from pipeline.records import (
     record_deployment,
     record_step,
 )
-from pipeline.rollback import previous_release
+from pipeline.deployment.rollback import previous_release
+from pipeline.model import Model
 
 
 class Bucket:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.gates import Verdict
-from pipeline.load import LoadResult
-from pipeline.regression import (
+from pipeline.verification.gates import Verdict
+from pipeline.verification.load import LoadResult
+from pipeline.verification.regression import (
     FALSE_ALARM,
     WARM_UP,
     Regression,

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.gates import Verdict
-from pipeline.scaling import FleetSample, plan_scaling, returned_at, scaled_out_at
-from pipeline.scaling_gates import ScalingLimits, ScalingRun, judge_scaling
+from pipeline.verification.gates import Verdict
+from pipeline.verification.scaling import FleetSample, plan_scaling, returned_at, scaled_out_at
+from pipeline.verification.scaling_gates import ScalingLimits, ScalingRun, judge_scaling
 
 LIMITS = ScalingLimits(out_seconds=60, in_seconds=120)
 

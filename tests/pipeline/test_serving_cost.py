@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from pipeline.cost import Prices, cost_of_serving
+from pipeline.account.cost import Prices, cost_of_serving
 
 PRICES = Prices(
     as_of=date(2025, 10, 1), region="us-east-1", currency="USD", source="s", hourly={"ml.m5.large": 0.18}

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.capacity import Step
-from pipeline.sizing import held_rate, rate_of_concurrency, target_concurrency, target_per_minute, targets_of
+from pipeline.verification.capacity import Step
+from pipeline.verification.sizing import (
+    held_rate,
+    rate_of_concurrency,
+    target_concurrency,
+    target_per_minute,
+    targets_of,
+)
 
 
 def step(rate: float, concurrency: float | None) -> Step:

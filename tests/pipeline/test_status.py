@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.alarms import alarms_of
+from pipeline.autoscaling.in_force import Scaling
 from pipeline.config import Environment
-from pipeline.difference import Live
-from pipeline.in_force import Scaling
-from pipeline.plan import config_parameters, model_parameters
+from pipeline.deployment.alarms import alarms_of
+from pipeline.deployment.difference import Live
+from pipeline.deployment.plan import config_parameters, model_parameters
+from pipeline.deployment.status import drift_of
 from pipeline.release import Release
-from pipeline.status import drift_of
 
 MakeEnv = Callable[..., Environment]
 SCALED = Scaling({"MinCapacity": 2, "MaxCapacity": 4})

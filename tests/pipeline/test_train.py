@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 import local_aws
+from pipeline.account.bootstrap import bootstrap
 from pipeline.aws import Aws
 from pipeline.aws.shapes import problem_of
 from pipeline.aws.training import in_the_sdks_words
-from pipeline.bootstrap import bootstrap
 from pipeline.calls import Call
 from pipeline.config import Environment, Training
 from pipeline.errors import ConfigError, TrainingFailed
-from pipeline.image import Origin
-from pipeline.train import job_name, train, training_request
-from pipeline.weights import sync_weights
+from pipeline.publishing.image import Origin
+from pipeline.publishing.train import job_name, train, training_request
+from pipeline.publishing.weights import sync_weights
 
 MakeEnv = Callable[..., Environment]
 ROOT = Path(__file__).parents[2]

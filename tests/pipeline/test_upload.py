@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from pipeline import digests as sizes
 from pipeline.aws import Aws
-from pipeline.digests import checksum_of, cut, digests_of, fingerprint, is_same
 from pipeline.errors import ReleaseError
-from pipeline.progress import shown
-from pipeline.upload import is_there, missing_parts, upload
+from pipeline.publishing import digests as sizes
+from pipeline.publishing.digests import checksum_of, cut, digests_of, fingerprint, is_same
+from pipeline.publishing.progress import shown
+from pipeline.publishing.upload import is_there, missing_parts, upload
 
 MIB = 1024**2
 WHERE = {"Bucket": "digits-releases-123456789012", "Key": "weights/large"}

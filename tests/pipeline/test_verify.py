@@ -15,26 +15,26 @@ import yaml
 
 import local_aws
 from local_aws.start import Running
-from pipeline.autoscale import autoscale
+from pipeline.account.bootstrap import bootstrap
+from pipeline.autoscaling.autoscale import autoscale
 from pipeline.aws import Aws
-from pipeline.bootstrap import bootstrap
-from pipeline.capacity_endpoint import capacity_endpoint
 from pipeline.config import Environment
-from pipeline.deploy import deploy
+from pipeline.deployment.deploy import deploy
+from pipeline.deployment.plan import plan_capacity_endpoint
 from pipeline.errors import ConfigError, GateFailed, VerificationInconclusive
-from pipeline.evidence import Evidence, evidence_key
-from pipeline.gates import Gate, Verdict
-from pipeline.load_test import Wish, load_test
-from pipeline.measure import Bench
-from pipeline.plan import plan_capacity_endpoint
-from pipeline.publish import publish
+from pipeline.publishing.publish import publish
+from pipeline.publishing.weights import fetch_golden
 from pipeline.release import Release
-from pipeline.scaling import ScalingPlan, plan_scaling
-from pipeline.scaling_gates import ScalingLimits, judge_scaling
-from pipeline.steady import judge_steady
-from pipeline.under_load import run_under_load, scaling_run, wait_for_rest
-from pipeline.verify import verify
-from pipeline.weights import fetch_golden
+from pipeline.verification.capacity_endpoint import capacity_endpoint
+from pipeline.verification.evidence import Evidence, evidence_key
+from pipeline.verification.gates import Gate, Verdict
+from pipeline.verification.load_test import Wish, load_test
+from pipeline.verification.measure import Bench
+from pipeline.verification.scaling import ScalingPlan, plan_scaling
+from pipeline.verification.scaling_gates import ScalingLimits, judge_scaling
+from pipeline.verification.steady import judge_steady
+from pipeline.verification.under_load import run_under_load, scaling_run, wait_for_rest
+from pipeline.verification.verify import verify
 
 ROOT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("troubled_server.py")

@@ -11,15 +11,15 @@ import pytest
 
 from pipeline.config import Environment
 from pipeline.errors import GateFailed, LoadTestBroken, ReleaseError, VerificationInconclusive
-from pipeline.evidence import Evidence
-from pipeline.gates import Gate, Verdict, overall
-from pipeline.load import LoadResult, PhaseResult, RunningLoad, wait_for_end
-from pipeline.measure import long_enough, steps_of, with_concurrency
 from pipeline.release import Release
-from pipeline.scaling import FleetSample
-from pipeline.steady import judge_steady
-from pipeline.under_load import Conductor, fleet_sample, scaling_run
-from pipeline.verify import require_passed, verify
+from pipeline.verification.evidence import Evidence
+from pipeline.verification.gates import Gate, Verdict, overall
+from pipeline.verification.load import LoadResult, PhaseResult, RunningLoad, wait_for_end
+from pipeline.verification.measure import long_enough, steps_of, with_concurrency
+from pipeline.verification.scaling import FleetSample
+from pipeline.verification.steady import judge_steady
+from pipeline.verification.under_load import Conductor, fleet_sample, scaling_run
+from pipeline.verification.verify import require_passed, verify
 
 
 def phase(name: str, started: float, finished: float, **changes: Any) -> dict[str, Any]:

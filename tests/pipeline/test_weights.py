@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.archives import archive
 from pipeline.aws import Aws
 from pipeline.errors import ConfigError, ReleaseError
+from pipeline.publishing.archives import archive
+from pipeline.publishing.weights import fetch_golden, sync_weights
 from pipeline.release import Image, Release, Weights, make_release
-from pipeline.weights import fetch_golden, sync_weights
 
 GOLDEN = '{"cases": [{"instance": [1, 2], "prediction": {"label": 7}}]}'
 
@@ -105,7 +105,7 @@ def test_a_fresh_checkout_is_neither_packed_nor_sent(
     first = sync_weights(str(model), account, quiet)
     account.made.clear()
     os.utime(model / "model.safetensors", (1, 1))
-    monkeypatch.setattr("pipeline.weights.archive", None)
+    monkeypatch.setattr("pipeline.publishing.weights.archive", None)
 
     assert sync_weights(str(model), account, quiet) == first
     assert account.made == []

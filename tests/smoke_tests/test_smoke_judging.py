@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.gates import Verdict
-from pipeline.smoke import SmokeResult, judge_smoke, read_report
+from pipeline.verification.gates import Verdict
+from pipeline.verification.smoke import SmokeResult, judge_smoke, read_report
 from smoke_tests.golden import Golden, differences
 
 GOLDEN = Golden(

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import local_aws
+from pipeline.account.bootstrap_github import Admission, GithubRepository, bootstrap_github
 from pipeline.aws import Aws
-from pipeline.bootstrap_github import Admission, GithubRepository, bootstrap_github
 from pipeline.config import load_environment
 from pipeline.names import release_of
 from tests.github_issuer import GithubIssuer

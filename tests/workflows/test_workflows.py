@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.cli import parser
+from pipeline.command.cli import parser
 from pipeline.config import environments, load_environment
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,201 @@
+"""Let a GitHub repository deploy: what an account's environments share, and a role for each, as stacks."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.account.stacks import Stack, bring_up, observe_stack
+from pipeline.aws import Aws
+from pipeline.command.records import Say
+from pipeline.config import AwsPlace, Environment
+from pipeline.errors import ConfigError
+from pipeline.model import Model
+
+TEMPLATES = Path(__file__).parent / "cloudformation"
+GITHUB = "token.actions.githubusercontent.com"
+LONGEST_ROLE_NAME = 64
+REPOSITORY = re.compile(r"(?P<owner>[A-Za-z0-9-]+)/(?P<name>[\w.-]+)")
+IDS = re.compile(r"(?P<owner>\d+)/(?P<name>\d+)")
+
+
+@dataclass(frozen=True)
+class GithubRepository:
+    """A repository by its names and by its ids, as they stand in the tokens of its jobs."""
+
+    owner: str
+    name: str
+    owner_id: int
+    id: int
+
+    @classmethod
+    def parse(cls, names: str, ids: str | None) -> "GithubRepository":
+        """Read ORG/REPO and ORG_ID/REPO_ID. Raises ConfigError saying how to find the ids."""
+        found, numbers = REPOSITORY.fullmatch(names), IDS.fullmatch(ids or "")
+        if found is None:
+            raise ConfigError(f"--github-repo {names} is not ORG/REPO.", fix="Name it as GitHub does.")
+        if numbers is None:
+            raise ConfigError(
+                f"--github-ids {ids or 'is missing: it'} is not ORG_ID/REPO_ID.",
+                fix="Tokens of repositories made since July 2026 carry them. Ask: "
+                f"gh api repos/{names} --jq '\"\\(.owner.id)/\\(.id)\"'",
+            )
+        return cls(found["owner"], found["name"], int(numbers["owner"]), int(numbers["name"]))
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    def subjects(self, environment: str) -> tuple[str, str]:
+        """The `sub` claims of a job of one GitHub environment: the old form, and the immutable one."""
+        with_ids = f"{self.owner}@{self.owner_id}/{self.name}@{self.id}"
+        return f"repo:{self}:environment:{environment}", f"repo:{with_ids}:environment:{environment}"
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Who is let in, and who is told of trouble. `monthly_budget`: USD; None leaves the template's."""
+
+    repository: GithubRepository
+    alert_email: str | None = None
+    monthly_budget: int | None = None
+
+
+class GithubBootstrapResult(Model):
+    """What is there afterwards, and what to type so that GitHub knows it."""
+
+    made: int
+    stacks: tuple[str, ...]
+    roles: dict[str, str]  # environment → ARN
+    alerts_topic: str
+    commands: tuple[str, ...]
+
+
+def bootstrap_github(
+    admission: Admission, envs: Sequence[Environment], aws: Aws, say: Say = print
+) -> GithubBootstrapResult:
+    """Bring the account's stack and each environment's to their templates; say what to tell GitHub.
+
+    Raises ConfigError when something of the account's stack exists outside of it, StackFailed.
+    """
+    place, before = one_place(envs), len(aws.made)
+    account = account_stack(admission, place, _provider_parameter(place, aws))
+    if observe_stack(account.name, aws) is None:
+        require_nothing_there(place, aws)
+    outputs = bring_up(account, aws, say)
+    roles, stacks = {}, [account.name]
+    for env in envs:
+        stack = role_stack(admission.repository, env, outputs["GithubProviderArn"])
+        roles[env.name] = bring_up(stack, aws, say)["RoleArn"]
+        stacks.append(stack.name)
+    if len(aws.made) == before:
+        say("every stack is as its template: no calls made")
+    commands = tuple(line for env in envs for line in github_commands(admission, env, roles[env.name]))
+    say("Tell GitHub (required reviewers of production: its page Settings → Environments):")
+    for line in commands:
+        say(f"  {line}")
+    return GithubBootstrapResult(
+        made=len(aws.made) - before,
+        stacks=tuple(stacks),
+        roles=roles,
+        alerts_topic=outputs["AlertsTopicArn"],
+        commands=commands,
+    )
+
+
+def one_place(envs: Sequence[Environment]) -> AwsPlace:
+    """Return what all environments of the account share. Raises ConfigError when they differ."""
+    place = envs[0].aws
+    names = place.model_dump(exclude={"tags"})
+    if any(env.aws.model_dump(exclude={"tags"}) != names for env in envs):
+        named = ", ".join(env.name for env in envs)
+        raise ConfigError(
+            f"{named} are in one account, but their `aws:` sections differ.",
+            fix="Let them be the same, or give --env to make one environment alone.",
+        )
+    return place
+
+
+def account_stack(admission: Admission, place: AwsPlace, provider: str) -> Stack:
+    """What the environments of an account share. `provider`: ARN of one made elsewhere; empty: this stack's."""
+    parameters = {
+        "RepositoryName": place.repository,
+        "BucketName": place.bucket,
+        "ExecutionRoleName": place.execution_role,
+        "ModelPackageGroupName": place.model_package_group,
+        "GithubProviderArn": provider,
+    }
+    if admission.alert_email is not None:
+        parameters["AlertEmail"] = admission.alert_email
+    if admission.monthly_budget is not None:
+        parameters["MonthlyBudgetUsd"] = str(admission.monthly_budget)
+    return Stack(f"{place.model_package_group}-account", _template("account"), parameters)
+
+
+def role_stack(repository: GithubRepository, env: Environment, provider: str) -> Stack:
+    """The role of one environment's jobs. Raises ConfigError when its name would be too long."""
+    place = env.aws
+    name = f"{place.model_package_group}-deploy-{env.name}"
+    if len(name) > LONGEST_ROLE_NAME:
+        raise ConfigError(
+            f"The role {name} would have {len(name)} characters; IAM takes {LONGEST_ROLE_NAME}.",
+            fix="Shorten aws.model_package_group or the environment's name.",
+        )
+    subject, immutable = repository.subjects(env.name)
+    parameters = {
+        "EnvironmentName": env.name,
+        "RoleName": name,
+        "GithubProviderArn": provider,
+        "GithubSubject": subject,
+        "GithubImmutableSubject": immutable,
+        "EndpointName": env.endpoint.name.lower(),  # SageMaker's ARNs are in small letters
+        "BucketName": place.bucket,
+        "RepositoryName": place.repository,
+        "ExecutionRoleName": place.execution_role,
+        "ModelPackageGroupName": place.model_package_group,
+    }
+    return Stack(name, _template("deploy-role"), parameters)
+
+
+def github_commands(admission: Admission, env: Environment, role: str) -> tuple[str, ...]:
+    """What a person types once so that the environment exists on GitHub and its jobs find their role."""
+    repository = admission.repository
+    variables = {"AWS_ROLE_ARN": role, "AWS_REGION": env.aws.region, "AWS_ACCOUNT_ID": env.aws.account_id}
+    return (
+        f"gh api --method PUT repos/{repository}/environments/{env.name}",
+        *(
+            f"gh variable set {name} --repo {repository} --env {env.name} --body {value}"
+            for name, value in variables.items()
+        ),
+    )
+
+
+def _provider_parameter(place: AwsPlace, aws: Aws) -> str:
+    """The parameter of the stack that is there; else the ARN of a provider that is; else empty."""
+    found = observe_stack(f"{place.model_package_group}-account", aws)
+    if found is not None:
+        return found.parameters.get("GithubProviderArn", "")
+    arn = f"arn:aws:iam::{place.account_id}:oidc-provider/{GITHUB}"
+    there = aws.find("iam", "get_open_id_connect_provider", OpenIDConnectProviderArn=arn)
+    return arn if there else ""
+
+
+def require_nothing_there(place: AwsPlace, aws: Aws) -> None:
+    """Raises ConfigError naming what the stack would make and another has made already."""
+    asked: dict[str, tuple[str, str, dict[str, Any]]] = {
+        f"repository {place.repository}": ("ecr", "describe_repositories", {"repositoryNames": [place.repository]}),
+        f"bucket {place.bucket}": ("s3", "head_bucket", {"Bucket": place.bucket}),
+        f"role {place.execution_role}": ("iam", "get_role", {"RoleName": place.execution_role}),
+    }  # fmt: skip
+    there = [what for what, (service, call, named) in asked.items() if aws.find(service, call, **named)]
+    if there:
+        raise ConfigError(
+            f"{', '.join(there)} exist already, outside of stack {place.model_package_group}-account.",
+            fix="Let the stack take them over: aws cloudformation create-change-set "
+            "--import-existing-resources with pipeline/account/cloudformation/account.yaml (docs/github.md), or "
+            "choose other names in config/.",
+        )
+
+
+def _template(name: str) -> str:
+    return (TEMPLATES / f"{name}.yaml").read_text()

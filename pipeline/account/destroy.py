@@ -1,0 +1,138 @@
+"""Remove everything that one environment alone has; what environments share, and evidence, stays."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline.autoscaling.in_force import observe_scaling
+from pipeline.autoscaling.policies import resource, step_alarm_prefix
+from pipeline.autoscaling.rescale import key_of
+from pipeline.aws import Aws
+from pipeline.calls import Call
+from pipeline.command.records import Say
+from pipeline.config import BASELINE_SUFFIX, CAPACITY_SUFFIX, Environment
+from pipeline.deployment.alarms import alarm_prefix
+from pipeline.deployment.deploy import wait_until_gone
+from pipeline.deployment.plan import CHANGEABLE
+from pipeline.deployment.rollback import intent_key
+from pipeline.errors import ConfigError, EndpointBusy
+from pipeline.model import Model
+from pipeline.names import prefix_of
+
+ALARMS_AT_ONCE = 100  # DeleteAlarms takes no more
+
+
+class DestroyResult(Model):
+    """How many calls it took; 0: there was nothing."""
+
+    environment: str
+    made: int
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What AWS has of one environment, by name. `endpoints`: with their statuses."""
+
+    endpoints: tuple[tuple[str, str], ...] = ()
+    is_scaled: bool = False
+    configs: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+
+def observe_belongings(env: Environment, aws: Aws) -> Belongings:
+    """List what carries the exact name of this environment's endpoint, or of the one that measures it."""
+    name = env.endpoint.name
+    described = [aws.describe_endpoint(each) for each in _owners(env)]
+    configs = aws.pages("sagemaker", "list_endpoint_configs", "EndpointConfigs", NameContains=name)
+    models = aws.pages("sagemaker", "list_models", "Models", NameContains=name)
+    begun = [key for key in (key_of(env), intent_key(env)) if aws.get_json(key) is not None]
+    return Belongings(
+        endpoints=tuple((each["EndpointName"], each["EndpointStatus"]) for each in described if each),
+        is_scaled=observe_scaling(env, aws).target is not None,
+        configs=_ours(env, [each["EndpointConfigName"] for each in configs]),
+        models=_ours(env, [each["ModelName"] for each in models]),
+        alarms=tuple(
+            alarm["AlarmName"]
+            for prefix in (alarm_prefix(env), step_alarm_prefix(env))
+            for alarm in aws.alarms(prefix=prefix)
+        ),
+        keys=(*aws.keys(f"deployments/{env.name}/"), *begun),
+    )
+
+
+def _owners(env: Environment) -> tuple[str, ...]:
+    return tuple(f"{env.endpoint.name}{suffix}" for suffix in ("", CAPACITY_SUFFIX, BASELINE_SUFFIX))
+
+
+def _ours(env: Environment, names: Sequence[str]) -> tuple[str, ...]:
+    """Keep the names that were derived from ours: another environment's may begin with it."""
+    return tuple(sorted(name for name in names if prefix_of(name) in _owners(env)))
+
+
+def plan_destruction(env: Environment, found: Belongings) -> tuple[Call, ...]:
+    """List the deletions, what serves first. Raises EndpointBusy while an endpoint is changing."""
+    busy = [
+        f"{name} is {status}" for name, status in found.endpoints if status not in CHANGEABLE | {"Failed"}
+    ]
+    if busy:
+        raise EndpointBusy(f"{', '.join(busy)}.", fix="Wait until it is InService, then run this again.")
+    bucket = env.aws.bucket
+    calls = []
+    if found.is_scaled:
+        says = f"deregister {env.endpoint.name} from scaling"
+        calls.append(Call("application-autoscaling", "deregister_scalable_target", resource(env), says))
+    for operation, member, names in (
+        ("delete_endpoint", "EndpointName", [name for name, _ in found.endpoints]),
+        ("delete_endpoint_config", "EndpointConfigName", found.configs),
+        ("delete_model", "ModelName", found.models),
+    ):
+        says = operation.replace("_", " ")
+        calls += [Call("sagemaker", operation, {member: name}, f"{says} {name}") for name in names]
+    for start in range(0, len(found.alarms), ALARMS_AT_ONCE):
+        alarms = list(found.alarms[start : start + ALARMS_AT_ONCE])
+        calls.append(
+            Call("cloudwatch", "delete_alarms", {"AlarmNames": alarms}, f"delete {len(alarms)} alarms")
+        )
+    for key in found.keys:
+        params = {"Bucket": bucket, "Key": key}
+        calls.append(Call("s3", "delete_object", params, f"delete s3://{bucket}/{key}"))
+    return tuple(calls)
+
+
+def destroy(
+    env: Environment,
+    aws: Aws,
+    say: Say = print,
+    *,
+    confirmed: str | None = None,
+    ask: Callable[[], str] | None = None,
+) -> DestroyResult:
+    """Show what would be deleted, have the environment's name typed (or given as `confirmed`), delete it.
+
+    Raises ConfigError when another name, or none, was typed; nothing is deleted then.
+    """
+    calls = plan_destruction(env, observe_belongings(env, aws))
+    for call in calls:
+        say(f"- {call.says}")
+    if not calls:
+        say(f"{env.name} has nothing: no calls planned")
+        return DestroyResult(environment=env.name, made=0)
+    typed = confirmed if confirmed is not None else (ask or _ask)()
+    if typed != env.name:
+        raise ConfigError(
+            f"Nothing was deleted: '{typed}' is not {env.name}.",
+            fix=f"Type the environment's name when asked, or give --confirm {env.name}.",
+        )
+    for call in calls:
+        aws.apply(call)
+        if call.operation == "delete_endpoint":
+            wait_until_gone(str(call.params["EndpointName"]), aws)
+    say(f"{env.name} is gone; bucket, repository, role, releases and evidence are still there")
+    return DestroyResult(environment=env.name, made=len(calls))
+
+
+def _ask() -> str:
+    """Have a line typed; empty where nobody can."""
+    return input("Type the environment's name to delete this: ").strip() if sys.stdin.isatty() else ""

@@ -1,0 +1,144 @@
+"""Which models, configs, images and weights no release worth keeping needs (pure); `collect.py` removes them.
+
+Worth keeping is what any endpoint of the account serves or is on its way to, the last releases of every
+environment, to which it can be rolled back, and whatever is young: it may be on its way.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pipeline.calls import Call
+from pipeline.command.records import DeploymentRecord
+from pipeline.config import AwsPlace
+from pipeline.names import release_of
+from pipeline.release import Release
+
+IMAGES_AT_ONCE = 100  # BatchDeleteImage takes no more
+ALARMS_AT_ONCE = 100  # nor does DeleteAlarms
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the endpoints of an account need, whoever made them: names of configs and models, image and weights URIs."""
+
+    configs: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+    images: frozenset[str] = frozenset()
+    weights: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What an account has of releases; of each thing, when it was made.
+
+    `deployed`: the records of each environment, oldest first. `images` by digest. `weights` and `manifests` by key.
+    """
+
+    served: Served = Served()
+    deployed: Mapping[str, Sequence[DeploymentRecord]] = field(default_factory=dict)
+    releases: Mapping[str, Release] = field(default_factory=dict)
+    configs: Mapping[str, datetime] = field(default_factory=dict)
+    models: Mapping[str, datetime] = field(default_factory=dict)
+    images: Mapping[str, datetime] = field(default_factory=dict)
+    weights: Mapping[str, datetime] = field(default_factory=dict)
+    manifests: Mapping[str, datetime] = field(default_factory=dict)
+    alarms: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How many releases of each environment stay, and how old a thing must be to go."""
+
+    releases: int
+    before: datetime
+
+    @classmethod
+    def of(cls, releases: int, days: int, now: datetime) -> "Rule":
+        return cls(releases, now - timedelta(days=days))
+
+
+def kept_releases(stock: Stock, rule: Rule) -> frozenset[str]:
+    """Return the ids of all releases that are worth keeping."""
+    kept = {release for name in stock.served.configs | stock.served.models if (release := release_of(name))}
+    for records in stock.deployed.values():
+        newest_first = dict.fromkeys(record.release for record in reversed(records))
+        kept.update(list(newest_first)[: rule.releases])
+    kept.update(each.id for each in stock.releases.values() if each.created >= rule.before)
+    return frozenset(kept)
+
+
+def plan_collection(place: AwsPlace, stock: Stock, rule: Rule) -> tuple[Call, ...]:
+    """List the deletions: what points first, what is pointed at after it, a release's manifest last."""
+    kept = kept_releases(stock, rule)
+    needed = [release for release in stock.releases.values() if release.id in kept]
+    digests = {release.image.digest for release in needed} | {_digest(uri) for uri in stock.served.images}
+    uris = {release.weights.uri for release in needed} | stock.served.weights
+    configs = [
+        name
+        for name in _old(stock.configs, rule)
+        if release_of(name) not in kept and name not in stock.served.configs
+    ]
+    models = [
+        name
+        for name in _old(stock.models, rule)
+        if release_of(name) not in kept and name not in stock.served.models
+    ]
+    images = [digest for digest in _old(stock.images, rule) if digest not in digests]
+    weights = [key for key in _old(stock.weights, rule) if f"s3://{place.bucket}/{key}" not in uris]
+    manifests = [
+        key
+        for key in _old(stock.manifests, rule)
+        if _release_of_key(key) not in kept and _release_of_key(key) in stock.releases
+    ]
+    alarms = [name for name in stock.alarms if _config_of_alarm(name) in configs]
+    return (
+        *_sagemaker("delete_endpoint_config", "EndpointConfigName", configs),
+        *_sagemaker("delete_model", "ModelName", models),
+        *_alarms(alarms),
+        *_images(place, images),
+        *_objects(place, [*weights, *manifests]),
+    )
+
+
+def _old(made: Mapping[str, datetime], rule: Rule) -> list[str]:
+    return sorted(name for name, at in made.items() if at < rule.before)
+
+
+def _digest(image_uri: str) -> str:
+    return image_uri.partition("@")[2]
+
+
+def _release_of_key(key: str) -> str:
+    """`releases/<id>/release.json` → id."""
+    return key.split("/")[1]
+
+
+def _config_of_alarm(name: str) -> str:
+    """`<endpoint>/<config>/<what>` → config."""
+    return name.split("/")[1] if "/" in name else ""
+
+
+def _sagemaker(operation: str, member: str, names: Sequence[str]) -> Iterator[Call]:
+    for name in names:
+        yield Call("sagemaker", operation, {member: name}, f"{operation.replace('_', ' ')} {name}")
+
+
+def _alarms(names: Sequence[str]) -> Iterator[Call]:
+    for start in range(0, len(names), ALARMS_AT_ONCE):
+        some = list(names[start : start + ALARMS_AT_ONCE])
+        yield Call("cloudwatch", "delete_alarms", {"AlarmNames": some}, f"delete {len(some)} alarms")
+
+
+def _images(place: AwsPlace, digests: Sequence[str]) -> Iterator[Call]:
+    for start in range(0, len(digests), IMAGES_AT_ONCE):
+        some = [{"imageDigest": digest} for digest in digests[start : start + IMAGES_AT_ONCE]]
+        params = {"repositoryName": place.repository, "imageIds": some}
+        says = f"delete {len(some)} images of {place.repository}: {', '.join(d[7:19] for d in digests[start : start + IMAGES_AT_ONCE])}"
+        yield Call("ecr", "batch_delete_image", params, says)
+
+
+def _objects(place: AwsPlace, keys: Sequence[str]) -> Iterator[Call]:
+    for key in keys:
+        says = f"delete s3://{place.bucket}/{key}"
+        yield Call("s3", "delete_object", {"Bucket": place.bucket, "Key": key}, says)

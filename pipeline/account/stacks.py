@@ -1,0 +1,142 @@
+"""A CloudFormation stack brought to its template: nothing to do is no call, and a failure says which resource."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.aws import Aws
+from pipeline.calls import Call
+from pipeline.command.records import Say
+from pipeline.deployment.live import pause_seconds
+from pipeline.errors import AwsRefused, StackFailed
+
+STACK_SECONDS = 900
+GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
+CHANGEABLE = GOOD | {"UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"}
+NOTHING_CAME_OF_IT = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
+NOTHING_TO_DO = "No updates are to be performed"  # a template of which only comments changed
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What a stack should be. `parameters`: those that the template's defaults do not say."""
+
+    name: str
+    template: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What AWS has of a stack."""
+
+    status: str
+    template: str
+    parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
+    reason: str
+
+
+def observe_stack(name: str, aws: Aws) -> Found | None:
+    """Describe a stack; None when there is none of that name."""
+    described = aws.find("cloudformation", "describe_stacks", StackName=name)
+    if described is None:
+        return None
+    stack = described["Stacks"][0]
+    body = aws.read("cloudformation", "get_template", StackName=name)["TemplateBody"]
+    return Found(
+        status=stack["StackStatus"],
+        template=body if isinstance(body, str) else "",
+        parameters={each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])},
+        outputs={each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])},
+        reason=stack.get("StackStatusReason", ""),
+    )
+
+
+def plan_stack(stack: Stack, found: Found | None) -> tuple[Call, ...]:
+    """List the calls that bring a stack to its template. Raises StackFailed for one that only a person can free."""
+    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack.parameters.items()]
+    request = {
+        "StackName": stack.name,
+        "TemplateBody": stack.template,
+        "Parameters": given,
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
+    }
+    create = Call("cloudformation", "create_stack", request, f"create stack {stack.name}")
+    if found is None:
+        return (create,)
+    if found.status in NOTHING_CAME_OF_IT:
+        says = f"delete stack {stack.name}, of which nothing came"
+        return Call("cloudformation", "delete_stack", {"StackName": stack.name}, says), create
+    if found.status not in CHANGEABLE:
+        raise StackFailed(
+            f"Stack {stack.name} is {found.status}: {found.reason or 'no reason is given'}.",
+            fix=f"aws cloudformation continue-update-rollback --stack-name {stack.name}, or delete it; "
+            "what is to be kept stays when a stack is deleted.",
+        )
+    is_same = found.template == stack.template and stack.parameters.items() <= found.parameters.items()
+    if is_same:
+        return ()
+    kept = [
+        {"ParameterKey": key, "UsePreviousValue": True}  # given by somebody once, and not taken back
+        for key in found.parameters
+        if key not in stack.parameters and f"  {key}:" in stack.template
+    ]
+    changed = request | {"Parameters": [*given, *kept]}
+    return (Call("cloudformation", "update_stack", changed, f"update stack {stack.name}"),)
+
+
+def bring_up(stack: Stack, aws: Aws, say: Say) -> Mapping[str, str]:
+    """Bring a stack to its template, wait for it, and return its outputs.
+
+    Raises StackFailed when CloudFormation puts it back, or does not end within a quarter of an hour.
+    """
+    for call in plan_stack(stack, settled(stack.name, aws)):
+        say(call.says)
+        try:
+            aws.apply(call)
+        except AwsRefused as error:
+            if NOTHING_TO_DO not in error.message:
+                raise
+        found = settled(stack.name, aws)
+        if call.operation != "delete_stack" and (found is None or found.status not in GOOD):
+            raise StackFailed(
+                f"Stack {stack.name} ended in {found.status if found else 'nothing'}: "
+                f"{_first_failure(stack.name, aws) or (found.reason if found else '')}",
+                fix="Correct the cause, then run the same command again.",
+            )
+    found = observe_stack(stack.name, aws)
+    return found.outputs if found else {}
+
+
+def settled(name: str, aws: Aws) -> Found | None:
+    """Return a stack once nothing changes it any more. Raises StackFailed after a quarter of an hour."""
+    started = time.monotonic()
+    while (found := observe_stack(name, aws)) and found.status.endswith("_IN_PROGRESS"):
+        waited = time.monotonic() - started
+        if waited > STACK_SECONDS:
+            raise StackFailed(
+                f"Stack {name} is {found.status} after {waited:.0f} s.",
+                fix="Look at its events in CloudFormation, then run the same command again.",
+            )
+        aws.sleep(pause_seconds(waited))
+    return None if found and found.status == "DELETE_COMPLETE" else found
+
+
+def _first_failure(name: str, aws: Aws) -> str:
+    """Say which resource failed first, and why; empty when no event tells."""
+    events: list[dict[str, Any]] = list(
+        aws.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=name)
+    )
+    failed = [
+        event
+        for event in events  # newest first
+        if event.get("ResourceStatus", "").endswith("_FAILED")
+        and "cancelled" not in event.get("ResourceStatusReason", "")
+    ]
+    return (
+        f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', 'no reason is given')}"
+        if failed
+        else ""
+    )

@@ -1,0 +1,1 @@
+"""What scales a live fleet: bounds, policies, and setting both aside while the instance type changes."""

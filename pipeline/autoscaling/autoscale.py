@@ -1,0 +1,153 @@
+"""Scale the live fleet: bounds and policies from the config, target from the measured capacity; put, then
+read back."""
+
+import time
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from pipeline.autoscaling.acting import why_it_cannot_act
+from pipeline.autoscaling.in_force import Scaling, describe, observe_scaling, plan_autoscaling
+from pipeline.aws import Aws
+from pipeline.command.records import Say, last_deployment
+from pipeline.config import Environment
+from pipeline.deployment.observe import require_live
+from pipeline.errors import PolicyCannotAct, PolicyNotInForce
+from pipeline.model import Model
+from pipeline.release import Release
+
+READ_BACK_SECONDS = 30.0
+PASSES = 2  # step policies first: their alarms need the ARNs
+PROMISED_SECONDS = 60.0  # from InService to a policy in force
+
+
+class AutoscaleResult(Model):
+    """What was read back from AWS. `target`: invocations per instance and minute, None without that policy.
+    `policies`: all that are in force, by name, and what they do."""
+
+    min: int
+    max: int
+    target: float | None
+    policy_in_force_at: float | None  # epoch seconds
+    seconds_from_in_service: float | None
+    reason: str
+    policies: dict[str, str] = Field(default_factory=dict)
+
+
+def wanted_target(env: Environment, capacity_rps: float | None) -> float | None:
+    """Invocations per instance and minute: AWS's advice is capacity × safety factor × 60."""
+    if env.autoscaling.target != "measured":
+        return env.autoscaling.target
+    if capacity_rps is None:
+        return None
+    return round(capacity_rps * env.autoscaling.safety_factor * 60, 2)
+
+
+def autoscale(
+    release: Release, env: Environment, aws: Aws, capacity_rps: float | None, say: Say = print
+) -> AutoscaleResult:
+    """Put bounds and policies in force on the live fleet and return what was read back.
+
+    Raises ReleaseError when another release is live, PolicyCannotAct before anything is put, and
+    PolicyNotInForce when AWS does not have afterwards what was put.
+    """
+    require_live(release, env, aws)
+    target = wanted_target(env, capacity_rps)
+    require_acting(env, target, aws)
+    before = len(aws.made)
+    for _ in range(PASSES if env.autoscaling.steps else 1):
+        for call in plan_autoscaling(env, target, observe_scaling(env, aws)):
+            say(call.says)
+            aws.apply(call)
+    scaling = _read_back(env, target, aws)
+    result = _result(env, target, scaling, aws, changed=len(aws.made) > before)
+    say(result.reason)
+    return result
+
+
+def is_known(env: Environment, aws: Aws, namespace: str, metric: str) -> bool:
+    """Say whether CloudWatch has such a metric of this endpoint."""
+    dimensions = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
+    filters = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+    which = {"Namespace": namespace, "MetricName": metric, "Dimensions": filters}
+    return any(aws.pages("cloudwatch", "list_metrics", "Metrics", **which))
+
+
+def require_acting(env: Environment, target: float | None, aws: Aws) -> None:
+    """Raises PolicyCannotAct naming every policy that AWS would take, and that could never act."""
+    wrong = [*why_it_cannot_act(env, target, lambda *metric: is_known(env, aws, *metric))]
+    if wrong:
+        raise PolicyCannotAct(
+            f"{env.endpoint.name}: {'; '.join(wrong)}.",
+            fix=f"Correct autoscaling in config/{env.name}.yaml, or measure the capacity on larger instances.",
+        )
+
+
+def _read_back(env: Environment, target: float | None, aws: Aws) -> Scaling:
+    """Return what AWS has once it is what is wanted, the alarms of target tracking included."""
+    deadline = time.monotonic() + READ_BACK_SECONDS
+    while True:
+        scaling = observe_scaling(env, aws)
+        missing = [call.says for call in plan_autoscaling(env, target, scaling)]
+        missing += [f"the alarms of {name} are not there" for name in _unwatched(scaling, aws)]
+        if not missing:
+            return scaling
+        if time.monotonic() > deadline:
+            raise PolicyNotInForce(
+                f"{READ_BACK_SECONDS:.0f} s after it was asked for, AWS does not have it: {', '.join(missing)}.",
+                fix="Run the step again; if it stays so, compare `aws application-autoscaling "
+                "describe-scaling-policies --service-namespace sagemaker` with config/.",
+            )
+        aws.sleep(0.5)
+
+
+def _unwatched(scaling: Scaling, aws: Aws) -> Iterator[str]:
+    """Name the target tracking policies whose alarms, which AWS makes, cannot be seen."""
+    for name, policy in scaling.policies.items():
+        alarms = [each["AlarmName"] for each in policy.get("Alarms", [])]
+        if policy["PolicyType"] == "TargetTrackingScaling" and (
+            not alarms or len(aws.alarms(names=alarms)) < len(alarms)
+        ):
+            yield name
+
+
+def _result(
+    env: Environment, target: float | None, scaling: Scaling, aws: Aws, *, changed: bool
+) -> AutoscaleResult:
+    at = since = None
+    if scaling.policies:
+        newest = max(policy["CreationTime"].timestamp() for policy in scaling.policies.values())
+        at = time.time() if changed else newest
+        deployed = last_deployment(aws, env.name)
+        since = round(max(0.0, at - deployed.in_service_at), 1) if deployed else None
+    tracked = (scaling.policy or {}).get("TargetTrackingScalingPolicyConfiguration", {})
+    least, most = scaling.bounds or (env.autoscaling.min_instances, env.autoscaling.max_instances)
+    return AutoscaleResult(
+        min=least,
+        max=most,
+        target=tracked.get("TargetValue"),
+        policy_in_force_at=at,
+        seconds_from_in_service=since,
+        reason=_reason(env, target, scaling, since),
+        policies={name: describe(policy) for name, policy in scaling.policies.items()},
+    )
+
+
+def _reason(env: Environment, target: float | None, scaling: Scaling, since: float | None) -> str:
+    least, most = scaling.bounds or (env.autoscaling.min_instances, env.autoscaling.max_instances)
+    parts = [f"{env.endpoint.name}: {least} to {most} instances"]
+    if scaling.policies:
+        parts[0] += f" at {', '.join(describe(policy) for policy in scaling.policies.values())}"
+    if scaling.actions:
+        parts.append(f"bounds by the clock: {', '.join(scaling.actions)}")
+    if env.autoscaling.target == "measured" and target is None:
+        no_capacity = "no capacity of this release is known yet"
+        parts.append(
+            f"its target is kept from before: {no_capacity}"
+            if scaling.policy
+            else "policy waits for a measured capacity"
+        )
+    if since is not None:
+        kept = "within" if since <= PROMISED_SECONDS else "later than"
+        parts.append(f"in force {since:g} s after InService, {kept} the {PROMISED_SECONDS:g} s promised")
+    return "; ".join(parts)

@@ -1,0 +1,147 @@
+"""What scales the live fleet: what AWS has of it, and the calls that bring it to what the config wants."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.autoscaling.policies import (
+    DIMENSION,
+    NAMESPACE,
+    policies_of,
+    policy_name,
+    resource,
+    scheduled_actions_of,
+    step_alarm_prefix,
+    step_alarms_of,
+)
+from pipeline.aws import Aws
+from pipeline.calls import Call
+from pipeline.config import Environment
+from pipeline.drift import holds
+
+SERVICE = "application-autoscaling"
+Described = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What AWS has: the scalable target (None: not registered), and by name all policies, scheduled actions
+    and alarms of ours that start step policies."""
+
+    target: Described | None
+    policies: Mapping[str, Described] = field(default_factory=dict)
+    actions: Mapping[str, Described] = field(default_factory=dict)
+    alarms: Mapping[str, Described] = field(default_factory=dict)
+
+    @property
+    def policy(self) -> Described | None:
+        """Our policy on invocations per instance; None: there is none."""
+        return next((each for name, each in self.policies.items() if name.endswith("-invocations")), None)
+
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        return (self.target["MinCapacity"], self.target["MaxCapacity"]) if self.target else None
+
+
+def observe_scaling(env: Environment, aws: Aws) -> Scaling:
+    """Read the scalable target with all that hangs on it."""
+    where = resource(env)
+    targets = aws.read(
+        SERVICE,
+        "describe_scalable_targets",
+        ServiceNamespace=NAMESPACE,
+        ResourceIds=[where["ResourceId"]],
+        ScalableDimension=DIMENSION,
+    )["ScalableTargets"]
+    policies = aws.pages(SERVICE, "describe_scaling_policies", "ScalingPolicies", **where)
+    actions = aws.pages(SERVICE, "describe_scheduled_actions", "ScheduledActions", **where)
+    return Scaling(
+        target=targets[0] if targets else None,
+        policies={each["PolicyName"]: each for each in policies},
+        actions={each["ScheduledActionName"]: each for each in actions},
+        alarms={each["AlarmName"]: each for each in aws.alarms(prefix=step_alarm_prefix(env))},
+    )
+
+
+def plan_autoscaling(env: Environment, target: float | None, observed: Scaling) -> tuple[Call, ...]:
+    """List the calls that bring bounds, policies and schedule to what is wanted; none when they are so.
+
+    Without a target the policy that follows it is left as it is. The alarm behind a step policy can be put
+    once AWS has given that policy its ARN: it is in the next plan. What is ours and not wanted any more goes.
+    """
+    return (
+        *_plan_bounds(env, observed),
+        *_plan_policies(env, target, observed),
+        *_plan_actions(env, observed),
+        *_plan_alarms(env, observed),
+    )
+
+
+def _plan_bounds(env: Environment, observed: Scaling) -> Iterator[Call]:
+    """Bounds that a scheduled action has set are as wanted as the config's first ones."""
+    least, most = env.autoscaling.min_instances, env.autoscaling.max_instances
+    by_clock = {
+        (each.min_instances or least, each.max_instances or most) for each in env.autoscaling.schedule
+    }
+    if observed.bounds not in {(least, most), *by_clock}:
+        says = f"let {env.endpoint.name} have {least} to {most} instances"
+        params = {**resource(env), "MinCapacity": least, "MaxCapacity": most}
+        yield Call(SERVICE, "register_scalable_target", params, says)
+
+
+def _plan_policies(env: Environment, target: float | None, observed: Scaling) -> Iterator[Call]:
+    wanted = policies_of(env, target)
+    for policy in wanted:
+        name = policy["PolicyName"]
+        if not holds(policy, observed.policies.get(name)):
+            yield Call(
+                SERVICE, "put_scaling_policy", policy, f"put scaling policy {name}: {describe(policy)}"
+            )
+    kept = {policy["PolicyName"] for policy in wanted}
+    if env.autoscaling.target == "measured":
+        kept.add(policy_name(env, "invocations"))  # an older target is better than none
+    for name in _stale(env, observed.policies, kept):
+        params = {**resource(env), "PolicyName": name}
+        yield Call(SERVICE, "delete_scaling_policy", params, f"delete scaling policy {name}")
+
+
+def _plan_actions(env: Environment, observed: Scaling) -> Iterator[Call]:
+    wanted = scheduled_actions_of(env)
+    for action in wanted:
+        name = action["ScheduledActionName"]
+        if not holds(action, observed.actions.get(name)):
+            says = f"put scheduled action {name}: {action['Schedule']}"
+            yield Call(SERVICE, "put_scheduled_action", action, says)
+    for name in _stale(env, observed.actions, {action["ScheduledActionName"] for action in wanted}):
+        params = {**resource(env), "ScheduledActionName": name}
+        yield Call(SERVICE, "delete_scheduled_action", params, f"delete scheduled action {name}")
+
+
+def _plan_alarms(env: Environment, observed: Scaling) -> Iterator[Call]:
+    arns = {name: policy["PolicyARN"] for name, policy in observed.policies.items() if "PolicyARN" in policy}
+    names = {policy_name(env, each.name) for each in env.autoscaling.steps}
+    if names <= set(arns):
+        for alarm in step_alarms_of(env, arns):
+            if not holds(alarm, observed.alarms.get(alarm["AlarmName"])):
+                yield Call("cloudwatch", "put_metric_alarm", alarm, f"put alarm {alarm['AlarmName']}")
+    wanted = {f"{step_alarm_prefix(env)}{each.name}" for each in env.autoscaling.steps}
+    stale = sorted(set(observed.alarms) - wanted)
+    if stale:
+        says = f"delete {len(stale)} alarms of step policies that are no more"
+        yield Call("cloudwatch", "delete_alarms", {"AlarmNames": stale}, says)
+
+
+def _stale(env: Environment, there: Mapping[str, Described], wanted: set[str]) -> Sequence[str]:
+    """What carries our names and is not wanted. What somebody else has put is theirs."""
+    return sorted(name for name in there if name.startswith(policy_name(env, "")) and name not in wanted)
+
+
+def describe(policy: Described) -> str:
+    """Say in a few words what a policy does."""
+    tracked = policy.get("TargetTrackingScalingPolicyConfiguration")
+    if tracked is None:
+        return f"{len(policy['StepScalingPolicyConfiguration']['StepAdjustments'])} steps"
+    metric = tracked["PredefinedMetricSpecification"]["PredefinedMetricType"]
+    per_minute = "invocations per instance and minute"
+    unit = per_minute if "Invocations" in metric else "concurrent requests per instance"
+    return f"{tracked['TargetValue']:g} {unit}"

@@ -1,0 +1,130 @@
+"""Scaling set aside while the instance type changes: SageMaker refuses the change of a registered variant,
+and deregistering deletes policies and scheduled actions.
+
+What was in force is written to S3 before it is deregistered, and removed from there when it is in force
+again: an interrupted run's scaling is put back by the next `deploy`.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from pipeline.autoscaling.policies import resource
+from pipeline.aws import Aws
+from pipeline.calls import Call
+from pipeline.command.records import Say
+from pipeline.config import Environment
+from pipeline.errors import PipelineError
+from pipeline.model import Model
+
+SERVICE = "application-autoscaling"
+# What is put again; the rest of a description is AWS's own (ARNs, times, alarms).
+TARGET = ("MinCapacity", "MaxCapacity", "SuspendedState")
+POLICY = (
+    "PolicyName",
+    "PolicyType",
+    "TargetTrackingScalingPolicyConfiguration",
+    "StepScalingPolicyConfiguration",
+)
+ACTION = ("ScheduledActionName", "Schedule", "Timezone", "StartTime", "EndTime", "ScalableTargetAction")
+
+
+class Scaled(Model):
+    """A scalable target with its policies and scheduled actions, as they are put."""
+
+    target: dict[str, Any]
+    policies: tuple[dict[str, Any], ...] = ()
+    actions: tuple[dict[str, Any], ...] = ()
+
+
+def observe_scaled(env: Environment, aws: Aws) -> Scaled | None:
+    """Read everything that deregistering would delete; None when nothing is registered."""
+    where = resource(env)
+    which = {**where, "ResourceIds": [where["ResourceId"]]}
+    del which["ResourceId"]
+    targets = aws.read(SERVICE, "describe_scalable_targets", **which)["ScalableTargets"]
+    if not targets:
+        return None
+    policies = aws.pages(SERVICE, "describe_scaling_policies", "ScalingPolicies", **where)
+    actions = aws.pages(SERVICE, "describe_scheduled_actions", "ScheduledActions", **where)
+    return Scaled(
+        target=_kept(targets[0], TARGET),
+        policies=tuple(_kept(each, POLICY) for each in policies),
+        actions=tuple(_kept(each, ACTION) for each in actions),
+    )
+
+
+def _kept(described: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    found = {name: described[name] for name in names if name in described}
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value for name, value in found.items()
+    }
+
+
+def key_of(env: Environment) -> str:
+    """Where scaling that was set aside waits in the release bucket."""
+    return f"scaling-set-aside/{env.endpoint.name}.json"
+
+
+def plan_setting_aside(env: Environment, scaled: Scaled) -> tuple[Call, ...]:
+    """Write down what is in force, then deregister it."""
+    params = {"Bucket": env.aws.bucket, "Key": key_of(env), "Body": json.dumps(scaled.document(), indent=2)}
+    says = f"deregister {env.endpoint.name} from scaling while its instance type changes"
+    return (
+        Call("s3", "put_object", params, f"write the scaling of {env.endpoint.name} down: {key_of(env)}"),
+        Call(SERVICE, "deregister_scalable_target", resource(env), says),
+    )
+
+
+def plan_putting_back(env: Environment, scaled: Scaled, there: Scaled | None) -> tuple[Call, ...]:
+    """Register and put what is not `there` already, then forget what was written down.
+
+    What somebody has put meanwhile is newer, and is kept.
+    """
+    known = {each["PolicyName"] for each in there.policies} if there else set()
+    planned = {each["ScheduledActionName"] for each in there.actions} if there else set()
+    where, name = resource(env), env.endpoint.name
+    bounds = f"{scaled.target['MinCapacity']} to {scaled.target['MaxCapacity']}"
+    calls = []
+    if there is None:
+        says = f"let {name} have {bounds} instances again"
+        calls.append(Call(SERVICE, "register_scalable_target", {**where, **scaled.target}, says))
+    for policy in scaled.policies:
+        if policy["PolicyName"] not in known:
+            says = f"put scaling policy {policy['PolicyName']} back"
+            calls.append(Call(SERVICE, "put_scaling_policy", {**where, **policy}, says))
+    for action in scaled.actions:
+        if action["ScheduledActionName"] not in planned:
+            says = f"put scheduled action {action['ScheduledActionName']} back"
+            calls.append(Call(SERVICE, "put_scheduled_action", {**where, **action}, says))
+    forget = {"Bucket": env.aws.bucket, "Key": key_of(env)}
+    return (*calls, Call("s3", "delete_object", forget, f"forget {key_of(env)}: it is in force again"))
+
+
+def put_back(env: Environment, aws: Aws, say: Say) -> None:
+    """Put scaling in force again that this run or an interrupted one has set aside; else do nothing."""
+    written = aws.get_json(key_of(env))
+    if written is None:
+        return
+    for call in plan_putting_back(env, Scaled.model_validate(written), observe_scaled(env, aws)):
+        say(call.says)
+        aws.apply(call)
+
+
+@contextmanager
+def scaling_set_aside(calls: Sequence[Call], env: Environment, aws: Aws, say: Say) -> Iterator[None]:
+    """Set scaling aside by `calls` (none: leave it), and put it back whatever comes of the deployment."""
+    try:
+        for call in calls:
+            say(call.says)
+            aws.apply(call)
+        yield
+    except PipelineError:
+        try:
+            put_back(env, aws, say)
+        except PipelineError as error:  # the deployment's own failure is the one to report
+            say(f"the scaling of {env.endpoint.name} is not in force; the next deploy puts it back: {error}")
+        raise
+    put_back(env, aws, say)

@@ -1,0 +1,54 @@
+"""How every step is run: whose account it is, the lock, the audit line, the record, GitHub's page."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+from pipeline.account.bootstrap import require_account
+from pipeline.aws import Aws
+from pipeline.command import github
+from pipeline.command.audit import audited
+from pipeline.command.lock import environment_lock
+from pipeline.command.records import Say, StepRecord, record_step
+from pipeline.errors import PipelineError
+from pipeline.model import Model
+
+# What changes an environment, or measures it while nothing may change: one of them at a time.
+LOCKING = frozenset({"deploy", "autoscale", "verify", "promote", "rollback", "destroy"})
+# What changes nothing leaves no audit line; each step of `release` leaves its own.
+READING = frozenset({"preflight", "plan", "status", "audit", "release"})
+
+
+def run_step(
+    step: str, aws: Aws, build: Path, say: Say, release: str | None, work: Callable[[], Model]
+) -> StepRecord:
+    """Check whose account this is, do the work, and leave its record in the build folder.
+
+    `release`: the id of the one that the step is about, where it is known before. Raises
+    EnvironmentLocked when another run is changing the environment, and whatever the work raises.
+    """
+    require_account(aws.env, aws)
+    started, folder = time.time(), build / aws.env.name
+    try:
+        record = _kept(step, aws, build, say, release, work)
+    except PipelineError as error:
+        github.tell_failure(step, error, folder, started, os.environ, say)
+        raise
+    github.tell_success(record, build, os.environ, say)
+    return record
+
+
+def _kept(
+    step: str, aws: Aws, build: Path, say: Say, release: str | None, work: Callable[[], Model]
+) -> StepRecord:
+    """Hold the lock and keep the audit line, where the step is one that needs them."""
+    name = aws.env.name
+    if step in READING:
+        return record_step(build, name, step, aws.made, work)
+    locked = environment_lock(aws.env, aws, step, say) if step in LOCKING else nullcontext()
+    with audited(step, name, release, aws, say) as entry, locked:
+        record = record_step(build, name, step, aws.made, work)
+        entry.release = record.result.get("release") or record.result.get("id") or release
+        return record

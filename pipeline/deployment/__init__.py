@@ -1,0 +1,1 @@
+"""What puts a release on an endpoint, proves it live, takes it further, and takes it back."""

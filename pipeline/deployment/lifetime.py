@@ -1,0 +1,74 @@
+"""What becomes of an environment's endpoint once its release was promoted: kept, scaled down, or deleted.
+
+The next `deploy` makes a deleted endpoint again; the next `autoscale` gives a small fleet its bounds back.
+"""
+
+from collections.abc import Sequence
+
+from pipeline.autoscaling.in_force import observe_scaling
+from pipeline.autoscaling.policies import resource, step_alarm_prefix
+from pipeline.aws import Aws
+from pipeline.calls import Call
+from pipeline.command.lock import environment_lock
+from pipeline.command.records import Say
+from pipeline.config import Environment
+from pipeline.deployment.alarms import alarm_prefix
+from pipeline.deployment.plan import CHANGEABLE
+from pipeline.errors import EnvironmentLocked
+
+
+def plan_after_promotion(
+    env: Environment, *, is_there: bool, bounds: tuple[int, int] | None, alarms: Sequence[str]
+) -> tuple[Call, ...]:
+    """List the calls that the config asks for. `bounds`: registered for scaling, None: it is not."""
+    name, after = env.endpoint.name, env.after_promotion
+    if after.action == "keep" or not is_there:
+        return ()
+    if after.action == "scale_down":
+        wanted = {"MinCapacity": after.instances, "MaxCapacity": after.instances}
+        if bounds == (after.instances, after.instances):
+            return ()
+        says = f"scale {name} down to {after.instances} instances until the next deployment"
+        params = {**resource(env), **wanted}
+        return (Call("application-autoscaling", "register_scalable_target", params, says),)
+    calls = []
+    if bounds is not None:
+        says = f"deregister {name} from scaling"
+        calls.append(Call("application-autoscaling", "deregister_scalable_target", resource(env), says))
+    says = f"delete endpoint {name} until the next deployment"
+    calls.append(Call("sagemaker", "delete_endpoint", {"EndpointName": name}, says))
+    if alarms:
+        says = f"delete the {len(alarms)} alarms of {name}"
+        calls.append(Call("cloudwatch", "delete_alarms", {"AlarmNames": [*alarms]}, says))
+    return tuple(calls)
+
+
+def after_promotion(env: Environment, aws: Aws, say: Say) -> None:
+    """Do with the environment that was promoted from what its config says; what is so already costs no
+    call. While another run is using it, or its endpoint is changing, it is left alone, and that is said:
+    the promotion is done all the same."""
+    if env.after_promotion.action == "keep":
+        return
+    try:
+        with environment_lock(env, aws, "promote", say):
+            _leave(env, aws, say)
+    except EnvironmentLocked as error:
+        say(f"{env.name} stays as it is: {error.what}")
+
+
+def _leave(env: Environment, aws: Aws, say: Say) -> None:
+    described = aws.describe_endpoint(env.endpoint.name)
+    if described is not None and described["EndpointStatus"] not in CHANGEABLE | {"Failed"}:
+        say(f"{env.endpoint.name} is {described['EndpointStatus']}: it stays as it is")
+        return
+    target = observe_scaling(env, aws).target
+    prefixes = (alarm_prefix(env), step_alarm_prefix(env))
+    calls = plan_after_promotion(
+        env,
+        is_there=described is not None,
+        bounds=(target["MinCapacity"], target["MaxCapacity"]) if target else None,
+        alarms=[alarm["AlarmName"] for prefix in prefixes for alarm in aws.alarms(prefix=prefix)],
+    )
+    for call in calls:
+        say(call.says)
+        aws.apply(call)

@@ -1,0 +1,224 @@
+"""Wait until a release is live, and prove it.
+
+Live = InService, on the requested config, and as many distinct instances as the endpoint counts have
+answered with this release's id. InService alone may be a silent rollback.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from pipeline.aws import Answer
+from pipeline.command.records import Say
+from pipeline.deployment.bake import BakeSmoke, Golden
+from pipeline.deployment.diagnosis import alarm_reason
+from pipeline.deployment.hearing import Hearing
+from pipeline.deployment.plan import MOVING
+from pipeline.deployment.standing import progress_line, time_left
+from pipeline.errors import (
+    DeploymentFailed,
+    DeploymentRolledBack,
+    DeploymentTimedOut,
+    ReleaseUnproved,
+)
+
+PROOF_SECONDS = 60.0
+CALLS_PER_LOOK = 4  # enough that a canary of half the fleet is hardly ever missed
+SAY_AGAIN_SECONDS = 60.0
+GRACE_SECONDS = 10.0  # until a description shows the update that was just accepted
+
+
+class EndpointDoor(Protocol):
+    """What waiting and proving need of AWS."""
+
+    def describe_endpoint(self, name: str) -> dict[str, Any] | None: ...
+    def alarms(self, *, prefix: str = ...) -> list[dict[str, Any]]: ...
+    def invoke(self, endpoint: str, body: bytes) -> Answer: ...
+
+
+class State(Enum):
+    """Where a deployment stands."""
+
+    MOVING = auto()
+    IN_SERVICE = auto()
+    ELSEWHERE = auto()  # InService on another config: not begun yet, or rolled back
+    FAILED = auto()
+    GONE = auto()
+
+
+def state_of(described: Mapping[str, Any] | None, wanted: str) -> State:
+    """Read a description of the endpoint: how does it stand to the wanted config?"""
+    if described is None:
+        return State.GONE
+    status = described["EndpointStatus"]
+    if status in MOVING:
+        return State.MOVING
+    if status != "InService":
+        return State.FAILED
+    return State.IN_SERVICE if described["EndpointConfigName"] == wanted else State.ELSEWHERE
+
+
+def is_on_its_way(described: Mapping[str, Any] | None, wanted: str) -> bool:
+    """Say whether the endpoint is moving to the wanted config, or is there already."""
+    if described is None:
+        return False
+    coming = (described.get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
+    is_first = described["EndpointStatus"] in {"Creating", "InService"}
+    return wanted == coming or (is_first and described["EndpointConfigName"] == wanted)
+
+
+def instance_count(described: Mapping[str, Any]) -> int:
+    """Count the instances that the endpoint says it has."""
+    return sum(int(each.get("CurrentInstanceCount", 0)) for each in described.get("ProductionVariants", []))
+
+
+@dataclass
+class Waiter:
+    """Follows one deployment of `release` on `config`; clock and sleep are given, so tests do not wait."""
+
+    aws: EndpointDoor
+    endpoint: str
+    config: str
+    release: str
+    golden: Golden
+    alarm_prefix: str
+    say: Say
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    proof_seconds: float = PROOF_SECONDS
+    limit_seconds: float = 0.0  # MaximumExecutionTimeoutInSeconds; AWS's seconds
+    scale: float = 1.0  # AWS's seconds in one of ours
+    last_words: Callable[[float], str] = lambda _: ""  # of the containers started since then (epoch seconds)
+    hearing: Hearing = field(default_factory=Hearing)
+    fired: dict[str, str] = field(default_factory=dict)
+    bake: BakeSmoke | None = None
+    veto: Callable[[BakeSmoke], None] = lambda _: None  # publishes what was wrong, if anything was
+    _asked: int = 0
+    _said: str = ""
+    _said_at: float = 0.0
+    _began: float | None = None  # epoch seconds
+
+    def until_in_service(self, bound_seconds: float, *, had_traffic: bool) -> dict[str, Any]:
+        """Return the endpoint's description once it is InService on the config.
+
+        While an update is under way golden inputs are sent at each look: a canary without traffic
+        would pass its alarms unseen. Raises DeploymentRolledBack, DeploymentFailed or
+        DeploymentTimedOut.
+        """
+        started, moved, self._began = self.clock(), False, self.now()
+        while True:
+            described = self.aws.describe_endpoint(self.endpoint)
+            state, waited = state_of(described, self.config), self.clock() - started
+            if state is State.IN_SERVICE:
+                assert described is not None
+                return described
+            if state in {State.FAILED, State.GONE}:
+                raise self._failed(described)
+            alarms = self._note_alarms()
+            moved = moved or state is State.MOVING
+            if state is State.ELSEWHERE and (moved or waited > GRACE_SECONDS):
+                raise self._rolled_back(described or {})
+            if waited > bound_seconds:
+                raise self._timed_out(described or {}, bound_seconds)
+            self._say_progress(described or {}, alarms, waited)
+            if had_traffic:
+                self._ask_while_it_moves()
+            self.sleep(pause_seconds(waited))
+
+    def prove(self) -> int:
+        """Return how many instances have answered with this release: as many as the endpoint counts.
+
+        Raises ReleaseUnproved when fewer were heard within the bound.
+        """
+        started, wanted = self.clock(), 0
+        while self.clock() - started <= self.proof_seconds:
+            described = self.aws.describe_endpoint(self.endpoint) or {}
+            wanted = instance_count(described)
+            for _ in range(4):
+                if 0 < wanted <= self.hearing.heard(self.release):
+                    return wanted
+                self.hearing.ask(self.aws, self.endpoint, [self.golden.body(0)] * max(wanted, CALLS_PER_LOOK))
+            self.sleep(0.2)
+        raise ReleaseUnproved(
+            f"{self.hearing.heard(self.release)} of {wanted} instances of {self.endpoint} answered with "
+            f"release {self.release} within {self.proof_seconds:.0f} s. Heard: {self.hearing}."
+            f"{self._words()}",
+            fix=f"Read the log group /aws/sagemaker/Endpoints/{self.endpoint}, then deploy again: "
+            "the same release makes no new calls and is only asked once more.",
+        )
+
+    def _say_progress(self, described: Mapping[str, Any], alarms: Mapping[str, str], waited: float) -> None:
+        """Say what has changed, and once a minute how long it may still take."""
+        pending = described.get("PendingDeploymentSummary") or {}
+        if "StartTime" in pending:  # of a deployment that an earlier run has begun
+            self._began = pending["StartTime"].timestamp()
+        line = progress_line(described, alarms)
+        if line == self._said and waited - self._said_at < SAY_AGAIN_SECONDS:
+            return
+        left = time_left(described, self.now(), self.limit_seconds, self.scale)
+        self.say(f"  {waited:5.0f} s  {' · '.join(filter(None, [line, left]))}")
+        self._said, self._said_at = line, waited
+
+    def _ask_while_it_moves(self) -> None:
+        """Send golden inputs: the new fleet's alarms need traffic, and its smoke test needs answers."""
+        numbers = range(self._asked, self._asked + CALLS_PER_LOOK)
+        self._asked += CALLS_PER_LOOK
+        answers = self.hearing.ask(self.aws, self.endpoint, [self.golden.body(n) for n in numbers])
+        if self.bake is not None:
+            self.bake.hear([(numbers[index], answer) for index, answer in answers], len(numbers))
+            self.veto(self.bake)
+
+    def _note_alarms(self) -> dict[str, str]:
+        """Return the states of the new fleet's alarms; one that fires is told, and kept."""
+        states = {}
+        for alarm in self.aws.alarms(prefix=self.alarm_prefix):
+            name = alarm["AlarmName"].rpartition("/")[2]
+            states[name] = str(alarm["StateValue"])
+            if alarm["StateValue"] == "ALARM":
+                reason = alarm_reason(alarm)
+                if name not in self.fired:
+                    self.say(f"  alarm {name} is in ALARM: {reason}")
+                self.fired[name] = reason
+        return states
+
+    def _words(self) -> str:
+        words = self.last_words(self.now() if self._began is None else self._began)
+        return f"\n{words}" if words else ""
+
+    def _rolled_back(self, described: Mapping[str, Any]) -> DeploymentRolledBack:
+        self._note_alarms()
+        causes = [f"Alarm {name}: {reason}" for name, reason in self.fired.items()]
+        causes += self.bake.wrong[:3] if self.bake else []
+        if described.get("FailureReason"):
+            causes.append(f"FailureReason: {described['FailureReason']}")
+        return DeploymentRolledBack(
+            self.endpoint,
+            wanted=self.config,
+            live=described.get("EndpointConfigName", "?"),
+            because=(" ".join(causes) or "AWS gives no reason, and no alarm was seen in ALARM.")
+            + self._words(),
+        )
+
+    def _failed(self, described: Mapping[str, Any] | None) -> DeploymentFailed:
+        status = "gone" if described is None else described["EndpointStatus"]
+        reason = (described or {}).get("FailureReason", "AWS gives no reason.")
+        return DeploymentFailed(
+            f"Endpoint {self.endpoint} is {status}: {reason}{self._words()}",
+            fix=f"Read the log group /aws/sagemaker/Endpoints/{self.endpoint}, correct the release and "
+            "deploy again: a Failed endpoint is replaced.",
+        )
+
+    def _timed_out(self, described: Mapping[str, Any], bound_seconds: float) -> DeploymentTimedOut:
+        return DeploymentTimedOut(
+            f"Endpoint {self.endpoint} is still {progress_line(described, self._note_alarms())} after "
+            f"{bound_seconds:.0f} s.{self._words()}",
+            fix="Run the same command again: it goes on waiting for the same deployment.",
+        )
+
+
+def pause_seconds(waited: float) -> float:
+    """How long until the next look: half a second at first, five after some minutes."""
+    return min(5.0, 0.5 + waited / 60)

@@ -1,0 +1,213 @@
+"""Take a release to the next environment: evidence, deploy, autoscale with the policy read back, smoke.
+
+What goes wrong after the traffic has moved is undone: the release that served before is put back. How it
+ended is kept beside the evidence, and a release that came through is Approved in the Model Registry.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from pipeline.autoscaling.autoscale import AutoscaleResult, autoscale
+from pipeline.aws import Aws
+from pipeline.command.records import Say, deployments, record_step
+from pipeline.config import Environment
+from pipeline.deployment.deploy import DeployResult, deploy
+from pipeline.deployment.rollback import previous_release, rollback
+from pipeline.errors import (
+    ConfigError,
+    PipelineError,
+    PolicyCannotAct,
+    PolicyNotInForce,
+    PromotionRefused,
+    SmokeFailed,
+)
+from pipeline.model import Model
+from pipeline.names import release_of
+from pipeline.publishing.registry import approve
+from pipeline.publishing.weights import fetch_golden
+from pipeline.release import Release
+from pipeline.verification.evidence import Evidence
+from pipeline.verification.findings import find_capacity, find_evidence
+from pipeline.verification.gates import Verdict
+from pipeline.verification.smoke import SmokeResult, run_smoke
+
+UNDONE = (SmokeFailed, PolicyNotInForce, PolicyCannotAct)  # the deployment itself has its own rollback
+RunSmoke = Callable[[Release, Environment, Path, Path, Say], SmokeResult]
+
+
+class PromoteResult(Model):
+    """What `promote` found true at its end."""
+
+    release: str
+    evidence_of: str
+    evidence_finished: float  # epoch seconds
+    deploy: DeployResult
+    autoscale: AutoscaleResult
+    smoke_tests: int
+
+
+class PromotionOutcome(Model):
+    """How a promotion ended; kept in S3 beside the evidence. `live`: the release that serves afterwards."""
+
+    release: str
+    environment: str
+    verdict: Literal["promoted", "failed"]
+    reason: str
+    live: str | None
+    finished: float  # epoch seconds
+
+
+def promote(
+    release: Release,
+    env: Environment,
+    aws: Aws,
+    build: Path,
+    say: Say = print,
+    *,
+    smoke: RunSmoke = run_smoke,
+) -> PromoteResult:
+    """Put a verified release live in `env`. The steps within leave their own records too.
+
+    Raises PromotionRefused without recent evidence that exactly this release PASSED in the environment
+    before; PolicyNotInForce or PolicyCannotAct when no policy scales it, and SmokeFailed when its answers are
+    wrong: the release before is live again then; and whatever deploy raises.
+    """
+    evidence = require_evidence(release, env, aws, build)
+    say(f"release {release.id} PASSED in {evidence.environment}, {len(evidence.gates)} gates")
+    try:
+        result = _promote(release, env, aws, build, say, evidence, smoke)
+    except PipelineError as error:
+        if isinstance(error, UNDONE):
+            _go_back(release, env, aws, build, say)
+        _keep_outcome(release, env, aws, "failed", f"{type(error).__name__}: {error.what}", say)
+        raise
+    approve(release, aws, say)
+    _keep_outcome(release, env, aws, "promoted", f"{result.smoke_tests} smoke tests passed", say)
+    return result
+
+
+def _go_back(release: Release, env: Environment, aws: Aws, build: Path, say: Say) -> None:
+    """Put the release before back, if there was one; a first release has nothing better to give way to."""
+    before = previous_release(deployments(aws, env.name), release.id)
+    if before is None:
+        say(f"{env.endpoint.name} has had no release before {release.id}: it stays")
+    else:
+        rollback(env, aws, build, say, to=before)
+
+
+def _live(env: Environment, aws: Aws) -> str | None:
+    described = aws.describe_endpoint(env.endpoint.name)
+    return release_of(described["EndpointConfigName"]) if described else None
+
+
+def _promote(
+    release: Release,
+    env: Environment,
+    aws: Aws,
+    build: Path,
+    say: Say,
+    evidence: Evidence,
+    smoke: RunSmoke,
+) -> PromoteResult:
+    deployed: list[DeployResult] = []
+    scaled: list[AutoscaleResult] = []
+
+    def _deploy() -> DeployResult:
+        deployed.append(deploy(release, env, aws, build, say))
+        return deployed[0]
+
+    def _autoscale() -> AutoscaleResult:
+        scaled.append(autoscale(release, env, aws, find_capacity(release.id, env, aws, build), say))
+        return scaled[0]
+
+    record_step(build, env.name, "deploy", aws.made, _deploy)
+    record_step(build, env.name, "autoscale", aws.made, _autoscale)
+    if env.autoscaling.has_policy and not scaled[0].policies:
+        raise PolicyNotInForce(
+            f"{env.endpoint.name} serves {release.id}, but no policy scales it: {scaled[0].reason}.",
+            fix=f"Verify the release in {evidence.environment} on instances of type "
+            f"{env.endpoint.instance_type}, or set autoscaling.target to a number.",
+        )
+    tested = smoke(release, env, build, fetch_golden(release, aws, build), say)
+    if not tested.passed:
+        raise SmokeFailed(
+            f"{env.endpoint.name}: {tested.problem or '; '.join(tested.failed)}.",
+            fix=f"Read {tested.report}. The release that served before is put back; `python -m pipeline "
+            f"status --env {env.name}` tells what is live.",
+        )
+    return PromoteResult(
+        release=release.id,
+        evidence_of=evidence.environment,
+        evidence_finished=evidence.finished,
+        deploy=deployed[0],
+        autoscale=scaled[0],
+        smoke_tests=tested.tests,
+    )
+
+
+def outcome_key(release_id: str, environment: str) -> str:
+    """Where the end of the last promotion of a release into an environment is kept."""
+    return f"evidence/{release_id}/{environment}-promotion.json"
+
+
+def _keep_outcome(
+    release: Release,
+    env: Environment,
+    aws: Aws,
+    verdict: Literal["promoted", "failed"],
+    reason: str,
+    say: Say,
+) -> None:
+    """Keep how it ended. That this is not possible hides no failure: that one is told in its place."""
+    try:
+        outcome = PromotionOutcome(
+            release=release.id,
+            environment=env.name,
+            verdict=verdict,
+            reason=reason,
+            live=_live(env, aws),
+            finished=time.time(),
+        )
+        aws.put_json(outcome_key(release.id, env.name), outcome.document())
+    except PipelineError as error:
+        if verdict == "promoted":
+            raise
+        say(f"how the promotion ended could not be kept: {error.what}")
+
+
+def require_evidence(
+    release: Release, env: Environment, aws: Aws, build: Path, now: Callable[[], float] = time.time
+) -> Evidence:
+    """Return the evidence that allows the promotion. Raises PromotionRefused when there is none."""
+    source = env.promotes_from
+    if source is None:
+        raise ConfigError(
+            f"Nothing is promoted to {env.name}: its promotes_from is null.",
+            fix=f"Use `python -m pipeline deploy --env {env.name}`, or name the environment before it.",
+        )
+    evidence = find_evidence(release.id, source, aws, build)
+    again = f"Run `python -m pipeline verify --env {source}` with this release live there."
+    if evidence is None:
+        raise PromotionRefused(f"Nobody has verified release {release.id} in {source}.", fix=again)
+    if evidence.verdict is not Verdict.PASSED or evidence.environment != source:
+        named = [f"{gate.name} {gate.verdict}: {gate.reason}" for gate in evidence.gates]
+        bad = "; ".join(
+            line for line, gate in zip(named, evidence.gates, strict=True) if not _passed(gate.verdict)
+        )
+        raise PromotionRefused(
+            f"Release {release.id} is {evidence.verdict.upper()} in {evidence.environment}: {bad}.", fix=again
+        )
+    hours = (now() - evidence.finished) / 3600
+    if hours > env.promotion.evidence_age_hours:
+        raise PromotionRefused(
+            f"Release {release.id} PASSED in {source} {hours:.0f} hours ago; {env.name} takes evidence of the "
+            f"last {env.promotion.evidence_age_hours:g} hours.",
+            fix=f"Measure it anew: `python -m pipeline verify --env {source} --again`.",
+        )
+    return evidence
+
+
+def _passed(verdict: Verdict) -> bool:
+    return verdict is Verdict.PASSED

@@ -1,0 +1,124 @@
+"""Go back to a release that was live before, by the records of what was deployed.
+
+Where it goes is written down before it begins: a rollback that was interrupted when the old release was live
+already, but not yet recorded, would otherwise take the one it came from for the one before.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.aws import Aws, Call
+from pipeline.command.records import DeploymentRecord, Say, deployments
+from pipeline.config import Environment
+from pipeline.deployment.deploy import deploy
+from pipeline.errors import NothingToRollBackTo, ReleaseError
+from pipeline.model import Model
+from pipeline.names import release_of
+from pipeline.publishing.publish import fetch_release
+from pipeline.release import Release
+
+
+class RollbackResult(Model):
+    """What `rollback` found true at its end. `seconds`: from its begin to the proof that it is live."""
+
+    release: str
+    left: str | None  # the release that was live before
+    config: str
+    config_was_at_hand: bool
+    endpoint: str
+    instances_proved: int
+    in_service_at: float  # epoch seconds
+    seconds: float
+
+
+class Intent(Model):
+    """A rollback that has begun, and has not come to its end unless something else was deployed since."""
+
+    release: str
+    left: str | None
+    last: str | None  # the config of the newest record when it began
+
+
+def previous_release(records: Sequence[DeploymentRecord], live: str | None) -> str | None:
+    """Return the id of the newest deployed release that is not the live one; None when there is none."""
+    return next((record.release for record in reversed(records) if record.release != live), None)
+
+
+def intent_key(env: Environment) -> str:
+    """Where the destination of a rollback that has begun is kept in the release bucket."""
+    return f"rollbacks/{env.name}.json"
+
+
+def rollback(
+    env: Environment, aws: Aws, build: Path, say: Say = print, *, to: str | None = None
+) -> RollbackResult:
+    """Deploy the previous release of `env`, or `to`, with the endpoint config it had, if that is still there.
+
+    Raises NothingToRollBackTo when no such release is known, and whatever deploy raises.
+    """
+    started = time.monotonic()
+    records = deployments(aws, env.name)
+    intent = _begin(env, aws, records, to, say)
+    release = _manifest(intent.release, aws)
+    at_hand = _config_at_hand(release.id, records, aws)
+    how = "with the config it had" if at_hand else "its config is gone: with one by today's settings"
+    say(f"{env.endpoint.name}: from {intent.left} back to {release.id}, {how}")
+    deployed = deploy(release, env, aws, build, say, at_hand=at_hand)
+    forget = {"Bucket": env.aws.bucket, "Key": intent_key(env)}
+    aws.apply(Call("s3", "delete_object", forget, f"forget {intent_key(env)}: it is done"))
+    seconds = round(time.monotonic() - started, 1)
+    say(f"{env.endpoint.name} is back on {release.id}, {seconds:g} s after the rollback began")
+    return RollbackResult(
+        release=release.id,
+        left=intent.left,
+        config=deployed.config,
+        config_was_at_hand=at_hand is not None,
+        endpoint=deployed.endpoint,
+        instances_proved=deployed.instances_proved,
+        in_service_at=deployed.in_service_at,
+        seconds=seconds,
+    )
+
+
+def _begin(
+    env: Environment, aws: Aws, records: Sequence[DeploymentRecord], to: str | None, say: Say
+) -> Intent:
+    """Go on with a rollback that was interrupted, or write down where this one goes."""
+    last = records[-1].config if records else None
+    written = aws.get_json(intent_key(env))
+    begun = Intent.model_validate(written) if written else None
+    is_newest = begun is not None and (begun.last == last or begun.release == records[-1].release)
+    if begun is not None and is_newest and to in (None, begun.release):
+        say(f"go on with the rollback to {begun.release}")
+        return begun
+    described = aws.describe_endpoint(env.endpoint.name)
+    live = release_of(described["EndpointConfigName"]) if described else None
+    target = to or previous_release(records, live)
+    if target is None:
+        raise NothingToRollBackTo(
+            f"{env.name} has had no release before {live or 'any'}.",
+            fix=f"Name one: python -m pipeline rollback --env {env.name} --to RELEASE.",
+        )
+    intent = Intent(release=target, left=live, last=last)
+    aws.put_json(intent_key(env), intent.document())
+    return intent
+
+
+def _manifest(release_id: str, aws: Aws) -> Release:
+    release = fetch_release(release_id, aws)
+    if release is None:
+        raise ReleaseError(
+            f"There is no manifest of release {release_id} in s3://{aws.env.aws.bucket}.",
+            fix="Is its id spelt right? Else restore releases/ from the bucket's versions, or deploy another.",
+        )
+    return release
+
+
+def _config_at_hand(release_id: str, records: Sequence[DeploymentRecord], aws: Aws) -> str | None:
+    """Return the endpoint config that served the release last; None when it, or its model, is gone."""
+    name = next((record.config for record in reversed(records) if record.release == release_id), None)
+    found = aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=name) if name else None
+    models = [each["ModelName"] for each in (found or {}).get("ProductionVariants", [])]
+    there = [aws.find("sagemaker", "describe_model", ModelName=model) for model in models]
+    return name if there and all(there) else None

@@ -1,0 +1,186 @@
+"""What is live where: release, fleet, scaling, alarms, and whether it is still what the config says."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from pipeline.autoscaling.in_force import Scaling, describe, observe_scaling
+from pipeline.aws import Aws
+from pipeline.command.lock import look_at_lock
+from pipeline.command.records import last_deployment
+from pipeline.config import Environment
+from pipeline.deployment.alarms import alarm_prefix, alarms_of
+from pipeline.deployment.difference import Change, Live, changes_between, settings_of
+from pipeline.deployment.observe import observe_live
+from pipeline.deployment.plan import config_parameters, model_parameters
+from pipeline.deployment.standing import progress_line
+from pipeline.drift import holds
+from pipeline.model import Model
+from pipeline.names import release_of
+from pipeline.publishing.publish import fetch_release
+from pipeline.release import Release
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Standing(Model):
+    """How one environment stands. None: there is no such thing."""
+
+    environment: str
+    endpoint: str
+    status: str
+    release: str | None = None
+    config: str | None = None
+    live_since: float | None = None  # epoch seconds
+    by: str | None = None  # who deployed it
+    changing: str | None = None  # the run that holds the lock
+    instances: int | None = None
+    instances_desired: int | None = None
+    min_instances: int | None = None
+    max_instances: int | None = None
+    target: float | None = None  # invocations per instance and minute
+    policies: tuple[str, ...] = ()  # what each scaling policy holds
+    alarms: dict[str, str] = Field(default_factory=dict)  # name → state
+    run_url: str | None = None  # of the run that published the live release
+    drift: tuple[Change, ...] | None = None  # None: another tool's, or the release's manifest is gone
+
+
+class Overview(Model):
+    """All environments of one account."""
+
+    environments: tuple[Standing, ...]
+
+
+def standing_of(env: Environment, aws: Aws) -> Standing:
+    """Ask AWS how one environment stands."""
+    described = aws.describe_endpoint(env.endpoint.name)
+    lock = look_at_lock(env, aws)
+    changing = str(lock.holder) if lock else None
+    if described is None:
+        return Standing(
+            environment=env.name, endpoint=env.endpoint.name, status="not there", changing=changing
+        )
+    scaling = observe_scaling(env, aws)
+    bounds, policy = scaling.target or {}, scaling.policy or {}
+    config = described["EndpointConfigName"]
+    last = last_deployment(aws, env.name)
+    record = last if last and last.config == config else None
+    release = release_of(config)
+    manifest = fetch_release(release, aws) if release else None
+    alarms = aws.alarms(prefix=f"{alarm_prefix(env)}{config}/")
+    variants = described.get("ProductionVariants", [])
+    return Standing(
+        environment=env.name,
+        endpoint=env.endpoint.name,
+        status=progress_line(described),
+        release=release,
+        config=config,
+        live_since=record.in_service_at if record else None,
+        by=record.by if record else None,
+        changing=changing,
+        instances=sum(each.get("CurrentInstanceCount", 0) for each in variants),
+        instances_desired=sum(each.get("DesiredInstanceCount", 0) for each in variants),
+        min_instances=bounds.get("MinCapacity"),
+        max_instances=bounds.get("MaxCapacity"),
+        policies=tuple(describe(each) for each in scaling.policies.values()),
+        target=policy.get("TargetTrackingScalingPolicyConfiguration", {}).get("TargetValue"),
+        alarms={alarm["AlarmName"].rpartition("/")[2]: alarm["StateValue"] for alarm in alarms},
+        run_url=record.run_url if record else None,
+        drift=drift_of(env, manifest, observe_live(env, aws), scaling, alarms) if manifest else None,
+    )
+
+
+def drift_of(
+    env: Environment,
+    release: Release,
+    live: Live,
+    scaling: Scaling,
+    alarms: Sequence[Mapping[str, Any]],
+) -> tuple[Change, ...]:
+    """Name each setting in which what AWS has differs from what the config asks for this release.
+
+    How traffic moves is no setting of what is live; a scaling target that follows a measurement has no
+    number in the config, and a fleet that nobody has scaled yet has not drifted.
+    """
+    wanted = settings_of(model_parameters(release, env), config_parameters(release, env))
+    found = settings_of(live.model, live.config)
+    if scaling.target:
+        bounds = ("min instances", "MinCapacity"), ("max instances", "MaxCapacity")
+        found |= {name: str(scaling.target.get(key)) for name, key in bounds}
+        wanted |= {name: str(getattr(env.autoscaling, name.replace(" ", "_"))) for name, _ in bounds}
+    if scaling.policy and env.autoscaling.target != "measured":
+        tracked = scaling.policy.get("TargetTrackingScalingPolicyConfiguration", {})
+        found["scaling target"] = f"{tracked.get('TargetValue', 0):g}"
+        wanted["scaling target"] = f"{env.autoscaling.target:g}"
+    by_name = {alarm["AlarmName"]: alarm for alarm in alarms}
+    for alarm in alarms_of(env, str(live.endpoint.get("EndpointConfigName"))):
+        name = f"alarm {alarm['AlarmName'].rpartition('/')[2]}"
+        there = by_name.get(alarm["AlarmName"])
+        wanted[name] = "as in the config"
+        if there is not None:
+            found[name] = wanted[name] if holds(alarm, there) else "other settings"
+    return changes_between(found, wanted)
+
+
+def show(standings: Sequence[Standing], console: "Console") -> None:
+    """Print one row for each environment."""
+    from rich.table import Table  # what draws tables takes a tenth of a second to import
+
+    table = Table(title="what is live", title_justify="left")
+    for heading in (
+        "environment",
+        "endpoint",
+        "status",
+        "release",
+        "live since",
+        "by",
+        "instances",
+        "scaling",
+        "alarms",
+        "drift",
+    ):
+        table.add_column(heading, overflow="fold")
+    for each in standings:
+        table.add_row(
+            each.environment,
+            each.endpoint,
+            each.status if each.changing is None else f"{each.status}\nlocked by {each.changing}",
+            each.release or "–",
+            _time(each.live_since),
+            each.by or "–",
+            "–" if each.instances is None else f"{each.instances} of {each.instances_desired}",
+            _scaling(each),
+            _alarms(each),
+            _drift(each),
+        )
+    console.print(table)
+
+
+def _time(at: float | None) -> str:
+    return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _scaling(standing: Standing) -> str:
+    if standing.min_instances is None:
+        return "none"
+    bounds = f"{standing.min_instances} to {standing.max_instances}"
+    if not standing.policies:
+        return f"{bounds}, no policy"
+    return f"{bounds} at {', '.join(standing.policies)}"
+
+
+def _alarms(standing: Standing) -> str:
+    loud = [name for name, state in standing.alarms.items() if state == "ALARM"]
+    if loud:
+        return f"[red]ALARM: {', '.join(loud)}[/]"
+    return f"{len(standing.alarms)} quiet" if standing.alarms else "none"
+
+
+def _drift(standing: Standing) -> str:
+    if standing.drift is None:
+        return "–" if standing.config is None else "unknown"
+    lines = (f"{each.setting}: {each.live or 'none'}, not {each.coming or 'set'}" for each in standing.drift)
+    return "\n".join(lines) or "none"

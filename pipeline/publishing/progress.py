@@ -1,0 +1,44 @@
+"""How far an upload is: a bar on a terminal, a line for each tenth elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.command.records import Say
+from pipeline.publishing.upload import Sent
+
+SAID_FROM_BYTES = 64 * 1024**2  # smaller uploads are over before anybody has read of them
+
+
+@contextmanager
+def shown(what: str, total: int, say: Say) -> Iterator[Sent]:
+    """Yield what is told of each arrival; `total` in bytes."""
+    if total < SAID_FROM_BYTES:
+        yield lambda _: None
+    elif sys.stdout.isatty():
+        with _bar(what, total) as sent:
+            yield sent
+    else:
+        yield _lines(what, total, say)
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Sent]:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress("{task.description}", *columns) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda arrived: progress.update(task, advance=arrived)
+
+
+def _lines(what: str, total: int, say: Say) -> Sent:
+    arrived = 0
+
+    def sent(more: int) -> None:
+        nonlocal arrived
+        before, arrived = arrived * 10 // total, arrived + more
+        if arrived * 10 // total > before:
+            say(f"  {what}: {arrived * 100 // total} % of {total:,} bytes")
+
+    return sent

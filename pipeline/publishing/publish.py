@@ -1,0 +1,167 @@
+"""Make a release of what is here: image to ECR, weights to S3, one immutable manifest of both."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.aws import Aws
+from pipeline.calls import Call
+from pipeline.command.records import Say
+from pipeline.config import Environment
+from pipeline.errors import AwsRefused, ReleaseError
+from pipeline.publishing.compatibility import labels_of, require_fit
+from pipeline.publishing.image import CONTAINER, Origin, publish_image
+from pipeline.publishing.registry import package_of
+from pipeline.publishing.weights import sync_weights
+from pipeline.release import MANIFEST, Release, make_release, parse_release
+
+MOST_METRICS = 40  # of the Model Registry's 50 properties
+
+
+def publish(
+    env: Environment,
+    aws: Aws,
+    build: Path,
+    *,
+    weights: str | None = None,
+    engine: bool = True,
+    sbom: bool = True,
+    say: Say = print,
+) -> Release:
+    """Publish what is here and return the release; the same content gives the same release again.
+
+    Writes `<build>/release.json` and, once, s3://<bucket>/releases/<id>/release.json, and registers
+    the release in the Model Registry, once. Raises ReleaseError when weights and image do not fit.
+    """
+    source = weights or env.weights
+    origin = origin_of(CONTAINER, Path(source))
+    if origin.dirty:
+        say(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
+    image = publish_image(aws, origin, engine=engine, sbom=sbom, say=say)
+    synced = sync_weights(source, aws, say)
+    if synced.fits is not None:
+        require_fit(synced.fits, labels_of(CONTAINER), say)
+    release = make_release(image, synced, commit=origin.commit, dirty=origin.dirty, run_url=origin.run_url)
+    release = _keep(release, aws, say)
+    _register(release, env, aws, say)
+    release.save(build / MANIFEST)
+    say(f"release {release.id} → {build / MANIFEST}")
+    return release
+
+
+def release_key(release_id: str) -> str:
+    """Where the manifest of a release is kept in the bucket."""
+    return f"releases/{release_id}/{MANIFEST}"
+
+
+def fetch_release(release_id: str, aws: Aws) -> Release | None:
+    """Return a release that was published before; None when there is none of that id."""
+    found = aws.find("s3", "get_object", Bucket=aws.env.aws.bucket, Key=release_key(release_id))
+    if found is None:
+        return None
+    return parse_release(
+        found["Body"].read().decode(), f"s3://{aws.env.aws.bucket}/{release_key(release_id)}"
+    )
+
+
+def published_release(release_id: str, aws: Aws) -> Release:
+    """Return a release that was published before. Raises ReleaseError when there is none of that id."""
+    found = fetch_release(release_id, aws)
+    if found is None:
+        raise ReleaseError(
+            f"There is no release {release_id} in s3://{aws.env.aws.bucket}.",
+            fix="`python -m pipeline status` shows the ids of those that are live; publish makes new ones.",
+        )
+    return found
+
+
+def git_commit(directory: Path = Path(), made_of: Sequence[Path] = ()) -> tuple[str | None, bool]:
+    """Return (commit, are there uncommitted edits); (None, False) outside a git checkout.
+
+    `made_of`: only edits of these paths count, of those that are there; none: every edit does.
+    """
+    head = _git(directory, "rev-parse", "HEAD")
+    if head is None:
+        return None, False
+    top = Path(_git(directory, "rev-parse", "--show-toplevel") or directory).resolve()
+    within = [str(path.resolve()) for path in made_of if path.resolve().is_relative_to(top)]
+    if made_of and not within:
+        return head, False
+    return head, bool(_git(directory, "status", "--porcelain", "--", *within))
+
+
+def origin_of(*made_of: Path) -> Origin:
+    """Say where what is made of these paths comes from."""
+    commit, dirty = git_commit(made_of=made_of)
+    return Origin(commit, dirty, github_run_url())
+
+
+def github_run_url() -> str | None:
+    """Return the address of the GitHub run that this is; None elsewhere."""
+    parts = [os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
+    server, repository, run = parts
+    return f"{server}/{repository}/actions/runs/{run}" if all(parts) else None
+
+
+def _git(directory: Path, *words: str) -> str | None:
+    try:
+        answer = subprocess.run(["git", *words], cwd=directory, capture_output=True, text=True, timeout=30)
+    except FileNotFoundError:
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def _keep(release: Release, aws: Aws, say: Say) -> Release:
+    """Write the manifest once; whoever comes second takes the one that is there."""
+    stored = fetch_release(release.id, aws)
+    if stored is None:
+        try:
+            aws.put_json(release_key(release.id), release.document(), only_if_new=True)
+        except AwsRefused as error:
+            if error.code != "PreconditionFailed":  # another publish of the same content was faster
+                raise
+        stored = fetch_release(release.id, aws) or release
+    else:
+        say(f"release {release.id} was published before: its manifest stays")
+    return stored
+
+
+def _register(release: Release, env: Environment, aws: Aws, say: Say) -> None:
+    if package_of(release.id, aws) is not None:
+        return
+    aws.put_json(metrics_key(release.id), release.weights.metrics)
+    call = plan_registration(release, env)
+    say(call.says)
+    aws.apply(call)
+
+
+def metrics_key(release_id: str) -> str:
+    """Where the Model Registry finds what training measured."""
+    return f"releases/{release_id}/metrics.json"
+
+
+def plan_registration(release: Release, env: Environment) -> Call:
+    """Register a release as one model package version, found again by its description."""
+    group = env.aws.model_package_group
+    measured = f"s3://{env.aws.bucket}/{metrics_key(release.id)}"
+    container = {"Image": release.image.uri, "ModelDataUrl": release.weights.uri}
+    metadata = {"release": release.id, "commit": release.commit, "run": release.run_url}
+    metrics = sorted(release.weights.metrics.items())[:MOST_METRICS]
+    metadata |= {name: f"{value:g}" for name, value in metrics}
+    params = {
+        "ModelPackageGroupName": group,
+        "ClientToken": release.id,  # of two publishes at once, AWS answers the second with the first's package
+        "ModelPackageDescription": f"release {release.id}",
+        "InferenceSpecification": {
+            "Containers": [container],
+            "SupportedContentTypes": ["application/json"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+        "ModelApprovalStatus": "PendingManualApproval",
+        "ModelMetrics": {
+            "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": measured}}
+        },
+        "CustomerMetadataProperties": {key: value for key, value in metadata.items() if value},
+    }
+    return Call("sagemaker", "create_model_package", params, f"register {release.id} in model group {group}")

@@ -1,0 +1,109 @@
+"""What an image is made of (SBOM) and where it comes from (provenance), in S3 beside the image.
+
+Not in the registry beside it: an index with attestations is an image that SageMaker refuses.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pipeline.aws import Aws
+from pipeline.calls import Call
+from pipeline.command.records import Say
+from pipeline.errors import BuildFailed
+
+SBOM_SECONDS = 600
+BUILD_TYPE = "tag:sagemaker-pytorch-release,2026:container/build"
+
+
+def sbom_key(tag: str) -> str:
+    """Where the list of packages of an image is kept; its tag is the hash of what it was built from."""
+    return f"images/{tag}/sbom.spdx.json"
+
+
+def provenance_key(tag: str) -> str:
+    """Where it is kept what an image was built from, and by whom."""
+    return f"images/{tag}/provenance.json"
+
+
+def store_sbom(reference: str, tag: str, aws: Aws, say: Say) -> str:
+    """List the packages of an image that was just built, and return the list's URI in S3.
+
+    Raises BuildFailed when syft cannot.
+    """
+    say(f"list what {reference} is made of (about half a minute; --no-sbom leaves it out)")
+    with tempfile.TemporaryDirectory(prefix="sbom-") as scratch:
+        path = Path(scratch, "sbom.spdx.json")
+        words = [_syft(), "scan", f"docker:{reference}", "--quiet", "--output", f"spdx-json={path}"]
+        environ = {**os.environ, "SYFT_CHECK_FOR_APP_UPDATE": "false"}
+        try:
+            done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=SBOM_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise BuildFailed(
+                f"syft was not done within {SBOM_SECONDS} s.", fix="Publish again, or with --no-sbom."
+            ) from error
+        if done.returncode != 0 or not path.is_file():
+            raise BuildFailed(
+                f"syft ended with exit code {done.returncode}: {done.stderr.strip()[-500:]}",
+                fix="Publish again; --no-sbom publishes without the list, and the release says so.",
+            )
+        return _put(sbom_key(tag), path.read_bytes(), f"store the SBOM of {tag[:12]}", aws)
+
+
+def store_provenance(statement: dict[str, Any], tag: str, aws: Aws) -> str:
+    """Keep where an image comes from, once, and return the statement's URI in S3."""
+    key = provenance_key(tag)
+    if aws.find("s3", "head_object", Bucket=aws.env.aws.bucket, Key=key) is None:
+        body = (json.dumps(statement, indent=2) + "\n").encode()
+        return _put(key, body, f"store the provenance of {tag[:12]}", aws)
+    return f"s3://{aws.env.aws.bucket}/{key}"
+
+
+def provenance(
+    repository: str, digest: str, *, sources: str, commit: str | None, dirty: bool, run_url: str | None
+) -> dict[str, Any]:
+    """Return an in-toto statement (SLSA provenance 1) about an image.
+
+    `sources`: the SHA-256 of everything in container/ that the image is made of.
+    """
+    dependencies = [{"uri": "container/", "digest": {"sha256": sources}}]
+    if commit is not None:
+        where = run_url.split("/actions/")[0] if run_url else "."
+        dependencies.append({"uri": f"git+{where}", "digest": {"gitCommit": commit}})
+    return {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": repository, "digest": {"sha256": digest.removeprefix("sha256:")}}],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {"uncommittedEdits": dirty},
+                "resolvedDependencies": dependencies,
+            },
+            "runDetails": {"builder": {"id": run_url or "a machine of the one who published"}},
+        },
+    }
+
+
+def _put(key: str, body: bytes, says: str, aws: Aws) -> str:
+    bucket = aws.env.aws.bucket
+    params = {"Bucket": bucket, "Key": key, "Body": body, "ContentType": "application/json"}
+    aws.apply(Call("s3", "put_object", params, says))
+    return f"s3://{bucket}/{key}"
+
+
+def _syft() -> str:
+    """Find syft beside this Python, else on PATH."""
+    beside = Path(sys.executable).with_name("syft")
+    found = str(beside) if beside.is_file() else shutil.which("syft")
+    if found is None:
+        raise BuildFailed(
+            "There is no syft, which lists what an image is made of.",
+            fix="`make setup` installs it; or publish with --no-sbom.",
+        )
+    return found

@@ -1,0 +1,189 @@
+"""Weights: one reproducible archive, at a key in S3 that its content names."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipeline.aws import Aws
+from pipeline.command.records import Say
+from pipeline.errors import ConfigError, ReleaseError
+from pipeline.publishing.archives import archive, archived_files, members
+from pipeline.publishing.compatibility import ENGINES, fits_of
+from pipeline.publishing.digests import digests_of, fingerprint
+from pipeline.publishing.progress import shown
+from pipeline.publishing.upload import is_there, upload
+from pipeline.release import Release, Weights
+
+GOLDEN = "golden.json"
+METRICS = "metrics.json"
+
+
+def sync_weights(source: str, aws: Aws, say: Say) -> Weights:
+    """Have the weights named by `source` in the release bucket; unchanged content uploads nothing.
+
+    `source`: a local directory or .tar.gz, s3://bucket/key.tar.gz, or training-job/NAME. What was sent
+    before is known by the fingerprint of the source: it is neither packed nor fetched again.
+    Raises ConfigError when there is nothing there, ReleaseError when the upload is not what was sent.
+    """
+    if source.startswith("training-job/"):
+        source = _artifact_of(source.removeprefix("training-job/"), aws)
+    seen = f"weights-seen/{_fingerprint(source, aws)}.json"
+    known = _known(aws.get_json(seen))
+    if known is not None and _is_there(known, aws):
+        say(f"weights {known.sha256[:8]} are in S3 already: nothing uploaded")
+        return known
+    with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
+        weights = _sync(_local_archive(source, aws, Path(scratch)), source, aws, say)
+    if known != weights:
+        aws.put_json(seen, weights.document())
+    return weights
+
+
+def _sync(local: Path, source: str, aws: Aws, say: Say) -> Weights:
+    digests = digests_of(local)
+    bucket, key = aws.env.aws.bucket, f"weights/{digests.sha256}/model.tar.gz"
+    found = members(local, frozenset({GOLDEN, METRICS, ENGINES}), source)
+    if GOLDEN not in found:  # without it nobody could tell whether the release is live
+        raise _no_golden(source)
+    weights = Weights(
+        uri=f"s3://{bucket}/{key}",
+        sha256=digests.sha256,
+        bytes=digests.size,
+        checksum=digests.checksum,
+        metrics=_figures(found.get(METRICS, b"{}"), source),
+        fits=fits_of(found[ENGINES], source) if ENGINES in found else None,
+    )
+    if _is_there(weights, aws):
+        say(f"weights {weights.sha256[:8]} are in S3 already: nothing uploaded")
+        return weights
+    says = f"upload weights {weights.sha256[:8]}, {digests.size:,} bytes"
+    say(says)
+    with shown("weights", digests.size, say) as sent:
+        upload(local, {"Bucket": bucket, "Key": key}, digests, aws, says, sent)
+    return weights
+
+
+def _figures(metrics: bytes, source: str) -> dict[str, float]:
+    """Read the numbers that training wrote; whatever else is there is not for the release."""
+    try:
+        written = json.loads(metrics)
+    except ValueError as error:
+        raise ReleaseError(f"{METRICS} of {source} is not JSON: {error}", fix="Train again.") from error
+    pairs = written.items() if isinstance(written, dict) else ()
+    return {key: value for key, value in pairs if isinstance(value, int | float) and value == value}
+
+
+def _is_there(weights: Weights, aws: Aws) -> bool:
+    bucket, _, key = weights.uri.removeprefix("s3://").partition("/")
+    if bucket != aws.env.aws.bucket or weights.checksum is None:
+        return False
+    return is_there({"Bucket": bucket, "Key": key}, weights.checksum, weights.bytes, aws)
+
+
+def _known(document: object) -> Weights | None:
+    """Read what an earlier publish has noted; None when there is nothing, or another version wrote it."""
+    try:
+        return None if document is None else Weights.model_validate(document)
+    except ValidationError:
+        return None
+
+
+def _fingerprint(source: str, aws: Aws) -> str:
+    """Name a source by its content; an object in S3 by its address, size and ETag, which every write
+    changes."""
+    if source.startswith("s3://"):
+        bucket, _, key = source.removeprefix("s3://").partition("/")
+        head = aws.find("s3", "head_object", Bucket=bucket, Key=key)
+        if head is None:
+            raise _no_object(source)
+        told = json.dumps([source, head["ETag"], head["ContentLength"], head.get("VersionId")])
+        return hashlib.sha256(told.encode()).hexdigest()
+    path = Path(source)
+    if path.is_dir():
+        return fingerprint(list(archived_files(path)))
+    if path.is_file() and path.name.endswith(".tar.gz"):
+        return fingerprint([("model.tar.gz", path)])
+    raise ConfigError(
+        f"There are no weights at '{source}'.",
+        fix="Name a directory, a .tar.gz, s3://bucket/key.tar.gz or training-job/NAME "
+        "(`weights:` in the config, or --weights).",
+    )
+
+
+def fetch_golden(release: Release, aws: Aws, build: Path) -> Path:
+    """Return golden.json of the release's own archive, taken from S3 once per content.
+
+    Raises ReleaseError when the archive is missing, is another one, or holds no golden.json.
+    """
+    target = build / "golden" / f"{release.weights.sha256}.json"
+    if target.is_file():
+        return target
+    with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
+        packed = _fetch(release.weights.uri, aws, Path(scratch))
+        if _sha256(packed) != release.weights.sha256:
+            raise ReleaseError(
+                f"{release.weights.uri} is not what release {release.id} was published with.",
+                fix="Restore the object from the bucket's versions, or publish the weights again.",
+            )
+        found = members(packed, frozenset({GOLDEN}), release.weights.uri)
+    if GOLDEN not in found:
+        raise _no_golden(release.weights.uri)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(found[GOLDEN])
+    return target
+
+
+def _local_archive(source: str, aws: Aws, scratch: Path) -> Path:
+    if source.startswith("s3://"):
+        return _fetch(source, aws, scratch)
+    path = Path(source)
+    if path.is_file():
+        return path
+    target = scratch / "model.tar.gz"
+    with target.open("wb") as out:
+        archive(path, out)
+    return target
+
+
+def _artifact_of(job: str, aws: Aws) -> str:
+    found = aws.find("sagemaker", "describe_training_job", TrainingJobName=job)
+    if found is None:
+        raise ConfigError(
+            f"There is no training job '{job}'.", fix="List them: aws sagemaker list-training-jobs"
+        )
+    if found["TrainingJobStatus"] != "Completed":
+        raise ConfigError(
+            f"Training job {job} is {found['TrainingJobStatus']}.",
+            fix="Wait for it, or name a completed one.",
+        )
+    return str(found["ModelArtifacts"]["S3ModelArtifacts"])
+
+
+def _fetch(uri: str, aws: Aws, scratch: Path) -> Path:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    found = aws.find("s3", "get_object", Bucket=bucket, Key=key)
+    if found is None:
+        raise _no_object(uri)
+    target = scratch / "model.tar.gz"
+    with target.open("wb") as out:
+        shutil.copyfileobj(found["Body"], out)
+    return target
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _no_object(uri: str) -> ReleaseError:
+    return ReleaseError(f"There is no object {uri}.", fix="Publish the weights, or correct the URI.")
+
+
+def _no_golden(where: str) -> ReleaseError:
+    return ReleaseError(
+        f"{where} holds no {GOLDEN}.", fix="`train` writes it: golden inputs with their expected answers."
+    )

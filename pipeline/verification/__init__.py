@@ -1,0 +1,1 @@
+"""What measures a live endpoint, judges it gate by gate, and keeps the evidence."""

@@ -1,0 +1,84 @@
+"""What `verify` measured for one release in one environment: stored beside the release, read by `promote`."""
+
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from pipeline.account.cost import ServingCost
+from pipeline.model import Model
+from pipeline.verification.capacity import Capacity
+from pipeline.verification.gates import Gate, Verdict, overall
+from pipeline.verification.ledger import Ledger
+from pipeline.verification.regression import Regression
+
+Profile = Literal["quick", "full"]
+
+
+class Evidence(Model):
+    """The gates of one verification. Its verdict is that of its gates: no other one loads."""
+
+    schema_version: Literal[1] = Field(default=1, validation_alias="schema", serialization_alias="schema")
+    release: str
+    environment: str
+    endpoint: str
+    config: str
+    profile: Profile | Literal["load-test"]
+    shape: str | None = None
+    started: float
+    finished: float
+    verdict: Verdict
+    gates: tuple[Gate, ...]
+    capacity: Capacity | None
+    scaling: Ledger | None = None
+    regression: Regression | None = None
+    cost: ServingCost | None = None
+    load: tuple[str, ...]  # result files, relative to the build directory
+
+    @model_validator(mode="after")
+    def _verdict_follows_from_gates(self) -> "Evidence":
+        if self.verdict != overall(self.gates):
+            raise ValueError(f"verdict {self.verdict} does not follow from the gates")
+        return self
+
+    @property
+    def failed(self) -> tuple[Gate, ...]:
+        return tuple(gate for gate in self.gates if gate.verdict is Verdict.FAILED)
+
+    @property
+    def inconclusive(self) -> tuple[Gate, ...]:
+        return tuple(gate for gate in self.gates if gate.verdict is Verdict.INCONCLUSIVE)
+
+
+def evidence_key(release: str, environment: str) -> str:
+    """Name the object of the release bucket that holds this evidence."""
+    return f"evidence/{release}/{environment}.json"
+
+
+def read_evidence(document: Any | None) -> Evidence | None:
+    """Return the evidence in a stored document; None when there is none or another version wrote it."""
+    try:
+        return None if document is None else Evidence.model_validate(document)
+    except ValidationError:
+        return None
+
+
+def already_passed(
+    found: Evidence | None,
+    *,
+    release: str,
+    endpoint: str,
+    config: str,
+    profile: str,
+    shape: str | None = None,
+) -> bool:
+    """Say whether measuring again is needless: PASSED, for the same release, config and profile.
+
+    Evidence of a shape serves where none is asked for, and not the other way round.
+    """
+    return (
+        found is not None
+        and found.verdict is Verdict.PASSED
+        and shape in (None, found.shape)
+        and (found.release, found.endpoint, found.config, found.profile)
+        == (release, endpoint, config, profile)
+    )

@@ -1,0 +1,195 @@
+"""Where the minutes of scaling go: one row for each phase, from five sources, on one clock. Pure.
+
+Locust knows when the load rose and what clients felt, CloudWatch when the alarms fired, Application Auto Scaling
+when it decided, DescribeEndpoint how many instances there were, and the answers which instance gave them.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.model import Model
+from pipeline.verification.load import LoadResult, PhaseResult
+from pipeline.verification.scaling import returned_at, scaled_out_at
+from pipeline.verification.scaling_gates import ScalingRun
+
+Kind = Literal["measured here", "model setting"]
+
+
+QUIET_SECONDS = 5  # under the limit, before another breach is another one
+
+
+class Row(Model):
+    """One phase. `seconds`: since the load rose, or fell for the rows after its fall; None: not seen.
+
+    `kind`: *measured here*, or the waiting before it is mostly a *model setting* of the AWS that answered.
+    """
+
+    phase: str
+    at: float | None
+    seconds: float | None
+    aws_seconds: float | None
+    kind: Kind
+    source: str
+
+
+class Ledger(Model):
+    """`time_scale`: seconds of AWS per second here; 1 on AWS itself, None where nobody said."""
+
+    policy: str
+    time_scale: float | None
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something that AWS says happened: epoch s, and its words."""
+
+    at: float
+    words: str
+
+    @property
+    def size(self) -> int | None:
+        """The desired count that a decision set: "Setting desired instance count to 4."."""
+        found = re.search(r"instance count to (\d+)", self.words)
+        return int(found[1]) if found else None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What AWS told about the run, in order of time."""
+
+    high: tuple[Moment, ...]  # the policy's alarms for too few instances went to ALARM
+    low: tuple[Moment, ...]  # those for too many
+    decisions: tuple[Moment, ...]
+
+    def sizes(self, since: float) -> tuple[int, ...]:
+        """The desired counts that were set since then (epoch s), in order."""
+        return tuple(each.size for each in self.decisions if each.at >= since and each.size is not None)
+
+
+def time_scale(environ: Mapping[str, str]) -> float | None:
+    """Return AWS's seconds per second: what AWS_SECONDS_PER_SECOND says, else 1 where AWS itself answers."""
+    if said := environ.get("AWS_SECONDS_PER_SECOND"):
+        return float(said)
+    return None if any(name.startswith("AWS_ENDPOINT_URL") for name in environ) else 1.0
+
+
+def told(history: Iterable[Mapping[str, Any]], activities: Iterable[Mapping[str, Any]]) -> Told:
+    """Sort what DescribeAlarmHistory and DescribeScalingActivities answered."""
+    alarms = sorted(
+        (
+            Moment(item["Timestamp"].timestamp(), item["AlarmName"])
+            for item in history
+            if str(item.get("HistorySummary", "")).endswith("to ALARM")
+        ),
+        key=lambda moment: moment.at,
+    )
+    decisions = [
+        Moment(activity["StartTime"].timestamp(), str(activity.get("Description", "")))
+        for activity in activities
+    ]
+    return Told(
+        high=tuple(alarm for alarm in alarms if "AlarmHigh" in alarm.words),
+        low=tuple(alarm for alarm in alarms if "AlarmLow" in alarm.words),
+        decisions=tuple(sorted(decisions, key=lambda moment: moment.at)),
+    )
+
+
+def ledger(run: ScalingRun, result: LoadResult, found: Told, *, policy: str, scale: float | None) -> Ledger:
+    """Join the sources. `scale`: `time_scale` of the environment."""
+    calm = result.phase("calm")
+    out_at = scaled_out_at(run.samples, run.rose_at, run.instances)
+    known = set(_heard_before(result, run.rose_at))
+    fresh = [at for instance, at in result.first_heard.items() if instance not in known and at >= run.rose_at]
+    row = _rows_since(run.rose_at, scale)
+    rows = [
+        row("the load rose", run.rose_at, "measured here", "Locust"),
+        row("p95 over the limit", run.breached_at, "measured here", "Locust"),
+        row("alarm", _first(found.high, run.rose_at, calm), "model setting", "CloudWatch's alarm history"),
+        row(
+            "scaling decision",
+            _first(found.decisions, run.rose_at, calm),
+            "model setting",
+            "scaling activities",
+        ),
+        row("first answer of a new instance", min(fresh, default=None), "measured here", "answers' identity"),
+        row("more instances InService", out_at, "measured here", "DescribeEndpoint"),
+        row("p95 back under the limit", run.recovered_at, "measured here", "Locust"),
+    ]
+    if calm is not None and run.fell_at is not None:
+        row = _rows_since(run.fell_at, scale)
+        back_at = returned_at(run.samples, run.fell_at, run.instances) if out_at else None
+        rows += [
+            row("the load fell", run.fell_at, "measured here", "Locust"),
+            row(
+                "alarm for too many",
+                _first(found.low, run.fell_at),
+                "model setting",
+                "CloudWatch's alarm history",
+            ),
+            row(
+                "scale-in decided",
+                _first(found.decisions, run.fell_at),
+                "model setting",
+                "scaling activities",
+            ),
+            row("back at the minimum", back_at, "measured here", "DescribeEndpoint"),
+        ]
+    return Ledger(policy=policy, time_scale=scale, rows=_really(rows, scale))
+
+
+def _rows_since(zero: float, scale: float | None) -> Callable[[str, float | None, Kind, str], Row]:
+    def row(phase: str, at: float | None, kind: Kind, source: str) -> Row:
+        seconds = None if at is None else at - zero
+        aws_seconds = None if seconds is None or scale is None else seconds * scale
+        return Row(phase=phase, at=at, seconds=seconds, aws_seconds=aws_seconds, kind=kind, source=source)
+
+    return row
+
+
+def _really(rows: Sequence[Row], scale: float | None) -> tuple[Row, ...]:
+    """On AWS itself nothing is a model's setting."""
+    if scale == 1:
+        return tuple(row.model_copy(update={"kind": "measured here"}) for row in rows)
+    return tuple(rows)
+
+
+def _first(moments: Sequence[Moment], since: float, before: PhaseResult | None = None) -> float | None:
+    end = before.started if before else float("inf")
+    return next((moment.at for moment in moments if since <= moment.at < end), None)
+
+
+def _heard_before(result: LoadResult, at: float) -> Iterable[str]:
+    return (instance for instance, first in result.first_heard.items() if first < at)
+
+
+def breach(result: LoadResult, surge: PhaseResult | None, p95_ms: float) -> tuple[float | None, float | None]:
+    """Return when the surge's p95 went over the limit, and when it was back: the longest such time.
+
+    Two times over it with fewer than QUIET_SECONDS between are one. Back is the first second under it.
+    """
+    if surge is None:
+        return None, None
+    rows = [row for row in result.seconds if surge.started <= row["at"] < surge.finished and row["requests"]]
+    episodes: list[list[float]] = []
+    for at in (row["at"] for row in rows if row["p95_ms"] is None or row["p95_ms"] > p95_ms):
+        if episodes and at - episodes[-1][-1] <= QUIET_SECONDS:
+            episodes[-1].append(at)
+        else:
+            episodes.append([at])
+    if not episodes:
+        return None, None
+    longest = max(episodes, key=lambda each: each[-1] - each[0])
+    return longest[0], next((row["at"] for row in rows if row["at"] > longest[-1]), None)
+
+
+def table(found: Ledger) -> list[str]:
+    """The ledger as lines of text."""
+    lines = []
+    for row in found.rows:
+        here = "not seen" if row.seconds is None else f"{row.seconds:7.1f} s"
+        aws = "" if row.aws_seconds is None or found.time_scale == 1 else f" = {row.aws_seconds:.0f} AWS s"
+        lines.append(f"{row.phase:32} {here:>10}{aws:14} {row.kind}, {row.source}")
+    return lines

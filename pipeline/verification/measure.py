@@ -1,0 +1,178 @@
+"""Measure what one instance can do, on an endpoint of its own."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.aws import Aws
+from pipeline.command.records import Say
+from pipeline.config import Environment, LoadProfile
+from pipeline.release import Release
+from pipeline.verification.capacity import (
+    Capacity,
+    Slo,
+    Step,
+    first_rates,
+    judge_capacity,
+    lacks_cpu,
+    next_rates,
+    samples_for,
+)
+from pipeline.verification.load import LoadResult, Phase, run_load
+from pipeline.verification.sizing import targets_of
+
+LOOK_SECONDS = 1.0
+ROUNDS = 5  # the climb, its refinements, making sure, and one more for a hiccup of the machine
+METRIC_PATIENCE = 4.0  # × step_seconds: with steps of a minute, longer than CloudWatch's usual delay
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where and with what to measure: folder for the results, golden set, profile."""
+
+    folder: Path
+    golden: Path
+    profile: LoadProfile
+
+
+def measure_capacity(
+    release: Release, endpoint: str, env: Environment, aws: Aws, bench: Bench, say: Say
+) -> tuple[Capacity, tuple[Path, ...]]:
+    """Find the highest rate that the one instance of `endpoint` serves within the limits of `env`.
+
+    Returns it with the result files of the load tests that show it.
+    """
+    slo = Slo(p99_ms=env.limits.p99_ms, error_percent=env.limits.error_percent)
+    steps, files = _search(endpoint, slo, env, aws, bench, say)
+    finding = judge_capacity(steps, slo, env.endpoint.instance_type)
+    capacity = Capacity(
+        release=release.id,
+        instance_type=env.endpoint.instance_type,
+        slo=slo,
+        targets=targets_of(steps, finding.requests_per_second, env.autoscaling.safety_factor),
+        steps=tuple(steps),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        **finding.document(),
+    )
+    return capacity, tuple(files)
+
+
+def _search(
+    endpoint: str, slo: Slo, env: Environment, aws: Aws, bench: Bench, say: Say
+) -> tuple[list[Step], list[Path]]:
+    """Climb until the promise breaks, then look between; each round is one load test."""
+    profile = bench.profile
+    bounds = {"growth": profile.growth, "maximum_rps": profile.maximum_rps}
+    steps: list[Step] = []
+    files: list[Path] = []
+    rounds: list[tuple[LoadResult, tuple[Step, ...]]] = []
+    rates = first_rates(first_rps=profile.first_rps, **bounds)
+    for number in range(1, ROUNDS + 1):
+        phases = [
+            Phase(
+                f"round {number} at {rate:g}/s",
+                long_enough(profile.step_seconds, rate, samples_for(rate, steps)),
+                rate,
+            )
+            for rate in rates
+        ]
+        files.append(bench.folder / f"capacity-{number}.json")
+        result = run_load(endpoint, bench.golden, phases, files[-1], say, slo=slo.document())
+        found = steps_of(result, [])
+        if lacks_cpu([*steps, *found], slo, env.endpoint.instance_type):  # asked only then: metrics come late
+            cpu = _instance_cpu(result, endpoint, env, aws, profile.step_seconds)
+            found = steps_of(result, cpu)
+        steps += found
+        rounds.append((result, found))
+        rates = next_rates(steps, slo, env.endpoint.instance_type, **bounds)
+        if not rates:
+            break
+    return [
+        step
+        for result, found in rounds
+        for step in with_concurrency(found, result, _concurrency(result, endpoint, env, aws))
+    ], files
+
+
+def long_enough(seconds: float, requests_per_second: float, samples: int) -> float:
+    """Return the seconds asked for, or as many as it takes to send clearly more than `samples`."""
+    return max(seconds, 1.2 * samples / requests_per_second)
+
+
+def steps_of(result: LoadResult, cpu: Sequence[tuple[float, float]]) -> tuple[Step, ...]:
+    """Turn the phases of a load test into steps; `cpu`: (epoch s, percent) of the instance.
+
+    A step's CPU is the highest of its samples: periods at its edges hold some of its neighbours' calm.
+    """
+    return tuple(
+        Step(
+            offered_rps=phase.offered_rps,
+            achieved_rps=phase.achieved_rps,
+            p50_ms=phase.p50_ms,
+            p99_ms=phase.p99_ms,
+            error_percent=phase.error_percent if phase.error_percent is not None else 100.0,
+            seconds=phase.seconds,
+            instance_cpu_percent=max(
+                (value for at, value in cpu if phase.started <= at < phase.finished), default=None
+            ),
+            generator_cpu_percent=phase.generator_cpu_percent,
+            invalid=phase.invalid,
+            requests=phase.requests,
+            over=None if phase.slow is None else phase.failures + phase.slow,
+        )
+        for phase in result.phases
+    )
+
+
+def _instance_cpu(
+    result: LoadResult, endpoint: str, env: Environment, aws: Aws, step_seconds: float
+) -> list[tuple[float, float]]:
+    """Ask CloudWatch for the instance's CPU during the run, until its last phase is covered, bounded."""
+    if not result.phases or result.started is None:
+        return []
+    last, patience = result.phases[-1], time.monotonic() + METRIC_PATIENCE * step_seconds
+    dimensions = {"EndpointName": endpoint, "VariantName": env.endpoint.variant}
+    while True:
+        found = aws.metric(
+            "/aws/sagemaker/Endpoints",
+            "CPUUtilization",
+            dimensions,
+            "Average",
+            60,
+            result.started - 60,
+            last.finished + 60,
+        )
+        is_covered = any(last.started <= at < last.finished for at, _ in found)
+        if is_covered or time.monotonic() > patience:
+            return found
+        aws.sleep(LOOK_SECONDS)
+
+
+def _concurrency(result: LoadResult, endpoint: str, env: Environment, aws: Aws) -> list[tuple[float, float]]:
+    """Ask CloudWatch, when the search is over, for the requests under way on the instance, every 10 s.
+
+    What is not there by then is not waited for: of the lower rates, which matter, it mostly is.
+    """
+    if not result.phases:
+        return []
+    dimensions = {"EndpointName": endpoint, "VariantName": env.endpoint.variant}
+    began, ended = result.phases[0].started, result.phases[-1].finished
+    return aws.metric("AWS/SageMaker", "ConcurrentRequestsPerModel", dimensions, "Maximum", 10, began, ended)
+
+
+def with_concurrency(
+    steps: Sequence[Step], result: LoadResult, samples: Sequence[tuple[float, float]]
+) -> tuple[Step, ...]:
+    """Add to each step the median of the metric's samples (epoch s, requests) within its phase.
+
+    The median, since the policy's alarm wants three of three samples over its target.
+    """
+    found = []
+    for step, phase in zip(steps, result.phases, strict=True):
+        within = [value for at, value in samples if phase.started <= at < phase.finished]
+        concurrency = statistics.median(within) if within else None
+        found.append(step.model_copy(update={"concurrency": concurrency}))
+    return tuple(found)

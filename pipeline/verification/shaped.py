@@ -1,0 +1,79 @@
+"""Load the deployed endpoint in one of the shapes of config/shapes, and judge what its clients felt."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.command.records import Say
+from pipeline.config import Environment
+from pipeline.errors import ConfigError
+from pipeline.verification.gates import ENOUGH_REQUESTS, Gate, Limit, judge
+from pipeline.verification.load import ROOT, LoadResult, Phase, run_load
+
+TOOL_SECONDS = 60.0
+
+
+def shape_phases(shape: str, minutes: float | None = None, times_rate: float = 1.0) -> tuple[Phase, ...]:
+    """Ask the load tests for a shape's phases. Raises ConfigError with their words for one that cannot be used."""
+    command = [sys.executable, "-m", "load_tests.shapes", shape, "--times-rate", str(times_rate)]
+    command += [] if minutes is None else ["--minutes", str(minutes)]
+    answer = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False
+    )
+    if answer.returncode != 0:
+        raise ConfigError(
+            f"The shape cannot be used: {answer.stderr.strip()}",
+            fix="Name one of config/shapes, or correct its file.",
+        )
+    return tuple(Phase(**phase) for phase in json.loads(answer.stdout)["phases"])
+
+
+def run_shape(
+    env: Environment,
+    shape: str,
+    payloads: Path | str,
+    out: Path,
+    say: Say,
+    *,
+    minutes: float | None = None,
+    times_rate: float = 1.0,
+    workers: int = 1,
+) -> LoadResult:
+    """Load the endpoint of `env`. `minutes`: how long, instead of the shape's own time; `workers`: processes."""
+    phases = shape_phases(shape, minutes, times_rate)
+    seconds = sum(phase.seconds for phase in phases)
+    say(f"load: {shape} on {env.endpoint.name} for {seconds:.0f} s by {workers} process(es)")
+    return run_load(env.endpoint.name, payloads, phases, out, say, workers=workers)
+
+
+def judge_shape(result: LoadResult, env: Environment, shape: str) -> tuple[Gate, Gate]:
+    """Judge the slowest phase's latency, and the failures of all."""
+    judged = [phase for phase in result.phases if phase.requests >= ENOUGH_REQUESTS]
+    slowest = max((p for p in judged if p.p99_ms is not None), key=lambda p: p.p99_ms or 0.0, default=None)
+    invalid = next((phase.invalid for phase in judged if phase.invalid), None)
+    requests = sum(phase.requests for phase in result.phases)
+    failures = sum(phase.failures for phase in result.phases)
+    latency = Limit(
+        name=f"latency under {shape}",
+        metric="p99_ms",
+        at_most=env.limits.p99_ms,
+        unit="ms",
+        promise=f"99 of 100 answers came within the limit in each phase of {shape}",
+    )
+    errors = Limit(
+        name=f"errors under {shape}",
+        metric="error_percent",
+        at_most=env.limits.error_percent,
+        unit="%",
+        promise=f"the load of {shape} was answered",
+        needs_samples=ENOUGH_REQUESTS,
+    )
+    p99 = slowest.p99_ms if slowest else None
+    if invalid and (p99 is None or p99 > latency.at_most):
+        p99 = None  # it may have been the generator's lateness
+    few = f"no phase had {ENOUGH_REQUESTS} requests that were answered"
+    return (
+        judge(latency, p99, why_not_measured=invalid or few),
+        judge(errors, 100 * failures / requests if requests else None, samples=requests),
+    )

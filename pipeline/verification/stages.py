@@ -1,0 +1,232 @@
+"""What `verify` measures, stage after stage: smoke → capacity and regression → policy → scaling → shape."""
+
+import os
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipeline.account.cost import Prices, ServingCost, cost_of_serving
+from pipeline.autoscaling.autoscale import autoscale
+from pipeline.aws import Aws
+from pipeline.command.records import Say
+from pipeline.config import Environment
+from pipeline.publishing.weights import fetch_golden
+from pipeline.release import Release
+from pipeline.verification.capacity import Capacity
+from pipeline.verification.capacity_endpoint import capacity_endpoint
+from pipeline.verification.comparison import baseline_endpoint, compare_endpoints, find_baseline
+from pipeline.verification.evidence import Evidence, Profile
+from pipeline.verification.gates import Gate, Verdict, judge, overall
+from pipeline.verification.ledger import Ledger, ledger, table, time_scale
+from pipeline.verification.load import LoadResult
+from pipeline.verification.measure import Bench, measure_capacity
+from pipeline.verification.regression import Regression, no_regression_gate, regression_gate
+from pipeline.verification.scaling import FleetSample, ScalingPlan, plan_scaling
+from pipeline.verification.scaling_gates import ScalingLimits, judge_scaling
+from pipeline.verification.shaped import judge_shape, run_shape
+from pipeline.verification.sizing import held_rate
+from pipeline.verification.smoke import judge_smoke, run_smoke
+from pipeline.verification.steady import judge_steady, steady_limits
+from pipeline.verification.under_load import ask_what_happened, run_under_load, scaling_run, wait_for_rest
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is verified where. `following`: the environment that promotes from this one; `shape`: one more load."""
+
+    release: Release
+    env: Environment
+    aws: Aws
+    build: Path
+    profile: Profile
+    config: str
+    following: Environment | None = None
+    shape: str | None = None
+    prices: Prices | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.build / self.env.name / "load"
+
+
+@dataclass
+class Found:
+    """What has been measured so far."""
+
+    gates: list[Gate] = field(default_factory=list)
+    capacity: Capacity | None = None
+    scaling: Ledger | None = None
+    regression: Regression | None = None
+    files: list[Path] = field(default_factory=list)
+
+    def evidence(self, job: Job, started: float) -> Evidence:
+        """Put it together, finished now."""
+        return Evidence(
+            release=job.release.id,
+            environment=job.env.name,
+            endpoint=job.env.endpoint.name,
+            config=job.config,
+            profile=job.profile,
+            shape=job.shape,
+            started=started,
+            finished=time.time(),
+            verdict=overall(self.gates),
+            gates=tuple(self.gates),
+            capacity=self.capacity,
+            scaling=self.scaling,
+            regression=self.regression,
+            cost=self._cost(job),
+            load=tuple(str(path.relative_to(job.build)) for path in self.files),
+        )
+
+    def _cost(self, job: Job) -> ServingCost | None:
+        rate = self.capacity.requests_per_second if self.capacity else None
+        if rate is None or job.prices is None:
+            return None
+        on_aws = time_scale(os.environ) == 1
+        return cost_of_serving(rate, job.env.endpoint.instance_type, job.prices, is_measured_on_aws=on_aws)
+
+
+def measure(job: Job, say: Say) -> Found:
+    """Go through the stages. After failed smoke tests nothing else is worth measuring."""
+    found = Found()
+    golden = fetch_golden(job.release, job.aws, job.build)
+    bench = Bench(job.folder, golden, getattr(job.env.load, job.profile))
+    smoke = judge_smoke(run_smoke(job.release, job.env, job.build, golden, say))
+    found.gates.append(smoke)
+    if smoke.verdict is not Verdict.PASSED:
+        found.gates += _unmeasured(job.env, "the smoke tests did not pass")
+        return found
+    _measure_one_instance(job, bench, found, say)
+    plan = _plan(job, bench, found, say)
+    _measure_fleet(job, bench, plan, found, say)
+    if job.shape is not None:
+        out = bench.folder / "shape.json"
+        result = run_shape(job.env, job.shape, golden, out, say)
+        found.files.append(out)
+        found.gates += judge_shape(result, job.env, job.shape)
+    return found
+
+
+def _measure_one_instance(job: Job, bench: Bench, found: Found, say: Say) -> None:
+    """Search the capacity, and compare with the release before at the rate that follows from it."""
+    env = job.env
+    with capacity_endpoint(job.release, env, job.aws, say) as endpoint:
+        capacity, files = measure_capacity(job.release, endpoint, env, job.aws, bench, say)
+        found.capacity = capacity
+        found.files += files
+        found.gates.append(_capacity_gate(capacity.requests_per_second, capacity.verdict, capacity.reason))
+        rate = capacity.requests_per_second
+        named = "not known" if rate is None else f"{rate:.0f}/s"
+        say(f"capacity: {named} on one {capacity.instance_type}; {capacity.reason}")
+        if capacity.targets is not None and capacity.targets.concurrent_requests is not None:
+            high = f"{capacity.targets.concurrent_requests:g} requests under way"
+            say(
+                f"targets: {capacity.targets.invocations_per_minute:g} a minute, or at high resolution {high}"
+            )
+        _compare(job, endpoint, bench, found, say)
+
+
+def _compare(job: Job, endpoint: str, bench: Bench, found: Found, say: Say) -> None:
+    """Compare with the release now in the next environment; without one there is no such gate."""
+    baseline = find_baseline(job.release, job.env, job.following, job.aws)
+    if isinstance(baseline, str):
+        say(f"regression: nothing to compare with, {baseline}")
+        return
+    rate = found.capacity.requests_per_second if found.capacity else None
+    if rate is None:
+        why = "without a capacity nobody knows a fair rate"
+        found.gates.append(no_regression_gate(why, job.env.limits.slower_percent))
+        return
+    safe = rate * job.env.autoscaling.safety_factor
+    with baseline_endpoint(job.release, job.env, baseline, job.aws, say) as against:
+        found.regression, files = compare_endpoints(endpoint, against, baseline, job.env, bench, safe, say)
+    found.files += files
+    found.gates.append(regression_gate(found.regression))
+
+
+def _measure_fleet(job: Job, bench: Bench, plan: ScalingPlan, found: Found, say: Say) -> None:
+    """Hold the steady load, and the surge and calm that make the fleet grow and shrink."""
+    out = bench.folder / "scaling.json"
+    result, samples = run_under_load(job.env, job.aws, bench, plan, out, say)
+    found.files.append(out)
+    found.gates += judge_steady(result, job.env, job.release.id)
+    found.gates += _scaling_gates(job, plan, result, samples, found, say)
+
+
+def _scaling_gates(
+    job: Job,
+    plan: ScalingPlan,
+    result: LoadResult,
+    samples: tuple[FleetSample, ...],
+    found: Found,
+    say: Say,
+) -> tuple[Gate, ...]:
+    """Judge the fleet, and keep the ledger of its phases."""
+    env, surge = job.env, result.phase("surge")
+    told = None if surge is None else ask_what_happened(env, job.aws, surge.started)
+    run = scaling_run(
+        result,
+        samples,
+        env.autoscaling.min_instances,
+        found=told,
+        p95_ms=env.limits.p99_ms,
+        is_overload=plan.is_overload,
+    )
+    if run is not None and told is not None:
+        found.scaling = ledger(run, result, told, policy=plan.policy, scale=time_scale(os.environ))
+        for line in table(found.scaling):
+            say(line)
+    return judge_scaling(run, _scaling_limits(env, plan), why_not=plan.reason)
+
+
+def _scaling_limits(env: Environment, plan: ScalingPlan | None = None) -> ScalingLimits:
+    recovery = env.limits.recovery_seconds if plan is not None and plan.is_overload else None
+    return ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds, recovery)
+
+
+def _plan(job: Job, bench: Bench, found: Found, say: Say) -> ScalingPlan:
+    """Put the measured policy in force and derive the rates from it; without one, a gentle steady load."""
+    env, instances, capacity = job.env, job.env.autoscaling.min_instances, found.capacity
+    gentle = ScalingPlan(bench.profile.first_rps / 2 * instances, None, 1.0, "")
+    if capacity is None or capacity.requests_per_second is None:
+        return replace(gentle, reason="the capacity of one instance is not known")
+    scaling = autoscale(job.release, env, job.aws, capacity.requests_per_second, say)
+    held = held_rate(
+        capacity.steps, per_minute=scaling.target, concurrency=env.autoscaling.concurrency_target
+    )
+    if held is None:
+        return replace(gentle, reason=scaling.reason)
+    if not wait_for_rest(env, job.aws, instances):
+        return replace(
+            gentle, reason=f"the fleet did not come to rest at {instances} instances before the load"
+        )
+    plan = plan_scaling(
+        capacity_rps=capacity.requests_per_second,
+        target_rps=held,
+        instances=instances,
+        maximum=env.autoscaling.max_instances,
+        overload=bench.profile.overload,
+    )
+    say(f"scaling: {plan.reason}")
+    return replace(plan, policy="; ".join(scaling.policies.values()))
+
+
+def _capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gate:
+    """A capacity has no limit to keep; the gate is that one could be named."""
+    return Gate(
+        name="capacity",
+        metric="requests_per_second",
+        limit=None,
+        measured=measured,
+        unit="/s",
+        verdict=verdict,
+        reason=reason,
+    )
+
+
+def _unmeasured(env: Environment, why: str) -> list[Gate]:
+    """The gates that were not reached: INCONCLUSIVE, each."""
+    steady = [judge(each, None, why_not_measured=why) for each in steady_limits(env)]
+    capacity = _capacity_gate(None, Verdict.INCONCLUSIVE, f"not measured: {why}")
+    return [capacity, *steady, *judge_scaling(None, _scaling_limits(env), why_not=why)]
