@@ -32,7 +32,7 @@ class Killer:
             if kind is None:
                 continue
             if kind == "out-of-memory":
-                self._measurements.publish_memory(served, 100.0, at=self._clock.now())
+                self._measurements.publish_used(served, "MemoryUtilization", 100.0, at=self._clock.now())
             killing = asyncio.create_task(member.instance.stop(0.0))
             self._killings.add(killing)
             killing.add_done_callback(self._killings.discard)

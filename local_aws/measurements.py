@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from local_aws.cloudwatch.store import MetricStore, Series, is_period
+from local_aws.instances import Stats
 from local_aws.router import Invocation
 
 TRAFFIC = {
@@ -17,7 +18,7 @@ TRAFFIC = {
     "OverheadLatency": "Microseconds",
     "ConcurrentRequestsPerModel": "None",
 }
-UTILISATION = {"CPUUtilization": "Percent", "MemoryUtilization": "Percent"}
+UTILISATION = dict.fromkeys(("CPUUtilization", "MemoryUtilization", "DiskUtilization"), "Percent")
 CONCURRENCY_SECONDS = 10
 MOST_SILENT_PERIODS = 60
 """Periods that are made up for at once after the machine has slept."""
@@ -98,17 +99,15 @@ class Measurements:
             self._open[name] = ended
         self._in_flight = in_flight
 
-    def publish_utilisation(
-        self, served: Served, cpu_percent: float, memory_percent: float, *, at: float
-    ) -> None:
-        """Publish what one instance used at epoch seconds `at`; CPU is 0…100 for each of its vCPUs."""
-        for one in self._series_of(served)["CPUUtilization"]:
-            one.put(cpu_percent, at=at)
-        self.publish_memory(served, memory_percent, at=at)
+    def publish_utilisation(self, served: Served, stats: Stats, *, at: float) -> None:
+        """Publish what one instance used at epoch seconds `at`."""
+        used = (stats.cpu_percent, stats.memory_percent, stats.disk_percent)
+        for name, percent in zip(UTILISATION, used, strict=True):
+            self.publish_used(served, name, percent, at=at)
 
-    def publish_memory(self, served: Served, percent: float, *, at: float) -> None:
-        """Publish how full the memory of one instance was at epoch seconds `at`."""
-        for one in self._series_of(served)["MemoryUtilization"]:
+    def publish_used(self, served: Served, name: str, percent: float, *, at: float) -> None:
+        """Publish one of UTILISATION for one instance."""
+        for one in self._series_of(served)[name]:
             one.put(percent, at=at)
 
     def _series_of(self, served: Served) -> dict[str, tuple[Series, ...]]:

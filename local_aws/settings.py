@@ -55,7 +55,7 @@ class Settings:
     cache_dir: Path = field(default_factory=user_cache)
     """What may be kept between runs, by content (registry blobs)."""
     provision_seconds: float = 0.0
-    """AWS seconds an instance takes to come, its real start included."""
+    """AWS seconds an instance takes to come, its real start included; a start that takes longer is reported."""
     startup_timeout_seconds: float = 480.0
     """Real seconds until an instance must be healthy; a variant's
     ContainerStartupHealthCheckTimeoutInSeconds goes before it."""

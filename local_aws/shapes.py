@@ -9,7 +9,7 @@ import botocore.session
 from botocore.model import ServiceModel, Shape
 from botocore.validate import ParamValidator
 
-from local_aws.errors import AwsError, not_imitated
+from local_aws.errors import invalid, not_imitated
 
 
 @cache
@@ -32,13 +32,11 @@ def check_request(service: str, action: str, request: dict[str, Any]) -> None:
         return
     report = ParamValidator().validate(request, shape)
     if report.has_errors():
-        raise AwsError("ValidationException", " ".join(report.generate_report().split("\n")))
+        raise invalid(" ".join(report.generate_report().split("\n")))
     problems = list(_broken_limits(shape, request, ""))
     if problems:
         plural = "error" if len(problems) == 1 else "errors"
-        raise AwsError(
-            "ValidationException", f"{len(problems)} validation {plural} detected: {'; '.join(problems)}"
-        )
+        raise invalid(f"{len(problems)} validation {plural} detected: {'; '.join(problems)}")
 
 
 def _broken_limits(shape: Shape, value: Any, where: str) -> Iterator[str]:

@@ -71,6 +71,7 @@ def _fleet(config: str, variant: str, deployed: Deployed, weight: float) -> dict
                 "url": member.instance.url if member.instance else None,
                 "healthy": member.upstream is not None,
                 "in_flight": member.upstream.in_flight if member.upstream else 0,
+                "provision_overrun_seconds": round(member.overrun_seconds, 1),
             }
             for member in fleet.members
         ],

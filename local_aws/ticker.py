@@ -78,10 +78,10 @@ class Ticker:
         except Exception:  # an instance may end while it is asked
             log.debug("no stats of instance %s", instance.id, exc_info=True)
             return
-        self._measurements.publish_utilisation(served, stats.cpu_percent, stats.memory_percent, at=at)
+        self._measurements.publish_utilisation(served, stats, at=at)
         if side.config.metrics.get("EnableEnhancedMetrics"):
             one = replace(served, instance=instance.id)
-            self._measurements.publish_utilisation(one, stats.cpu_percent, stats.memory_percent, at=at)
+            self._measurements.publish_utilisation(one, stats, at=at)
 
 
 def serving(endpoints: Iterable[Endpoint], *, traffic: bool) -> Iterator[tuple[Side, Served, Member]]:

@@ -11,7 +11,7 @@ from local_aws.autoscaling.facts import AlarmShape
 from local_aws.autoscaling.schedule import IsDue
 from local_aws.autoscaling.steps import StepSignal
 from local_aws.cloudwatch.alarm import Trigger
-from local_aws.errors import AwsError
+from local_aws.errors import invalid
 
 _RESOURCE = re.compile(r"endpoint/(?P<endpoint>[A-Za-z0-9-]{1,63})/variant/(?P<variant>[A-Za-z0-9-]{1,63})")
 _SUSPENSIONS = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
@@ -33,8 +33,7 @@ class Resource:
         """Read a ResourceId. Raises AwsError."""
         match = _RESOURCE.fullmatch(resource_id)
         if match is None:
-            raise AwsError(
-                "ValidationException",
+            raise invalid(
                 "Unsupported service namespace, resource type or scalable dimension: "
                 f"{resource_id!r} is not endpoint/NAME/variant/VARIANT",
             )

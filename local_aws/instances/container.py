@@ -17,7 +17,7 @@ from local_aws.instances.health import Pinger
 from local_aws.instances.instance import InstanceSpec, LaunchError, Stats, new_id
 from local_aws.instances.instance_types import instance_type
 from local_aws.instances.ledger import Ledger, Record
-from local_aws.instances.usage import Sample, utilisation
+from local_aws.instances.usage import Sample, disk_percent, utilisation
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,8 @@ class ContainerInstance:
         if now is None:  # it is not running
             return Stats(0.0, 0.0)
         before, self._before = self._before, now
-        return utilisation(before, now, self._size, self._spec.cpu_scale)
+        disk = disk_percent(self._ledger.directory)
+        return utilisation(before, now, self._size, self._spec.cpu_scale, disk)
 
     async def logs(self) -> str:
         if self._container is not None:

@@ -31,11 +31,13 @@ class Stats:
     """Utilisation as CloudWatch shows it.
 
     `cpu_percent` is 0…100 × vCPUs of the type, relative to the instance's own share of this machine;
-    `memory_percent` is 0…100 of the type's memory.
+    `memory_percent` is 0…100 of the type's memory; `disk_percent` is how full the disk is that instances write to,
+    this machine's own.
     """
 
     cpu_percent: float
     memory_percent: float
+    disk_percent: float = 0.0
 
 
 class Instance(Protocol):

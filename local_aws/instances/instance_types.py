@@ -7,7 +7,7 @@ and a family has a fixed memory per vCPU); the few that do not are listed.
 import re
 from dataclasses import dataclass
 
-from local_aws.errors import AwsError
+from local_aws.errors import invalid
 
 _GIB = 2**30
 _SMALL = {"medium": 1, "large": 2, "xlarge": 4}
@@ -48,8 +48,7 @@ def instance_type(name: str, memory_scale: float = 1.0) -> InstanceType:
         return InstanceType(name, vcpus, int(gib * _GIB * memory_scale))
     match = re.fullmatch(r"ml\.(\w+)\.(?:(\d+)xlarge|(medium|large|xlarge))", name)
     if match is None or match[1] not in _GIB_PER_VCPU:
-        raise AwsError(
-            "ValidationException",
+        raise invalid(
             f"Instance type {name!r} has no figures in local_aws/instances/instance_types.py, which knows CPU types "
             f"(accelerators are not imitated on this machine). Use one of the families t2, "
             f"{', '.join(_GIB_PER_VCPU)}, for example ml.m5.large, or add its figures there.",

@@ -16,7 +16,7 @@ from local_aws.instances.instance import InstanceSpec, LaunchError, Stats, new_i
 from local_aws.instances.instance_types import instance_type
 from local_aws.instances.ledger import MARK, Ledger, Record, scratch
 from local_aws.instances.port import HeldPort
-from local_aws.instances.usage import utilisation
+from local_aws.instances.usage import disk_percent, utilisation
 
 _LOG_BYTES = 64 * 1024
 _LOWEST_PRIORITY = 19
@@ -97,7 +97,8 @@ class ProcessInstance:
             return Stats(0.0, 0.0)
         now = await asyncio.to_thread(process_tree.measure, self._serve.pid, time.monotonic())
         before, self._before = self._before, now
-        return utilisation(before, now, self._size, self._spec.cpu_scale)
+        disk = disk_percent(self._ledger.directory)
+        return utilisation(before, now, self._size, self._spec.cpu_scale, disk)
 
     async def logs(self) -> str:
         with suppress(FileNotFoundError), self._log_path.open("rb") as log:

@@ -1,6 +1,8 @@
 """From CPU seconds and bytes to the percentages CloudWatch shows."""
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from local_aws.instances.instance import Stats
 from local_aws.instances.instance_types import InstanceType
@@ -15,7 +17,15 @@ class Sample:
     memory_bytes: float
 
 
-def utilisation(before: Sample, after: Sample, size: InstanceType, cpu_scale: float) -> Stats:
+def disk_percent(directory: Path) -> float:
+    """How full the disk of a directory is, 0…100."""
+    disk = shutil.disk_usage(directory)
+    return 100.0 * disk.used / disk.total
+
+
+def utilisation(
+    before: Sample, after: Sample, size: InstanceType, cpu_scale: float, disk: float = 0.0
+) -> Stats:
     """Utilisation between two samples, in AWS's sense: 100 % is one vCPU of the instance's own share."""
     passed = after.at - before.at
     used = max(0.0, after.cpu_seconds - before.cpu_seconds)
@@ -23,4 +33,5 @@ def utilisation(before: Sample, after: Sample, size: InstanceType, cpu_scale: fl
     return Stats(
         cpu_percent=min(cpu, 100.0 * size.vcpus),
         memory_percent=min(100.0, 100.0 * after.memory_bytes / size.memory_bytes),
+        disk_percent=disk,
     )

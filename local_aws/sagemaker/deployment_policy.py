@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local_aws.errors import AwsError
+from local_aws.errors import invalid
 
 Counts = Mapping[str, int]
 """Instances by variant."""
@@ -86,11 +86,11 @@ def plan_deployment(config: Mapping[str, Any] | None, new: Counts, old: Counts |
     given, old = config or {}, new if old is None else old
     rolling = given.get("RollingUpdatePolicy")
     if rolling is not None and "BlueGreenUpdatePolicy" in given:
-        raise _invalid("Give only one of BlueGreenUpdatePolicy and RollingUpdatePolicy.")
+        raise invalid("Give only one of BlueGreenUpdatePolicy and RollingUpdatePolicy.")
     back = None
     if rolling is not None:
         if len(new) > 1:
-            raise _invalid("A rolling deployment is not for endpoints with several variants.")
+            raise invalid("A rolling deployment is not for endpoints with several variants.")
         policy, last = rolling, rolling["WaitIntervalInSeconds"]
         partial = _grow(_sizes(rolling, "MaximumBatchSize", new), new, old, last)
         if "RollbackMaximumBatchSize" in rolling:
@@ -103,7 +103,7 @@ def plan_deployment(config: Mapping[str, Any] | None, new: Counts, old: Counts |
     maximum = policy.get("MaximumExecutionTimeoutInSeconds", LONGEST_EXECUTION_SECONDS)
     waits = sum(step.bake_seconds for step in steps)
     if waits >= maximum:
-        raise _invalid(
+        raise invalid(
             f"MaximumExecutionTimeoutInSeconds ({maximum}) must exceed the sum of the waits ({waits})."
         )
     return Plan(steps, _alarm_names(given), maximum, old, new, rolling is not None, back)
@@ -114,11 +114,11 @@ def _blue_green(routing: Mapping[str, Any], new: Counts, old: Counts) -> Iterato
     kind = routing["Type"]
     for wanted, size in SIZE_OF.items():
         if size in routing and kind != wanted:
-            raise _invalid(f"{size} is only for traffic routing of type {wanted}, not {kind}.")
+            raise invalid(f"{size} is only for traffic routing of type {wanted}, not {kind}.")
     if kind == "ALL_AT_ONCE":
         return
     if SIZE_OF[kind] not in routing:
-        raise _invalid(f"Traffic routing of type {kind} needs {SIZE_OF[kind]}.")
+        raise invalid(f"Traffic routing of type {kind} needs {SIZE_OF[kind]}.")
     sizes, wait = _sizes(routing, SIZE_OF[kind], new), routing["WaitIntervalInSeconds"]
     if kind == "LINEAR":
         yield from _grow(sizes, new, old, wait)
@@ -150,10 +150,10 @@ def _size(size: Mapping[str, Any], field: str, variant: str, count: int) -> int:
     by_percent = size["Type"] == "CAPACITY_PERCENT"
     limit = f"it may be at least {least} %, at most {most} % of the capacity."
     if by_percent and not least <= value <= most:
-        raise _invalid(f"{field} is {value} % of the capacity; {limit}")
+        raise invalid(f"{field} is {value} % of the capacity; {limit}")
     instances = max(1, math.floor(count * value / 100)) if by_percent else int(value)
     if instances * 100 > count * most or (not by_percent and instances * 100 < count * least):
-        raise _invalid(f"{field} is {instances} of the {count} instance(s) of variant {variant}; {limit}")
+        raise invalid(f"{field} is {instances} of the {count} instance(s) of variant {variant}; {limit}")
     return instances
 
 
@@ -161,9 +161,5 @@ def _alarm_names(given: Mapping[str, Any]) -> tuple[str, ...]:
     alarms = given.get("AutoRollbackConfiguration", {}).get("Alarms", [])
     names = [alarm.get("AlarmName", "") for alarm in alarms]
     if "" in names or len(set(names)) != len(names):
-        raise _invalid("Each alarm of AutoRollbackConfiguration needs an AlarmName of its own.")
+        raise invalid("Each alarm of AutoRollbackConfiguration needs an AlarmName of its own.")
     return tuple(names)
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("ValidationException", message)

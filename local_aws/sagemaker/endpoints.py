@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local_aws.errors import AwsError
+from local_aws.errors import invalid
 from local_aws.instances import InstanceSpec
 from local_aws.sagemaker.deployment_policy import plan_deployment
 from local_aws.sagemaker.describe import describe_endpoint
@@ -182,9 +182,9 @@ class Endpoints:
         for status, way_out in WAYS_OUT.items():
             if endpoint.status == status and status not in allowed:
                 text = f'Cannot update endpoint "{endpoint.arn}" in status {status}: {way_out}.'
-                raise AwsError("ValidationException", text)
+                raise invalid(text)
         if endpoint.status not in allowed:
-            raise AwsError("ValidationException", f'Cannot update in-progress endpoint "{endpoint.arn}".')
+            raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
         return endpoint
 
     def _used(self) -> Counter[str]:
@@ -201,7 +201,7 @@ class Endpoints:
         absent = [name for name in names if self._alarms.state(name) is None]
         if absent:
             text = f"Alarms of AutoRollbackConfiguration do not exist: {', '.join(absent)}."
-            raise AwsError("ValidationException", text)
+            raise invalid(text)
 
     def _side(self, endpoint: Endpoint, config: EndpointConfig, weights: Mapping[str, float]) -> Side:
         """Prepare the fleets of a config, empty. Raises AwsError when a model is gone."""

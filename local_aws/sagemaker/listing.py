@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.utils import parse_to_aware_datetime
 
-from local_aws.errors import AwsError
+from local_aws.errors import invalid
 
 DEFAULT_PAGE = 10
 SORT_FIELDS = {"Name": "name", "CreationTime": "created", "Status": "status"}
@@ -40,7 +40,7 @@ def page_of(
     """Cut one page out of `items`; with the NextToken entry that the answer needs, if any."""
     token = request.get("NextToken", "0")
     if not token.isdigit():
-        raise AwsError("ValidationException", "Invalid NextToken.")
+        raise invalid("Invalid NextToken.")
     first = int(token)
     last = first + request.get("MaxResults", size)
     return list(items[first:last]), {"NextToken": str(last)} if last < len(items) else {}

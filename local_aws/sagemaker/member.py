@@ -1,6 +1,7 @@
 """One instance of a fleet, from its launch to its stop."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from local_aws.routing import Upstream
 from local_aws.settings import Settings
 
 START_POLL_SECONDS = 0.1
+
+log = logging.getLogger(__name__)
 
 
 class InstanceFailed(Exception):  # noqa: N818 - said of an instance
@@ -61,6 +64,8 @@ class Member:
         self.upstream: Upstream | None = None
         """Set while the instance is healthy: it may take traffic."""
         self.instance: Instance | None = None
+        self.overrun_seconds = 0.0
+        """AWS seconds by which the real start took longer than the provisioning delay that was asked for."""
         self._world = world
         self._launch: asyncio.Task[Instance] | None = None
 
@@ -84,10 +89,24 @@ class Member:
                 f"The primary container for production variant {spec.variant} did not pass the ping "
                 "health check. Please check CloudWatch logs for this endpoint."
             )
-        provisioned = began + self._world.clock.real(self._world.settings.provision_seconds)
-        await asyncio.sleep(max(0.0, provisioned - monotonic()))
+        await self._is_provisioned(self.instance, began)
         await self.instance.limit()
         self.upstream = Upstream(self.instance.id, self.instance.url)
+
+    async def _is_provisioned(self, instance: Instance, began: float) -> None:
+        """Wait for what is left of the provisioning delay; say so when the start has taken longer."""
+        delay = self._world.settings.provision_seconds
+        left = began + self._world.clock.real(delay) - monotonic()
+        if delay and left < 0:
+            self.overrun_seconds = -left * self._world.clock.scale
+            log.warning(
+                "instance %s came %.0f AWS seconds later than LOCAL_AWS_PROVISION_SECONDS=%g: the time scale is too "
+                "large for this machine",
+                instance.id,
+                self.overrun_seconds,
+                delay,
+            )
+        await asyncio.sleep(max(0.0, left))
 
     async def until_unhealthy(self) -> None:
         """Return when the instance has died or has failed too many pings in a row."""

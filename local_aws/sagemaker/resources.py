@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local_aws.errors import AwsError
+from local_aws.errors import AwsError, invalid
 from local_aws.settings import ACCOUNT_ID, REGION
 
 KINDS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}
@@ -18,14 +18,12 @@ def arn(kind: str, name: str) -> str:
 
 def missing(kind: str, name: str) -> AwsError:
     """The error for a resource that does not exist."""
-    return AwsError("ValidationException", f'Could not find {KINDS[kind]} "{arn(kind, name)}".')
+    return invalid(f'Could not find {KINDS[kind]} "{arn(kind, name)}".')
 
 
 def duplicate(kind: str, name: str) -> AwsError:
     """The error for a name that is taken."""
-    return AwsError(
-        "ValidationException", f'Cannot create already existing {KINDS[kind]} "{arn(kind, name)}".'
-    )
+    return invalid(f'Cannot create already existing {KINDS[kind]} "{arn(kind, name)}".')
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ botocore's model knows is an error, so that no test passes on a setting that nob
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from local_aws.errors import AwsError, not_imitated
+from local_aws.errors import invalid, not_imitated
 from local_aws.instances import instance_type
 
 MODEL_FIELDS = frozenset(
@@ -62,22 +62,22 @@ def check_model(request: Mapping[str, Any]) -> None:
     _only(request, MODEL_FIELDS, "CreateModel")
     containers = request.get("Containers", [])
     if ("PrimaryContainer" in request) == bool(containers):
-        raise _invalid("Give exactly one of PrimaryContainer and Containers.")
+        raise invalid("Give exactly one of PrimaryContainer and Containers.")
     if len(containers) > 1:
         raise not_imitated("A model of several containers")
     container = request.get("PrimaryContainer") or containers[0]
     _only(container, CONTAINER_FIELDS, "ContainerDefinition")
     if not container.get("Image"):
-        raise _invalid("A container needs an Image.")
+        raise invalid("A container needs an Image.")
     if container.get("Mode", "SingleModel") != "SingleModel":
         raise not_imitated("Mode MultiModel")
     if container.get("ImageConfig", {}).get("RepositoryAccessMode", "Platform") != "Platform":
         raise not_imitated("RepositoryAccessMode Vpc")
     if "ModelDataUrl" in container and "ModelDataSource" in container:
-        raise _invalid("Give only one of ModelDataUrl and ModelDataSource.")
+        raise invalid("Give only one of ModelDataUrl and ModelDataSource.")
     size = sum(len(k.encode()) + len(v.encode()) for k, v in container.get("Environment", {}).items())
     if size > ENVIRONMENT_BYTES:
-        raise _invalid(
+        raise invalid(
             f"The environment of a container may have {ENVIRONMENT_BYTES} bytes; this one has {size}."
         )
 
@@ -87,14 +87,14 @@ def check_config(request: Mapping[str, Any]) -> None:
     _only(request, CONFIG_FIELDS, "CreateEndpointConfig")
     names = [variant["VariantName"] for variant in request["ProductionVariants"]]
     if len(set(names)) != len(names):
-        raise _invalid("The variant names of an endpoint config must differ.")
+        raise invalid("The variant names of an endpoint config must differ.")
     for variant in request["ProductionVariants"]:
         _check_variant(variant)
     frequency = request.get("MetricsConfig", {}).get("MetricPublishFrequencyInSeconds", 60)
     if frequency not in PUBLISH_SECONDS:
-        raise _invalid(f"MetricPublishFrequencyInSeconds is {frequency}; it may be one of {PUBLISH_SECONDS}.")
+        raise invalid(f"MetricPublishFrequencyInSeconds is {frequency}; it may be one of {PUBLISH_SECONDS}.")
     if sum(variant.get("InitialVariantWeight", 1.0) for variant in request["ProductionVariants"]) <= 0:
-        raise _invalid("At least one variant needs an InitialVariantWeight above 0.")
+        raise invalid("At least one variant needs an InitialVariantWeight above 0.")
 
 
 def _check_variant(variant: Mapping[str, Any]) -> None:
@@ -102,7 +102,7 @@ def _check_variant(variant: Mapping[str, Any]) -> None:
     _only(variant, VARIANT_FIELDS, where)
     absent = {"ModelName", "InstanceType", "InitialInstanceCount"} - variant.keys()
     if absent:
-        raise _invalid(f"{where} needs {', '.join(sorted(absent))}.")
+        raise invalid(f"{where} needs {', '.join(sorted(absent))}.")
     instance_type(variant["InstanceType"])  # raises for one without figures
     routing = variant.get("RoutingConfig", {})
     _only(routing, {"RoutingStrategy"}, "RoutingConfig")
@@ -116,7 +116,3 @@ def _only(given: Mapping[str, Any], imitated: Iterable[str], where: str) -> None
     beyond = sorted(given.keys() - set(imitated))
     if beyond:
         raise not_imitated(f"{', '.join(beyond)} of {where}")
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("ValidationException", message)

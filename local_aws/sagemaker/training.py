@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local_aws.clock import Clock
-from local_aws.errors import AwsError
+from local_aws.errors import AwsError, invalid
 from local_aws.instances import LaunchError, Training, TrainingSpec
 from local_aws.sagemaker.listing import Row, list_page
 from local_aws.sagemaker.resources import Library, arn
@@ -128,7 +128,7 @@ class TrainingJobs:
         job = self._find(request)
         if job.status not in ("InProgress", "Stopping"):
             text = f"The request was rejected because the training job is in status {job.status}."
-            raise AwsError("ValidationException", text)
+            raise invalid(text)
         if job.status == "InProgress":
             self._enter(job, "Stopping", "Stopping")
             job.stop.set()
@@ -143,7 +143,7 @@ class TrainingJobs:
 
     def _find(self, request: Mapping[str, Any]) -> Job:
         if request["TrainingJobName"] not in self.all:
-            raise AwsError("ValidationException", "Requested resource not found.")
+            raise invalid("Requested resource not found.")
         return self.all[request["TrainingJobName"]]
 
     async def _guard(self, job: Job) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from local_aws.errors import AwsError, not_imitated
+from local_aws.errors import invalid, not_imitated
 
 REQUIRED = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")
 VERBATIM = frozenset({"HyperParameters", "Environment", "Tags"})
@@ -31,17 +31,17 @@ def check_training_job(request: Mapping[str, Any]) -> None:
     _check_fields(request)
     for name in REQUIRED:
         if name not in request:
-            raise _invalid(f"{name} is required to create a training job.")
+            raise invalid(f"{name} is required to create a training job.")
     if "TrainingImage" not in request["AlgorithmSpecification"]:
-        raise _invalid("AlgorithmSpecification needs a TrainingImage.")
+        raise invalid("AlgorithmSpecification needs a TrainingImage.")
     if not {"InstanceType", "InstanceCount"} <= request["ResourceConfig"].keys():
-        raise _invalid("ResourceConfig needs InstanceType and InstanceCount.")
+        raise invalid("ResourceConfig needs InstanceType and InstanceCount.")
     names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
     if len(set(names)) != len(names):
-        raise _invalid("The channel names of a training job must differ.")
+        raise invalid("The channel names of a training job must differ.")
     for channel in request.get("InputDataConfig", []):
         if "S3DataSource" not in channel["DataSource"]:
-            raise _invalid(f"Channel {channel['ChannelName']} needs an S3DataSource.")
+            raise invalid(f"Channel {channel['ChannelName']} needs an S3DataSource.")
 
 
 def channel_files(keys: Iterable[str], prefix: str) -> dict[str, str]:
@@ -70,7 +70,3 @@ def _check_fields(value: Any) -> None:
             if allowed is not ANY and inner not in allowed:
                 raise not_imitated(f"{name} {inner} of CreateTrainingJob")
             _check_fields(inner)
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("ValidationException", message)

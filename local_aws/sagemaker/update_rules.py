@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from local_aws.errors import AwsError, not_imitated
+from local_aws.errors import invalid, not_imitated
 from local_aws.sagemaker.endpoint import Deployed, Endpoint
 from local_aws.sagemaker.resources import EndpointConfig
 
@@ -13,15 +13,13 @@ def check_new_config(
 ) -> None:
     """Accept the config an endpoint is to move to. Raises AwsError."""
     if config.name == endpoint.config_name:
-        raise AwsError(
-            "ValidationException",
+        raise invalid(
             f'Endpoint "{endpoint.arn}" is on endpoint configuration "{config.name}" already: create a new one.',
         )
     old = set(endpoint.live.variants) if endpoint.live else set()
     new = {variant.name for variant in config.variants}
     if deployment and old != new:
-        raise AwsError(
-            "ValidationException",
+        raise invalid(
             "A deployment with DeploymentConfig keeps the variant names: "
             f"the endpoint has {sorted(old)}, the new endpoint configuration {sorted(new)}.",
         )
@@ -33,8 +31,7 @@ def check_scaled_variants(endpoint: Endpoint, config: EndpointConfig, scaled: It
     for name in scaled:
         old = endpoint.live.variants[name].fleet.variant.instance_type if endpoint.live else None
         if types.get(name) != old:
-            raise AwsError(
-                "ValidationException",
+            raise invalid(
                 f"Variant {name} of endpoint {endpoint.name} is registered as a scalable target: deregister it "
                 "before removing it or changing its instance type.",
             )
@@ -69,14 +66,11 @@ def check_weights(endpoint: Endpoint, wanted: Iterable[Mapping[str, Any]]) -> No
     names = [variant["VariantName"] for variant in wanted]
     for name in names:
         if names.count(name) > 1:
-            raise AwsError(
-                "ValidationException", f'The variant name "{name}" was non-unique within the request.'
-            )
+            raise invalid(f'The variant name "{name}" was non-unique within the request.')
     known = endpoint.live.variants if endpoint.live else {}
     unknown = ", ".join(name for name in names if name not in known)
     if unknown:
-        raise AwsError(
-            "ValidationException",
+        raise invalid(
             f'The variant name(s) "{unknown}" is/are not present within endpoint configuration '
             f'"{endpoint.config_name}".',
         )
@@ -84,9 +78,7 @@ def check_weights(endpoint: Endpoint, wanted: Iterable[Mapping[str, Any]]) -> No
         if "ServerlessUpdateConfig" in variant:
             raise not_imitated("ServerlessUpdateConfig")
         if variant.get("DesiredInstanceCount") == 0:
-            raise AwsError(
-                "ValidationException", "DesiredInstanceCount must be at least 1 for instance variants."
-            )
+            raise invalid("DesiredInstanceCount must be at least 1 for instance variants.")
 
 
 def _kept(endpoint: Endpoint, request: Mapping[str, Any], what: str) -> Mapping[str, Deployed]:

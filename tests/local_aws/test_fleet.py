@@ -131,6 +131,23 @@ def test_the_provisioning_delay_includes_the_real_start() -> None:
     play(act)
 
 
+@pytest.mark.parametrize(("provision_seconds", "overrun"), [(1, True), (60, False), (0, False)])
+def test_a_start_that_takes_longer_than_the_provisioning_delay_is_reported(
+    provision_seconds: float, overrun: bool
+) -> None:
+    """The launch takes 0.1 s: 10 AWS seconds at scale 100."""
+    scene = Scene(ScriptedLauncher(seconds=0.1), provision_seconds=provision_seconds)
+
+    async def act() -> None:
+        await scene.fleet.reach(1)
+        (member,) = scene.fleet.members
+
+        assert (member.overrun_seconds > 8) is overrun
+        await scene.fleet.close()
+
+    play(act)
+
+
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [("sick", "ping health check"), ("dead", "ping health check"), ("none", "there is no room")],

@@ -148,7 +148,7 @@ class SlowInstance:
 
     async def stats(self) -> Stats:
         await self.may_answer.wait()
-        return Stats(50.0, 10.0)
+        return Stats(50.0, 10.0, 30.0)
 
 
 def endpoint(instances: list[SlowInstance]) -> Any:
@@ -185,6 +185,9 @@ def test_utilisation_has_one_sample_of_each_instance_a_period_however_slowly_the
 
     counts = world.values("CPUUtilization", "SampleCount", namespace="/aws/sagemaker/Endpoints")
     assert counts == [None, 2.0, 2.0, 2.0], "asked for at the beginning of each period, and counted there"
+    for name, percent in (("CPU", 50.0), ("Memory", 10.0), ("Disk", 30.0)):
+        averages = world.values(f"{name}Utilization", "Average", namespace="/aws/sagemaker/Endpoints")
+        assert averages == [None, percent, percent, percent]
 
 
 def test_an_alarm_knows_the_silence_of_the_period_that_it_judges(world: World, alarms: Alarms) -> None:
