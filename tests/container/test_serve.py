@@ -162,12 +162,24 @@ def test_a_request_that_has_begun_is_answered_after_sigterm(start: Start) -> Non
 
 
 def has_read_everything(serve: Serve, client: socket.socket) -> bool:
-    """Whether a process of the server has accepted the connection and holds its other end."""
-    return any(
-        connection.raddr and connection.raddr.port == client.getsockname()[1]
+    """Whether a process of the server holds the connection's other end, and nothing waits there to be read.
+
+    A connection that was only accepted is idle to nginx: told to stop, it may close it.
+    """
+    port = client.getsockname()[1]
+    is_held = any(
+        connection.raddr and connection.raddr.port == port
         for process in serve.family()
         for connection in process.net_connections("tcp")
     )
+    return is_held and unread(port) == 0
+
+
+def unread(peer_port: int) -> int:
+    """Bytes that the kernel holds for whoever is connected to this local port (proc(5), /proc/net/tcp)."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    waiting = [row[4].split(":")[1] for row in rows if int(row[2].split(":")[1], 16) == peer_port]
+    return sum(int(each, 16) for each in waiting)
 
 
 def refuses_connections(port: int) -> bool:

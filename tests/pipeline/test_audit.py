@@ -99,5 +99,6 @@ def test_every_step_of_the_command_line_leaves_one_line(
 
 def test_what_leaves_no_line_is_named() -> None:
     assert set(COMMANDS) - READING == {
-        "bootstrap", "train", "publish", "deploy", "autoscale", "verify", "promote", "rollback", "destroy", "gc", "unlock",
+        "bootstrap", "train", "publish", "deploy", "autoscale", "verify", "promote", "rollback", "load-test",
+        "destroy", "gc", "unlock",
     }  # fmt: skip
