@@ -40,6 +40,7 @@ from pipeline.verification.under_load import ask_what_happened, run_under_load, 
 ROOT = Path(__file__).parents[1]
 TIME_SCALE, PROVISION_SECONDS = 6.0, 60.0
 CPU_SCALE = 0.02  # low, so that neither router nor generator is what gives way
+STEP_SECONDS = 12  # of the capacity search: a minute of AWS, in which CPUUtilization is told, lasts 10 s here
 OVERLOAD = 1.1  # times what the fleet of two can serve
 
 
@@ -69,6 +70,7 @@ def environment() -> Environment:
     document["endpoint"] |= {"name": "scaled"}
     document["limits"] |= {"scale_out_seconds": 150, "scale_in_seconds": 330}
     document["load"]["quick"] |= {"overload": OVERLOAD, "steady_seconds": 20}
+    document["load"]["quick"] |= {"step_seconds": STEP_SECONDS, "first_rps": 150, "growth": 1.4}
     return Environment.model_validate(document)
 
 
