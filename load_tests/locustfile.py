@@ -16,10 +16,12 @@ from typing import Any
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
+from locust.runners import WorkerRunner
 
 from load_tests import scaling_page
 from load_tests.arrivals import Arrivals
 from load_tests.payloads import JSON, PayloadError
+from load_tests.releases_heard import ReleasesHeard
 from load_tests.scaling_history import ScalingHistory
 from load_tests.schedule import Schedule, ScheduleError, read_schedule
 from load_tests.scheduled import FINISH_SECONDS, follow
@@ -125,6 +127,10 @@ def _follow(environment: Environment, schedule: Schedule) -> None:
 
 def _show_scaling(environment: Environment) -> None:
     """Add the Scaling page to Locust's, if there is one; a worker has only its releases to report."""
+    if environment.web_ui is None:
+        if isinstance(environment.runner, WorkerRunner):
+            ReleasesHeard(environment)
+        return
 
     def offered() -> float:
         shape = environment.shape_class
@@ -132,10 +138,8 @@ def _show_scaling(environment: Environment) -> None:
             return shape.phase.offered
         return float(environment.runner.user_count)  # each sends once a second
 
-    history = ScalingHistory(environment, offered)
-    if environment.web_ui is not None:
-        watcher = scaling_page.add(environment.web_ui, history)
-        environment.events.quit.add_listener(lambda **_: watcher.kill())
+    watcher = scaling_page.add(environment.web_ui, ScalingHistory(environment, offered))
+    environment.events.quit.add_listener(lambda **_: watcher.kill())
 
 
 def _schedule(options: Any) -> Schedule | None:

@@ -24,9 +24,6 @@ from predictor import Service
 from werkzeug.http import HTTP_STATUS_CODES
 
 _CHUNK = 65536
-_LINGER_SECONDS = (
-    2.0  # after the order to stop: nginx may be sending a request on a connection it thinks open
-)
 
 
 class _Gone(Exception):  # noqa: N818  # named for what happened

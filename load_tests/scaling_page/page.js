@@ -8,12 +8,12 @@ const STATES = { OK: "#047857", ALARM: "#b91c1c", INSUFFICIENT_DATA: "#94a3b8" }
 const rows = [];
 
 const element = (id) => document.getElementById(id);
-const times = () => rows.map((row) => new Date(row.at * 1000));
+let times = []; // of the rows, one for each: made once a look, read by every trace
 const column = (name) => rows.map((row) => row[name] ?? null);
 
 function line(name, y, colour, more = {}) {
   const { dash = "solid", shape = "linear", ...rest } = more;
-  return { name, x: times(), y, mode: "lines", line: { color: colour, width: 2, dash, shape }, ...rest };
+  return { name, x: times, y, mode: "lines", line: { color: colour, width: 2, dash, shape }, ...rest };
 }
 
 function draw(id, traces, layout = {}) {
@@ -22,7 +22,7 @@ function draw(id, traces, layout = {}) {
     margin: { l: 44, r: 10, t: 6, b: 40 },
     showlegend: traces.length > 1,
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", font: { size: 11 } },
-    xaxis: { type: "date", gridcolor: "#f1f5f9", range: rows.length > 1 ? [times()[0], times().at(-1)] : undefined },
+    xaxis: { type: "date", gridcolor: "#f1f5f9", range: rows.length > 1 ? [times[0], times.at(-1)] : undefined },
     yaxis: { rangemode: "tozero", gridcolor: "#e2e8f0", automargin: true, ...yaxis },
     hovermode: "x unified",
     uirevision: "kept", // a zoom stays while rows come in
@@ -109,6 +109,7 @@ async function look() {
     const answer = await response.json();
     rows.push(...answer.rows);
     rows.splice(0, Math.max(0, rows.length - KEPT));
+    times = rows.map((row) => new Date(row.at * 1000));
     tell(answer);
     drawAll();
   } catch (error) {

@@ -12,11 +12,10 @@ from pipeline.aws import Aws, Call
 from pipeline.command.records import DeploymentRecord, Say, deployments
 from pipeline.config import Environment
 from pipeline.deployment.deploy import deploy
-from pipeline.errors import NothingToRollBackTo, ReleaseError
+from pipeline.errors import NothingToRollBackTo
 from pipeline.model import Model
 from pipeline.names import release_of
-from pipeline.publishing.publish import fetch_release
-from pipeline.release import Release
+from pipeline.publishing.publish import published_release
 
 
 class RollbackResult(Model):
@@ -60,7 +59,7 @@ def rollback(
     started = time.monotonic()
     records = deployments(aws, env.name)
     intent = _begin(env, aws, records, to, say)
-    release = _manifest(intent.release, aws)
+    release = published_release(intent.release, aws)
     at_hand = _config_at_hand(release.id, records, aws)
     how = "with the config it had" if at_hand else "its config is gone: with one by today's settings"
     say(f"{env.endpoint.name}: from {intent.left} back to {release.id}, {how}")
@@ -103,16 +102,6 @@ def _begin(
     intent = Intent(release=target, left=live, last=last)
     aws.put_json(intent_key(env), intent.document())
     return intent
-
-
-def _manifest(release_id: str, aws: Aws) -> Release:
-    release = fetch_release(release_id, aws)
-    if release is None:
-        raise ReleaseError(
-            f"There is no manifest of release {release_id} in s3://{aws.env.aws.bucket}.",
-            fix="Is its id spelt right? Else restore releases/ from the bucket's versions, or deploy another.",
-        )
-    return release
 
 
 def _config_at_hand(release_id: str, records: Sequence[DeploymentRecord], aws: Aws) -> str | None:

@@ -86,6 +86,7 @@ class Serve:
 
     def __init__(self, environment: Mapping[str, str], *, path: str, source: Path = SOURCE) -> None:
         self.port = int(environment.get("SAGEMAKER_BIND_TO_PORT", "0")) or free_port()
+        self._workers = int(environment.get("SAGEMAKER_MODEL_SERVER_WORKERS", "1"))
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed by end()
         self._scratch = tempfile.mkdtemp(prefix="test-")  # a short path: it holds a Unix socket
         self.process = subprocess.Popen(
@@ -105,7 +106,9 @@ class Serve:
         )
 
     def await_ready(self) -> None:
+        """Until it answers and has begun every worker: gunicorn begins them one after another."""
         assert until(self._is_ready, 30), self.log()
+        assert until(lambda: len(self.child("gunicorn").children()) >= self._workers), self.log()
 
     def ask(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None

@@ -7,31 +7,22 @@ import shlex
 import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import local_aws
+from tests.local_aws.serving import until
 
 ROOT = Path(__file__).parents[2]
 ENDPOINT = "digits-staging"
 VARIANT = "AllTraffic"
+BOUND_SECONDS = 60.0
 SERVER = shlex.join([sys.executable, "-S", str(ROOT / "tests" / "local_aws" / "contract_server.py")])
 TARGET = 600.0  # invocations per instance and minute: 10/s
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    """Poll until it is true, and return it; fail with a sentence when it does not come."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
-    return value
 
 
 @dataclass
@@ -74,7 +65,7 @@ class Scene:
         """Create the endpoint, one instance of `r1`, and let it scale from 1 to 4."""
         config = self._config("r1")
         self.aws.client("sagemaker").create_endpoint(EndpointName=ENDPOINT, EndpointConfigName=config)
-        until(lambda: self.status() == "InService", f"{ENDPOINT} in service")
+        until(lambda: self.status() == "InService", f"{ENDPOINT} in service", BOUND_SECONDS)
         scaling = self.aws.client("application-autoscaling")
         variant = {
             "ServiceNamespace": "sagemaker",
@@ -134,7 +125,11 @@ def locust(aws: local_aws.Running, folder: Path) -> Iterator[str]:
             command, cwd=ROOT, env={**os.environ, **aws.environ}, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        until(lambda: re.search("Starting web interface", log.read_text()), f"Locust's page: {log}")
+        until(
+            lambda: re.search("Starting web interface", log.read_text()),
+            f"Locust's page: {log}",
+            BOUND_SECONDS,
+        )
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
