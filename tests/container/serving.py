@@ -21,6 +21,7 @@ SOURCE = CONTAINER / "src"
 COMMITTED = CONTAINER / "local_test" / "opt" / "ml"
 IDENTITY = "X-Amzn-SageMaker-Custom-Attributes"
 JSON = {"Content-Type": "application/json"}
+ERRORS_ALONE = {"LOG_SAMPLE": "0", "LOG_SLOW_MS": "60000"}  # no request that was well answered is in the log
 
 
 @dataclass(frozen=True)

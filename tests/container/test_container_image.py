@@ -16,7 +16,17 @@ import pytest
 from docker.models.containers import Container
 
 from tests.container.conftest import REVISION, SOURCE
-from tests.container.serving import COMMITTED, CONTAINER, IDENTITY, JSON, ask, free_port, invoke, until
+from tests.container.serving import (
+    COMMITTED,
+    CONTAINER,
+    ERRORS_ALONE,
+    IDENTITY,
+    JSON,
+    ask,
+    free_port,
+    invoke,
+    until,
+)
 
 pytestmark = pytest.mark.docker
 
@@ -131,7 +141,7 @@ def test_trained_in_a_container_served_from_a_container(run: Run, tmp_path: Path
 
 @pytest.mark.parametrize("user", ["0", "10001", "10001:10001"])
 def test_locked_down_it_serves_as_any_user(run: Run, user: str) -> None:
-    container, port = serve(run, user=user, **LOCKED_DOWN)
+    container, port = serve(run, user=user, environment=ERRORS_ALONE, **LOCKED_DOWN)
 
     answer = invoke(port, [DIGIT["instance"]])
 

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.container.serving import COMMITTED, IDENTITY, JSON, Serve, read_all, send_raw, until
+from tests.container.serving import COMMITTED, ERRORS_ALONE, IDENTITY, JSON, Serve, read_all, send_raw, until
 
 GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
 DIGIT = GOLDEN["cases"][0]["instance"]
@@ -112,7 +112,7 @@ def test_metrics_are_those_of_all_workers(server: Serve) -> None:
 
 
 def test_it_says_its_plan_and_its_engine_in_a_line_each_and_logs_errors_alone(start: Start) -> None:
-    serve = start(SAGEMAKER_MODEL_SERVER_WORKERS="1", LOG_SAMPLE="0")
+    serve = start(SAGEMAKER_MODEL_SERVER_WORKERS="1", **ERRORS_ALONE)
     serve.await_ready()
     serve.invoke([DIGIT])
     serve.invoke("bad")
