@@ -2,7 +2,8 @@
 
 Each case is a pytest run of its own. A verdict is kept in build/prove.json for as long as the
 tracked files are the same, so that an interrupted run goes on where it stopped. The last result
-is written to docs/proof.md, which is committed.
+is written to docs/proof.md, which is committed. JOBS cases run at a time (default: one for each core);
+those that measure run after them, each alone on the machine.
 """
 
 import json
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
@@ -20,6 +23,13 @@ ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "build" / "prove.json"
 PAGE = ROOT / "docs" / "proof.md"
 CASE_SECONDS = 1800
+JOBS = int(os.environ.get("JOBS") or os.cpu_count() or 1)
+MEASURING = (
+    "tests/pipeline/test_comparison.py",
+    "tests/pipeline/test_verify.py",
+    "tests/rehearsal/",
+    "tests/workflows/",
+)
 
 
 class Verdict(TypedDict):
@@ -79,6 +89,25 @@ def run(case: str) -> Verdict:
     return {"verdict": verdict, "seconds": round(time.monotonic() - started, 1), "said": said}
 
 
+def run_all(
+    wanted: Sequence[str], work: Callable[[str], Verdict] = run, jobs: int = JOBS
+) -> Iterator[tuple[str, Verdict]]:
+    """Yield each case with its verdict as it comes: `jobs` of them at a time, then one by one those that measure.
+
+    What has not begun when the caller stops is not begun.
+    """
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        running = {pool.submit(work, case): case for case in wanted if not case.startswith(MEASURING)}
+        for ended in as_completed(running):
+            yield running[ended], ended.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    for case in wanted:
+        if case.startswith(MEASURING):
+            yield case, work(case)
+
+
 def properties(report: Path) -> dict[str, str]:
     """Read what the tests of a JUnit report recorded."""
     every = ElementTree.parse(report).getroot().iter("property")
@@ -116,7 +145,8 @@ def page(tree: str, wanted: list[str], verdicts: dict[str, Verdict]) -> str:
             "# Proof",
             "",
             "The last run of `make prove`: every case of every long matrix, where `make test` takes one of each.",
-            f"Tree `{tree}`, {today}, {os.cpu_count()} cores. Seconds are wall-clock, measured here.",
+            f"Tree `{tree}`, {today}, {os.cpu_count()} cores, {JOBS} cases at a time but for those that "
+            "measure. Seconds are wall-clock, measured here.",
             "",
             "| case | verdict | seconds |",
             "|---|---|---|",
@@ -131,13 +161,15 @@ def main() -> int:
     tree, wanted = state_of_the_tree(), cases()
     kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
     verdicts: dict[str, Verdict] = kept["verdicts"] if kept.get("tree") == tree else {}
-    for number, case in enumerate(wanted, 1):
-        if verdicts.get(case, {}).get("verdict") == "passed":
-            print(f"[{number}/{len(wanted)}] {case}: passed before")
-            continue
-        print(f"[{number}/{len(wanted)}] {case} …", flush=True)
-        verdicts[case] = run(case)
-        print(f"    {verdicts[case]['verdict']} in {verdicts[case]['seconds']:.0f} s", flush=True)
+    passed = {case for case, found in verdicts.items() if found["verdict"] == "passed"}
+    left = [case for case in wanted if case not in passed]
+    done = len(wanted) - len(left)
+    print(f"{done} of {len(wanted)} cases passed before; {JOBS} at a time", flush=True)
+    for number, (case, verdict) in enumerate(run_all(left), done + 1):
+        verdicts[case] = verdict
+        print(
+            f"[{number}/{len(wanted)}] {case}: {verdict['verdict']} in {verdict['seconds']:.0f} s", flush=True
+        )
         KEPT.parent.mkdir(exist_ok=True)
         KEPT.write_text(json.dumps({"tree": tree, "verdicts": verdicts}, indent=1))
         PAGE.write_text(page(tree, wanted, verdicts))

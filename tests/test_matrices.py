@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
-from tests.prove import Verdict, cases, false_alarms, properties
+from tests.prove import MEASURING, Verdict, cases, false_alarms, properties, run_all
 
 CONFTEST = Path(__file__).with_name("conftest.py")
 ROLLED_BACK = "test_a_release_that_answers_500_is_rolled_back_by_its_own_alarm"
+PASSED: Verdict = {"verdict": "passed", "seconds": 1.0, "said": {}}
 MATRIX = """
 import pytest
 
@@ -66,6 +68,26 @@ def test_the_cases_to_prove_are_those_of_this_repository() -> None:
     assert len(found) == len(set(found))
     for instances in ("docker", "process"):
         assert f"tests/rehearsal/test_rollback.py::{ROLLED_BACK}[{instances}]" in found
+    assert [place for place in MEASURING if not any(case.startswith(place) for case in found)] == []
+
+
+def test_cases_run_two_at_a_time_and_those_that_measure_alone_after_them() -> None:
+    both, order, lock = threading.Barrier(2), list[str](), threading.Lock()
+
+    def work(case: str) -> Verdict:
+        with lock:
+            order.append(f"begin {case}")
+        if not case.startswith(MEASURING):
+            both.wait(60)
+        with lock:
+            order.append(f"end {case}")
+        return PASSED
+
+    measuring = [f"{place}x" for place in MEASURING[:2]]
+    ended = list(run_all([measuring[0], "a", "b", measuring[1]], work, jobs=2))
+
+    assert sorted(case for case, _ in ended[:2]) == ["a", "b"]
+    assert order[4:] == [f"{what} {case}" for case in measuring for what in ("begin", "end")]
 
 
 def test_false_alarms_are_counted_from_what_the_cases_said(tmp_path: Path) -> None:
@@ -88,8 +110,7 @@ def test_false_alarms_are_counted_from_what_the_cases_said(tmp_path: Path) -> No
     subprocess.run([sys.executable, "-m", "pytest", *words], capture_output=True, timeout=60, check=True)
     alarm: Verdict = {"verdict": "passed", "seconds": 1.0, "said": properties(report)}
     quiet: Verdict = {"verdict": "passed", "seconds": 1.0, "said": {"a_a_verdict": "passed"}}
-    other: Verdict = {"verdict": "passed", "seconds": 1.0, "said": {}}
 
-    page = "\n".join(false_alarms({"a": alarm, "b": quiet, "c": quiet, "d": quiet, "e": other}))
+    page = "\n".join(false_alarms({"a": alarm, "b": quiet, "c": quiet, "d": quiet, "e": PASSED}))
     assert "4 A/A comparisons: 1 false alarms observed (25 %), 0 inconclusive" in page
-    assert false_alarms({"e": other}) == []
+    assert false_alarms({"e": PASSED}) == []

@@ -17,7 +17,7 @@ from pipeline.command.lock import environment_lock
 from pipeline.command.records import Say
 from pipeline.config import Autoscaling, Environment
 from pipeline.deployment.deploy import deploy
-from pipeline.deployment.promote import RunSmoke, promote
+from pipeline.deployment.promote import PromoteResult, RunSmoke, promote
 from pipeline.deployment.rollback import rollback
 from pipeline.errors import PipelineError
 from pipeline.release import Release
@@ -161,8 +161,9 @@ def smoke(passes: bool = True) -> RunSmoke:
     return run
 
 
-def promote_two(scene: Scene, door: Aws, *, passes: bool = True) -> None:
-    promote(scene.releases["two"], door.env, door, scene.folder / "build", quiet, smoke=smoke(passes=passes))
+def promote_two(scene: Scene, door: Aws, *, passes: bool = True) -> PromoteResult:
+    build = scene.folder / "build"
+    return promote(scene.releases["two"], door.env, door, build, quiet, smoke=smoke(passes=passes))
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ from botocore.config import Config
 
 from pipeline.autoscaling.in_force import observe_scaling
 from pipeline.aws import Aws, Call
+from pipeline.deployment import bake
 from pipeline.deployment.plan import config_name
 from pipeline.deployment.promote import outcome_key
 from pipeline.deployment.rollback import rollback
 from pipeline.errors import EnvironmentLocked, PolicyCannotAct, PolicyNotInForce, SmokeFailed
+from pipeline.verification.gates import Verdict
 from tests.pipeline.killing import Deadly, begin, exit_code, is_killed
 from tests.pipeline.scene import endpoint_of, quiet, wait_for
 from tests.pipeline.stage import Caller, Scene, Stage, promote_two, scale_in_every_way
@@ -164,7 +166,11 @@ def test_credentials_that_expire_end_the_run_and_the_next_one_finishes(
     slow_stage.end(scene)
 
 
-def test_a_promotion_approves_the_release_and_one_that_fails_its_smoke_test_is_undone(stage: Stage) -> None:
+def test_a_promotion_approves_the_release_and_one_that_fails_its_smoke_test_is_undone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too few answers are heard during the bake, which vetoes nothing: the smoke test after it decides."""
+    monkeypatch.setattr(bake, "ENOUGH_ANSWERS", 100_000)
     scene = stage.scene("promote", "fails")
     with pytest.raises(SmokeFailed, match="an answer: was wrong"):
         promote_two(scene, scene.aws, passes=False)
@@ -175,9 +181,11 @@ def test_a_promotion_approves_the_release_and_one_that_fails_its_smoke_test_is_u
     assert (outcome["verdict"], outcome["live"]) == ("failed", scene.releases["one"].id)
     assert set(status.values()) == {"PendingManualApproval"}
 
-    promote_two(scene, scene.aws)
+    result = promote_two(scene, scene.aws)
     status = {each["ModelPackageDescription"]: each["ModelApprovalStatus"] for each in packages(scene)}
     assert is_on(scene, "two")
+    assert result.deploy.bake is not None
+    assert result.deploy.bake.verdict is Verdict.INCONCLUSIVE
     assert status[f"release {scene.releases['two'].id}"] == "Approved"
     assert status[f"release {scene.releases['one'].id}"] == "PendingManualApproval"
     stage.end(scene)
