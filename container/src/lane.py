@@ -88,9 +88,8 @@ class _Connection:
 class Lane:
     """Serves one listening socket from one thread: `run` in it, `stop` from any other."""
 
-    linger_seconds = (
-        2.0  # after the order to stop: nginx may be sending a request on a connection it thinks open
-    )
+    # After the order to stop: nginx may be sending a request on a connection that it thinks open.
+    linger_seconds = 2.0
 
     def __init__(
         self,

@@ -102,9 +102,7 @@ def create_app(handler: Handler, identity: Identity, limits: Limits, log: Reques
         try:
             if not handler.is_ready:
                 handler.warm_up()
-        except (
-            Exception
-        ) as error:  # whatever keeps the model from predicting, SageMaker must not send traffic
+        except Exception as error:  # whatever keeps it from predicting, SageMaker must not send traffic
             app.logger.exception("the model cannot predict")
             return _refusal(503, f"the model cannot predict: {type(error).__name__}")
         unfit = service.counters.unfit_workers()
@@ -166,9 +164,8 @@ def create_app(handler: Handler, identity: Identity, limits: Limits, log: Reques
         answer = _refusal(error.code or 500, _sentence(error))
         allow = error.get_response().headers.get("Allow")
         if allow:
-            answer.headers["Allow"] = ", ".join(
-                sorted(allow.split(", "))
-            )  # a set: each process orders it anew
+            methods = sorted(allow.split(", "))  # a set: each process orders it anew
+            answer.headers["Allow"] = ", ".join(methods)
         return answer
 
     @app.errorhandler(Exception)
