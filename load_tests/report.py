@@ -64,8 +64,9 @@ def page(
     evidence: Sequence[Document],
     steps: Sequence[Document],
     release: Document | None,
+    elsewhere: Sequence[str] = (),
 ) -> str:
-    """Return the whole page, self-contained."""
+    """Return the whole page, self-contained. `elsewhere`: sentences about load results that are not here."""
     body = [_heading(title, evidence, steps, loads)]
     if release is not None:
         body.append(_section("Release", _release(release)))
@@ -78,8 +79,9 @@ def page(
         )
     for each in evidence:
         body += _findings(each, scripts)
-    if loads:
-        body.append(_section("Load tests", _load_table(loads)))
+    if loads or elsewhere:
+        words = "".join(f"<p>{escape(sentence)}</p>" for sentence in elsewhere)
+        body.append(_section("Load tests", words + (_load_table(loads) if loads else "")))
     if steps:
         body.append(_section("Steps", _step_table(steps)))
     return (
@@ -219,18 +221,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{option}", nargs="+", action="extend", default=[], metavar=what)
     parser.add_argument("--release", type=Path)
     args = parser.parse_args(argv)
-    loads = [(name, _read(path)) for name, _, path in (each.partition("=") for each in args.load)]
+    evidence = [_read(path) for path in args.evidence]
+    named = [(name, path) for name, _, path in (each.partition("=") for each in args.load)]
+    earlier = {
+        name: sentence for name, path in named if (sentence := _measured_earlier(name, path, evidence))
+    }
     html = page(
         args.title,
-        loads,
-        [_read(path) for path in args.evidence],
+        [(name, _read(path)) for name, path in named if name not in earlier],
+        evidence,
         [_read(path) for path in args.steps],
         None if args.release is None else _read(args.release),
+        tuple(earlier.values()),
     )
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(html)
     print(args.out)
     return 0
+
+
+def _measured_earlier(name: str, path: str, evidence: Sequence[Document]) -> str | None:
+    """Say when a result that is not here was measured, if kept evidence names it: a run that found its release
+    verified already has measured nothing."""
+    if Path(path).exists():
+        return None
+    for each in evidence:
+        if any(Path(path).match(file) for file in each.get("load", ())):
+            when = f"{moment(each['finished']):%Y-%m-%d %H:%M:%S} UTC"
+            return f"{name}: measured by an earlier run, until {when}; the result is in that run's report."
+    return None
 
 
 def _read(path: str | Path) -> Document:

@@ -38,6 +38,8 @@ OFFLINE: Mapping[str, str] = {
 NEEDS_MANIFEST = frozenset({"preflight", "plan", "deploy", "autoscale", "verify", "promote"})
 PUBLISHES = frozenset({"publish", "release"})
 BUILDS = PUBLISHES | {"train"}
+MOVES_TRAFFIC = frozenset({"preflight", "plan", "deploy", "promote", "rollback"})
+STRATEGIES = ("own", "all-at-once", "canary", "linear", "rolling")
 PRINTS_JSON_ITSELF = frozenset({"preflight", "plan", "status", "config"})
 VERIFIES = frozenset({"verify", "release"})
 
@@ -89,6 +91,13 @@ def _add_command(command: argparse.ArgumentParser, name: str) -> None:
         _add_measuring(command)
     if name == "load-test":
         _add_loading(command)
+    if name in MOVES_TRAFFIC:
+        command.add_argument(
+            "--strategy",
+            choices=STRATEGIES,
+            default="own",
+            help="how the traffic moves; own: as deployment.strategy of the config says (own)",
+        )
     if name == "deploy":
         command.add_argument("--dry-run", action="store_true", help="same as plan")
     if name == "gc":
@@ -210,10 +219,12 @@ def _run(args: argparse.Namespace) -> None:
 
         show_config(args.view, args.env, args.config, print, as_json=args.json)
         return
-    from pipeline.config import environments, load_environment
+    from pipeline.config import environments, load_environment, with_strategy
 
     name = args.env or next(iter(environments(args.config)), "")
     env = load_environment(name, args.config)
+    if getattr(args, "strategy", "own") != "own":
+        env = with_strategy(env, args.strategy.replace("-", "_"))
 
     from pipeline.aws import Aws
     from pipeline.command import steps

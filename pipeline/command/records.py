@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
+from pipeline.config import Strategy
 from pipeline.model import Model
 from pipeline.release import ReleaseId
 
@@ -45,6 +46,7 @@ class DeploymentRecord(Model):
     in_service_at: float  # epoch seconds
     run_url: str | None
     by: str | None = None  # who deployed it; None: an earlier version of the pipeline did
+    strategy: Strategy | None = None  # as AWS told it; None: no traffic moved, the endpoint was new
 
 
 def record_step(

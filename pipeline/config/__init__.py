@@ -2,11 +2,18 @@
 
 from pipeline.config.autoscaling import Autoscaling, ScheduledBounds, StepPolicy
 from pipeline.config.endpoint import DataCapture, Endpoint, Vpc
-from pipeline.config.environment import CONFIG_DIRECTORY, Environment, environments, load_environment
+from pipeline.config.environment import (
+    CONFIG_DIRECTORY,
+    Environment,
+    environments,
+    load_environment,
+    with_strategy,
+)
 from pipeline.config.fields import BASELINE_SUFFIX, CAPACITY_SUFFIX, LONGEST_ENDPOINT, LONGEST_NAME
 from pipeline.config.lifetime import AfterPromotion, Promotion
 from pipeline.config.place import AwsPlace
 from pipeline.config.promise import Limits, Load, LoadProfile
+from pipeline.config.strategy import Strategy, strategy_of
 from pipeline.config.training import Training
 from pipeline.config.watching import Alarms, CustomAlarm
 
@@ -30,8 +37,11 @@ __all__ = [
     "Promotion",
     "ScheduledBounds",
     "StepPolicy",
+    "Strategy",
     "Training",
     "Vpc",
     "environments",
     "load_environment",
+    "strategy_of",
+    "with_strategy",
 ]

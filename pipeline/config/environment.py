@@ -13,7 +13,7 @@ from pipeline.config.lifetime import AfterPromotion, Promotion
 from pipeline.config.place import AwsPlace
 from pipeline.config.promise import Limits, Load
 from pipeline.config.spelling import problems_of
-from pipeline.config.strategy import Deployment
+from pipeline.config.strategy import Deployment, Strategy
 from pipeline.config.training import Training
 from pipeline.config.watching import Alarms
 from pipeline.errors import ConfigError
@@ -99,3 +99,17 @@ def load_environment(name: str, directory: Path = CONFIG_DIRECTORY) -> Environme
             f"{path} says name: {env.name}.", fix=f"Call it {name}, or rename the file to {env.name}.yaml."
         )
     return env
+
+
+def with_strategy(env: Environment, strategy: Strategy) -> Environment:
+    """Return `env` as if its file asked for this strategy, checked as a file is. Raises ConfigError."""
+    asked = env.document()
+    asked["deployment"] = {**asked["deployment"], "strategy": strategy}
+    try:
+        return Environment.model_validate(asked)
+    except ValidationError as error:
+        problems = "\n".join(f"  {problem}" for problem in problems_of(error, Environment))
+        raise ConfigError(
+            f"{env.name} cannot be deployed to by --strategy {strategy.replace('_', '-')}:\n{problems}",
+            fix=f"Correct these keys of {env.name}, or take its own strategy, {env.deployment.strategy}.",
+        ) from error

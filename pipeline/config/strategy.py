@@ -1,12 +1,14 @@
 """How a new release takes over the traffic: the four strategies of SageMaker, and how long each waits."""
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from pipeline.model import Model
 
+Strategy = Literal["all_at_once", "canary", "linear", "rolling"]
 Seconds = Annotated[int, Field(ge=0, le=3600)]
 
 
@@ -17,7 +19,7 @@ class Deployment(Model):
     old fleet goes (a rolling deployment has no such wait: its old fleet goes batch by batch).
     """
 
-    strategy: Literal["all_at_once", "canary", "linear", "rolling"]
+    strategy: Strategy
     canary_percent: Annotated[int, Field(ge=1, le=50)]
     linear_percent: Annotated[int, Field(ge=10, le=50)] | None = None
     batch_percent: Annotated[int, Field(ge=5, le=50)] | None = None
@@ -92,6 +94,17 @@ class Deployment(Model):
         if self.rollback_batch_percent is not None:
             rolling["RollbackMaximumBatchSize"] = _percent(self.rollback_batch_percent)
         return rolling
+
+
+def strategy_of(deployment_config: Mapping[str, Any] | None) -> Strategy | None:
+    """Name the strategy of a DeploymentConfig that AWS tells of; None where there was none."""
+    if not deployment_config:
+        return None
+    if "RollingUpdatePolicy" in deployment_config:
+        return "rolling"
+    traffic = deployment_config["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    found: Strategy = traffic["Type"].lower()
+    return found
 
 
 def _percent(value: int | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pipeline.autoscaling.rescale import put_back, scaling_set_aside
 from pipeline.aws import Aws, Call
 from pipeline.command.holder import who
 from pipeline.command.records import DeploymentRecord, Say, last_deployment, record_deployment
-from pipeline.config import Environment
+from pipeline.config import Environment, Strategy, strategy_of
 from pipeline.deployment.alarms import alarm_prefix, alarms_of
 from pipeline.deployment.bake import BakeSmoke, Golden
 from pipeline.deployment.diagnosis import last_words
@@ -48,6 +48,7 @@ class DeployResult(Model):
     instances_proved: int
     in_service_at: float  # epoch seconds
     bake: Gate | None = None  # the smoke test of the bake; None: nothing has baked
+    strategy: Strategy | None = None  # by which the traffic was moved; None: it was not
 
 
 def bound_seconds(env: Environment, operation: str) -> float:
@@ -216,6 +217,7 @@ def _record(
             in_service_at=in_service_at,
             run_url=release.run_url,
             by=who(os.environ),
+            strategy=_strategy(env, aws) if plan.shift or plan.is_resumed else None,
         )
         record_deployment(aws, last)
     return DeployResult(
@@ -225,4 +227,11 @@ def _record(
         instances_proved=proved,
         in_service_at=last.in_service_at,
         bake=bake,
+        strategy=last.strategy,
     )
+
+
+def _strategy(env: Environment, aws: Aws) -> Strategy | None:
+    """Ask AWS how the traffic was moved: a deployment that was waited for may be an earlier run's."""
+    described = aws.describe_endpoint(env.endpoint.name) or {}
+    return strategy_of(described.get("LastDeploymentConfig"))

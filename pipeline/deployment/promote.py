@@ -12,7 +12,7 @@ from typing import Literal
 from pipeline.autoscaling.autoscale import AutoscaleResult, autoscale
 from pipeline.aws import Aws
 from pipeline.command.records import Say, deployments, record_step
-from pipeline.config import Environment
+from pipeline.config import Environment, Strategy
 from pipeline.deployment.deploy import DeployResult, deploy
 from pipeline.deployment.rollback import previous_release, rollback
 from pipeline.errors import (
@@ -56,6 +56,9 @@ class PromotionOutcome(Model):
     verdict: Literal["promoted", "failed"]
     reason: str
     live: str | None
+    strategy: Strategy | None = (
+        None  # that was asked for; None: an earlier version of the pipeline wrote this
+    )
     finished: float  # epoch seconds
 
 
@@ -168,6 +171,7 @@ def _keep_outcome(
             verdict=verdict,
             reason=reason,
             live=_live(env, aws),
+            strategy=env.deployment.strategy,
             finished=time.time(),
         )
         aws.put_json(outcome_key(release.id, env.name), outcome.document())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.aws import Aws, Call
 from pipeline.command.records import DeploymentRecord, Say, deployments
-from pipeline.config import Environment
+from pipeline.config import Environment, Strategy
 from pipeline.deployment.deploy import deploy
 from pipeline.errors import NothingToRollBackTo
 from pipeline.model import Model
@@ -27,6 +27,7 @@ class RollbackResult(Model):
     config_was_at_hand: bool
     endpoint: str
     instances_proved: int
+    strategy: Strategy | None  # by which the traffic was moved; None: it was not
     in_service_at: float  # epoch seconds
     seconds: float
 
@@ -75,6 +76,7 @@ def rollback(
         config_was_at_hand=at_hand is not None,
         endpoint=deployed.endpoint,
         instances_proved=deployed.instances_proved,
+        strategy=deployed.strategy,
         in_service_at=deployed.in_service_at,
         seconds=seconds,
     )

@@ -191,3 +191,17 @@ def test_a_pause_interrupts_the_line_instead_of_drawing_through_it() -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"nowhere\.json"):
         main(["--title", "t", "--out", str(tmp_path / "r.html"), "--load", f"a={tmp_path / 'nowhere.json'}"])
+
+
+def test_a_result_that_the_evidence_has_from_an_earlier_run_is_told_and_not_missed(tmp_path: Path) -> None:
+    """A run that finds its release verified already measures nothing, and has no result to show."""
+    kept, out = tmp_path / "evidence.json", tmp_path / "report.html"
+    kept.write_text(
+        json.dumps(EVIDENCE | {"finished": 1_800_000_000.0, "load": ["staging/load/scaling.json"]})
+    )
+    words = ["--title", "T", "--out", str(out), "--evidence", str(kept), "--load"]
+    main([*words, f"scaling={tmp_path}/staging/load/scaling.json"])
+
+    assert "scaling: measured by an earlier run, until 2027-01-15 08:00:00 UTC" in out.read_text()
+    with pytest.raises(SystemExit, match=r"No such file or directory: .*spike\.json"):
+        main([*words, f"spike={tmp_path}/staging/load/spike.json"])

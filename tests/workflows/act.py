@@ -87,7 +87,9 @@ class Act:
             "AWS_ACCOUNT_ID": self.account,
             **(variables or {}),
         }
-        ended = subprocess.run(
+        log = self.scratch / f"{len(list(self.scratch.glob('*.jsonl')))}-{workflow}.jsonl"
+        with log.open("w") as written:
+            ended = subprocess.run(
             [
                 str(VENV / "bin" / "act"), event, "--workflows", f".github/workflows/{workflow}",
                 "--platform", "ubuntu-latest=-self-hosted", "--eventpath", str(payload), "--json",
@@ -98,9 +100,9 @@ class Act:
                 *(f"--input={name}={value}" for name, value in (inputs or {}).items()),
                 *(f"--env={name}={value}" for name, value in self._environ().items()),
             ],
-            cwd=self.checkout, env=self._outer(), capture_output=True, text=True, timeout=seconds,
+            cwd=self.checkout, env=self._outer(), stdout=written, stderr=subprocess.STDOUT, timeout=seconds,
         )  # fmt: skip
-        return self._ended(ended)
+        return self._ended(ended.returncode, log.read_text())
 
     def _environ(self) -> dict[str, str]:
         """What every step finds in its environment."""
@@ -133,15 +135,16 @@ class Act:
             "ACT_LOG_LEVEL": "info",
         }
 
-    def _ended(self, ended: "subprocess.CompletedProcess[str]") -> Ended:
-        lines = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+    def _ended(self, exit_code: int, log: str) -> Ended:
+        said = log.splitlines()
+        lines = [json.loads(line) for line in said if line.startswith("{")]
         jobs = {str(line["job"]): str(line["jobResult"]) for line in lines if "jobResult" in line}
         text = "\n".join(f"[{line.get('job', '')}] {line.get('msg', '').rstrip()}" for line in lines)
-        output = f"{text}\n{ended.stderr}"
+        output = "\n".join([text, *(line for line in said if not line.startswith("{"))])
         assert "Skipping unsupported platform" not in output, output
         failed = tuple(
             str(line["step"])
             for line in lines
             if line.get("stepResult") == "failure" and "STEP" not in str(line.get("stage", "")).upper()
         )
-        return Ended(ended.returncode, output, jobs, failed)
+        return Ended(exit_code, output, jobs, failed)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.command.cli import parser
+from pipeline.command.cli import STRATEGIES, parser
 from pipeline.config import environments, load_environment
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,13 @@ ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 PIN = re.compile(r"uses: ([\w.-]+/[\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)$")
 OURS = re.compile(r"uses: \./\.github/(actions/[\w-]+|workflows/[\w-]+\.yml)$")
 SIGN_IN, DEPLOY = "./.github/actions/sign-in", "./.github/workflows/deploy.yml"
-VALUES = {"TARGET": "staging", "NEXT": "production", "PROFILE": "full", "CONFIRM": "staging"}
+VALUES = {
+    "TARGET": "staging",
+    "NEXT": "production",
+    "PROFILE": "full",
+    "CONFIRM": "staging",
+    "STRATEGY": "own",
+}
 NAMED = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 EVERY = pytest.mark.parametrize(
     "path", WORKFLOWS + ACTIONS, ids=lambda path: path.parent.name + "/" + path.name
@@ -194,6 +200,9 @@ def test_choices_are_what_there_is() -> None:
         for name, each in (asked.get("inputs") or {}).items():
             if name == "environment":
                 assert set(each["options"]) <= set(environments(ROOT / "config")), path.name
+            if name == "strategy":
+                assert tuple(each["options"]) == STRATEGIES, path.name
+                assert each["default"] == "own", path.name
             if name == "shape":
                 there = {file.stem for file in (ROOT / "config" / "shapes").glob("*.yaml")}
                 assert set(each["options"]) == there, path.name
