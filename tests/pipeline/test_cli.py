@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import errors
-from pipeline.command.cli import OFFLINE, STEPS, main, parser
+from pipeline.command.cli import MOVES_TRAFFIC, OFFLINE, STEPS, main, parser
 from pipeline.command.steps import COMMANDS
 from pipeline.errors import PipelineError
 
@@ -103,6 +103,18 @@ def test_an_error_is_told_with_its_fix_and_its_code(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.startswith(
         "ConfigError: There is no environment 'nowhere'.\n  fix: Use one"
     )
+
+
+@pytest.mark.parametrize("command", sorted(MOVES_TRAFFIC))
+def test_a_strategy_that_the_environment_has_no_size_for_is_refused_before_aws_is_asked(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main([command, "--env", "staging", "--config", str(ROOT / "config"), "--strategy", "linear"])
+
+    assert code == errors.ConfigError.exit_code
+    told = capsys.readouterr().err
+    assert "staging cannot be deployed to by --strategy linear:" in told
+    assert "strategy linear needs linear_percent" in told
 
 
 def test_credentials_of_another_account_change_nothing(

@@ -10,7 +10,16 @@ import yaml
 from pipeline.account.cost import cost_of, load_prices
 from pipeline.command.cli import main
 from pipeline.command.config_command import schema
-from pipeline.config import LONGEST_ENDPOINT, LONGEST_NAME, Environment, environments, load_environment
+from pipeline.config import (
+    LONGEST_ENDPOINT,
+    LONGEST_NAME,
+    Environment,
+    Strategy,
+    environments,
+    load_environment,
+    strategy_of,
+    with_strategy,
+)
 from pipeline.deployment.plan import config_name, config_parameters
 from pipeline.errors import ConfigError
 from pipeline.release import Release
@@ -224,3 +233,15 @@ def test_the_waits_of_every_strategy_are_added_up(
     env = make_env(deployment={"bake_seconds": 100, "termination_wait_seconds": 60, **deployment})
 
     assert env.deployment.waits_seconds(instances) == waits
+
+
+@pytest.mark.parametrize("strategy", ["all_at_once", "canary", "linear", "rolling"])
+def test_another_strategy_can_be_asked_for_and_read_from_what_aws_tells(
+    make_env: Callable[..., Environment], strategy: Strategy
+) -> None:
+    env = make_env(deployment={"linear_percent": 50, "batch_percent": 50})
+    asked = with_strategy(env, strategy)
+
+    assert strategy_of(asked.deployment.policy()) == strategy
+    assert with_strategy(asked, env.deployment.strategy) == env
+    assert strategy_of(None) is None

@@ -17,7 +17,7 @@ from pipeline.aws import Aws, Call
 from pipeline.command.holder import who
 from pipeline.command.lock import environment_lock
 from pipeline.command.records import deployments
-from pipeline.config import Environment
+from pipeline.config import Environment, with_strategy
 from pipeline.deployment.alarms import alarms_of
 from pipeline.deployment.deploy import deploy, require_quiet_alarms
 from pipeline.deployment.observe import observe
@@ -248,9 +248,13 @@ def test_rollback_returns_to_the_release_before(aws: Aws, publish_model: Publish
     with pytest.raises(NothingToRollBackTo):
         rollback(aws.env, aws, tmp_path, quiet)
     put_live(new, aws, tmp_path)
-    result = rollback(aws.env, aws, tmp_path, quiet)
+    result = rollback(with_strategy(aws.env, "all_at_once"), aws, tmp_path, quiet)
 
     assert result.release == old.id
+    traffic = endpoint_of(aws)["LastDeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    assert traffic["Type"] == "ALL_AT_ONCE"
+    assert result.strategy == "all_at_once"
+    assert [each.strategy for each in deployments(aws, aws.env.name)] == [None, "canary", "all_at_once"]
     assert not [sentence for sentence in aws.made if sentence.startswith("create")], (
         "its config is still there"
     )
