@@ -3,10 +3,7 @@
 import gc
 import os
 import signal
-import sys
 from typing import Any
-
-from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 bind = os.environ["SERVE_BIND"]
 workers = int(os.environ["SERVE_WORKERS"])
@@ -49,11 +46,9 @@ def post_worker_init(worker: Any) -> None:
     """Make the new worker's model ready; one that cannot stops the whole server."""
     import limits
     import wsgi  # loaded by the master: there is nothing left to do but to find it
-    from engines.golden import WrongAnswers
 
     with worker.alive_while_loading(limits.from_environ(os.environ).startup_seconds):
         try:
             wsgi.handler.warm_up()
-        except WrongAnswers as error:
-            print(f"serve: {error}", file=sys.stderr, flush=True)
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        except Exception as error:  # whatever keeps the model from predicting, there is nothing to serve
+            worker.give_up(error)

@@ -12,6 +12,7 @@ TIMEOUT_VARIABLES = (  # the first that is set; the others are other servers' wo
     "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
     "SAGEMAKER_TS_RESPONSE_TIMEOUT",
 )
+STREAM_VARIABLE = "SERVE_STREAM_TIMEOUT"
 STARTUP_VARIABLE = "SAGEMAKER_STARTUP_TIMEOUT"
 BATCH_VARIABLE = "SAGEMAKER_TS_BATCH_SIZE"
 DELAY_VARIABLE = "SAGEMAKER_TS_MAX_BATCH_DELAY"  # milliseconds
@@ -19,6 +20,7 @@ BATCH_VARIABLES = (BATCH_VARIABLE, DELAY_VARIABLE)
 BATCH_INSTANCES = 64
 PAYLOAD_MB = 25
 TIMEOUT_SECONDS = 60
+STREAM_SECONDS = 480
 STARTUP_SECONDS = 600
 
 
@@ -32,6 +34,7 @@ class Limits:
 
     payload_mb: int
     timeout_seconds: int
+    stream_seconds: int = STREAM_SECONDS  # for the whole of an answer in parts
     startup_seconds: int = STARTUP_SECONDS  # for a worker to load its model
     batch_instances: int = (
         BATCH_INSTANCES  # to be predicted at once, unless one request has more; 1: no batching
@@ -54,6 +57,7 @@ def from_environ(environ: Mapping[str, str]) -> Limits:
     return Limits(
         payload_mb=whole_number(environ, PAYLOAD_VARIABLE, PAYLOAD_MB, most=1024),
         timeout_seconds=whole_number(environ, timeout, TIMEOUT_SECONDS, most=3600),
+        stream_seconds=whole_number(environ, STREAM_VARIABLE, STREAM_SECONDS, most=3600),
         startup_seconds=whole_number(environ, STARTUP_VARIABLE, STARTUP_SECONDS, most=3600),
         batch_instances=whole_number(environ, BATCH_VARIABLE, BATCH_INSTANCES, most=4096),
         batch_delay_seconds=whole_number(environ, DELAY_VARIABLE, 0, least=0, most=10_000) / 1000,

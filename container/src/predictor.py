@@ -4,6 +4,7 @@ It knows of the model what `handler.Handler` says: decode, predict, encode. `mod
 are the files to edit for another model and its formats, unless the archive brings an inference.py.
 """
 
+import contextlib
 import itertools
 import os
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import codec
 import media
 import request_log
+import streaming
 from counters import Counters
 from flask import Flask, Response, request, signals, stream_with_context
 from handler import Answer, Handler, HandlerFailed
@@ -66,6 +68,12 @@ class Service:
     def encode(self, prediction: Any, accept: str) -> Answer:
         return self.handler.encode(prediction, accept)
 
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """It is the caller's turn, and it is seen how long that takes."""
+        with self.handler.turn, self.watch.at_work():
+            yield
+
     def record(self, invocation: Invocation) -> None:
         """Count and log an invocation that has ended."""
         invocation.end()
@@ -114,17 +122,18 @@ def create_app(handler: Handler, identity: Identity, limits: Limits, log: Reques
 
     @app.post("/invocations")
     def invocations() -> Response:
+        began = time.monotonic()
         invocation = Invocation(request.headers.get(INFERENCE_ID, ""), waited=_waited())
         try:
             accept = service.negotiate(request.headers.get("Accept", ""))
             body = request.get_data(cache=False)
-            with handler.turn, service.watch.at_work():
+            with service.at_work():
                 invocation.lap()
                 data = service.decode(body, request.headers.get("Content-Type", ""))
                 invocation.lap()
                 prediction = service.predict(data)
                 invocation.lap()
-                response = _response(service.encode(prediction, accept), service)
+                response = _response(service.encode(prediction, accept), service, began)
             invocation.instances, invocation.status = handler.count(data), response.status_code
             return response  # noqa: TRY300  # what an else would hold is the whole of it
         except Exception as error:
@@ -212,25 +221,21 @@ def _waited() -> float:
     return max(0.0, time.time() - float(request.headers[STAMP]))
 
 
-def _response(answer: Answer, service: Service) -> Response:
+def _response(answer: Answer, service: Service, began: float) -> Response:
     """The answer; a stream's first part is waited for, so that its failure is still a 500."""
     if isinstance(answer.body, bytes):
         return Response(answer.body, answer.status, answer.headers, content_type=answer.content_type)
-    first = list(itertools.islice(answer.body, 1))
-    parts = stream_with_context(_in_turns(first, answer.body, service))
+    seconds = service.limits.stream_seconds
+    parts = streaming.parts(
+        list(itertools.islice(answer.body, 1)),
+        answer.body,
+        service.at_work,
+        request.environ.get("gunicorn.socket"),
+        deadline=began + seconds,
+        seconds=seconds,
+    )
     headers = {**answer.headers, "X-Accel-Buffering": "no"}  # so that nginx passes on what comes as it comes
-    return Response(parts, answer.status, headers, content_type=answer.content_type)
-
-
-def _in_turns(first: list[bytes], rest: Iterator[bytes], service: Service) -> Iterator[bytes]:
-    """The parts of a stream; others have their turn between two of them."""
-    yield from first
-    while True:
-        with service.handler.turn, service.watch.at_work():
-            part = next(rest, None)
-        if part is None:
-            return
-        yield part
+    return Response(stream_with_context(parts), answer.status, headers, content_type=answer.content_type)
 
 
 def _sentence(error: HTTPException) -> str:

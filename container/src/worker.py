@@ -20,18 +20,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import codec
 import devices
 import identity
+import last_words
 import predictor
 import request_log
+from engines.golden import WrongAnswers
 from gunicorn import glogging, util  # type: ignore[import-untyped]
-from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.http import errors  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 from lane import Lane
+from user_program import CannotLoad
 
 _STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 _OWN_SOCKETS_VARIABLE = "SERVE_OWN_SOCKETS"  # set by `serve`: where the workers' own sockets go
@@ -175,8 +177,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             deadline = time.monotonic() + seconds
             while not loaded.wait(min(5.0, max(0.0, deadline - time.monotonic()))):
                 if time.monotonic() >= deadline:
-                    print(f"serve: the model was not loaded within {seconds} s", file=sys.stderr, flush=True)
-                    os._exit(Arbiter.WORKER_BOOT_ERROR)
+                    self._end_server(f"the model was not loaded within {seconds} s")
+                    os._exit(0)
                 self.notify()
 
         beating = threading.Thread(target=beat, daemon=True)
@@ -186,6 +188,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         finally:
             loaded.set()
             beating.join()
+
+    def give_up(self, error: Exception) -> NoReturn:
+        """End the whole server because of `error`; the log has the traceback of what is not ours."""
+        reason, cause = str(error), error.__cause__
+        if not isinstance(error, WrongAnswers | CannotLoad):
+            reason, cause = f"the model cannot predict ({type(error).__name__}: {error})", error
+        if self._end_server(" ".join(reason.split())) and cause is not None:
+            self.log.error("The model was not loaded", exc_info=cause)
+        sys.exit(0)
+
+    def _end_server(self, reason: str) -> bool:
+        return last_words.end_server(reason, self.ppid, Path(self.cfg.worker_tmp_dir))
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Close the port, too, when stopping: else new connections are taken, and wait for nobody."""

@@ -7,12 +7,17 @@ from limits import BadLimit, Limits, from_environ
 def test_the_defaults_are_sagemakers() -> None:
     assert from_environ({}) == Limits(payload_mb=25, timeout_seconds=60)
     assert from_environ({}).payload_bytes == 26_214_400
+    assert from_environ({}).stream_seconds == 8 * 60
 
 
 def test_the_environment_decides() -> None:
-    environ = {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "6", "SAGEMAKER_MODEL_SERVER_TIMEOUT": "5"}
+    environ = {
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6",
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT": "5",
+        "SERVE_STREAM_TIMEOUT": "9",
+    }
 
-    assert from_environ(environ) == Limits(payload_mb=6, timeout_seconds=5)
+    assert from_environ(environ) == Limits(payload_mb=6, timeout_seconds=5, stream_seconds=9)
     assert from_environ(environ).too_large == "body: expected at most 6 MB, got more"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from safetensors.numpy import save_file
 
 from tests.container.serving import COMMITTED, ERRORS_ALONE, IDENTITY, JSON, Serve, read_all, send_raw, until
 
@@ -260,6 +262,48 @@ def test_what_cannot_serve_says_why_and_does_not_start(
     assert serve.process.wait(20) == 1
     assert sentence in serve.log()
     assert "Traceback" not in serve.log()
+
+
+def with_other_answers(model: Path) -> None:
+    golden = json.loads((model / "golden.json").read_text())
+    golden["cases"][0]["prediction"]["probabilities"].reverse()
+    (model / "golden.json").write_text(json.dumps(golden))
+
+
+def cut_short(name: str) -> Callable[[Path], None]:
+    def cut(model: Path) -> None:
+        (model / name).write_bytes((model / name).read_bytes()[:-1])
+
+    return cut
+
+
+def with_weights_of_another_network(model: Path) -> None:
+    (model / "engines.json").unlink()  # it would tell that these are not the weights it knows
+    save_file({"features.0.weight": np.zeros(3, np.float32)}, model / "model.safetensors")
+
+
+@ONE_FRONT
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (with_other_answers, "32 golden cases: expected a difference of at most 0.0001 and top-1 agreement"),
+        (cut_short("model.onnx"), "model.onnx: expected sha256 f661fb58e1ba…, as engines.json says, got"),
+        (cut_short("model.safetensors"), "model.safetensors: expected sha256 7bca017baa8a…, as engines.json"),
+        (with_weights_of_another_network, "model.safetensors: these are the weights of another network ("),
+    ],
+)
+def test_a_model_that_is_not_the_recorded_one_ends_the_start_with_one_sentence(
+    start: Start, tmp_path: Path, spoil: Callable[[Path], None], says: str
+) -> None:
+    """However many workers find out."""
+    spoil(Path(shutil.copytree(COMMITTED / "model", tmp_path / "model")))
+    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="3")
+
+    assert serve.process.wait(60) == 1
+    usual = ("serve: 3 workers", "serve: engine ", "serve: gunicorn ended (exit code ")
+    [reason] = [line for line in serve.log().splitlines() if not line.startswith(usual)]
+    assert reason.startswith("serve: ")
+    assert says in reason
 
 
 @ONE_FRONT

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.container import archives
-from tests.container.serving import JSON, Serve, read_all
+from tests.container.serving import JSON, Serve, read_all, send_raw, until
 
 STREAM = """
 import os
@@ -63,7 +63,7 @@ def test_a_state_dict_with_its_program_is_served_by_all_workers(start: Start, tm
 @pytest.mark.parametrize(
     ("source", "environ", "says"),
     [
-        ("def model_fn(d): raise OSError('no weights')", {}, "inference.py: OSError: no weights"),
+        ("def model_fn(d): raise OSError('no weights')", {}, "serve: inference.py: OSError: no weights"),
         (
             "import threading\ndef model_fn(d): threading.Event().wait(30)",
             {"SAGEMAKER_STARTUP_TIMEOUT": "1"},
@@ -75,7 +75,53 @@ def test_a_model_that_does_not_load_ends_the_start_with_the_reason(
     start: Start, tmp_path: Path, source: str, environ: dict[str, str], says: str
 ) -> None:
     archives.program(tmp_path / "model", source)
-    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="1", **environ)
+    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="2", **environ)
 
     assert serve.process.wait(30) == 1
-    assert says in serve.log()
+    assert serve.log().count(says) == 1
+    assert "\nTraceback" not in serve.log(), "what was raised is in the log's own form"
+
+
+ENDLESS = """
+import os
+import time
+
+def model_fn(d):
+    return d
+
+def transform_fn(directory, body, content_type, accept):
+    if body == "quick":
+        return "quick"
+    return endless(os.path.join(directory, body), 4_000_000 if body == "large" else 1)
+
+def endless(closed, size):
+    try:
+        while True:
+            yield "-" * size
+            time.sleep(0.05)
+    finally:
+        open(closed, "w").close()
+"""
+BEGIN = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 5\r\n\r\n"
+
+
+def test_a_stream_that_takes_too_long_is_broken_off_whether_its_caller_reads_or_not(
+    start: Start, tmp_path: Path
+) -> None:
+    archives.program(tmp_path / "model", ENDLESS)
+    serve = start(
+        SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="1", SERVE_STREAM_TIMEOUT="1"
+    )
+    serve.await_ready()
+    with socket.create_connection(("127.0.0.1", serve.port), timeout=20) as silent:
+        silent.sendall(BEGIN + b"large")
+
+        heard = send_raw(serve.port, BEGIN + b"small")
+
+        assert heard.startswith(b"HTTP/1.1 200 ")
+        assert b"1\r\n-\r\n" in heard
+        assert not heard.endswith(b"0\r\n\r\n"), "it must not look complete"
+        assert until(lambda: "StreamTooLong: the answer was not complete within 1 s" in serve.log())
+        for one in ("small", "large"):
+            assert until((tmp_path / "model" / one).exists, 20), "its generator is closed"
+    assert serve.ask("POST", "/invocations", "quick", {"Content-Type": "text/csv"}).body == b"quick"
