@@ -1,8 +1,10 @@
-"""What every test may rely on: a Docker engine or the reason why not, and one case of each long matrix."""
+"""What every test may rely on: an engine or the reason why not, one case of each long matrix, its own credentials."""
 
 import os
 import random
 import subprocess
+import sys
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -64,3 +66,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("REQUIRE_DOCKER") == "1":
         pytest.fail(f"REQUIRE_DOCKER=1, but no Docker engine answers: {problem}")
     pytest.skip(f"needs a Docker engine: {problem}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def credentials_of_its_own() -> Iterator[None]:
+    """No module of tests speaks to AWS by the credentials of another one: boto3 keeps those it first saw."""
+    yield
+    if "boto3" in sys.modules:
+        sys.modules["boto3"].DEFAULT_SESSION = None
