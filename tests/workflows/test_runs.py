@@ -70,10 +70,7 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with GithubIssuer() as issuer:
-        # Half the usual CPU: the rate that saturates an instance is one that a busy machine's generator can offer.
-        started = local_aws.start(
-            instances="docker", strict_auth=1, oidc_issuers=issuer.setting, cpu_scale=0.01
-        )
+        started = local_aws.start(instances="docker", strict_auth=1, oidc_issuers=issuer.setting)
         with started as aws:
             for name, value in aws.environ.items():
                 monkeypatch.setenv(name, value)
@@ -90,6 +87,13 @@ def wrong_golden(text: str) -> str:
     case = golden["cases"][5]["prediction"]
     case["label"] = (case["label"] + 1) % 10
     return json.dumps(golden)
+
+
+def gently(text: str) -> str:
+    """Measure capacity up to a rate that the generator can offer on a machine that others use, too."""
+    found = text.replace("maximum_rps: 1600", "maximum_rps: 82")
+    assert found != text
+    return found
 
 
 def green(ended: Ended, jobs: int) -> None:
@@ -126,6 +130,7 @@ def test_a_variable_that_is_not_set_fails_before_anything_is_done(world: World) 
 @pytest.mark.matrix(only_in_prove=True)
 def test_from_a_push_to_production_and_all_that_is_done_by_hand(world: World) -> None:
     """One story, since each chapter stands on what AWS has after the one before."""
+    world.change(Path("config/staging.yaml"), gently)
     green(world.push(), jobs=4)
     first = world.published()["id"]
     assert {world.live("staging"), world.live("production")} == {first}
