@@ -100,7 +100,7 @@ class LocalAws:
         self._stack.push_async_callback(self.registry.stop)
         self._stack.push_async_callback(self.endpoints.abandon)
         self._stack.push_async_callback(self.jobs.abandon)
-        ecr = Ecr(self.registry, url)
+        ecr = Ecr(self.registry, url, self.faults)
         proxy = Proxy(self.registry, ecr)
         self._stack.push_async_callback(proxy.close)
         door = FrontDoor(self.moto.url, self._counters(ecr))

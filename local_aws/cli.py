@@ -22,7 +22,7 @@ from local_aws.status import table
 
 REFRESH_SECONDS = 1.0
 CLEAR_SCREEN = "\x1b[H\x1b[2J"
-AIMS = ("kind", "endpoint", "fleet", "operation", "amount", "times")
+AIMS = ("kind", "endpoint", "fleet", "operation", "amount", "vulnerability", "severity", "times")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument(
         "--amount", type=float, help="ms for slow, percent for errors, AWS seconds for late-metrics"
     )
+    fault.add_argument("--vulnerability", help="that scans of images find (CVE-…)")
+    fault.add_argument("--severity", help="of that vulnerability: CRITICAL, HIGH, …")
     fault.add_argument("--times", type=int, help="how many instances, or calls (default: all; crash: 1)")
     return parser
 

@@ -9,6 +9,8 @@ Instances of one endpoint, of its old or new fleet (new: the one a running deplo
   errors        `amount` percent of the requests are answered 500
   no-capacity   none can be launched
   late-metrics  what CloudWatch is told of them can be read `amount` AWS seconds later than otherwise
+Images in ECR, all of them:
+  finding       a scan has found `vulnerability` (CVE-…) of this `severity` in them
 Calls of the API, of one `operation` or of all:
   throttle, expired-credentials, internal-error
   lost-answer   the call is made, and an internal error comes instead of its answer (not where moto answers)
@@ -31,6 +33,7 @@ Kind = Literal[
     "errors",
     "no-capacity",
     "late-metrics",
+    "finding",
     "throttle",
     "expired-credentials",
     "internal-error",
@@ -52,6 +55,7 @@ REFUSALS = {
     "internal-error": INTERNAL_ERROR,
 }
 LOST_ANSWER = "lost-answer"
+FINDING = "finding"
 OF_CALLS = frozenset({*REFUSALS, LOST_ANSWER})
 NEED_AMOUNT = ("slow", "errors", "late-metrics")
 KILL = ("crash", "out-of-memory")
@@ -74,6 +78,8 @@ class Fault(BaseModel):
     amount: float | None = Field(default=None, gt=0)
     operation: str | None = None
     """Such as UpdateEndpoint or InvokeEndpoint; None: every call that is not a fault's own."""
+    vulnerability: str | None = None
+    severity: Literal["INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL", "UNDEFINED"] | None = None
     times: int | None = Field(default=None, ge=1)
     """How many instances, or calls, it hits; None: all."""
     id: str = Field(default_factory=lambda: token_hex(4))
@@ -87,6 +93,11 @@ class Fault(BaseModel):
         of_calls = self.kind in OF_CALLS
         if (of_calls and (self.endpoint or self.fleet)) or (self.operation and not of_calls):
             raise ValueError("operation is for faults of calls; endpoint and fleet for those of instances")
+        is_finding = self.kind == FINDING
+        if {self.vulnerability is not None, self.severity is not None} != {is_finding}:
+            raise ValueError("vulnerability and severity are for finding, and needed there")
+        if is_finding and (self.endpoint or self.fleet or self.operation or self.times):
+            raise ValueError("a finding is in every image: it has no endpoint, fleet, operation or times")
         if self.times is not None and self.kind == "late-metrics":
             raise ValueError("late-metrics hits all metrics of its endpoint and fleet: it has no times")
         if self.kind in KILL and self.times is None:
@@ -150,6 +161,11 @@ class Faults:
     def _aims_at(self, fault: Fault, endpoint: str | None, config: str | None) -> bool:
         fleet = self._fleet_of(endpoint, config) if endpoint and config else None
         return fault.endpoint in (None, endpoint) and fault.fleet in (None, fleet)
+
+    def findings(self) -> dict[str, str]:
+        """Return what scans of images find: the severity of each vulnerability."""
+        found = (fault for fault in tuple(self.on.values()) if fault.kind == FINDING)
+        return {str(fault.vulnerability): str(fault.severity) for fault in found}
 
     def refuse_call(self, operation: str | None) -> None:
         """Raise the AwsError that a call of this operation is to get, if any; None is one without a name."""

@@ -6,6 +6,7 @@ PipelineError                 1   the base; never raised itself
 │   ├── ReleaseError          3   a release manifest that is missing, broken or not this one
 │   ├── BuildFailed           4   the image could not be built or pushed
 │   ├── TrainingFailed       31   a training job that did not complete
+│   ├── ScanNotPassed        24   ECR's scan of the image found what stops a release, or has no result
 │   └── PreflightFailed      18   something would stop the deployment; all of it is named at once
 ├── the deployment
 │   ├── DeploymentRolledBack  5   SageMaker put the old release back
@@ -66,6 +67,12 @@ class BuildFailed(PipelineError):
     """The image could not be built or pushed."""
 
     exit_code = 4
+
+
+class ScanNotPassed(PipelineError):
+    """ECR's scan of the image found what stops a release, or has no result."""
+
+    exit_code = 24
 
 
 class TrainingFailed(PipelineError):

@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from local_aws.errors import AwsError, Elsewhere
+from local_aws.faults import Faults
 from local_aws.instances.login import PASSWORD, USER
 from local_aws.registry.repositories import Repositories
+from local_aws.registry.scan import no_scan, scan_of
 from local_aws.registry.server import Registry
 from local_aws.registry.store import StoredImage
 from local_aws.settings import ACCOUNT_ID
@@ -38,8 +40,9 @@ def moto_may(action: str) -> bool:
 class Ecr:
     """A Service for ECR: images, the login, and DeleteRepository's look at whether any image is left."""
 
-    def __init__(self, registry: Registry, front_url: str) -> None:
-        """`front_url` is http://127.0.0.1:PORT, where the proxy answers /v2/*."""
+    def __init__(self, registry: Registry, front_url: str, faults: Faults | None = None) -> None:
+        """`front_url` is http://127.0.0.1:PORT, where the proxy answers /v2/*; `faults`: what scans find."""
+        self._faults = faults or Faults()
         self.repositories = Repositories(front_url.removeprefix("http://"))
         self._registry, self._front_url = registry, front_url
         self._answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -47,6 +50,7 @@ class Ecr:
             "DescribeImages": self._describe_images,
             "ListImages": self._list_images,
             "BatchGetImage": self._batch_get_image,
+            "DescribeImageScanFindings": self._scan_findings,
             "DeleteRepository": self._delete_repository,
         }
 
@@ -85,6 +89,13 @@ class Ecr:
             else:
                 failures.append({"imageId": image_id, "failureCode": image[0], "failureReason": image[1]})
         return {"images": found, "failures": failures}
+
+    def _scan_findings(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["repositoryName"]
+        image = _demand(self._images(request), request["imageId"], name)
+        if not self.repositories.scans_what_is_pushed(name):
+            raise no_scan(image, name)
+        return scan_of(image, name, self._faults.findings())
 
     def _delete_repository(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["repositoryName"]

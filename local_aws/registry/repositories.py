@@ -38,6 +38,11 @@ class Repositories:
             return mutability.startswith("IMMUTABLE") != excluded
         return mutability == "IMMUTABLE"
 
+    def scans_what_is_pushed(self, name: str) -> bool:
+        """Say whether ImageScanningConfiguration has ScanOnPush, by ECR's own spelling or CloudFormation's."""
+        settings = self._backend.repositories[name].image_scanning_configuration
+        return any(key.lower() == "scanonpush" and str(on).lower() == "true" for key, on in settings.items())
+
     @property
     def _backend(self) -> Any:
         return moto_ecr.ecr_backends[ACCOUNT_ID][REGION]

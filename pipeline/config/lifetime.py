@@ -12,6 +12,10 @@ class Promotion(Model):
     """What this environment asks of a release before it takes it."""
 
     evidence_age_hours: Annotated[float, Field(gt=0)] = 168.0  # wall-clock; older evidence is measured anew
+    scan_stops_at: Literal["critical", "high", "medium", "low", "never"] = (
+        "critical"  # found by ECR, or worse
+    )
+    scan_wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 300.0  # wall-clock, for ECR's scan to end
 
 
 class AfterPromotion(Model):

@@ -26,6 +26,7 @@ from pipeline.errors import (
 from pipeline.model import Model
 from pipeline.names import release_of
 from pipeline.publishing.registry import approve
+from pipeline.publishing.scan import require_scanned
 from pipeline.publishing.weights import fetch_golden
 from pipeline.release import Release
 from pipeline.verification.evidence import Evidence
@@ -74,11 +75,12 @@ def promote(
     """Put a verified release live in `env`. The steps within leave their own records too.
 
     Raises PromotionRefused without recent evidence that exactly this release PASSED in the environment
-    before; PolicyNotInForce or PolicyCannotAct when no policy scales it, and SmokeFailed when its answers are
+    before; ScanNotPassed for what ECR has found in its image since; PolicyNotInForce or PolicyCannotAct when no policy scales it, and SmokeFailed when its answers are
     wrong: the release before is live again then; and whatever deploy raises.
     """
     evidence = require_evidence(release, env, aws, build)
     say(f"release {release.id} PASSED in {evidence.environment}, {len(evidence.gates)} gates")
+    require_scanned(release.image, env, aws, say)
     try:
         result = _promote(release, env, aws, build, say, evidence, smoke)
     except PipelineError as error:

@@ -13,6 +13,7 @@ from pipeline.errors import AwsRefused, ReleaseError
 from pipeline.publishing.compatibility import labels_of, require_fit
 from pipeline.publishing.image import CONTAINER, Origin, publish_image
 from pipeline.publishing.registry import package_of
+from pipeline.publishing.scan import require_scanned
 from pipeline.publishing.weights import sync_weights
 from pipeline.release import MANIFEST, Release, make_release, parse_release
 
@@ -32,13 +33,15 @@ def publish(
     """Publish what is here and return the release; the same content gives the same release again.
 
     Writes `<build>/release.json` and, once, s3://<bucket>/releases/<id>/release.json, and registers
-    the release in the Model Registry, once. Raises ReleaseError when weights and image do not fit.
+    the release in the Model Registry, once. Raises ReleaseError when weights and image do not fit,
+    ScanNotPassed for what ECR has found in the image.
     """
     source = weights or env.weights
     origin = origin_of(CONTAINER, Path(source))
     if origin.dirty:
         say(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
     image = publish_image(aws, origin, engine=engine, sbom=sbom, say=say)
+    require_scanned(image, env, aws, say)
     synced = sync_weights(source, aws, say)
     if synced.fits is not None:
         require_fit(synced.fits, labels_of(CONTAINER), say)

@@ -9,6 +9,7 @@ import pytest
 from moto.ecr.models import ecr_backends
 
 from local_aws.errors import AwsError
+from local_aws.faults import Faults
 from local_aws.registry import Ecr, Registry
 from local_aws.registry.backends import configuration
 from local_aws.registry.ecr import moto_may
@@ -58,10 +59,15 @@ def storage(tmp_path):
 
 
 @pytest.fixture
-def ask(tmp_path):
+def faults():
+    return Faults()
+
+
+@pytest.fixture
+def ask(tmp_path, faults):
     """Ask ECR about a repository that exists, as if its registry ran."""
     registry = Registry(process_settings(tmp_path))
-    ecr = Ecr(registry, "http://127.0.0.1:4566")
+    ecr = Ecr(registry, "http://127.0.0.1:4566", faults)
     registry.url = "http://127.0.0.1:1"
     backend = ecr_backends[ACCOUNT_ID][REGION]
     backend.create_repository(NAME, None, None, None, "IMMUTABLE", [], None)
@@ -158,6 +164,24 @@ def test_many_images_come_in_pages(storage, ask):
         "v4",
     ]
     assert "nextToken" not in rest
+
+
+@pytest.mark.parametrize("key", ["scanOnPush", "ScanOnPush"])
+def test_a_scan_is_complete_and_has_found_what_it_is_told_to_find(storage, ask, faults, key):
+    digest = storage.push(image(1), "v1", at=1000.5)
+    wanted = {"imageId": {"imageDigest": digest}}
+    with pytest.raises(AwsError, match=digest) as raised:
+        ask("DescribeImageScanFindings", **wanted)
+    ecr_backends[ACCOUNT_ID][REGION].repositories[NAME].image_scanning_configuration = {key: True}
+    clean = ask("DescribeImageScanFindings", **wanted)
+    faults.switch_on({"kind": "finding", "vulnerability": "CVE-1", "severity": "CRITICAL"})
+    found = ask("DescribeImageScanFindings", **wanted)
+
+    assert raised.value.code == "ScanNotFoundException"
+    assert clean["imageScanStatus"]["status"] == "COMPLETE"
+    assert clean["imageScanFindings"]["findings"] == []
+    assert [one["name"] for one in found["imageScanFindings"]["findings"]] == ["CVE-1"]
+    assert found["imageScanFindings"]["findingSeverityCounts"] == {"CRITICAL": 1}
 
 
 @pytest.mark.parametrize("action", ["DescribeImages", "ListImages", "BatchGetImage", "DeleteRepository"])

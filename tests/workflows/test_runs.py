@@ -163,6 +163,12 @@ def test_from_a_push_to_production_and_all_that_is_done_by_hand(world: World) ->
     assert "release/tag and GitHub release" not in rejected.jobs
     assert (second != first, world.live("staging"), world.live("production")) == (True, second, first)
 
+    with world.aws.fault("finding", vulnerability="CVE-2026-1", severity="CRITICAL"):
+        vulnerable = world.dispatch("promote.yml", release=second, environment="production", reason="again")
+    assert vulnerable.exit_code != 0
+    assert "has found CVE-2026-1 (CRITICAL" in vulnerable.output
+    assert world.live("production") == first
+
     green(world.dispatch("promote.yml", release=second, environment="production", reason="mended"), jobs=1)
     assert world.live("production") == second
     assert strategy_in(world, "production") == "CANARY"
