@@ -178,6 +178,13 @@ def _add_loading(command: argparse.ArgumentParser) -> None:
         "--workers", type=int, metavar="N", default=1, help="processes that share the load (1)"
     )
     command.add_argument(
+        "--share", type=int, metavar="N", help="be one of N generators: offer an N-th, and judge nothing"
+    )
+    command.add_argument("--at", type=float, metavar="EPOCH", help="begin then, as the other generators do")
+    command.add_argument(
+        "--join", type=Path, metavar="DIR", help="load nothing: join the results of generators, and judge"
+    )
+    command.add_argument(
         "--payloads",
         metavar="SOURCE",
         help="a golden set, a file with a body on each line, or FILE.py:FUNCTION; else the release's golden set",
@@ -246,6 +253,9 @@ def _run(args: argparse.Namespace) -> None:
         times_rate=getattr(args, "times_rate", 1.0),
         workers=getattr(args, "workers", 1),
         payloads=getattr(args, "payloads", None),
+        share=getattr(args, "share", None),
+        at=getattr(args, "at", None),
+        join=getattr(args, "join", None),
         confirmed=getattr(args, "confirm", None),
         as_json=getattr(args, "json", False),
         every_environment=args.env is None,

@@ -37,7 +37,7 @@ from pipeline.publishing.train import train
 from pipeline.release import MANIFEST, RELEASE_ID, Release, load_release
 from pipeline.verification.evidence import Profile
 from pipeline.verification.findings import find_capacity
-from pipeline.verification.load_test import Wish, load_test
+from pipeline.verification.load_test import Wish, judge_joined, load_test, offer_share
 from pipeline.verification.verify import verify
 
 TABLE_COLUMNS = 150  # of a table in a log, where there is no terminal to ask
@@ -62,6 +62,9 @@ class Order:
     times_rate: float = 1.0
     workers: int = 1
     payloads: str | None = None
+    share: int | None = None  # of so many generators this is one
+    at: float | None = None  # epoch seconds at which it begins
+    join: Path | None = None  # where the generators' results are
     as_json: bool = False
     rollback_to: str | None = None  # None: the release before
     confirmed: str | None = None  # the name typed to destroy the environment
@@ -190,7 +193,13 @@ def _load_test(order: Order) -> Model:
         times_rate=order.times_rate,
         workers=order.workers,
         payloads=order.payloads,
+        share=order.share,
+        at=order.at,
     )
+    if order.join is not None:
+        return judge_joined(order.join, wish.shape, order.env, order.aws, order.build, order.say)
+    if order.share is not None:
+        return offer_share(wish, order.env, order.aws, order.build, order.say)
     return load_test(wish, order.env, order.aws, order.build, order.say)
 
 

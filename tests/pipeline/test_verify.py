@@ -5,7 +5,9 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,20 +23,22 @@ from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.deployment.deploy import deploy
 from pipeline.deployment.plan import plan_capacity_endpoint
-from pipeline.errors import ConfigError, GateFailed, VerificationInconclusive
+from pipeline.errors import ConfigError, GateFailed, LoadTestBroken, VerificationInconclusive
 from pipeline.publishing.publish import publish
 from pipeline.publishing.weights import fetch_golden
 from pipeline.release import Release
 from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.evidence import Evidence, evidence_key
 from pipeline.verification.gates import Gate, Verdict
-from pipeline.verification.load_test import Wish, load_test
+from pipeline.verification.load import LoadResult
+from pipeline.verification.load_test import Offered, Wish, judge_joined, load_test, offer_share
 from pipeline.verification.measure import Bench
 from pipeline.verification.scaling import ScalingPlan, plan_scaling
 from pipeline.verification.scaling_gates import ScalingLimits, judge_scaling
 from pipeline.verification.steady import judge_steady
 from pipeline.verification.under_load import run_under_load, scaling_run, wait_for_rest
 from pipeline.verification.verify import verify
+from tests.pipeline.scene import quiet
 
 ROOT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("troubled_server.py")
@@ -192,6 +196,25 @@ def test_a_load_test_in_a_shape_is_judged_and_leaves_its_evidence(live: Live) ->
     assert kept == evidence.document()
     result = json.loads((live.build / kept["load"][0]).read_text())
     assert [phase["name"] for phase in result["phases"]] == ["rise", "hold", "fall"]
+
+
+def test_two_generators_share_a_load_that_is_judged_when_they_are_joined(live: Live, tmp_path: Path) -> None:
+    """Each on a machine of its own, as far as it can tell; what they have in common is when they begin."""
+    wish = Wish(shape="ramp", minutes=0.2, times_rate=0.6, share=2, at=time.time() + 1)
+
+    def offer(folder: Path) -> Offered:
+        return offer_share(wish, live.env, live.aws, folder, quiet)
+
+    with ThreadPoolExecutor() as machines:
+        parts = list(machines.map(offer, [tmp_path / "one", tmp_path / "two"]))
+    evidence = judge_joined(tmp_path, "ramp", live.env, live.aws, live.build, live.said.append)
+
+    joined = LoadResult.model_validate_json((live.build / evidence.load[0]).read_text())
+    assert evidence.verdict is Verdict.PASSED
+    assert sum(phase.requests for phase in joined.phases) == sum(part.requests for part in parts)
+    assert joined.phases[1].offered_rps == pytest.approx(60)
+    with pytest.raises(LoadTestBroken, match=r"There is no shape-spike\.json"):
+        judge_joined(tmp_path, "spike", live.env, live.aws, live.build, quiet)
 
 
 def test_a_shape_that_is_not_there_is_an_error_that_names_those_that_are(live: Live) -> None:

@@ -176,11 +176,14 @@ def test_from_a_push_to_production_and_all_that_is_done_by_hand(world: World) ->
     green(world.dispatch("rollback.yml", **quickly), jobs=1)
     assert world.live("production") == first
     assert strategy_in(world, "production") == "ALL_AT_ONCE"
-    load = {"environment": "staging", "shape": "ramp", "minutes": "0.2", "workers": "1"}
-    green(world.dispatch("load-test.yml", **load), jobs=1)
-    result = json.loads((world.act.artifacts / "load" / "result.json").read_text())
-    assert sum(phase["requests"] for phase in result["phases"]) > 0
-    assert (world.act.artifacts / "load" / "report.html").stat().st_size > 10_000
+    load = {"environment": "staging", "shape": "ramp", "minutes": "0.4", "workers": "2"}
+    soon = {"LOAD_TEST_LEAD": "40 seconds"}
+    green(world.act.run("workflow_dispatch", "load-test.yml", inputs=load, variables=soon), jobs=4)
+    parts = [requests_in(world.act.artifacts / f"generator-{n}" / "shape-ramp.json") for n in (1, 2)]
+    kept = world.act.artifacts / "load" / "load"
+    assert requests_in(kept / "shape-ramp.json") == sum(parts)
+    assert min(parts) > 0
+    assert (kept / "report.html").stat().st_size > 10_000
 
     assert world.dispatch("destroy.yml", environment="staging", confirm="production").exit_code != 0
     assert world.live("staging") == second
@@ -191,6 +194,10 @@ def test_from_a_push_to_production_and_all_that_is_done_by_hand(world: World) ->
 def config_of(world: World, environment: str) -> str:
     found = world.aws.client("sagemaker").describe_endpoint(EndpointName=f"digits-{environment}")
     return str(found["EndpointConfigName"])
+
+
+def requests_in(result: Path) -> int:
+    return sum(int(phase["requests"]) for phase in json.loads(result.read_text())["phases"])
 
 
 def strategy_in(world: World, environment: str) -> str:
