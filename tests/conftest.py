@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 
@@ -41,6 +42,20 @@ def _is_only_proved(item: pytest.Item) -> bool:
     """Say whether one case alone would be too long for `make test`: `matrix(only_in_prove=True)`."""
     marker = item.get_closest_marker("matrix")
     return marker is not None and bool(marker.kwargs.get("only_in_prove"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how long each room's tests took, which are parallel jobs in CI: docs/github.md reckons with it."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                folder = report.nodeid.partition("::")[0].removeprefix("tests/")
+                seconds[folder.partition("/")[0] if "/" in folder else "root"] += report.duration
+    told = ", ".join(
+        f"{room} {spent:.0f} s" for room, spent in sorted(seconds.items(), key=lambda item: -item[1])
+    )
+    terminalreporter.write_line(f"seconds by room: {told}")
 
 
 @cache
