@@ -41,6 +41,13 @@ def test_a_docker_with_buildx_is_preferred(
     assert build.builder()[:3] == [str(tmp_path / "docker"), "buildx", "build"]
 
 
+def test_layers_are_kept_once_and_taken_from_then_on(build: Any, tmp_path: Path) -> None:
+    assert build.layer_cache("") == []
+    assert build.layer_cache(str(tmp_path)) == ["--cache-to", f"type=local,dest={tmp_path},mode=max"]
+    (tmp_path / "index.json").write_text("{}")
+    assert build.layer_cache(str(tmp_path)) == ["--cache-from", f"type=local,src={tmp_path}"]
+
+
 def test_without_docker_the_build_says_what_to_install(
     build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

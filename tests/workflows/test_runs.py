@@ -52,6 +52,10 @@ class World:
         found: dict[str, Any] = json.loads(body)
         return found
 
+    def asked(self) -> list[list[str]]:
+        """What the workflows asked of `gh`, so far."""
+        return [json.loads(line) for line in (self.act.scratch / "gh.jsonl").read_text().splitlines()]
+
     def change(self, path: Path, edit: Callable[[str], str]) -> None:
         """Commit an edit of one file, as a developer would have pushed it."""
         file = self.act.checkout / path
@@ -141,8 +145,10 @@ def test_from_a_push_to_production_and_all_that_is_done_by_hand(world: World) ->
     assert {each["ResourceId"].split("/")[1] for each in policies["ScalingPolicies"]} == {
         "digits-staging", "digits-production",
     }  # fmt: skip
-    asked = [json.loads(line) for line in (world.act.scratch / "gh.jsonl").read_text().splitlines()]
-    assert asked[-1][:3] == ["release", "create", f"release-{first}"]
+    assert world.asked()[-1][:3] == ["release", "create", f"release-{first}"]
+
+    green(world.dispatch("drift.yml"), jobs=2)
+    assert ["issue", "create"] not in [words[:2] for words in world.asked()]
 
     configs = {name: config_of(world, name) for name in ("staging", "production")}
     green(world.push(), jobs=4)  # every job's commands once more, as a re-run of each would
@@ -184,6 +190,18 @@ def test_from_a_push_to_production_and_all_that_is_done_by_hand(world: World) ->
     assert requests_in(kept / "shape-ramp.json") == sum(parts)
     assert min(parts) > 0
     assert (kept / "report.html").stat().st_size > 10_000
+
+    world.aws.client("application-autoscaling").register_scalable_target(
+        ServiceNamespace="sagemaker", ResourceId="endpoint/digits-staging/variant/AllTraffic",
+        ScalableDimension="sagemaker:variant:DesiredInstanceCount", MinCapacity=3, MaxCapacity=4,
+    )  # fmt: skip
+    green(world.dispatch("drift.yml"), jobs=2)
+    assert world.asked()[-1][:2] == ["issue", "create"]
+    assert "**staging** min instances: live 3, config 2" in str(world.asked()[-1])
+
+    green(world.dispatch("train.yml", reason="a job of its own"), jobs=1)
+    jobs = world.aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    assert [each["TrainingJobStatus"] for each in jobs] == ["Completed"]
 
     assert world.dispatch("destroy.yml", environment="staging", confirm="production").exit_code != 0
     assert world.live("staging") == second
