@@ -198,6 +198,7 @@ def test_a_load_test_in_a_shape_is_judged_and_leaves_its_evidence(live: Live) ->
     assert [phase["name"] for phase in result["phases"]] == ["rise", "hold", "fall"]
 
 
+@pytest.mark.matrix(only_in_prove=True)
 def test_two_generators_share_a_load_that_is_judged_when_they_are_joined(live: Live, tmp_path: Path) -> None:
     """Each on a machine of its own, as far as it can tell; what they have in common is when they begin."""
     wish = Wish(shape="ramp", minutes=0.2, times_rate=0.6, share=2, at=time.time() + 1)
