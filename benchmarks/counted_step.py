@@ -79,8 +79,9 @@ def main() -> int:
         return made
 
     boto3.client = client
-    from pipeline.command import cli, publish
+    from pipeline.command import cli
     from pipeline.deployment.live import Waiter
+    from pipeline.publishing import publish
 
     publish.sync_weights = watch.syncing(publish.sync_weights)
     Waiter.until_in_service = watch.timed(Waiter.until_in_service)  # type: ignore[method-assign]

@@ -116,22 +116,10 @@ def _promote(
     evidence: Evidence,
     smoke: RunSmoke,
 ) -> PromoteResult:
-    deployed: list[DeployResult] = []
-    scaled: list[AutoscaleResult] = []
-
-    def _deploy() -> DeployResult:
-        deployed.append(deploy(release, env, aws, build, say))
-        return deployed[0]
-
-    def _autoscale() -> AutoscaleResult:
-        scaled.append(autoscale(release, env, aws, find_capacity(release.id, env, aws, build), say))
-        return scaled[0]
-
-    record_step(build, env.name, "deploy", aws.made, _deploy)
-    record_step(build, env.name, "autoscale", aws.made, _autoscale)
-    if env.autoscaling.has_policy and not scaled[0].policies:
+    deployed, scaled = _deploy_and_scale(release, env, aws, build, say)
+    if env.autoscaling.has_policy and not scaled.policies:
         raise PolicyNotInForce(
-            f"{env.endpoint.name} serves {release.id}, but no policy scales it: {scaled[0].reason}.",
+            f"{env.endpoint.name} serves {release.id}, but no policy scales it: {scaled.reason}.",
             fix=f"Verify the release in {evidence.environment} on instances of type "
             f"{env.endpoint.instance_type}, or set autoscaling.target to a number.",
         )
@@ -146,10 +134,30 @@ def _promote(
         release=release.id,
         evidence_of=evidence.environment,
         evidence_finished=evidence.finished,
-        deploy=deployed[0],
-        autoscale=scaled[0],
+        deploy=deployed,
+        autoscale=scaled,
         smoke_tests=tested.tests,
     )
+
+
+def _deploy_and_scale(
+    release: Release, env: Environment, aws: Aws, build: Path, say: Say
+) -> tuple[DeployResult, AutoscaleResult]:
+    """Take both steps, each of which leaves the record that it would leave by itself."""
+    deployed: list[DeployResult] = []
+    scaled: list[AutoscaleResult] = []
+
+    def _deploy() -> DeployResult:
+        deployed.append(deploy(release, env, aws, build, say))
+        return deployed[0]
+
+    def _autoscale() -> AutoscaleResult:
+        scaled.append(autoscale(release, env, aws, find_capacity(release.id, env, aws, build), say))
+        return scaled[0]
+
+    record_step(build, env.name, "deploy", aws.made, _deploy)
+    record_step(build, env.name, "autoscale", aws.made, _autoscale)
+    return deployed[0], scaled[0]
 
 
 def outcome_key(release_id: str, environment: str) -> str:

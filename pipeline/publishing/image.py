@@ -65,22 +65,13 @@ def publish_image(aws: Aws, origin: Origin, *, engine: bool, sbom: bool, say: Sa
     tag = sources[:40]
     repository = _repository_uri(aws)
     digest = _digest(tag, aws)
-    if digest is None and not engine:
+    if digest is not None:
+        say(f"image {tag[:12]} is in ECR already: nothing built")
+    elif engine:
+        digest = _built_and_pushed(f"{repository}:{tag}", tag, origin, aws, sbom=sbom, say=say)
+    else:
         say("no engine: the hash of container/'s sources stands in for the image digest")
         return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, stand_in=True)
-    if digest is None:
-        _build(f"{repository}:{tag}", origin, say)
-        if sbom:
-            store_sbom(f"{repository}:{tag}", tag, aws, say)
-        push_unless_there(f"{repository}:{tag}", tag, aws, say)
-        aws.made.append(f"build and push image {repository}:{tag}")
-        digest = _digest(tag, aws)
-        if digest is None:
-            raise BuildFailed(
-                f"{repository}:{tag} was pushed, but ECR does not know it.", fix="Publish again."
-            )
-    else:
-        say(f"image {tag[:12]} is in ECR already: nothing built")
     statement = provenance(
         repository,
         digest,
@@ -97,6 +88,19 @@ def publish_image(aws: Aws, origin: Origin, *, engine: bool, sbom: bool, say: Sa
         sbom=_stored_sbom(tag, aws),
         provenance=store_provenance(statement, tag, aws),
     )
+
+
+def _built_and_pushed(reference: str, tag: str, origin: Origin, aws: Aws, *, sbom: bool, say: Say) -> str:
+    """Build the image, say in S3 what it is made of, push it, and return the digest that ECR has then."""
+    _build(reference, origin, say)
+    if sbom:
+        store_sbom(reference, tag, aws, say)
+    push_unless_there(reference, tag, aws, say)
+    aws.made.append(f"build and push image {reference}")
+    digest = _digest(tag, aws)
+    if digest is None:
+        raise BuildFailed(f"{reference} was pushed, but ECR does not know it.", fix="Publish again.")
+    return digest
 
 
 def _stored_sbom(tag: str, aws: Aws) -> str | None:

@@ -5,13 +5,15 @@ import re
 import socket
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from pipeline import errors
-from pipeline.command.cli import MOVES_TRAFFIC, OFFLINE, STEPS, main, parser
-from pipeline.command.steps import COMMANDS
+from pipeline.command.cli import main
+from pipeline.command.options import MOVES_TRAFFIC, OFFLINE, STEPS, parser
+from pipeline.command.steps import COMMANDS, Order
 from pipeline.errors import PipelineError
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +86,16 @@ def test_every_command_explains_itself_with_an_example(
 @pytest.mark.parametrize("command", [*STEPS, *OFFLINE])
 def test_every_command_speaks_json(command: str) -> None:
     assert "--json" in {word for option in options(command) for word in option.option_strings}
+
+
+@pytest.mark.parametrize("command", STEPS)
+def test_no_option_is_lost_on_its_way_to_the_step(command: str) -> None:
+    known = {field.name for field in fields(Order)} | {
+        "help",
+        "strategy",
+    }  # that one makes another environment
+
+    assert {option.dest for option in options(command)} <= known
 
 
 def test_help_answers_at_once() -> None:
