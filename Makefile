@@ -28,7 +28,7 @@ test: .venv/ready lint ## linters and all tests, one seeded case of every long m
 test-room: .venv/ready ## the tests of one room: make test-room ROOM=pipeline (root: those of the whole repository)
 	$(PY) -m pytest $(if $(filter root,$(ROOM)),$(wildcard tests/test_*.py),tests/$(ROOM))
 
-prove: .venv/ready lint ## every case of every matrix, resumable; the result goes to docs/proof.md
+prove: .venv/ready lint ## every case of every matrix, resumable, JOBS at a time; the result goes to docs/proof.md
 	$(PY) -m tests.prove
 
 conformance: .venv/ready ## the behaviour tests against the real AWS, for money: ARGS="--role ARN"; asks first, never in CI
