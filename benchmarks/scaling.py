@@ -159,7 +159,7 @@ def markdown(build: Path) -> str:
 
 def _cell(row: dict[str, Any]) -> str:
     if row["seconds"] is None:
-        return "not seen"
+        return "–" if row["kind"] == "not observable" else "not seen"
     return f"{row['aws_seconds']:.0f} ({row['seconds']:.1f} s)"
 
 

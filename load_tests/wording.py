@@ -46,13 +46,19 @@ def ledger_rows(ledger: Document) -> list[list[str]]:
     return [
         [
             row["phase"],
-            "not seen" if row["seconds"] is None else f"{row['seconds']:.1f}",
+            _seconds(row),
             amount(row["aws_seconds"]),
             row["kind"],
             row["source"],
         ]
         for row in ledger["rows"]
     ]
+
+
+def _seconds(row: Document) -> str:
+    if row["seconds"] is None:
+        return "–" if row["kind"] == "not observable" else "not seen"
+    return f"{row['seconds']:.1f}"
 
 
 def regression_sentence(regression: Document) -> str:

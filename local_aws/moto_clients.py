@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_aws.instances import InstanceSpec
+from local_aws.instances import InstanceSpec, Line
 from local_aws.settings import REGION
 
 LOG_BATCH = 5000
@@ -68,27 +68,31 @@ class MotoClients:
         except ClientError as error:
             raise KeyError(f"s3://{bucket}/{key}") from error
 
-    async def keep_logs(self, spec: InstanceSpec, instance_id: str, text: str) -> None:
+    async def keep_logs(self, spec: InstanceSpec, instance_id: str, lines: Sequence[Line]) -> None:
         """Put what an instance wrote where AWS puts it, so that `aws logs tail` shows it."""
-        await self.keep_log(
-            f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/{instance_id}", text
-        )
+        await self._keep(f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/{instance_id}", lines)
 
     async def keep_log(self, group: str, stream: str, text: str) -> None:
-        """Put lines into a log stream, made if need be."""
+        """Put the lines of a text into a log stream, made if need be, as written now."""
+        now = time.time()
+        await self._keep(group, stream, [Line(now, line) for line in text.splitlines()])
+
+    async def _keep(self, group: str, stream: str, lines: Sequence[Line]) -> None:
         try:
-            await asyncio.to_thread(self._put_logs, group, stream, text)
+            await asyncio.to_thread(self._put_logs, group, stream, lines)
         except (BotoCoreError, ClientError) as error:
             log.warning("the log %s of %s was not kept: %s", stream, group, error)
 
-    def _put_logs(self, group: str, stream: str, text: str) -> None:
+    def _put_logs(self, group: str, stream: str, lines: Sequence[Line]) -> None:
         self._create("create_log_group", logGroupName=group)
         self._create("create_log_stream", logGroupName=group, logStreamName=stream)
-        now = int(time.time() * 1000)
-        lines = [line[:LONGEST_EVENT] for line in text.splitlines() if line]
-        for batch in _batches(lines):
-            events = [{"timestamp": now, "message": line} for line in batch]
-            self._logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+        events = [
+            {"timestamp": int(line.at * 1000), "message": line.text[:LONGEST_EVENT]}
+            for line in lines
+            if line.text
+        ]
+        for batch in _batches(events):
+            self._logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=batch)
 
     def _create(self, operation: str, **names: str) -> None:
         try:
@@ -97,6 +101,6 @@ class MotoClients:
             return
 
 
-def _batches(lines: list[str]) -> Iterator[list[str]]:
-    for first in range(0, len(lines), LOG_BATCH):
-        yield lines[first : first + LOG_BATCH]
+def _batches(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    for first in range(0, len(events), LOG_BATCH):
+        yield events[first : first + LOG_BATCH]

@@ -8,7 +8,7 @@ await instance.ping(); await instance.limit(); await instance.stats(); await ins
 await launcher.close()
 """
 
-from local_aws.instances.instance import Instance, InstanceSpec, LaunchError, Stats
+from local_aws.instances.instance import Instance, InstanceSpec, LaunchError, Line, Stats
 from local_aws.instances.instance_types import InstanceType, instance_type
 from local_aws.instances.launch import Launcher
 from local_aws.instances.model_data import ModelData, ModelDataError, Objects
@@ -21,6 +21,7 @@ __all__ = [
     "InstanceType",
     "LaunchError",
     "Launcher",
+    "Line",
     "ModelData",
     "ModelDataError",
     "Objects",

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import math
+import re
 import time
+from datetime import datetime
 from typing import Any
 
 import docker.errors
@@ -14,7 +16,7 @@ from docker.types import LogConfig
 from local_aws.instances.cgroup import PERIOD_MICROSECONDS, quota_microseconds
 from local_aws.instances.engine import LABEL, Engine, EngineError
 from local_aws.instances.health import Pinger
-from local_aws.instances.instance import InstanceSpec, LaunchError, Stats, new_id
+from local_aws.instances.instance import InstanceSpec, LaunchError, Line, Stats, new_id
 from local_aws.instances.instance_types import instance_type
 from local_aws.instances.ledger import Ledger, Record
 from local_aws.instances.usage import Sample, disk_percent, utilisation
@@ -25,6 +27,7 @@ _PORT = "8080/tcp"
 _LOG_BYTES = 64 * 1024
 _LOG_LINES = 1000
 _LOWEST_SHARES, _ORDINARY_SHARES = 2, 1024
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z( |$)")  # a line that was cut has none
 
 
 class ContainerInstance:
@@ -40,7 +43,7 @@ class ContainerInstance:
         self._size = instance_type(spec.instance_type, spec.memory_scale)
         self._container: Container | None = None
         self._before = Sample(time.monotonic(), 0.0, 0.0)
-        self._last_log = ""
+        self._last_lines: tuple[Line, ...] = ()
         self.stopped, self._stopping = False, asyncio.Lock()
 
     async def start(self) -> None:
@@ -81,10 +84,10 @@ class ContainerInstance:
         disk = disk_percent(self._ledger.directory)
         return utilisation(before, now, self._size, self._spec.cpu_scale, disk)
 
-    async def logs(self) -> str:
+    async def lines(self) -> tuple[Line, ...]:
         if self._container is not None:
-            self._last_log = await self._engine.run(self._read_log)
-        return self._last_log
+            self._last_lines = await self._engine.run(self._read_log)
+        return self._last_lines
 
     async def stop(self, grace_seconds: float = 30.0) -> None:
         async with self._stopping:
@@ -115,7 +118,8 @@ class ContainerInstance:
         self._container.reload()
         published = self._container.ports.get(_PORT)
         if not published:  # it has ended already; its log says why
-            raise EngineError(f"it ended at once: {self._read_log().strip()[-1000:] or 'without a word'}")
+            said = "\n".join(line.text for line in self._read_log()).strip()
+            raise EngineError(f"it ended at once: {said[-1000:] or 'without a word'}")
         self.url = f"http://127.0.0.1:{published[0]['HostPort']}"
 
     def _unlimit(self) -> None:
@@ -152,20 +156,27 @@ class ContainerInstance:
         cpu_seconds = seen["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
         return Sample(time.monotonic(), cpu_seconds, max(0, memory["usage"] - reclaimable))
 
-    def _read_log(self) -> str:
+    def _read_log(self) -> tuple[Line, ...]:
         assert self._container is not None
         try:
-            return self._container.logs(tail=_LOG_LINES)[-_LOG_BYTES:].decode(errors="replace")
+            text = self._container.logs(tail=_LOG_LINES, timestamps=True).decode(errors="replace")
         except docker.errors.NotFound:
-            return self._last_log
+            return self._last_lines
+        return tuple(_stamped(line) for line in text[-_LOG_BYTES:].splitlines() if _STAMP.match(line))
 
     def _stop(self, grace_seconds: int) -> None:
         if self._container is not None:
             try:
                 self._unlimit()
                 self._container.stop(timeout=grace_seconds)
-                self._last_log = self._read_log()
+                self._last_lines = self._read_log()
             except docker.errors.NotFound:
                 pass
         self._engine.remove_labelled(self.id)  # also one that the engine made without our hearing of it
         self._container = None
+
+
+def _stamped(line: str) -> Line:
+    """Part the engine's stamp (RFC 3339, nanoseconds) from what was written."""
+    stamp, _, text = line.partition(" ")
+    return Line(datetime.fromisoformat(stamp).timestamp(), text)

@@ -40,6 +40,14 @@ class Stats:
     disk_percent: float = 0.0
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line that `serve` has written, and when (epoch seconds)."""
+
+    at: float
+    text: str
+
+
 class Instance(Protocol):
     """One running `serve`; `url` answers /ping and /invocations once it is healthy."""
 
@@ -66,8 +74,11 @@ class Instance(Protocol):
         """
         ...
 
-    async def logs(self) -> str:
-        """The end of what `serve` has written (at most 64 KiB), also after `stop`."""
+    async def lines(self) -> tuple[Line, ...]:
+        """The end of what `serve` has written (at most 64 KiB), also after `stop`.
+
+        A container's lines have the engine's times; a process's the time at which a ping, or this, found them.
+        """
         ...
 
     async def stats(self) -> Stats:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from bisect import bisect_left
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from local_aws.instances import process_tree, throttle
 from local_aws.instances.cgroup import Cgroup, child
 from local_aws.instances.health import Pinger
-from local_aws.instances.instance import InstanceSpec, LaunchError, Stats, new_id
+from local_aws.instances.instance import InstanceSpec, LaunchError, Line, Stats, new_id
 from local_aws.instances.instance_types import instance_type
 from local_aws.instances.ledger import MARK, Ledger, Record, scratch
 from local_aws.instances.port import HeldPort
@@ -47,7 +48,8 @@ class ProcessInstance:
         self._serve: asyncio.subprocess.Process | None = None
         self._throttle: asyncio.subprocess.Process | None = None
         self._port_is_ours = False
-        self._last_log = ""
+        self._growth: list[tuple[int, float]] = []  # size of the log in bytes, and when it was seen
+        self._last_lines: tuple[Line, ...] = ()
         self.stopped, self._stopping = False, asyncio.Lock()
 
     async def start(self, command: tuple[str, ...]) -> None:
@@ -74,6 +76,7 @@ class ProcessInstance:
         return self._serve is not None and self._serve.returncode is None
 
     async def ping(self, timeout: float = 2.0) -> bool:
+        self._note_growth()
         if not await self.alive() or not await self._pinger.ping(self.url, timeout):
             return False
         if not self._port_is_ours:  # who answered? asked once
@@ -100,17 +103,22 @@ class ProcessInstance:
         disk = disk_percent(self._ledger.directory)
         return utilisation(before, now, self._size, self._spec.cpu_scale, disk)
 
-    async def logs(self) -> str:
+    async def lines(self) -> tuple[Line, ...]:
+        self._note_growth()
         with suppress(FileNotFoundError), self._log_path.open("rb") as log:
-            log.seek(max(0, self._log_path.stat().st_size - _LOG_BYTES))
-            return log.read().decode(errors="replace")
-        return self._last_log
+            offset = log.seek(max(0, self._log_path.stat().st_size - _LOG_BYTES))
+            found = []
+            for line in log:
+                offset += len(line)
+                found.append(Line(self._seen_at(offset), line.decode(errors="replace").rstrip("\n")))
+            return tuple(found)
+        return self._last_lines
 
     async def stop(self, grace_seconds: float = 30.0) -> None:
         async with self._stopping:
             if not self.stopped:
                 await self._end(grace_seconds)
-                self._last_log = await self.logs()
+                self._last_lines = await self.lines()
                 self._ledger.forget(self.id)
                 self._port.release()
                 self.stopped = True
@@ -127,6 +135,18 @@ class ProcessInstance:
         for process in (self._serve, self._throttle):
             if process is not None:
                 await process.wait()
+
+    def _note_growth(self) -> None:
+        """Remember when the log was found to have grown."""
+        with suppress(FileNotFoundError):
+            size = self._log_path.stat().st_size
+            if size > (self._growth[-1][0] if self._growth else 0):
+                self._growth.append((size, time.time()))
+
+    def _seen_at(self, offset: int) -> float:
+        """When the log was first seen to reach so far (epoch s); what came while it was read: now."""
+        index = bisect_left(self._growth, (offset, 0.0))
+        return self._growth[index][1] if index < len(self._growth) else time.time()
 
     @property
     def _log_path(self) -> Path:

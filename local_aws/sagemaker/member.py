@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from local_aws.clock import Clock
 from local_aws.faults import NO_CAPACITY, Faults
-from local_aws.instances import Instance, InstanceSpec, LaunchError, ModelDataError
+from local_aws.instances import Instance, InstanceSpec, LaunchError, Line, ModelDataError
 from local_aws.routing import Upstream
 from local_aws.settings import Settings
 
@@ -51,9 +51,11 @@ class Surroundings:
     clock: Clock
     unpack: Callable[[str | Mapping[str, Any]], Path]
     """Brings model data to this machine; blocks. Raises ModelDataError."""
-    keep_logs: Callable[[InstanceSpec, str, str], Awaitable[None]]
-    """Called with spec, instance id and text when an instance has stopped."""
+    keep_logs: Callable[[InstanceSpec, str, Sequence[Line]], Awaitable[None]]
+    """Called with spec, instance id and new lines when an instance is healthy, and when it has stopped."""
     faults: Faults = field(default_factory=Faults)
+    slowest_start: dict[str, float] = field(default_factory=dict)
+    """By image: the most real seconds that an instance took from its launch to its first healthy answer."""
 
 
 class Member:
@@ -68,30 +70,43 @@ class Member:
         """AWS seconds by which the real start took longer than the provisioning delay that was asked for."""
         self._world = world
         self._launch: asyncio.Task[Instance] | None = None
+        self._kept_until = 0.0  # epoch s of the last line of its log that was kept
 
     async def start(self) -> None:
         """Launch the instance and wait until it is healthy. Raises InstanceFailed.
 
-        The provisioning delay, in AWS seconds, includes the real start.
+        The provisioning delay, in AWS seconds, includes the real start, which comes at its end, as far as starts
+        before tell how long that takes.
         """
         began = monotonic()
         if self._suffers("no-capacity", ""):
             raise InstanceFailed(NO_CAPACITY)
-        spec = await self._with_model_data()
+        await self._has_a_machine()
+        spec, launched = await self._with_model_data(), monotonic()
         self._launch = asyncio.create_task(self._world.launcher.launch(spec))
         try:
             # Shielded: a launch that is cancelled half-way would leave an instance that nobody stops.
             self.instance = await asyncio.shield(self._launch)
         except LaunchError as error:
             raise InstanceFailed(f"The instance could not be started. {error}") from error
-        if not await self._becomes_healthy(self.instance, began + self._blueprint.startup_timeout_seconds):
+        if not await self._becomes_healthy(self.instance, launched + self._blueprint.startup_timeout_seconds):
             raise InstanceFailed(
                 f"The primary container for production variant {spec.variant} did not pass the ping "
                 "health check. Please check CloudWatch logs for this endpoint."
             )
+        slowest = self._world.slowest_start
+        slowest[spec.image] = max(slowest.get(spec.image, 0.0), monotonic() - launched)
+        await self._keep_logs(self.instance)
         await self._is_provisioned(self.instance, began)
         await self.instance.limit()
         self.upstream = Upstream(self.instance.id, self.instance.url)
+
+    async def _has_a_machine(self) -> None:
+        """Wait for the part of the provisioning delay that the start will not need, be it twice the slowest so far."""
+        start = self._world.slowest_start.get(self._blueprint.spec.image)
+        if start is not None:
+            delay = self._world.clock.real(self._world.settings.provision_seconds)
+            await asyncio.sleep(max(0.0, delay - 2 * start))
 
     async def _is_provisioned(self, instance: Instance, began: float) -> None:
         """Wait for what is left of the provisioning delay; say so when the start has taken longer."""
@@ -133,7 +148,13 @@ class Member:
         except LaunchError:
             return  # there is nothing to stop; start() has told it
         await instance.stop(self._world.settings.stop_grace_seconds)
-        await self._world.keep_logs(self._blueprint.spec, instance.id, await instance.logs())
+        await self._keep_logs(instance)
+
+    async def _keep_logs(self, instance: Instance) -> None:
+        """Keep what the instance has written since the last time."""
+        new = [line for line in await instance.lines() if line.at > self._kept_until]
+        self._kept_until = new[-1].at if new else self._kept_until
+        await self._world.keep_logs(self._blueprint.spec, instance.id, new)
 
     async def _ping(self, instance: Instance) -> bool:
         return not self._suffers("unhealthy", instance.id) and await instance.ping()

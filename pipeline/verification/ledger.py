@@ -1,21 +1,22 @@
-"""Where the minutes of scaling go: one row for each phase, from five sources, on one clock. Pure.
+"""Where the minutes of scaling go: one row for each phase, from six sources, on one clock. Pure.
 
 Locust knows when the load rose and what clients felt, CloudWatch when the alarms fired, Application Auto Scaling
-when it decided, DescribeEndpoint how many instances there were, and the answers which instance gave them.
+when it decided, the containers' logs when they started and had loaded, DescribeEndpoint how many instances there
+were, and the answers which instance gave them. SageMaker does not tell when it has started an instance.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.model import Model
 from pipeline.verification.load import LoadResult, PhaseResult
 from pipeline.verification.scaling import returned_at, scaled_out_at
 from pipeline.verification.scaling_gates import ScalingRun
+from pipeline.verification.starts import Starts
 
-Kind = Literal["measured here", "model setting"]
-
+Kind = Literal["measured here", "model setting", "not observable"]
 
 QUIET_SECONDS = 5  # under the limit, before another breach is another one
 
@@ -23,7 +24,8 @@ QUIET_SECONDS = 5  # under the limit, before another breach is another one
 class Row(Model):
     """One phase. `seconds`: since the load rose, or fell for the rows after its fall; None: not seen.
 
-    `kind`: *measured here*, or the waiting before it is mostly a *model setting* of the AWS that answered.
+    `kind`: *measured here*; or the waiting before it is mostly a *model setting* of the AWS that answered; or *not
+    observable*, since no AWS tells it.
     """
 
     phase: str
@@ -63,6 +65,7 @@ class Told:
     high: tuple[Moment, ...]  # the policy's alarms for too few instances went to ALARM
     low: tuple[Moment, ...]  # those for too many
     decisions: tuple[Moment, ...]
+    starts: Starts = field(default_factory=Starts)
 
     def sizes(self, since: float) -> tuple[int, ...]:
         """The desired counts that were set since then (epoch s), in order."""
@@ -76,8 +79,10 @@ def time_scale(environ: Mapping[str, str]) -> float | None:
     return None if any(name.startswith("AWS_ENDPOINT_URL") for name in environ) else 1.0
 
 
-def told(history: Iterable[Mapping[str, Any]], activities: Iterable[Mapping[str, Any]]) -> Told:
-    """Sort what DescribeAlarmHistory and DescribeScalingActivities answered."""
+def told(
+    history: Iterable[Mapping[str, Any]], activities: Iterable[Mapping[str, Any]], starts: Starts
+) -> Told:
+    """Sort what DescribeAlarmHistory and DescribeScalingActivities answered; `starts`: by the containers' logs."""
     alarms = sorted(
         (
             Moment(item["Timestamp"].timestamp(), item["AlarmName"])
@@ -94,6 +99,7 @@ def told(history: Iterable[Mapping[str, Any]], activities: Iterable[Mapping[str,
         high=tuple(alarm for alarm in alarms if "AlarmHigh" in alarm.words),
         low=tuple(alarm for alarm in alarms if "AlarmLow" in alarm.words),
         decisions=tuple(sorted(decisions, key=lambda moment: moment.at)),
+        starts=starts,
     )
 
 
@@ -101,8 +107,6 @@ def ledger(run: ScalingRun, result: LoadResult, found: Told, *, policy: str, sca
     """Join the sources. `scale`: `time_scale` of the environment."""
     calm = result.phase("calm")
     out_at = scaled_out_at(run.samples, run.rose_at, run.instances)
-    known = set(_heard_before(result, run.rose_at))
-    fresh = [at for instance, at in result.first_heard.items() if instance not in known and at >= run.rose_at]
     row = _rows_since(run.rose_at, scale)
     rows = [
         row("the load rose", run.rose_at, "measured here", "Locust"),
@@ -114,7 +118,7 @@ def ledger(run: ScalingRun, result: LoadResult, found: Told, *, policy: str, sca
             "model setting",
             "scaling activities",
         ),
-        row("first answer of a new instance", min(fresh, default=None), "measured here", "answers' identity"),
+        *_start_rows(row, found.starts, result, run.rose_at, calm),
         row("more instances InService", out_at, "measured here", "DescribeEndpoint"),
         row("p95 back under the limit", run.recovered_at, "measured here", "Locust"),
     ]
@@ -130,7 +134,7 @@ def ledger(run: ScalingRun, result: LoadResult, found: Told, *, policy: str, sca
                 "CloudWatch's alarm history",
             ),
             row(
-                "scale-in decided",
+                "scale-in begun",
                 _first(found.decisions, run.fell_at),
                 "model setting",
                 "scaling activities",
@@ -151,9 +155,10 @@ def _rows_since(zero: float, scale: float | None) -> Callable[[str, float | None
 
 def _really(rows: Sequence[Row], scale: float | None) -> tuple[Row, ...]:
     """On AWS itself nothing is a model's setting."""
-    if scale == 1:
-        return tuple(row.model_copy(update={"kind": "measured here"}) for row in rows)
-    return tuple(rows)
+    if scale != 1:
+        return tuple(rows)
+    here = {"kind": "measured here"}
+    return tuple(row.model_copy(update=here) if row.kind == "model setting" else row for row in rows)
 
 
 def _first(moments: Sequence[Moment], since: float, before: PhaseResult | None = None) -> float | None:
@@ -161,8 +166,26 @@ def _first(moments: Sequence[Moment], since: float, before: PhaseResult | None =
     return next((moment.at for moment in moments if since <= moment.at < end), None)
 
 
-def _heard_before(result: LoadResult, at: float) -> Iterable[str]:
-    return (instance for instance, first in result.first_heard.items() if first < at)
+def _start_rows(
+    row: Callable[[str, float | None, Kind, str], Row],
+    starts: Starts,
+    result: LoadResult,
+    rose_at: float,
+    calm: PhaseResult | None,
+) -> Iterator[Row]:
+    """The first new instance, from what nobody tells of it to its first answer."""
+    end = calm.started if calm else float("inf")
+    new = [start for start in starts.found if rose_at <= start.began_at < end]
+    loaded = [start.loaded_at for start in new if start.loaded_at is not None]
+    fresh = [at for at in result.first_heard.values() if at >= rose_at]
+    log = starts.problem or "its container's log"
+    yield row("instance started", None, "not observable", "SageMaker does not tell")
+    began = min((start.began_at for start in new), default=None)
+    yield row("image and weights there", began, "model setting", log)
+    yield row("model loaded", min(loaded, default=None), "measured here", log)
+    yield row(
+        "first answer of a new instance", min(fresh, default=None), "measured here", "answers' identity"
+    )
 
 
 def breach(result: LoadResult, surge: PhaseResult | None, p95_ms: float) -> tuple[float | None, float | None]:
@@ -189,7 +212,8 @@ def table(found: Ledger) -> list[str]:
     """The ledger as lines of text."""
     lines = []
     for row in found.rows:
-        here = "not seen" if row.seconds is None else f"{row.seconds:7.1f} s"
+        unseen = "–" if row.kind == "not observable" else "not seen"
+        here = unseen if row.seconds is None else f"{row.seconds:7.1f} s"
         aws = "" if row.aws_seconds is None or found.time_scale == 1 else f" = {row.aws_seconds:.0f} AWS s"
         lines.append(f"{row.phase:32} {here:>10}{aws:14} {row.kind}, {row.source}")
     return lines

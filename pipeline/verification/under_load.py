@@ -17,6 +17,7 @@ from pipeline.verification.load import GRACE_SECONDS, LoadResult, Phase, Running
 from pipeline.verification.measure import Bench, long_enough
 from pipeline.verification.scaling import FleetSample, ScalingPlan, returned_at, scaled_out_at
 from pipeline.verification.scaling_gates import ScalingRun
+from pipeline.verification.starts import read_starts
 
 LOOK_SECONDS = 1.0
 HOLD_SHARE, HOLD_SECONDS = 0.5, 5.0  # how long an overload goes on when more instances serve
@@ -145,7 +146,7 @@ def scaling_run(
 
 
 def ask_what_happened(env: Environment, aws: Aws, since: float) -> Told:
-    """Ask CloudWatch and autoscaling what they did to the deployed endpoint since then (epoch s)."""
+    """Ask CloudWatch, autoscaling and the containers' logs what became of the deployed endpoint since then (epoch s)."""
     endpoint, variant = env.endpoint.name, env.endpoint.variant
     begin = datetime.fromtimestamp(since, UTC)
     history = aws.pages(
@@ -156,7 +157,9 @@ def ask_what_happened(env: Environment, aws: Aws, since: float) -> Told:
         StartDate=begin,
     )
     ours = f"TargetTracking-endpoint/{endpoint}/variant/{variant}-"
+    starts = read_starts(endpoint, variant, aws, since)
     return told(
         [item for item in history if item["AlarmName"].startswith(ours)],
         [each for each in aws.scaling_activities(endpoint, variant) if each["StartTime"] >= begin],
+        starts,
     )

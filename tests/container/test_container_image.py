@@ -150,7 +150,7 @@ def test_locked_down_it_serves_as_any_user(run: Run, user: str) -> None:
     assert container.wait()["StatusCode"] == 0
     noise = "initgroups(root, 0) failed"  # nginx tells so when it is root without the right to set groups
     lines = [line for line in logs(container).splitlines() if noise not in line]
-    assert len(lines) == 2, lines  # the plan and the engine
+    assert len(lines) == 3, lines  # the plan, the engine, and that the model is loaded
 
 
 ASK_FROM_INSIDE = """

@@ -113,20 +113,21 @@ def test_metrics_are_those_of_all_workers(server: Serve) -> None:
     assert {predicted() for _ in range(10)} == {before + 40}
 
 
-def test_it_says_its_plan_and_its_engine_in_a_line_each_and_logs_errors_alone(start: Start) -> None:
+def test_it_says_its_plan_its_engine_and_that_the_model_is_loaded_and_logs_errors_alone(start: Start) -> None:
     serve = start(SAGEMAKER_MODEL_SERVER_WORKERS="1", **ERRORS_ALONE)
     serve.await_ready()
     serve.invoke([DIGIT])
     serve.invoke("bad")
 
-    assert until(lambda: serve.log().count("\n") == 3)
-    plan, engine, error = serve.log().splitlines()
+    assert until(lambda: serve.log().count("\n") == 4)
+    plan, engine, loaded, error = serve.log().splitlines()
     assert re.fullmatch(
         r"serve: 1 worker × \d+ engine threads? on [\d.]+ CPUs?; (nginx before gunicorn|gunicorn alone, as .*); "
         rf"port {serve.port}; release=unreleased;instance=[0-9a-f]{{12}}",
         plan,
     )
     assert engine.startswith("serve: engine onnxruntime fp32, chosen on ")
+    assert loaded == "serve: the model is loaded"
     assert json.loads(error)["error"].startswith("instances: expected a list")
     workers = [child for child in serve.child("gunicorn").children() if child.is_running()]
     assert len(workers) == 1

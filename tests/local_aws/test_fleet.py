@@ -1,7 +1,7 @@
 """One fleet of scripted instances: starts, failures, replacements and cancellations, without a process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local_aws.clock import Clock
-from local_aws.instances import InstanceSpec, LaunchError, ModelDataError, Stats
+from local_aws.instances import InstanceSpec, LaunchError, Line, ModelDataError, Stats
 from local_aws.sagemaker.fleet import REPLACEMENT_TRIES, Fleet
 from local_aws.sagemaker.member import Blueprint, InstanceFailed, Surroundings
 from local_aws.sagemaker.resources import ProductionVariant
@@ -38,8 +38,9 @@ class ScriptedInstance:
     async def stop(self, _grace_seconds: float = 30.0) -> None:
         self.stopped, self.running = True, False
 
-    async def logs(self) -> str:
-        return f"words of {self.id}"
+    async def lines(self) -> tuple[Line, ...]:
+        last = [Line(2.0, "last words")] if self.stopped else []
+        return (Line(1.0, f"words of {self.id}"), *last)
 
     async def stats(self) -> Stats:
         return Stats(0, 0)
@@ -77,16 +78,18 @@ class Scene:
         self.launcher = launcher
         self.logs: list[str] = []
         self.routes: list[int] = []
-        world = Surroundings(launcher, Settings(**values), Clock(100), self._unpack, self._keep_logs)
+        self.world = Surroundings(launcher, Settings(**values), Clock(100), self._unpack, self._keep_logs)
         spec = InstanceSpec("digits", "A", "config", "image", {}, None, "ml.m5.large", 1.0)
-        blueprint = Blueprint(spec, data, world.settings.startup_timeout_seconds)
-        self.fleet = Fleet(VARIANT, blueprint, world, lambda: self.routes.append(len(self.fleet.healthy)))
+        blueprint = Blueprint(spec, data, self.world.settings.startup_timeout_seconds)
+        self.fleet = Fleet(
+            VARIANT, blueprint, self.world, lambda: self.routes.append(len(self.fleet.healthy))
+        )
 
     def _unpack(self, source: Any) -> Path:
         raise ModelDataError(f"no object at {source}")
 
-    async def _keep_logs(self, _spec: InstanceSpec, _instance_id: str, text: str) -> None:
-        self.logs.append(text)
+    async def _keep_logs(self, _spec: InstanceSpec, _instance_id: str, lines: Sequence[Line]) -> None:
+        self.logs += [line.text for line in lines]
 
     @property
     def running(self) -> int:
@@ -111,9 +114,10 @@ def test_an_instance_takes_traffic_once_it_is_healthy_and_limited() -> None:
         assert [upstream.instance_id for upstream in scene.fleet.healthy] == ["i-0", "i-1"]
         assert all(instance.limited for instance in scene.launcher.launched)
         assert scene.routes[-1] == 2
+        assert scene.logs == ["words of i-0", "words of i-1"], "what it wrote while it started is there"
         await scene.fleet.close()
         assert (scene.running, scene.fleet.healthy) == (0, ())
-        assert scene.logs == ["words of i-0", "words of i-1"]
+        assert scene.logs[2:] == ["last words", "last words"], "and nothing twice"
 
     play(act)
 
@@ -127,6 +131,41 @@ def test_the_provisioning_delay_includes_the_real_start() -> None:
 
         assert 0.3 <= monotonic() - began < 0.4
         await scene.fleet.close()
+
+    play(act)
+
+
+def test_once_it_is_known_how_long_a_start_takes_it_comes_at_the_end_of_the_delay() -> None:
+    """As on AWS, where the container is started when its machine is there."""
+    scene = Scene(ScriptedLauncher(seconds=0.01), provision_seconds=60)  # 0.6 s at scale 100
+
+    async def act() -> None:
+        await scene.fleet.reach(1)
+        began, growing = monotonic(), asyncio.create_task(scene.fleet.reach(2))
+        await until(lambda: scene.launcher.begun == 2)
+        usual = 2 * max(scene.world.slowest_start.values())
+
+        assert monotonic() - began >= 0.6 - usual
+        await growing
+        assert monotonic() - began >= 0.6
+        await scene.fleet.close()
+
+    play(act)
+
+
+def test_one_that_is_taken_back_while_it_waits_for_its_machine_is_never_launched() -> None:
+    scene = Scene(ScriptedLauncher(), provision_seconds=200)  # 2 s at scale 100
+
+    async def act() -> None:
+        scene.world.slowest_start["image"] = 0.1
+        growing = asyncio.create_task(scene.fleet.reach(1))
+        await until(lambda: len(scene.fleet.members) == 1)
+        growing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await growing
+
+        assert (scene.launcher.begun, scene.fleet.members) == (0, ())
+        assert scene.logs == []
 
     play(act)
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from local_aws.instances import Launcher, LaunchError
 from local_aws.instances.engine import LABEL
-from tests.local_aws.tiny_instances import about, built, files_below, healthy, process_settings, spec
+from tests.local_aws.tiny_instances import about, built, files_below, healthy, process_settings, said, spec
 
 pytestmark = pytest.mark.docker
 
@@ -91,8 +92,10 @@ def test_stopping_lets_the_container_drain_and_keeps_its_log(tmp_path, image):
         async with launching(tmp_path) as launcher:
             instance = await launcher.launch(spec(image))
             await healthy(instance)
+            stopping = time.time()
             await instance.stop(grace_seconds=10.0)
-            return await instance.alive(), await instance.ping(), await instance.logs()
+            assert stopping - 1 < (await instance.lines())[-1].at <= time.time(), "the engine's own time"
+            return await instance.alive(), await instance.ping(), await said(instance)
 
     alive, answers, log = asyncio.run(scenario())
 

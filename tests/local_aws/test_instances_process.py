@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,7 +19,16 @@ import pytest
 from local_aws.instances import Launcher, LaunchError, process_tree
 from local_aws.instances.cgroup import usable_parent
 from local_aws.instances.ledger import MARK, Ledger, Record, scratch
-from tests.local_aws.tiny_instances import SERVE, about, files_below, healthy, process_settings, spec, until
+from tests.local_aws.tiny_instances import (
+    SERVE,
+    about,
+    files_below,
+    healthy,
+    process_settings,
+    said,
+    spec,
+    until,
+)
 
 
 @asynccontextmanager
@@ -163,9 +173,11 @@ def test_stopping_lets_the_server_drain_and_keeps_its_log(tmp_path):
         async with launching(tmp_path) as launcher:
             instance = await launcher.launch(spec())
             await healthy(instance)
+            stopping = time.time()
             await instance.stop(grace_seconds=10.0)
             assert not scratch(instance.id).exists()
-            return await instance.alive(), await instance.ping(), await instance.logs()
+            assert stopping <= (await instance.lines())[-1].at <= time.time()
+            return await instance.alive(), await instance.ping(), await said(instance)
 
     alive, answers, log = asyncio.run(scenario())
 
@@ -174,13 +186,48 @@ def test_stopping_lets_the_server_drain_and_keeps_its_log(tmp_path):
     assert log.endswith("drained\n")
 
 
+def test_each_line_of_the_log_has_the_time_at_which_it_was_first_seen(tmp_path):
+    """Asking again does not change it, and pings see what nobody has asked for yet."""
+    script = tmp_path / "talk.py"
+    script.write_text(
+        "import pathlib, sys, time\n"
+        "print('first', flush=True)\n"
+        "while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)\n"
+        "print('second', flush=True); print('third', flush=True); time.sleep(600)\n"
+    )
+    go = tmp_path / "go"
+
+    async def scenario():
+        command = (sys.executable, str(script), str(go))
+        async with launching(tmp_path, process_command=command) as launcher:
+            instance = await launcher.launch(spec())
+
+            async def has(lines: int) -> bool:
+                await instance.ping()
+                return len(await instance.lines()) == lines
+
+            await until(lambda: has(1), "it has spoken")
+            (first,) = await instance.lines()
+            between = time.time()
+            go.touch()
+            await until(lambda: has(3), "it has spoken again")
+            return first, between, await instance.lines(), await instance.lines()
+
+    first, between, lines, again = asyncio.run(scenario())
+
+    assert [line.text for line in lines] == ["first", "second", "third"]
+    assert lines[0] == first
+    assert first.at < between < lines[1].at <= lines[2].at
+    assert again == lines
+
+
 def test_a_server_that_ignores_sigterm_is_killed_after_its_grace(tmp_path):
     async def scenario():
         async with launching(tmp_path) as launcher:
             instance = await launcher.launch(spec(IGNORE_SIGTERM="1"))
             await healthy(instance)
             await instance.stop(grace_seconds=0.2)
-            return await instance.alive(), await instance.logs()
+            return await instance.alive(), await said(instance)
 
     alive, log = asyncio.run(scenario())
 
@@ -203,7 +250,7 @@ def test_a_child_that_left_for_its_own_session_is_stopped_too(tmp_path):
             launcher._parent = None  # a control group would lead to it as well
             instance = await launcher.launch(spec())
             await healthy(instance)
-            child = int((await instance.logs()).split()[0])
+            child = int((await said(instance)).split()[0])
             assert psutil.pid_exists(child)
             await instance.stop()
             return child
@@ -253,7 +300,7 @@ def test_a_command_that_does_not_exist_is_said_and_leaves_nothing(tmp_path):
             launcher._parent = None
             instance = await launcher.launch(spec())  # nice starts, and says what it cannot find
             await until(lambda: _gone(instance), "it has ended")
-            return await instance.logs()
+            return await said(instance)
 
     assert "/no/such/serve" in asyncio.run(scenario())
     assert not files_below(tmp_path / "state")

@@ -47,6 +47,11 @@ async def healthy(instance: Instance) -> None:
     await until(instance.ping, f"{instance.id} is healthy")
 
 
+async def said(instance: Instance) -> str:
+    """The end of its log, as text."""
+    return "".join(f"{line.text}\n" for line in await instance.lines())
+
+
 def get(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=20) as answer:
         return json.load(answer)

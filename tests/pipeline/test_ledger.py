@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.errors import AwsRefused
 from pipeline.verification.ledger import Ledger, breach, ledger, table, time_scale, told
 from pipeline.verification.load import LoadResult
 from pipeline.verification.scaling import FleetSample
 from pipeline.verification.scaling_gates import ScalingRun
+from pipeline.verification.starts import LOADED, ContainerStart, Starts, read_starts
 
 ROSE, FELL = 100.0, 160.0
 
@@ -38,6 +41,7 @@ def alarm(epoch: float, which: str, state: str) -> dict[str, Any]:
 TOLD = told(
     [alarm(190, "AlarmLow", "ALARM"), alarm(112, "AlarmHigh", "ALARM"), alarm(140, "AlarmHigh", "OK"), alarm(70, "AlarmHigh", "ALARM")],
     [{"StartTime": at(191), "Description": "Setting desired instance count to 2."}, {"StartTime": at(113), "Description": "Setting desired instance count to 4."}],
+    Starts((ContainerStart(95, 96), ContainerStart(125, 129), ContainerStart(126, 128), ContainerStart(170, 172))),
 )  # fmt: skip
 RUN = ScalingRun(
     samples=tuple(
@@ -61,8 +65,9 @@ def seconds(found: Ledger) -> dict[str, float | None]:
 def test_every_phase_has_its_row_from_the_source_that_knows_it() -> None:
     assert seconds(made(load(over=(105, 106, 111, 116, 120, 130)))) == {
         "the load rose": 0, "p95 over the limit": 5, "alarm": 12, "scaling decision": 13,
+        "instance started": None, "image and weights there": 25, "model loaded": 28,
         "first answer of a new instance": 31, "more instances InService": 34, "p95 back under the limit": 21,
-        "the load fell": 0, "alarm for too many": 30, "scale-in decided": 31, "back at the minimum": 37,
+        "the load fell": 0, "alarm for too many": 30, "scale-in begun": 31, "back at the minimum": 37,
     }  # fmt: skip
 
 
@@ -97,7 +102,9 @@ def test_awss_seconds_are_given_only_where_the_scale_is_known_and_marked_as_sett
     assert [row.aws_seconds for row in known.rows if row.phase == "alarm"] == [360]
     assert {row.aws_seconds for row in unknown.rows} == {None}
     assert {row.kind for row in known.rows if row.phase in ("alarm", "scaling decision")} == {"model setting"}
-    assert {row.kind for row in real.rows} == {"measured here"}, "on AWS itself nothing is a model's"
+    kinds = {row.phase: row.kind for row in real.rows}
+    assert kinds.pop("instance started") == "not observable", "AWS does not tell it either"
+    assert set(kinds.values()) == {"measured here"}, "on AWS itself nothing is a model's"
 
 
 @pytest.mark.parametrize(
@@ -113,3 +120,58 @@ def test_the_scale_of_time_is_said_or_awss_own_or_not_known(
     environ: dict[str, str], scale: float | None
 ) -> None:
     assert time_scale(environ) == scale
+
+
+class FakeLogs:
+    """CloudWatch Logs with these streams: (made at, lines)."""
+
+    def __init__(self, **streams: tuple[float, list[tuple[float, str]]]) -> None:
+        self.streams = streams
+        self.refuses = False
+
+    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+        assert (service, operation) == ("logs", "describe_log_streams")
+        assert params["logGroupName"] == "/aws/sagemaker/Endpoints/e"
+        if self.refuses:
+            raise AwsRefused("logs", code="AccessDeniedException", message="no", fix="allow it")
+        made = [(name.replace("_", "/"), at) for name, (at, _) in self.streams.items()]
+        return {"logStreams": [{"logStreamName": name, "creationTime": int(at * 1000)} for name, at in made]}
+
+    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+        assert (service, operation, params["startFromHead"]) == ("logs", "get_log_events", True)
+        _, lines = self.streams[params["logStreamName"].replace("/", "_")]
+        return {"events": [{"timestamp": int(at * 1000), "message": text} for at, text in lines]}
+
+
+def test_a_containers_log_says_when_it_began_and_when_its_model_was_loaded() -> None:
+    logs = FakeLogs(
+        A_new=(1012, [(1010, "serve: 2 workers"), (1011, "serve: engine torch fp32"), (1014, f"{LOADED}\n")]),
+        A_other=(1011, [(1009, "a container of somebody else")]),
+        A_old=(900, [(1020, LOADED)]),
+        A_before=(999, [(998, "began before the load rose")]),
+        A_silent=(1013, []),
+        B_new=(1012, [(1011, "another variant")]),
+    )
+
+    found = read_starts("e", "A", logs, since=1000)
+
+    assert found == Starts((ContainerStart(1009, None), ContainerStart(1010, 1014)))
+
+
+def test_logs_that_may_not_be_read_leave_rows_that_say_so() -> None:
+    logs = FakeLogs()
+    logs.refuses = True
+    starts = read_starts("e", "A", logs, since=1000)
+    found = ledger(RUN, load(), replace(TOLD, starts=starts), policy="hold 3000", scale=30.0)
+
+    rows = {row.phase: row for row in found.rows}
+    assert rows["model loaded"].seconds is None
+    assert (
+        rows["model loaded"].source == "/aws/sagemaker/Endpoints/e could not be read: AccessDeniedException"
+    )
+
+
+def test_what_the_container_says_once_its_model_is_loaded_is_what_the_ledger_looks_for() -> None:
+    said = LOADED.removeprefix("serve: ")
+
+    assert f'_say("{said}")' in (Path(__file__).parents[2] / "container" / "src" / "serve").read_text()
