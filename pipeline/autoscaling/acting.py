@@ -35,7 +35,7 @@ def why_it_cannot_act(
             f"{0.9 * target:g}, less than one request apart (at least {LEAST_INVOCATIONS:g})"
         )
     concurrent = env.autoscaling.concurrency_target
-    if concurrent is not None and concurrent < LEAST_CONCURRENCY:
+    if isinstance(concurrent, int | float) and concurrent < LEAST_CONCURRENCY:
         yield f"a concurrency_target of {concurrent:g} is below noise: any request exceeds it (at least 1)"
     for policy in env.autoscaling.steps:
         if not _is_published(policy, is_known):

@@ -8,6 +8,12 @@ from pydantic import Field
 
 from pipeline.autoscaling.acting import why_it_cannot_act
 from pipeline.autoscaling.in_force import Scaling, describe, observe_scaling, plan_autoscaling
+from pipeline.autoscaling.targets import (
+    Measured,
+    wanted_target,
+    what_is_waited_for,
+    with_measured_concurrency,
+)
 from pipeline.aws import Aws
 from pipeline.command.records import Say, last_deployment
 from pipeline.config import Environment
@@ -22,29 +28,22 @@ PROMISED_SECONDS = 60.0  # from InService to a policy in force
 
 
 class AutoscaleResult(Model):
-    """What was read back from AWS. `target`: invocations per instance and minute, None without that policy.
+    """What was read back from AWS. `target`: invocations per instance and minute, None without that policy;
+    `concurrency_target`: concurrent requests per instance, likewise.
     `policies`: all that are in force, by name, and what they do."""
 
     min: int
     max: int
     target: float | None
+    concurrency_target: float | None = None
     policy_in_force_at: float | None  # epoch seconds
     seconds_from_in_service: float | None
     reason: str
     policies: dict[str, str] = Field(default_factory=dict)
 
 
-def wanted_target(env: Environment, capacity_rps: float | None) -> float | None:
-    """Invocations per instance and minute: AWS's advice is capacity × safety factor × 60."""
-    if env.autoscaling.target != "measured":
-        return env.autoscaling.target
-    if capacity_rps is None:
-        return None
-    return round(capacity_rps * env.autoscaling.safety_factor * 60, 2)
-
-
 def autoscale(
-    release: Release, env: Environment, aws: Aws, capacity_rps: float | None, say: Say = print
+    release: Release, env: Environment, aws: Aws, measured: Measured | None, say: Say = print
 ) -> AutoscaleResult:
     """Put bounds and policies in force on the live fleet and return what was read back.
 
@@ -52,7 +51,8 @@ def autoscale(
     PolicyNotInForce when AWS does not have afterwards what was put.
     """
     require_live(release, env, aws)
-    target = wanted_target(env, capacity_rps)
+    waits = what_is_waited_for(env, measured)
+    target, env = wanted_target(env, measured), with_measured_concurrency(env, measured)
     require_acting(env, target, aws)
     before = len(aws.made)
     for _ in range(PASSES if env.autoscaling.steps else 1):
@@ -60,7 +60,7 @@ def autoscale(
             say(call.says)
             aws.apply(call)
     scaling = _read_back(env, target, aws)
-    result = _result(env, target, scaling, aws, changed=len(aws.made) > before)
+    result = _result(env, waits, scaling, aws, changed=len(aws.made) > before)
     say(result.reason)
     return result
 
@@ -112,7 +112,7 @@ def _unwatched(scaling: Scaling, aws: Aws) -> Iterator[str]:
 
 
 def _result(
-    env: Environment, target: float | None, scaling: Scaling, aws: Aws, *, changed: bool
+    env: Environment, waits: str | None, scaling: Scaling, aws: Aws, *, changed: bool
 ) -> AutoscaleResult:
     at = since = None
     if scaling.policies:
@@ -120,34 +120,39 @@ def _result(
         at = time.time() if changed else newest
         deployed = last_deployment(aws, env.name)
         since = round(max(0.0, at - deployed.in_service_at), 1) if deployed else None
-    tracked = (scaling.policy or {}).get("TargetTrackingScalingPolicyConfiguration", {})
     least, most = scaling.bounds or (env.autoscaling.min_instances, env.autoscaling.max_instances)
     return AutoscaleResult(
         min=least,
         max=most,
-        target=tracked.get("TargetValue"),
+        target=scaling.target_of("invocations"),
+        concurrency_target=scaling.target_of("concurrency"),
         policy_in_force_at=at,
         seconds_from_in_service=since,
-        reason=_reason(env, target, scaling, since),
+        reason=_reason(env, waits, scaling, since),
         policies={name: describe(policy) for name, policy in scaling.policies.items()},
     )
 
 
-def _reason(env: Environment, target: float | None, scaling: Scaling, since: float | None) -> str:
+def _reason(env: Environment, waits: str | None, scaling: Scaling, since: float | None) -> str:
     least, most = scaling.bounds or (env.autoscaling.min_instances, env.autoscaling.max_instances)
     parts = [f"{env.endpoint.name}: {least} to {most} instances"]
     if scaling.policies:
         parts[0] += f" at {', '.join(describe(policy) for policy in scaling.policies.values())}"
     if scaling.actions:
         parts.append(f"bounds by the clock: {', '.join(scaling.actions)}")
-    if env.autoscaling.target == "measured" and target is None:
-        no_capacity = "no capacity of this release is known yet"
-        parts.append(
-            f"its target is kept from before: {no_capacity}"
-            if scaling.policy
-            else "policy waits for a measured capacity"
-        )
+    if waits is not None:
+        is_kept = all(scaling.target_of(kind) is not None for kind in _measured_kinds(env))
+        what = "its target is kept from before" if is_kept else "policy waits for a measured capacity"
+        parts.append(f"{what}: {waits}")
     if since is not None:
         kept = "within" if since <= PROMISED_SECONDS else "later than"
         parts.append(f"in force {since:g} s after InService, {kept} the {PROMISED_SECONDS:g} s promised")
     return "; ".join(parts)
+
+
+def _measured_kinds(env: Environment) -> Iterator[str]:
+    """The policies whose targets are still to be measured, by the end of their names."""
+    if env.autoscaling.target == "measured":
+        yield "invocations"
+    if env.autoscaling.concurrency_target == "measured":
+        yield "concurrency"

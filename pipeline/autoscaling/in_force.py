@@ -33,10 +33,11 @@ class Scaling:
     actions: Mapping[str, Described] = field(default_factory=dict)
     alarms: Mapping[str, Described] = field(default_factory=dict)
 
-    @property
-    def policy(self) -> Described | None:
-        """Our policy on invocations per instance; None: there is none."""
-        return next((each for name, each in self.policies.items() if name.endswith("-invocations")), None)
+    def target_of(self, kind: str) -> float | None:
+        """What our policy on `invocations`, or `concurrency`, per instance holds; None: there is none."""
+        policy = next((each for name, each in self.policies.items() if name.endswith(f"-{kind}")), {})
+        target: float | None = policy.get("TargetTrackingScalingPolicyConfiguration", {}).get("TargetValue")
+        return target
 
     @property
     def bounds(self) -> tuple[int, int] | None:
@@ -98,8 +99,13 @@ def _plan_policies(env: Environment, target: float | None, observed: Scaling) ->
                 SERVICE, "put_scaling_policy", policy, f"put scaling policy {name}: {describe(policy)}"
             )
     kept = {policy["PolicyName"] for policy in wanted}
-    if env.autoscaling.target == "measured":
-        kept.add(policy_name(env, "invocations"))  # an older target is better than none
+    measured = {
+        "invocations": env.autoscaling.target,
+        "concurrency": env.autoscaling.concurrency_target,
+    }
+    kept |= {  # an older target is better than none
+        policy_name(env, kind) for kind, target in measured.items() if target == "measured"
+    }
     for name in _stale(env, observed.policies, kept):
         params = {**resource(env), "PolicyName": name}
         yield Call(SERVICE, "delete_scaling_policy", params, f"delete scaling policy {name}")

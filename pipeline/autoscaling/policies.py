@@ -35,12 +35,16 @@ def policies_of(env: Environment, target: float | None) -> tuple[dict[str, Any],
     """Return PutScalingPolicy's parameters for every policy of the config.
 
     `target`: invocations per instance and minute; None leaves that policy out, because none is wanted or
-    because the capacity that it follows is not known yet.
+    because the capacity that it follows is not known yet. So does a concurrency_target that is still `measured`.
     """
     concurrent = env.autoscaling.concurrency_target
     return (
         *([invocations_policy(env, target)] if target is not None else []),
-        *([_tracking(env, "concurrency", CONCURRENCY, concurrent)] if concurrent is not None else []),
+        *(
+            [_tracking(env, "concurrency", CONCURRENCY, concurrent)]
+            if isinstance(concurrent, int | float)
+            else []
+        ),
         *(_stepping(env, each) for each in env.autoscaling.steps),
     )
 

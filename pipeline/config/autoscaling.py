@@ -87,7 +87,8 @@ class Autoscaling(Model):
 
     `target: measured` follows the capacity that `verify` measures; a number is invocations per instance
     and minute, AWS's own unit; null leaves this policy out. `concurrency_target` is concurrent requests
-    per instance, AWS's high-resolution metric: it is seen every 10 s instead of every 60 s.
+    per instance, AWS's high-resolution metric: it is seen every 10 s instead of every 60 s; `measured` is
+    the concurrency that `verify` saw at capacity × safety_factor.
     """
 
     min_instances: PositiveInt
@@ -96,7 +97,7 @@ class Autoscaling(Model):
     safety_factor: Annotated[float, Field(gt=0, le=1)]
     scale_out_cooldown_seconds: Seconds
     scale_in_cooldown_seconds: Seconds
-    concurrency_target: PositiveFloat | None = None
+    concurrency_target: Literal["measured"] | PositiveFloat | None = None
     steps: tuple[StepPolicy, ...] = ()
     schedule: tuple[ScheduledBounds, ...] = ()
 

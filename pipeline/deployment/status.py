@@ -64,7 +64,7 @@ def standing_of(env: Environment, aws: Aws) -> Standing:
             environment=env.name, endpoint=env.endpoint.name, status="not there", changing=changing
         )
     scaling = observe_scaling(env, aws)
-    bounds, policy = scaling.target or {}, scaling.policy or {}
+    bounds = scaling.target or {}
     config = described["EndpointConfigName"]
     last = last_deployment(aws, env.name)
     record = last if last and last.config == config else None
@@ -86,7 +86,7 @@ def standing_of(env: Environment, aws: Aws) -> Standing:
         min_instances=bounds.get("MinCapacity"),
         max_instances=bounds.get("MaxCapacity"),
         policies=tuple(describe(each) for each in scaling.policies.values()),
-        target=policy.get("TargetTrackingScalingPolicyConfiguration", {}).get("TargetValue"),
+        target=scaling.target_of("invocations"),
         alarms={alarm["AlarmName"].rpartition("/")[2]: alarm["StateValue"] for alarm in alarms},
         run_url=record.run_url if record else None,
         drift=drift_of(env, manifest, observe_live(env, aws), scaling, alarms) if manifest else None,
@@ -111,17 +111,19 @@ def drift_of(
         bounds = ("min instances", "MinCapacity"), ("max instances", "MaxCapacity")
         found |= {name: str(scaling.target.get(key)) for name, key in bounds}
         wanted |= {name: str(getattr(env.autoscaling, name.replace(" ", "_"))) for name, _ in bounds}
-    if scaling.policy and env.autoscaling.target != "measured":
-        tracked = scaling.policy.get("TargetTrackingScalingPolicyConfiguration", {})
-        found["scaling target"] = f"{tracked.get('TargetValue', 0):g}"
-        wanted["scaling target"] = f"{env.autoscaling.target:g}"
+    numbers = {"invocations": env.autoscaling.target, "concurrency": env.autoscaling.concurrency_target}
+    for kind, number in numbers.items():
+        there = scaling.target_of(kind)
+        if there is not None and isinstance(number, int | float):
+            found[f"scaling target of {kind}"] = f"{there:g}"
+            wanted[f"scaling target of {kind}"] = f"{number:g}"
     by_name = {alarm["AlarmName"]: alarm for alarm in alarms}
     for alarm in alarms_of(env, str(live.endpoint.get("EndpointConfigName"))):
         name = f"alarm {alarm['AlarmName'].rpartition('/')[2]}"
-        there = by_name.get(alarm["AlarmName"])
+        alarm_there = by_name.get(alarm["AlarmName"])
         wanted[name] = "as in the config"
-        if there is not None:
-            found[name] = wanted[name] if holds(alarm, there) else "other settings"
+        if alarm_there is not None:
+            found[name] = wanted[name] if holds(alarm, alarm_there) else "other settings"
     return changes_between(found, wanted)
 
 

@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+from pipeline.autoscaling.targets import Measured
 from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.verification.evidence import Evidence, evidence_key, read_evidence
+from pipeline.verification.sizing import measured_of
 
 
 def find_evidence(release_id: str, environment: str, aws: Aws, build: Path) -> Evidence | None:
@@ -18,13 +20,13 @@ def find_evidence(release_id: str, environment: str, aws: Aws, build: Path) -> E
     return local if local is not None and local.release == release_id else None
 
 
-def find_capacity(release_id: str, env: Environment, aws: Aws, build: Path) -> float | None:
-    """Return the requests per second that one instance was measured to serve, on the same instance type.
+def find_capacity(release_id: str, env: Environment, aws: Aws, build: Path) -> Measured | None:
+    """Return what one instance was measured to do, on the same instance type; None: nobody has named a capacity.
 
     Looks at this environment's evidence first, then at that of the environment before it.
     """
     for environment in filter(None, (env.name, env.promotes_from)):
         found = find_evidence(release_id, environment, aws, build)
         if found and found.capacity and found.capacity.instance_type == env.endpoint.instance_type:
-            return found.capacity.requests_per_second
+            return measured_of(found.capacity, env.autoscaling.safety_factor)
     return None

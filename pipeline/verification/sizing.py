@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pipeline.verification.capacity import Step, Targets
+from pipeline.autoscaling.targets import Measured
+from pipeline.verification.capacity import Capacity, Step, Targets
 
 LEAST_CONCURRENCY = 1.0  # the metric counts whole requests: below one, a single request would scale out
 
@@ -19,6 +20,12 @@ def targets_of(
         invocations_per_minute=target_per_minute(requests_per_second, safety_factor),
         concurrent_requests=target_concurrency(steps, requests_per_second, safety_factor),
     )
+
+
+def measured_of(capacity: Capacity, safety_factor: float) -> Measured | None:
+    """What scaling needs to know of a capacity; None: none was named."""
+    rate = capacity.requests_per_second
+    return None if rate is None else Measured(rate, target_concurrency(capacity.steps, rate, safety_factor))
 
 
 def target_per_minute(requests_per_second: float, safety_factor: float) -> float:

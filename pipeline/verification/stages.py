@@ -24,7 +24,7 @@ from pipeline.verification.regression import Regression, no_regression_gate, reg
 from pipeline.verification.scaling import FleetSample, ScalingPlan, plan_scaling
 from pipeline.verification.scaling_gates import ScalingLimits, judge_scaling
 from pipeline.verification.shaped import judge_shape, run_shape
-from pipeline.verification.sizing import held_rate
+from pipeline.verification.sizing import held_rate, measured_of
 from pipeline.verification.smoke import judge_smoke, run_smoke
 from pipeline.verification.steady import judge_steady, steady_limits
 from pipeline.verification.under_load import ask_what_happened, run_under_load, scaling_run, wait_for_rest
@@ -191,10 +191,9 @@ def _plan(job: Job, bench: Bench, found: Found, say: Say) -> ScalingPlan:
     gentle = ScalingPlan(bench.profile.first_rps / 2 * instances, None, 1.0, "")
     if capacity is None or capacity.requests_per_second is None:
         return replace(gentle, reason="the capacity of one instance is not known")
-    scaling = autoscale(job.release, env, job.aws, capacity.requests_per_second, say)
-    held = held_rate(
-        capacity.steps, per_minute=scaling.target, concurrency=env.autoscaling.concurrency_target
-    )
+    measured = measured_of(capacity, env.autoscaling.safety_factor)
+    scaling = autoscale(job.release, env, job.aws, measured, say)
+    held = held_rate(capacity.steps, per_minute=scaling.target, concurrency=scaling.concurrency_target)
     if held is None:
         return replace(gentle, reason=scaling.reason)
     if not wait_for_rest(env, job.aws, instances):

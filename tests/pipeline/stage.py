@@ -12,6 +12,7 @@ from pipeline.account.bootstrap import bootstrap
 from pipeline.account.destroy import destroy
 from pipeline.autoscaling.autoscale import AutoscaleResult, autoscale
 from pipeline.autoscaling.policies import resource
+from pipeline.autoscaling.targets import Measured
 from pipeline.aws import Aws
 from pipeline.command.lock import environment_lock
 from pipeline.command.records import Say
@@ -73,7 +74,7 @@ class Scene:
 
     def autoscale(self, mark: str, aws: Aws | None = None) -> AutoscaleResult:
         door = aws or self.aws
-        return autoscale(self.releases[mark], door.env, door, CAPACITY_RPS, quiet)
+        return autoscale(self.releases[mark], door.env, door, Measured(CAPACITY_RPS), quiet)
 
 
 def bare(_: Scene) -> None: ...

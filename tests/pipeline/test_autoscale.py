@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 
 from pipeline.autoscaling.acting import why_it_cannot_act
-from pipeline.autoscaling.autoscale import wanted_target
 from pipeline.autoscaling.in_force import Scaling, plan_autoscaling
 from pipeline.autoscaling.policies import policies_of, resource, scheduled_actions_of, step_alarms_of
+from pipeline.autoscaling.targets import (
+    Measured,
+    wanted_target,
+    what_is_waited_for,
+    with_measured_concurrency,
+)
 from pipeline.config import Environment
 from tests.pipeline.test_policies import NIGHT, UP
 
@@ -37,16 +42,52 @@ def planned(env: Environment, target: float | None, observed: Scaling) -> list[s
 
 def test_the_target_is_capacity_times_safety_times_sixty(env: Environment) -> None:
     """AWS's advice, in AWS's unit: invocations per instance and minute."""
-    assert wanted_target(env, 40.0) == 40.0 * 0.5 * 60
+    assert wanted_target(env, Measured(40.0)) == 40.0 * 0.5 * 60
 
 
 def test_there_is_no_target_before_a_capacity_is_measured(env: Environment) -> None:
     assert wanted_target(env, None) is None
 
 
-@pytest.mark.parametrize("capacity", [None, 40.0])
-def test_a_number_in_the_config_is_the_target_itself(make_env: MakeEnv, capacity: float | None) -> None:
-    assert wanted_target(make_env(autoscaling={"target": 900}), capacity) == 900.0
+@pytest.mark.parametrize("measured", [None, Measured(40.0)])
+def test_a_number_in_the_config_is_the_target_itself(make_env: MakeEnv, measured: Measured | None) -> None:
+    assert wanted_target(make_env(autoscaling={"target": 900}), measured) == 900.0
+
+
+def test_a_measured_concurrency_target_is_what_was_seen_at_capacity_times_safety(make_env: MakeEnv) -> None:
+    env = make_env(autoscaling={"target": None, "concurrency_target": "measured"})
+    known = with_measured_concurrency(env, Measured(40.0, 3.5))
+
+    assert known.autoscaling.concurrency_target == 3.5
+    assert planned(env, None, Scaling(None)) == ["register_scalable_target"]
+    assert planned(known, None, Scaling(None)) == ["register_scalable_target", "put_scaling_policy"]
+    assert planned(env, None, in_force(known, None)) == [], "an older target is better than none"
+
+
+def test_a_concurrency_target_in_the_config_is_not_replaced_by_what_was_measured(make_env: MakeEnv) -> None:
+    env = make_env(autoscaling={"concurrency_target": 4})
+
+    assert with_measured_concurrency(env, Measured(40.0, 3.5)) == env
+
+
+@pytest.mark.parametrize(
+    ("changes", "measured", "says"),
+    [
+        ({}, None, "no capacity"),
+        ({}, Measured(40.0), None),
+        ({"target": 900}, None, None),
+        ({"target": 900, "concurrency_target": "measured"}, None, "no capacity"),
+        ({"concurrency_target": "measured"}, Measured(40.0), "no ConcurrentRequestsPerModel"),
+        ({"concurrency_target": "measured"}, Measured(40.0, 3.5), None),
+    ],
+)
+def test_what_a_policy_waits_for_is_said(
+    make_env: MakeEnv, changes: dict[str, Any], measured: Measured | None, says: str | None
+) -> None:
+    told = what_is_waited_for(make_env(autoscaling=changes), measured)
+
+    assert (told is None) is (says is None)
+    assert says is None or says in str(told)
 
 
 def test_bounds_alone_are_registered_while_no_capacity_is_known(env: Environment) -> None:
@@ -129,6 +170,7 @@ def test_a_target_of_another_kind_takes_the_place_of_the_measured_one(make_env: 
         ({}, 1200.0, None),
         ({}, None, None),
         ({}, 9.0, "a target of 9 invocations per instance and minute is below noise"),
+        ({"concurrency_target": "measured"}, None, None),
         ({"concurrency_target": 0.5}, None, "a concurrency_target of 0.5 is below noise"),
         ({"steps": [UP]}, None, None),
         ({"steps": [UP | {"metric": "ModelLatenzy"}]}, None, "nobody publishes a metric AWS/SageMaker Mo"),

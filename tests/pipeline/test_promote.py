@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.autoscaling.targets import Measured
 from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.deployment.promote import require_evidence
@@ -152,7 +153,7 @@ def test_production_scales_by_the_capacity_measured_in_staging(
 ) -> None:
     keep(evidence(release), account)
 
-    assert find_capacity(release.id, production, account, tmp_path) == 40.0
+    assert find_capacity(release.id, production, account, tmp_path) == Measured(40.0)
 
 
 def test_a_capacity_of_another_instance_type_is_not_used(

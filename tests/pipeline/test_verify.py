@@ -19,6 +19,7 @@ import local_aws
 from local_aws.start import Running
 from pipeline.account.bootstrap import bootstrap
 from pipeline.autoscaling.autoscale import autoscale
+from pipeline.autoscaling.targets import Measured
 from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.deployment.deploy import deploy
@@ -239,7 +240,7 @@ def test_a_fault_of_the_fleet_is_failed_by_the_gate_that_is_there_for_it(
     """A policy is in force, the load rises over its target and falls again; only the fault is wrong."""
     limits = live.env.limits.model_copy(update={"scale_out_seconds": out_seconds})
     env = live.env.model_copy(update={"limits": limits})
-    autoscale(live.release, env, live.aws, CAPACITY, live.said.append)
+    autoscale(live.release, env, live.aws, Measured(CAPACITY), live.said.append)
     assert wait_for_rest(env, live.aws, 2)
     plan = plan_scaling(capacity_rps=CAPACITY, target_rps=CAPACITY / 2, instances=2, maximum=4)
     out = live.build / "load" / "fault.json"
