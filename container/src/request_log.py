@@ -1,13 +1,18 @@
-"""The log: a JSON object a line. Every error and slow request is in it, and a sampled share of the rest."""
+"""The log: a JSON object a line. Every error is in it, slow requests, and a sampled share of the rest.
+
+Of slow requests a worker writes so many a second and counts the others: in an overload every request is slow, and a
+line for each would take an eighth of the CPU just when there is too little of it.
+"""
 
 import json
 import logging
 import os
 import random
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,11 +24,39 @@ SAMPLE_VARIABLE = "LOG_SAMPLE"
 SLOW_VARIABLE = "LOG_SLOW_MS"
 SAMPLE = 0.01
 SLOW_MS = 1000.0
+SLOW_LINES = 10  # a second, of each worker
 
 
 def _to_stderr(line: str) -> None:
     sys.stderr.write(line)
     sys.stderr.flush()
+
+
+@dataclass
+class Allowance:
+    """So many lines a second; `left_out` counts those that were refused since the last one that was not."""
+
+    lines: int = SLOW_LINES
+    now: Callable[[], float] = time.monotonic
+    left_out: int = 0
+    _second: int = -1
+    _written: int = 0
+
+    def take(self) -> bool:
+        """Say whether one more line may be written."""
+        second = int(self.now())
+        if second != self._second:
+            self._second, self._written = second, 0
+        if self._written >= self.lines:
+            self.left_out += 1
+            return False
+        self._written += 1
+        return True
+
+    def told(self) -> int:
+        """How many were left out; from now on none."""
+        told, self.left_out = self.left_out, 0
+        return told
 
 
 @dataclass(frozen=True)
@@ -35,16 +68,17 @@ class RequestLog:
     slow_ms: float = SLOW_MS
     write: Callable[[str], Any] = _to_stderr
     chance: Callable[[], float] = random.random
+    slow: Allowance = field(default_factory=Allowance)
 
     def note(self, invocation: Invocation) -> None:
         """Write a line for this invocation, or not."""
-        if (
-            invocation.status < 400
-            and invocation.total * 1000 < self.slow_ms
-            and (self.sample <= 0 or self.chance() >= self.sample)
-        ):
-            return
-        self.write(self._line(invocation))
+        if self._is_wanted(invocation):
+            self.write(self._line(invocation))
+
+    def _is_wanted(self, invocation: Invocation) -> bool:
+        if invocation.status >= 400 or (self.sample > 0 and self.chance() < self.sample):
+            return True
+        return invocation.total * 1000 >= self.slow_ms and self.slow.take()
 
     def _line(self, invocation: Invocation) -> str:
         parts = {name: round(s * 1000, 3) for name, s in zip(PARTS, invocation.seconds, strict=False)}
@@ -64,6 +98,7 @@ class RequestLog:
             "way": invocation.way,
             "worker": os.getpid(),
             **({"error": invocation.error} if invocation.error else {}),
+            **({"slow_left_out": left_out} if (left_out := self.slow.told()) else {}),
         }
         return json.dumps(content) + "\n"
 

@@ -8,7 +8,7 @@ import pytest
 from identity import Identity
 from invocation import Invocation
 from limits import BadLimit
-from request_log import JsonLines, RequestLog, from_environ
+from request_log import Allowance, JsonLines, RequestLog, from_environ
 
 IDENTITY = Identity("abc-123", "0123456789ab")
 
@@ -46,6 +46,20 @@ def test_a_line_says_who_what_and_where_the_time_went() -> None:
 )
 def test_errors_and_slow_requests_are_written_whatever_the_sample(one: Invocation, level: str) -> None:
     assert [line["level"] for line in lines_of([one] * 10, sample=0)] == [level] * 10
+
+
+def test_a_flood_of_slow_requests_is_ten_lines_a_second_and_the_next_says_how_many_were_left_out() -> None:
+    """In an overload every request is slow: lines for all of them would make it worse."""
+    lines: list[str] = []
+    clock = [100.0]
+    log = RequestLog(IDENTITY, 0, 1000, lines.append, slow=Allowance(10, lambda: clock[0]))
+    for clock[0] in (100.0, 100.9, 101.0):
+        for _ in range(20):
+            log.note(invocation(seconds=2.0))
+    log.note(invocation(500))
+
+    told = [json.loads(line).get("slow_left_out") for line in lines]
+    assert told == [None] * 10 + [30] + [None] * 9 + [10], "errors are never left out"
 
 
 def test_of_the_rest_a_share_is_written() -> None:
