@@ -301,7 +301,7 @@ def test_a_model_that_is_not_the_recorded_one_ends_the_start_with_one_sentence(
     serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="3")
 
     assert serve.process.wait(60) == 1
-    usual = ("serve: 3 workers", "serve: engine ", "serve: gunicorn ended (exit code ")
+    usual = ("serve: 3 workers", "serve: engine ", "serve: the model is loaded", "serve: gunicorn ended (")
     [reason] = [line for line in serve.log().splitlines() if not line.startswith(usual)]
     assert reason.startswith("serve: ")
     assert says in reason
