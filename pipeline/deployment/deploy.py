@@ -217,7 +217,7 @@ def _record(
             in_service_at=in_service_at,
             run_url=release.run_url,
             by=who(os.environ),
-            strategy=_strategy(env, aws) if plan.shift or plan.is_resumed else None,
+            strategy=_strategy(env, aws),
         )
         record_deployment(aws, last)
     return DeployResult(
@@ -232,6 +232,6 @@ def _record(
 
 
 def _strategy(env: Environment, aws: Aws) -> Strategy | None:
-    """Ask AWS how the traffic was moved: a deployment that was waited for may be an earlier run's."""
+    """Ask AWS how the traffic was moved, also by a run that was killed before it wrote this down."""
     described = aws.describe_endpoint(env.endpoint.name) or {}
     return strategy_of(described.get("LastDeploymentConfig"))
