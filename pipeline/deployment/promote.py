@@ -57,9 +57,7 @@ class PromotionOutcome(Model):
     verdict: Literal["promoted", "failed"]
     reason: str
     live: str | None
-    strategy: Strategy | None = (
-        None  # that was asked for; None: an earlier version of the pipeline wrote this
-    )
+    strategy: Strategy | None = None  # as asked for; None where an earlier version of the pipeline wrote it
     finished: float  # epoch seconds
 
 
@@ -75,8 +73,9 @@ def promote(
     """Put a verified release live in `env`. The steps within leave their own records too.
 
     Raises PromotionRefused without recent evidence that exactly this release PASSED in the environment
-    before; ScanNotPassed for what ECR has found in its image since; PolicyNotInForce or PolicyCannotAct when no policy scales it, and SmokeFailed when its answers are
-    wrong: the release before is live again then; and whatever deploy raises.
+    before; ScanNotPassed for what ECR has found in its image since; PolicyNotInForce or PolicyCannotAct when
+    no policy scales it, and SmokeFailed when its answers are wrong: the release before is live again then;
+    and whatever deploy raises.
     """
     evidence = require_evidence(release, env, aws, build)
     say(f"release {release.id} PASSED in {evidence.environment}, {len(evidence.gates)} gates")
