@@ -16,7 +16,7 @@ from local_aws.cloudwatch import MetricStore
 from local_aws.cloudwatch.store import MetricKey
 from local_aws.fault_page import FaultsPage
 from local_aws.faults import Faults
-from local_aws.front_door import Counter, FrontDoor
+from local_aws.front_door import Counter, FrontDoor, NotImitated
 from local_aws.gate import gate
 from local_aws.killer import Killer
 from local_aws.measurements import Measurements
@@ -117,6 +117,7 @@ class LocalAws:
         app.router.add_post("/endpoints/{name}/invocations", self.router.handle)
         app.router.add_post("/endpoints/{name}/invocations-response-stream", self.router.stream)
         app.router.add_route("*", "/endpoints/{rest:.*}", door.refuse)
+        app.router.add_route("*", "/moto-api{rest:.*}", door.refuse)  # it would forget moto's half alone
         app.router.add_route("*", "/v2/{rest:.*}", proxy.handle)
         app.router.add_get("/_local_aws/status", self._status)
         app.router.add_route("*", "/_local_aws/faults", FaultsPage(self.faults).handle)
@@ -153,6 +154,9 @@ class LocalAws:
             "ServiceQuotasV20190624": Counter("service-quotas", self.quotas, lambda _: False),
             "AnyScaleFrontendService": Counter("application-autoscaling", self.autoscaling, lambda _: False),
             "AmazonEC2ContainerRegistry_V20150921": Counter("ecr", ecr, ecr_moto_may),
+            "ResourceGroupsTaggingAPI_20170126": Counter(
+                "resourcegroupstaggingapi", NotImitated(), lambda _: False
+            ),
         }
 
     def _ticker(self) -> Ticker:

@@ -42,6 +42,16 @@ class Counter:
     moto_may: Callable[[str], bool]
 
 
+class NotImitated:
+    """A service that moto would answer from its own half of the resources: every operation is refused."""
+
+    actions: frozenset[str] = frozenset()
+
+    async def handle(self, action: str, request: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Refuse, as the front door does before."""
+        raise not_imitated(f"The operation {action}")
+
+
 class FrontDoor:
     """Sends every request to whoever answers it."""
 

@@ -43,7 +43,8 @@ def _broken_limits(shape: Shape, value: Any, where: str) -> Iterator[str]:
     """Yield AWS's sentence for each limit that ParamValidator leaves to the service."""
     if shape.type_name == "structure":
         for name, member in value.items():
-            yield from _broken_limits(shape.members[name], member, f"{where}.{name}".lstrip("."))
+            field = name[:1].lower() + name[1:]
+            yield from _broken_limits(shape.members[name], member, f"{where}.{field}".lstrip("."))
     elif shape.type_name == "list":
         yield from _broken_size(shape, len(value), value, where)
         for number, member in enumerate(value, start=1):
@@ -74,8 +75,7 @@ def _broken_range(shape: Shape, value: float, where: str) -> Iterator[str]:
 def _broken_text(shape: Shape, value: str, where: str) -> Iterator[str]:
     options = getattr(shape, "enum", None)
     if options and value not in options:
-        shown = ", ".join(options) if len(options) <= 20 else f"one of {len(options)} known values"
-        yield _sentence(value, where, f"Member must satisfy enum value set: [{shown}]")
+        yield _sentence(value, where, f"Member must satisfy enum value set: [{', '.join(options)}]")
     pattern = shape.metadata.get("pattern")
     compiled = _compiled(pattern) if pattern else None
     if compiled is not None and compiled.fullmatch(value) is None:
@@ -92,5 +92,4 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
 
 
 def _sentence(value: Any, where: str, constraint: str) -> str:
-    field = where[:1].lower() + where[1:]
-    return f"Value '{value}' at '{field}' failed to satisfy constraint: {constraint}"
+    return f"Value '{value}' at '{where}' failed to satisfy constraint: {constraint}"

@@ -60,6 +60,11 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
             self._validate_parameters_put_metric_data(datum, number)
             self._check_time(datum, number)
             _check_numbers(datum, number)
+            names = [dimension["Name"] for dimension in datum.get("Dimensions") or ()]
+            if len(set(names)) < len(names):
+                raise InvalidParameterValue(
+                    f"Two dimensions of one name, in MetricData.member.{number}, are not imitated by this local AWS."
+                )
         for datum in metric_data:
             self._put_datum(namespace, datum)
 

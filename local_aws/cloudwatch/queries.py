@@ -81,9 +81,12 @@ class Query:
     return_data: bool = True
 
 
-def parse_queries(members: Iterable[Mapping[str, Any]]) -> tuple[Query, ...]:
-    """Read `MetricDataQueries` as botocore's model has parsed them. Raises BadQueryError."""
+def parse_queries(members: Iterable[Mapping[str, Any]], field: str) -> tuple[Query, ...]:
+    """Read the queries in a request's `field` as botocore's model has parsed them. Raises BadQueryError."""
     members = tuple(members)
+    for number, member in enumerate(members, 1):
+        if "MetricStat" not in member and not member.get("Expression"):
+            raise BadQueryError(f"The parameter {field}.member.{number}.MetricStat is required.\n")
     periods = {int(member["MetricStat"]["Period"]) for member in members if "MetricStat" in member}
     if len(periods) != 1 and any("MetricStat" not in member for member in members):
         raise BadQueryError("An expression needs metrics, all of one period.")
@@ -98,8 +101,6 @@ def parse_query(member: Mapping[str, Any], *periods: int) -> Query:
     """Read one element; an expression's period is the one of `periods`. Raises BadQueryError."""
     shown, id_ = member.get("ReturnData", True), member["Id"]
     if "MetricStat" not in member:
-        if not member.get("Expression"):
-            raise BadQueryError(f"Query {id_!r} needs a MetricStat or an Expression.")
         formula, label = Formula.read(member["Expression"]), member.get("Label") or id_
         return Query(id_, periods[0], formula=formula, label=label, return_data=shown)
     wanted, metric = member["MetricStat"], member["MetricStat"]["Metric"]

@@ -85,9 +85,13 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
         """Answer metric statistics and arithmetic over them."""
         request = self._get_params()
         start, end = _span(request)
+        if start == end:
+            raise ValidationError("The parameter StartTime must not equal parameter EndTime.")
+        if start > end:
+            raise ValidationError("The parameter EndTime must be greater than StartTime.")
         store = self._backend.store
         try:
-            queries = parse_queries(request.get("MetricDataQueries", ()))
+            queries = parse_queries(request.get("MetricDataQueries", ()), "MetricDataQueries")
             answers = answer(store, queries, lambda period: _periods(store, period, start, end))
         except BadQueryError as error:
             raise ValidationError(str(error)) from error
@@ -109,6 +113,8 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
         if unknown:
             raise InvalidParameterValue(f"Statistic {unknown.pop()} is not imitated by this local AWS.")
         start, end = _span(request)
+        if start >= end:
+            raise InvalidParameterValue("The parameter StartTime must be less than the parameter EndTime.")
         query = self._statistics_query()
         series = self._backend.store.find(query.key) if query.key else None
         points = []
@@ -178,8 +184,6 @@ def _span(request: dict[str, Any]) -> tuple[float, float]:
     start, end = _epoch(request["StartTime"]), _epoch(request["EndTime"])
     assert start is not None
     assert end is not None
-    if start >= end:
-        raise ValidationError("The parameter StartTime must be less than the parameter EndTime.")
     return start, end
 
 

@@ -32,10 +32,13 @@ def refuse_what_is_not_imitated(request: Request) -> None:
         if request.get(field) is not None:
             raise ValidationError(f"{field} of an alarm is not imitated by this local AWS.")
     percentile = request.get("EvaluateLowSampleCountPercentile")
-    if percentile not in (None, "evaluate"):
+    if percentile not in (None, "evaluate", "ignore"):
         raise ValidationError(
-            f"EvaluateLowSampleCountPercentile={percentile} is not imitated by this local AWS."
+            f"Option {percentile} is not supported. "
+            "Supported options for parameter EvaluateLowSampleCountPercentile are evaluate and ignore."
         )
+    if percentile == "ignore":
+        raise ValidationError("EvaluateLowSampleCountPercentile=ignore is not imitated by this local AWS.")
 
 
 def rule_of(request: Request) -> AlarmRule:
@@ -43,7 +46,7 @@ def rule_of(request: Request) -> AlarmRule:
     if request.get("Metrics") and request.get("MetricName"):
         raise InvalidParameterCombination("The parameters Metrics and MetricName are mutually exclusive.")
     try:
-        queries = parse_queries(request.get("Metrics") or [_single_metric(request)])
+        queries = parse_queries(request.get("Metrics") or [_single_metric(request)], "Metrics")
     except BadQueryError as error:
         raise InvalidParameterValue(str(error)) from error
     watched = [query for query in queries if query.return_data]

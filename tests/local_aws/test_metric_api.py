@@ -229,6 +229,7 @@ def test_metric_math_divides_and_leaves_out_divisions_by_zero(
         ([metric(stat="tm99")], "tm99"),
         ([metric(), metric()], "not unique"),
         ([{"Id": "e1", "Expression": "SELECT AVG(x) FROM y"}], "expression needs metrics"),
+        ([metric(), {"Id": "e1"}], r"MetricDataQueries\.member\.2\.MetricStat is required"),
     ],
 )
 def test_a_query_that_is_not_imitated_is_refused(
@@ -240,6 +241,36 @@ def test_a_query_that_is_not_imitated_is_refused(
         )
 
     assert caught.value.response["Error"]["Code"] == "ValidationError"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "of_data"),
+    [(0, "StartTime must not equal parameter EndTime"), (-1, "EndTime must be greater than StartTime")],
+)
+def test_a_span_that_does_not_go_forward_is_refused_in_the_words_of_its_operation(
+    cloudwatch: Any, clock: HandClock, seconds: int, of_data: str
+) -> None:
+    span = {"StartTime": when(clock.at), "EndTime": when(clock.at + seconds)}
+    with pytest.raises(ClientError, match=of_data) as data:
+        cloudwatch.get_metric_data(MetricDataQueries=[metric()], **span)
+    with pytest.raises(ClientError, match="StartTime must be less than the parameter EndTime") as statistics:
+        cloudwatch.get_metric_statistics(
+            Namespace="Digits", MetricName="Latency", Period=60, Statistics=["Sum"], **span
+        )
+
+    assert data.value.response["Error"]["Code"] == "ValidationError"
+    assert statistics.value.response["Error"]["Code"] == "InvalidParameterValue"
+
+
+def test_two_dimensions_of_one_name_are_refused_and_not_merged(cloudwatch: Any, store: MetricStore) -> None:
+    twice = [{"Name": "Variant", "Value": value} for value in "AB"]
+
+    with pytest.raises(ClientError, match=r"Two dimensions of one name, in MetricData\.member\.1"):
+        cloudwatch.put_metric_data(
+            Namespace="Digits", MetricData=[{"MetricName": "Latency", "Value": 1.0, "Dimensions": twice}]
+        )
+
+    assert list(store.all_series()) == []
 
 
 def test_a_timestamp_out_of_range_is_refused_and_nothing_is_stored(
@@ -416,6 +447,7 @@ def test_alarms_watch_percentiles_and_metric_lists(
     ("wrong", "words"),
     [
         ({"EvaluateLowSampleCountPercentile": "ignore"}, "not imitated"),
+        ({"EvaluateLowSampleCountPercentile": "maybe"}, "Option maybe is not supported"),
         ({"ThresholdMetricId": "ad1"}, "ThresholdMetricId"),
         ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "not imitated"),
         ({"DatapointsToAlarm": 2}, "DatapointsToAlarm"),

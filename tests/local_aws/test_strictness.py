@@ -31,6 +31,7 @@ FORECAST = {
         ("sagemaker", "list_inference_components", {}),  # unknown to moto
         ("application-autoscaling", "get_predictive_scaling_forecast", FORECAST),
         ("ecr", "start_image_scan", {"repositoryName": "digits", "imageId": {"imageTag": "a"}}),
+        ("resourcegroupstaggingapi", "get_resources", {}),  # moto would know nothing of the endpoints
         ("logs", "list_anomalies", {}),  # json
         ("cloudwatch", "describe_alarm_contributors", {"AlarmName": "a"}),  # cbor
         (
@@ -74,7 +75,11 @@ def test_a_field_that_the_api_does_not_have_is_refused(aws: local_aws.Running) -
             {"VariantName": "not_allowed"},
             "failed to satisfy constraint: Member must satisfy regular expression",
         ),
-        ({"InstanceType": "ml.imaginary"}, "Member must satisfy enum value set"),
+        (
+            {"InstanceType": "ml.imaginary"},
+            "Value 'ml.imaginary' at 'productionVariants.1.member.instanceType' failed to satisfy constraint: "
+            "Member must satisfy enum value set: [ml.",
+        ),
         ({"InitialInstanceCount": 0}, "InitialInstanceCount"),
         ({"VolumeSizeInGB": 513}, "Member must have value less than or equal to 512"),
     ],
@@ -111,6 +116,17 @@ def test_an_instance_type_without_figures_is_refused(serving: Serving) -> None:
     assert "ml.p5.48xlarge" in refused(
         "ValidationException", call, EndpointConfigName="c", ProductionVariants=[variant]
     )
+
+
+def test_moto_cannot_be_told_to_forget_its_half(aws: local_aws.Running) -> None:
+    groups = aws.client("sagemaker")
+    groups.create_model_package_group(ModelPackageGroupName="kept")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(f"{aws.url}/moto-api/reset", method="POST"), timeout=10)
+
+    with caught.value as answer:
+        assert json.load(answer)["__type"] == "NotImplementedByLocalAws"
+    assert groups.describe_model_package_group(ModelPackageGroupName="kept")
 
 
 def test_shadow_variants_are_refused(serving: Serving) -> None:
