@@ -27,14 +27,12 @@ ROOT = FOLDER.parents[1]
 PAGE = ROOT / "docs" / "moto-suites.md"
 SUITES = ("test_sagemaker", "test_sagemakerruntime", "test_applicationautoscaling", "test_cloudwatch")
 NO_SOURCES = 3
-PREPARED: dict[
-    str, str | Callable[[re.Match[str]], str]
-] = {  # input of the tests that an AWS of one region, or AWS, would refuse: what is put in its place
+# Input of the tests that an AWS of one region, or AWS itself, would refuse, and what is put in its place.
+PREPARED: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"\b(us-(east|west)-[12]|eu-central-1|eu-west-3|ap-(south|southeast)-1)\b": r"eu-west-1",
     r"arn:aws:sagemaker:[a-z0-9-]+:0{12}:x-x/": r"arn:aws:iam::000000000000:role/",
-    r"\b(MyOther|My|Silly|Other)(Endpoint\w*|ModelName|TrainingJob\b)": lambda name: name[
-        0
-    ].lower(),  # as AWS writes them into ARNs
+    # As AWS writes them into ARNs.
+    r"\b(MyOther|My|Silly|Other)(Endpoint\w*|ModelName|TrainingJob\b)": lambda name: name[0].lower(),
     r"ExecutionRoleArn=(self\.arn|TEST_ARN|TEST_ROLE_ARN),(?!\n    \))": r"\g<0> PrimaryContainer={'Image': 'one'},",
     r"ShardedByS3Key": r"FullyReplicated",  # the same for one instance
 }
