@@ -14,7 +14,7 @@ from pipeline.aws import Aws
 from pipeline.command.records import Say, deployments, record_step
 from pipeline.config import Environment, Strategy
 from pipeline.deployment.deploy import DeployResult, deploy
-from pipeline.deployment.rollback import previous_release, rollback
+from pipeline.deployment.rollback import Failure, interrupted, previous_release, rollback
 from pipeline.errors import (
     ConfigError,
     PipelineError,
@@ -77,28 +77,45 @@ def promote(
     no policy scales it, and SmokeFailed when its answers are wrong: the release before is live again then;
     and whatever deploy raises.
     """
+    _finish_undoing(release, env, aws, build, say)
     evidence = require_evidence(release, env, aws, build)
     say(f"release {release.id} PASSED in {evidence.environment}, {len(evidence.gates)} gates")
     require_scanned(release.image, env, aws, say)
     try:
         result = _promote(release, env, aws, build, say, evidence, smoke)
     except PipelineError as error:
+        failure = Failure(error=type(error).__name__, what=error.what)
         if isinstance(error, UNDONE):
-            _go_back(release, env, aws, build, say)
-        _keep_outcome(release, env, aws, "failed", f"{type(error).__name__}: {error.what}", say)
+            _go_back(release, env, aws, build, say, failure)
+        _keep_outcome(release, env, aws, "failed", f"{failure.error}: {failure.what}", say)
         raise
     approve(release, aws, say)
     _keep_outcome(release, env, aws, "promoted", f"{result.smoke_tests} smoke tests passed", say)
     return result
 
 
-def _go_back(release: Release, env: Environment, aws: Aws, build: Path, say: Say) -> None:
+def _finish_undoing(release: Release, env: Environment, aws: Aws, build: Path, say: Say) -> None:
+    """Where an earlier run was interrupted while it undid this promotion, end that, and raise what it had found."""
+    begun = interrupted(env, aws)
+    if begun is None or begun.because is None or begun.left != release.id:
+        return
+    rollback(env, aws, build, say)
+    failure = begun.because
+    _keep_outcome(release, env, aws, "failed", f"{failure.error}: {failure.what}", say)
+    found = {error.__name__: error for error in UNDONE}.get(failure.error, PromotionRefused)
+    raise found(
+        f"{failure.what} An earlier run found this, and was interrupted while it put {begun.release} back.",
+        fix=f"{begun.release} is back now. Once the reason is mended, run the same command again.",
+    )
+
+
+def _go_back(release: Release, env: Environment, aws: Aws, build: Path, say: Say, failure: Failure) -> None:
     """Put the release before back, if there was one; a first release has nothing better to give way to."""
     before = previous_release(deployments(aws, env.name), release.id)
     if before is None:
         say(f"{env.endpoint.name} has had no release before {release.id}: it stays")
     else:
-        rollback(env, aws, build, say, to=before)
+        rollback(env, aws, build, say, to=before, because=failure)
 
 
 def _live(env: Environment, aws: Aws) -> str | None:

@@ -32,12 +32,20 @@ class RollbackResult(Model):
     seconds: float
 
 
+class Failure(Model):
+    """Why a promotion is undone: the name of the error, and what it said."""
+
+    error: str
+    what: str
+
+
 class Intent(Model):
     """A rollback that has begun, and has not come to its end unless something else was deployed since."""
 
     release: str
     left: str | None
     last: str | None  # the config of the newest record when it began
+    because: Failure | None = None  # of the promotion that it undoes; None: somebody asked for it
 
 
 def previous_release(records: Sequence[DeploymentRecord], live: str | None) -> str | None:
@@ -50,16 +58,37 @@ def intent_key(env: Environment) -> str:
     return f"rollbacks/{env.name}.json"
 
 
+def interrupted(
+    env: Environment, aws: Aws, records: Sequence[DeploymentRecord] | None = None
+) -> Intent | None:
+    """Return the rollback that has begun and not ended, if nothing else was deployed since by `records`, or AWS's."""
+    written = aws.get_json(intent_key(env))
+    if written is None:
+        return None
+    begun = Intent.model_validate(written)
+    known = deployments(aws, env.name) if records is None else records
+    last = known[-1] if known else None
+    is_newest = begun.last == (last.config if last else None) or (last and begun.release == last.release)
+    return begun if is_newest else None
+
+
 def rollback(
-    env: Environment, aws: Aws, build: Path, say: Say = print, *, to: str | None = None
+    env: Environment,
+    aws: Aws,
+    build: Path,
+    say: Say = print,
+    *,
+    to: str | None = None,
+    because: Failure | None = None,
 ) -> RollbackResult:
     """Deploy the previous release of `env`, or `to`, with the endpoint config it had, if that is still there.
 
+    `because` is kept until the rollback has ended, for a promotion that is interrupted while it is undone.
     Raises NothingToRollBackTo when no such release is known, and whatever deploy raises.
     """
     started = time.monotonic()
     records = deployments(aws, env.name)
-    intent = _begin(env, aws, records, to, say)
+    intent = _begin(env, aws, records, to, because, say)
     release = published_release(intent.release, aws)
     at_hand = _config_at_hand(release.id, records, aws)
     how = "with the config it had" if at_hand else "its config is gone: with one by today's settings"
@@ -83,14 +112,16 @@ def rollback(
 
 
 def _begin(
-    env: Environment, aws: Aws, records: Sequence[DeploymentRecord], to: str | None, say: Say
+    env: Environment,
+    aws: Aws,
+    records: Sequence[DeploymentRecord],
+    to: str | None,
+    because: Failure | None,
+    say: Say,
 ) -> Intent:
     """Go on with a rollback that was interrupted, or write down where this one goes."""
-    last = records[-1].config if records else None
-    written = aws.get_json(intent_key(env))
-    begun = Intent.model_validate(written) if written else None
-    is_newest = begun is not None and (begun.last == last or begun.release == records[-1].release)
-    if begun is not None and is_newest and to in (None, begun.release):
+    begun = interrupted(env, aws, records)
+    if begun is not None and to in (None, begun.release):
         say(f"go on with the rollback to {begun.release}")
         return begun
     described = aws.describe_endpoint(env.endpoint.name)
@@ -101,7 +132,8 @@ def _begin(
             f"{env.name} has had no release before {live or 'any'}.",
             fix=f"Name one: python -m pipeline rollback --env {env.name} --to RELEASE.",
         )
-    intent = Intent(release=target, left=live, last=last)
+    last = records[-1].config if records else None
+    intent = Intent(release=target, left=live, last=last, because=because)
     aws.put_json(intent_key(env), intent.document())
     return intent
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import local_aws
 from pipeline.account.bootstrap import bootstrap
 from pipeline.account.destroy import destroy
@@ -20,7 +22,7 @@ from pipeline.config import Autoscaling, Environment
 from pipeline.deployment.deploy import deploy
 from pipeline.deployment.promote import PromoteResult, RunSmoke, promote
 from pipeline.deployment.rollback import rollback
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, SmokeFailed
 from pipeline.release import Release
 from pipeline.verification.evidence import Evidence, evidence_key
 from pipeline.verification.smoke import SmokeResult
@@ -167,6 +169,12 @@ def promote_two(scene: Scene, door: Aws, *, passes: bool = True) -> PromoteResul
     return promote(scene.releases["two"], door.env, door, build, quiet, smoke=smoke(passes=passes))
 
 
+def promote_in_vain(scene: Scene, door: Aws) -> None:
+    """Its answers are wrong: the release before is put back."""
+    with pytest.raises(SmokeFailed):
+        promote_two(scene, door, passes=False)
+
+
 @dataclass(frozen=True)
 class Step:
     """What is there before, and the step itself. `finished_by`: the writes from the end at which it is done, so
@@ -190,6 +198,8 @@ STEPS: Mapping[str, Step] = {
     "autoscale-every-way": Step(put_one_live, scale_in_every_way),
     "rollback": Step(put_two_live, roll_back, finished_by=2),  # it forgets where it goes, and unlocks
     "promote": Step(verify_two, promote_two),
+    # It forgets that it is being undone, keeps how it ended, and unlocks: then a promotion would begin anew.
+    "promote-in-vain": Step(verify_two, promote_in_vain, finished_by=3),
     "rollback-to": Step(put_two_live, roll_back_to_one),
 }
 

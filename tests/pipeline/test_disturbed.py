@@ -15,7 +15,7 @@ from pipeline.aws import Aws, Call
 from pipeline.deployment import bake
 from pipeline.deployment.plan import config_name
 from pipeline.deployment.promote import outcome_key
-from pipeline.deployment.rollback import rollback
+from pipeline.deployment.rollback import intent_key, rollback
 from pipeline.errors import EnvironmentLocked, PolicyCannotAct, PolicyNotInForce, SmokeFailed
 from pipeline.verification.gates import Verdict
 from tests.pipeline.killing import Deadly, begin, exit_code, is_killed
@@ -189,6 +189,31 @@ def test_a_promotion_approves_the_release_and_one_that_fails_its_smoke_test_is_u
     assert status[f"release {scene.releases['two'].id}"] == "Approved"
     assert status[f"release {scene.releases['one'].id}"] == "PendingManualApproval"
     stage.end(scene)
+
+
+def test_a_promotion_killed_while_it_is_undone_is_undone_by_the_next_run(slow_stage: Stage) -> None:
+    scene = slow_stage.scene("promote-in-vain", "killed")
+    one, two = (config_name(scene.releases[mark], scene.aws.env) for mark in ("one", "two"))
+
+    def is_going_back(endpoint: dict[str, Any]) -> bool:
+        return endpoint["EndpointStatus"] == "Updating" and endpoint["EndpointConfigName"] == two and (
+            one in str(endpoint.get("PendingDeploymentSummary"))
+        )  # fmt: skip
+
+    deadly = slow_stage.door(scene.aws.env.name, Deadly, kills_at_sight=is_going_back)
+    assert is_killed(lambda: slow_stage.run("promote-in-vain", scene, deadly))
+
+    again = slow_stage.door(scene.aws.env.name, Deadly)
+    with pytest.raises(
+        SmokeFailed, match=r"an answer: was wrong.* An earlier run found this, and was interr"
+    ):
+        promote_two(scene, again)
+    outcome = scene.aws.get_json(outcome_key(scene.releases["two"].id, scene.aws.env.name))
+    assert is_on(scene, "one")
+    assert "UpdateEndpoint" not in again.writes
+    assert (outcome["verdict"], outcome["live"]) == ("failed", scene.releases["one"].id)
+    assert scene.aws.get_json(intent_key(scene.aws.env)) is None, "the next one begins anew"
+    slow_stage.end(scene)
 
 
 def test_a_release_that_no_policy_scales_is_not_left_in_service(stage: Stage) -> None:
