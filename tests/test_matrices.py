@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from tests.prove import MEASURING, Verdict, cases, false_alarms, properties, run_all
+from tests.prove import MEASURING, Verdict, cases, false_alarms, properties, run_all, words
 
 CONFTEST = Path(__file__).with_name("conftest.py")
 ROLLED_BACK = "test_a_release_that_answers_500_is_rolled_back_by_its_own_alarm"
@@ -95,19 +95,8 @@ def test_false_alarms_are_counted_from_what_the_cases_said(tmp_path: Path) -> No
         "def test_says(record_property):\n    record_property('a_a_verdict', 'failed')\n"
     )
     report = tmp_path / "report.xml"
-    words = [
-        "-p",
-        "no:cacheprovider",
-        "-q",
-        "--rootdir",
-        tmp_path,
-        "-c",
-        "/dev/null",
-        "--junitxml",
-        report,
-        tmp_path,
-    ]
-    subprocess.run([sys.executable, "-m", "pytest", *words], capture_output=True, timeout=60, check=True)
+    strict = ["-p", "no:cacheprovider", "-W", "error", "--rootdir", tmp_path, "-c", "/dev/null"]
+    subprocess.run([*words(report), *strict, tmp_path], capture_output=True, timeout=60, check=True)
     alarm: Verdict = {"verdict": "passed", "seconds": 1.0, "said": properties(report)}
     quiet: Verdict = {"verdict": "passed", "seconds": 1.0, "said": {"a_a_verdict": "passed"}}
 
