@@ -29,6 +29,7 @@ class LoadProfile(Model):
 
     `overload`: the surge that makes the fleet grow, as a multiple of what the smallest fleet serves; null keeps
     within that, so that the promise is never broken. `compare_seconds`: of the load on candidate and baseline.
+    `slower_percent`: in place of the promise's, for a comparison that is too short to tell as little from chance.
     """
 
     step_seconds: PositiveFloat
@@ -38,6 +39,11 @@ class LoadProfile(Model):
     steady_seconds: PositiveFloat
     compare_seconds: PositiveFloat = 30.0
     overload: Annotated[float, Field(gt=1)] | None = None
+    slower_percent: PositiveFloat | None = None
+
+    def slower_than(self, limits: Limits) -> float:
+        """How much slower than the release before it a candidate may be, in percent."""
+        return limits.slower_percent if self.slower_percent is None else self.slower_percent
 
 
 class Load(Model):

@@ -108,7 +108,7 @@ def compare_endpoints(
             baseline=baseline.release,
             environment=baseline.environment,
             requests_per_second=requests_per_second,
-            allowed_percent=env.limits.slower_percent,
+            allowed_percent=bench.profile.slower_than(env.limits),
         )
         say(f"regression: {found.reason}")
         if found.verdict is not Verdict.INCONCLUSIVE or len(results) == LOOKS:

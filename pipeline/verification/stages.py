@@ -136,7 +136,7 @@ def _compare(job: Job, endpoint: str, bench: Bench, found: Found, say: Say) -> N
     rate = found.capacity.requests_per_second if found.capacity else None
     if rate is None:
         why = "without a capacity nobody knows a fair rate"
-        found.gates.append(no_regression_gate(why, job.env.limits.slower_percent))
+        found.gates.append(no_regression_gate(why, bench.profile.slower_than(job.env.limits)))
         return
     safe = rate * job.env.autoscaling.safety_factor
     with baseline_endpoint(job.release, job.env, baseline, job.aws, say) as against:

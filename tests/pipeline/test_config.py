@@ -163,6 +163,14 @@ def test_a_key_like_no_other_gets_no_guess(tmp_path: Path) -> None:
         load_environment("staging", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_only_the_quick_profile_takes_more_than_the_promise_for_slower(name: str) -> None:
+    env = load_environment(name, ROOT / "config")
+
+    assert env.load.quick.slower_than(env.limits) == 100
+    assert env.load.full.slower_than(env.limits) == env.limits.slower_percent == 25
+
+
 def test_the_committed_schema_is_the_models() -> None:
     """Make it anew: python -m pipeline config schema > config/schema.json"""
     assert (ROOT / "config" / "schema.json").read_text() == schema()
