@@ -9,6 +9,7 @@ A run exits with 1 when its goal was missed. Capacity is measured once, by the f
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -181,6 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.run == "table":
         print(markdown(args.build))
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # the generator ends with it
     args.build.mkdir(parents=True, exist_ok=True)
     started = time.time()
     found, gates = measure(RUNS[args.run], args.build, args.instances)
