@@ -18,6 +18,7 @@ from engines.golden import Golden, WrongAnswers
 from engines.stand_in import StandIn
 from handler import Answer, HandlerFailed
 from media import BadRequest
+from turn import Turn
 from user_program import CannotLoad, Program
 from werkzeug.exceptions import HTTPException
 
@@ -56,7 +57,7 @@ class UserHandler:
         engine: Engine | None = None,
         golden: Golden | None = None,
     ) -> None:
-        self.turn = threading.Lock()  # user code was written for a process that does one thing at a time
+        self.turn = Turn()  # user code was written for a process that does one thing at a time
         self._program = program
         self._model_dir = model_dir
         self._default_accept = environ.get(ACCEPT_VARIABLE) or media.JSON
