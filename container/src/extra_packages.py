@@ -6,6 +6,7 @@ unless SERVE_INSTALL_REQUIREMENTS=1 says so.
 
 import importlib.metadata
 import importlib.util
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,8 @@ def require(requirements: Path, environ: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory(prefix="constraints-") as folder:
         constraints = Path(folder) / "constraints.txt"
         constraints.write_text("".join(f"{name}=={importlib.metadata.version(name)}\n" for name in _KEPT))
-        problem = _pip(_command(requirements, constraints, allowed=allowed))
+        settings = dict(environ) if allowed else _nowhere_to_look(environ)
+        problem = _pip(_command(requirements, constraints), settings)
     if problem is None:
         importlib.invalidate_caches()
         return
@@ -41,22 +43,26 @@ def require(requirements: Path, environ: Mapping[str, str]) -> None:
     )
 
 
-def _command(requirements: Path, constraints: Path, *, allowed: bool) -> list[str]:
-    """Without leave, pip has nowhere to look: it succeeds only when everything is there."""
+def _command(requirements: Path, constraints: Path) -> list[str]:
     pip = (
         [sys.executable, "-m", "pip"]
         if importlib.util.find_spec("pip")
         else ["pip", "--python", sys.executable]
     )
-    where = [] if allowed else ["--no-index", "--find-links", "/nonexistent"]
     options = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1"]
-    return [*pip, "install", *options, *where, "-c", str(constraints), "-r", str(requirements)]
+    return [*pip, "install", *options, "-c", str(constraints), "-r", str(requirements)]
 
 
-def _pip(command: list[str]) -> str | None:
+def _nowhere_to_look(environ: Mapping[str, str]) -> dict[str, str]:
+    """What makes pip succeed only when everything is there: no index, and no directory of wheels either."""
+    others = {name: value for name, value in environ.items() if not name.startswith("PIP_")}
+    return {**others, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+
+
+def _pip(command: list[str], settings: Mapping[str, str]) -> str | None:
     """What pip complains of, in one line, or None."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
+        done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=_SECONDS)
     except FileNotFoundError:
         return "there is no pip"
     except subprocess.TimeoutExpired:

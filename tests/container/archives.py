@@ -1,5 +1,6 @@
 """Archives as teams bring them, written the way AWS's documentation of its PyTorch container describes."""
 
+import zipfile
 from pathlib import Path
 
 import torch
@@ -81,6 +82,30 @@ def brightness(directory: Path) -> Path:
     program(directory, BRIGHTNESS_PROGRAM)
     (directory / "code" / "model.py").write_text(BRIGHTNESS_MODEL)
     torch.save({"scale.weight": torch.tensor([[2.0]])}, directory / "model.pth")
+    return directory
+
+
+def wheel(directory: Path, name: str, source: str) -> Path:
+    """A wheel of one module called `name`, version 1.0, as `pip wheel` would write it into `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file, info = directory / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(f"{name}.py", source)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n"
+        )
+    return file
+
+
+def in_need_of_a_package(directory: Path) -> Path:
+    """An archive whose answer comes from a package that code/requirements.txt names and nobody has."""
+    program(
+        directory,
+        "import greeting\ndef model_fn(d): pass\ndef transform_fn(m, b, c, a): return greeting.WORD",
+    )
+    (directory / "code" / "requirements.txt").write_text("greeting==1.0\n")
     return directory
 
 

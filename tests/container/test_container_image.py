@@ -15,6 +15,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+from tests.container import archives
 from tests.container.conftest import REVISION, SOURCE
 from tests.container.serving import (
     COMMITTED,
@@ -68,8 +69,8 @@ def run(engine: docker.DockerClient, container_image: str) -> Iterator[Run]:
 
 def serve(run: Run, model: Path = COMMITTED / "model", **options: Any) -> tuple[Container, int]:
     """A container that serves `model`, ready, and its port on this machine."""
-    volumes = {str(model): {"bind": "/opt/ml/model", "mode": "ro"}}
-    container = run("serve", volumes=volumes, ports={"8080/tcp": ("127.0.0.1", None)}, **options)
+    options.setdefault("volumes", {str(model): {"bind": "/opt/ml/model", "mode": "ro"}})
+    container = run("serve", ports={"8080/tcp": ("127.0.0.1", None)}, **options)
     assert until(lambda: published(container) is not None, 10), logs(container)
     port = published(container)
     assert port is not None
@@ -120,6 +121,24 @@ def test_torch_is_for_the_cpu_and_nothing_of_this_machine_is_inside(run: Run) ->
     assert container.wait()["StatusCode"] == 0, logs(container)
     assert "'train'" in logs(container)
     assert "local_test" not in logs(container)
+
+
+def test_what_tools_leave_in_the_sources_is_not_in_the_image(
+    engine: docker.DockerClient, container_image: str, tmp_path: Path
+) -> None:
+    """Equal layers, whether mypy, ruff and Python have left their caches there or not."""
+    copy = tmp_path / "container"
+    shutil.copytree(CONTAINER, copy, ignore=shutil.ignore_patterns("local_test", "__pycache__", ".*_cache"))
+    for place in ("src/.mypy_cache/3.11", "src/engines/.ruff_cache", "src/__pycache__"):
+        (copy / place).mkdir(parents=True)
+        (copy / place / "left.json").write_text(str(tmp_path))
+    command = [copy / "build", "--tag", "sagemaker-pytorch-release:test-clutter"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    cluttered = engine.images.get(done.stdout.split()[-1])
+    engine.images.remove("sagemaker-pytorch-release:test-clutter")
+
+    assert cluttered.attrs["RootFS"] == engine.images.get(container_image).attrs["RootFS"]
 
 
 def test_trained_in_a_container_served_from_a_container(run: Run, tmp_path: Path) -> None:
@@ -178,6 +197,25 @@ def test_a_foreign_archive_is_served_locked_down_and_without_a_network(run: Run,
     assert answer.output.decode().split() == ["384", "True"], logs(container)
     container.stop(timeout=30)
     assert container.wait()["StatusCode"] == 0
+
+
+def test_requirements_are_installed_in_the_image_where_that_is_asked_for(run: Run, tmp_path: Path) -> None:
+    """Without SERVE_INSTALL_REQUIREMENTS the same archive ends the start, and says how to get further."""
+    model = archives.in_need_of_a_package(tmp_path / "model")
+    wheels = archives.wheel(tmp_path / "wheels", "greeting", "WORD = 'hello'").parent
+    volumes = {
+        str(model): {"bind": "/opt/ml/model", "mode": "ro"},
+        str(wheels): {"bind": "/wheels", "mode": "ro"},
+    }
+    pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
+
+    _, port = serve(run, environment={**pip, "SERVE_INSTALL_REQUIREMENTS": "1"}, volumes=volumes)
+    assert ask(port, "POST", "/invocations", "[]", JSON).body == b"hello"
+
+    refused = run("serve", environment=pip, volumes=volumes)
+    assert refused.wait(timeout=60)["StatusCode"] == 1
+    assert "requirements.txt: not all of it is in the image" in logs(refused)
+    assert "set SERVE_INSTALL_REQUIREMENTS=1" in logs(refused)
 
 
 def test_serve_local_serves_an_archive_in_a_locked_down_container(

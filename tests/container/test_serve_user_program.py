@@ -125,3 +125,36 @@ def test_a_stream_that_takes_too_long_is_broken_off_whether_its_caller_reads_or_
         for one in ("small", "large"):
             assert until((tmp_path / "model" / one).exists, 20), "its generator is closed"
     assert serve.ask("POST", "/invocations", "quick", {"Content-Type": "text/csv"}).body == b"quick"
+
+
+@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
+def test_what_its_requirements_name_is_installed_where_that_is_asked_for(
+    start: Start, tmp_path: Path
+) -> None:
+    """By the real pip, from a directory of wheels, and into one that is not this environment's."""
+    archives.in_need_of_a_package(tmp_path / "model")
+    archives.wheel(tmp_path / "wheels", "greeting", "WORD = 'hello'")
+    serve = start(
+        SAGEMAKER_BASE_DIR=str(tmp_path),
+        SERVE_INSTALL_REQUIREMENTS="1",
+        PIP_NO_INDEX="1",
+        PIP_FIND_LINKS=str(tmp_path / "wheels"),
+        PIP_TARGET=str(tmp_path / "installed"),
+        PYTHONPATH=str(tmp_path / "installed"),
+    )
+    serve.await_ready()
+
+    assert serve.ask("POST", "/invocations", "[]", JSON).body == b"hello"
+
+
+@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
+def test_a_requirement_that_pip_does_not_find_ends_the_start_with_pips_reason(
+    start: Start, tmp_path: Path
+) -> None:
+    archives.in_need_of_a_package(tmp_path / "model")
+    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SERVE_INSTALL_REQUIREMENTS="1", PIP_NO_INDEX="1")
+
+    assert serve.process.wait(30) == 1
+    assert "requirements.txt: cannot be installed (ERROR: No matching distribution found for greeting" in (
+        serve.log()
+    )

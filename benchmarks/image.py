@@ -1,0 +1,59 @@
+"""How long an edit of the model's code takes until there is an image of it: python -m benchmarks.image
+
+Builds from a copy of `container/`, once so that the layers of its packages are there, then after each of some
+edits of model.py. Needs a Docker engine. What it built is removed by its ids; the layers stay, as any build's do.
+"""
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CONTAINER = Path(__file__).resolve().parents[1] / "container"
+ROUNDS = 5
+WANTED = 10.0  # seconds
+TAG = "sagemaker-pytorch-release:benchmark"
+
+
+def build(folder: Path) -> tuple[str, float]:
+    """The image's id, and how many seconds its build took."""
+    began = time.monotonic()
+    command = [sys.executable, str(folder / "build"), "--tag", TAG]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return done.stdout.split()[-1], time.monotonic() - began
+
+
+def docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def main() -> None:
+    images, seconds = [], []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(shutil.copytree(CONTAINER, Path(scratch) / "container"))
+        model = folder / "src" / "model.py"
+        try:
+            images.append(build(folder)[0])
+            size = int(docker("image", "inspect", "--format", "{{.Size}}", images[0])) / 1e6
+            for number in range(ROUNDS):
+                model.write_text(f"{model.read_text()}\n# edit {number} of {time.time_ns()}\n")
+                image, took = build(folder)
+                images.append(image)
+                seconds.append(took)
+        finally:
+            if images:
+                docker("image", "rm", "--force", *dict.fromkeys(images))
+    print(f"image: {size:.0f} MB")
+    print(
+        f"rebuilt after an edit of model.py in {statistics.median(seconds):.1f} s, median of {ROUNDS} "
+        f"({min(seconds):.1f}-{max(seconds):.1f} s; wanted: under {WANTED:g} s)"
+    )
+
+
+if __name__ == "__main__":
+    main()
