@@ -79,7 +79,9 @@ def chosen(names: str, among: Mapping[str, Server]) -> list[Server]:
 def fingerprint(server: Server) -> str:
     """Changes with the code that a visit measures."""
     root = OURS if server.kind == "ours" else THEIRS
-    files = [file for file in sorted(root.rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
+    files = [
+        file for file in sorted(root.rglob("*")) if file.is_file() and not _is_cache(file.relative_to(root))
+    ]
     if server.kind != "ours":  # what these servers are made of, not how they are compared
         made_of = ("programs", "requirements", "front.conf", "post.lua")
         files = [file for file in files if file.relative_to(root).parts[0] in made_of]
@@ -88,6 +90,11 @@ def fingerprint(server: Server) -> str:
     for file in files:
         digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _is_cache(path: Path) -> bool:
+    """Whether Python, mypy or ruff has left it there."""
+    return any(part == "__pycache__" or part.endswith("_cache") for part in path.parts)
 
 
 def measure(

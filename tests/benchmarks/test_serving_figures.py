@@ -202,6 +202,9 @@ def test_a_server_of_ours_is_measured_again_when_its_code_changes(
     monkeypatch.setattr(serving, "OURS", tmp_path)
     (tmp_path / "serve").write_text("1")
     before = serving.fingerprint(SERVERS["ours-torch"]), serving.fingerprint(SERVERS["flask"])
+    (tmp_path / ".mypy_cache").mkdir()
+    (tmp_path / ".mypy_cache" / "left.json").write_text("by a lint")
+    assert serving.fingerprint(SERVERS["ours-torch"]) == before[0]
     (tmp_path / "serve").write_text("2")
 
     assert serving.fingerprint(SERVERS["ours-torch"]) != before[0]
