@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import devices
 import engines
 import numpy as np
 import pytest
+import torch
 from engines import Choice, choice, golden, record
 from engines.choice import BadChoice, choose
 from engines.golden import Golden, Limit, WrongAnswers, agreement
@@ -53,6 +55,19 @@ def test_every_engine_gives_the_golden_answers_to_batches_of_any_size(chosen: Ch
 
     assert answers.dtype == np.float32
     Golden(cases.instances, cases.answers[:size], limit).check(answers)
+
+
+@pytest.mark.parametrize(("gpus", "wanted"), [((), True), (("0",), False)])
+def test_torch_has_its_channels_last_where_there_is_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, gpus: tuple[str, ...], wanted: bool
+) -> None:
+    monkeypatch.setattr(devices, "found", lambda _environ: gpus)
+
+    engine: Any = engines.load(Choice("torch"), MODEL)
+
+    kernels = [weights for weights in engine.net.parameters() if weights.dim() == 4 and weights.shape[1] > 1]
+    assert len(kernels) == 2
+    assert {weights.is_contiguous(memory_format=torch.channels_last) for weights in kernels} == {wanted}
 
 
 @pytest.mark.parametrize("chosen", [one for one in EVERY if one.precision == "fp32"], ids=str)

@@ -1,9 +1,11 @@
 """PyTorch itself: exact by definition, always there, on the GPU where there is one."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import devices
 import model
 import numpy as np
 import torch
@@ -31,5 +33,11 @@ class PyTorch:
 
 
 def load(model_dir: Path, precision: str) -> PyTorch:  # noqa: ARG001  # it has fp32 alone
-    """The network of `model.py` with the weights in `model_dir`; raises ModelProblem."""
-    return PyTorch(model.load(model_dir))
+    """The network of `model.py` with the weights in `model_dir`; raises ModelProblem.
+
+    On a CPU the channels of its convolutions come last: a batch takes half the time so.
+    """
+    net = model.load(model_dir)
+    if not devices.found(os.environ):
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    return PyTorch(net)
