@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -12,6 +13,12 @@ import pytest
 
 EVERY_CASE = os.environ.get("EVERY_CASE") == "1"
 MATRIX_SEED = int(os.environ.get("MATRIX_SEED") or random.SystemRandom().randrange(10_000))
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what the tests start: a run begun in a shell's background ignores it, and so would they."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
