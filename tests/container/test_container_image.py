@@ -199,7 +199,13 @@ def test_a_foreign_archive_is_served_locked_down_and_without_a_network(run: Run,
     assert container.wait()["StatusCode"] == 0
 
 
-def test_requirements_are_installed_in_the_image_where_that_is_asked_for(run: Run, tmp_path: Path) -> None:
+ELSEWHERE = {"PIP_TARGET": "/tmp/installed", "PYTHONPATH": "/tmp/installed"}  # in the container
+
+
+@pytest.mark.parametrize(("user", "settings"), [("0", {}), ("10001", ELSEWHERE)])
+def test_requirements_are_installed_in_the_image_where_that_is_asked_for(
+    run: Run, tmp_path: Path, user: str, settings: dict[str, str]
+) -> None:
     """Without SERVE_INSTALL_REQUIREMENTS the same archive ends the start, and says how to get further."""
     model = archives.in_need_of_a_package(tmp_path / "model")
     wheels = archives.wheel(tmp_path / "wheels", "greeting", "WORD = 'hello'").parent
@@ -209,10 +215,12 @@ def test_requirements_are_installed_in_the_image_where_that_is_asked_for(run: Ru
     }
     pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
 
-    _, port = serve(run, environment={**pip, "SERVE_INSTALL_REQUIREMENTS": "1"}, volumes=volumes)
+    _, port = serve(
+        run, user=user, environment={**pip, **settings, "SERVE_INSTALL_REQUIREMENTS": "1"}, volumes=volumes
+    )
     assert ask(port, "POST", "/invocations", "[]", JSON).body == b"hello"
 
-    refused = run("serve", environment=pip, volumes=volumes)
+    refused = run("serve", user=user, environment={**pip, **settings}, volumes=volumes)
     assert refused.wait(timeout=60)["StatusCode"] == 1
     assert "requirements.txt: not all of it is in the image" in logs(refused)
     assert "set SERVE_INSTALL_REQUIREMENTS=1" in logs(refused)
