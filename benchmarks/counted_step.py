@@ -20,7 +20,8 @@ READS = ("describe_", "list_", "get_", "head_", "invoke_", "batch_get_", "simula
 
 class Watch:
     """What a step did to the clock and to AWS. `waited`: asleep, or while AWS moved the endpoint;
-    `weights`: until the weights were known to be in S3."""
+    `weights`: until the weights were known to be in S3.
+    """
 
     def __init__(self) -> None:
         self.waited = self.weights = 0.0  # seconds

@@ -52,7 +52,8 @@ class PhaseRecord:
 @dataclass
 class Recorder:
     """Keeps 19 bytes a request: intended start (epoch s), duration from then on (ms), how late the generator
-    itself was (ms), the index of the error sentence, and which of two compared endpoints it went to."""
+    itself was (ms), the index of the error sentence, and which of two compared endpoints it went to.
+    """
 
     starts: "array[float]" = field(default_factory=lambda: array("d"))
     durations: "array[float]" = field(default_factory=lambda: array("f"))

@@ -242,7 +242,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _measured_earlier(name: str, path: str, evidence: Sequence[Document]) -> str | None:
     """Say when a result that is not here was measured, if kept evidence names it: a run that found its release
-    verified already has measured nothing."""
+    verified already has measured nothing.
+    """
     if Path(path).exists():
         return None
     for each in evidence:

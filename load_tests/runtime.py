@@ -17,7 +17,7 @@ READ_SECONDS = 70  # SageMaker answers within 60 s, or with an error
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
-class Refused(Exception):  # noqa: N818 - said of a request
+class Refused(Exception):
     """SageMaker's or the model's refusal: "ModelError 500: the model broke", the same for all of one kind."""
 
 

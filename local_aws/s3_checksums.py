@@ -1,5 +1,6 @@
 """S3 that refuses an object whose checksum is not the one that was sent with it (moto takes any), and that makes
-conditional writes one after the other (moto looks, then writes: two may both find nothing)."""
+conditional writes one after the other (moto looks, then writes: two may both find nothing).
+"""
 
 import re
 import threading

@@ -35,8 +35,6 @@ Verification's own failures begin at 20:
 └── VerificationInconclusive 22   something could not be measured: silence is not success
 """
 
-# ruff: noqa: N818 - an error is named for what happened, in the domain's words
-
 
 class PipelineError(Exception):
     """A failure a person can act on: `what` happened, and how to `fix` it."""

@@ -11,7 +11,7 @@ REQUIREMENTS = Path(__file__).parent / "requirements"
 TORCH = ROOT / "container" / "torch.txt"
 
 
-class CannotInstall(Exception):  # noqa: N818  # named for what happened
+class CannotInstall(Exception):  # named for what happened
     """A peer that is not to be had on this machine; the text is pip's reason."""
 
 

@@ -13,7 +13,7 @@ from benchmarks.comparison.measuring import Found
 SCHEMA = 1
 
 
-class OtherSettings(Exception):  # noqa: N818  # named for what happened
+class OtherSettings(Exception):  # named for what happened
     """The file holds runs of another length: figures of the two are not to be mixed."""
 
 

@@ -23,7 +23,7 @@ START_SECONDS = 90
 STOP_SECONDS = 15
 
 
-class NotServing(Exception):  # noqa: N818  # named for what happened
+class NotServing(Exception):  # named for what happened
     """A server that ended, or whose answers are wrong; the text says what it printed last."""
 
 

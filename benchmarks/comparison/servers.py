@@ -57,7 +57,7 @@ def ours(engine: str, precision: str = "fp32") -> Callable[[Site], Launch]:
 
 
 def flask(app: str, *, threads: str | None = "1") -> Callable[[Site], Launch]:
-    """gunicorn's sync workers behind nginx, as in AWS's examples."""
+    """Gunicorn's sync workers behind nginx, as in AWS's examples."""
 
     def launch(site: Site) -> Launch:
         address = f"unix:{site.scratch / 'app.sock'}"
@@ -111,7 +111,7 @@ def multi_model_server(site: Site) -> Launch:
 
 
 def nginx_alone(site: Site) -> Launch:
-    """nginx answers by itself; the process beside it only waits."""
+    """Nginx answers by itself; the process beside it only waits."""
     return Launch([shutil.which("sleep") or "sleep", "infinity"], _environ(site), backend="none")
 
 

@@ -23,7 +23,7 @@ _NUMBERS = {int, float}  # by exact type: a bool is an int, but not a number
 _LONGEST_QUOTE = 40
 
 
-class BadPrediction(Exception):  # noqa: N818  # named for what happened
+class BadPrediction(Exception):  # named for what happened
     """The model gave what no caller can use: a defect of the model, not of the request."""
 
 

@@ -15,7 +15,7 @@ WORKERS_VARIABLE = "SAGEMAKER_MODEL_SERVER_WORKERS"
 WORKERS_VARIABLES = (WORKERS_VARIABLE, "SAGEMAKER_TS_MAX_WORKERS", "SAGEMAKER_TS_MIN_WORKERS")
 
 
-class BadPlan(ValueError):  # noqa: N818  # named for what happened
+class BadPlan(ValueError):  # named for what happened
     """A setting that cannot be a number of workers."""
 
 

@@ -14,7 +14,7 @@ BRIGHTEST = 16
 HELD_OUT_EVERY = 5  # a fifth
 
 
-class BadData(ValueError):  # noqa: N818  # named for what happened
+class BadData(ValueError):  # named for what happened
     """The training data cannot be used; the text says which file, which line, and why."""
 
 

@@ -19,7 +19,7 @@ from engines.golden import Golden
 from numpy.typing import NDArray
 
 
-class HandlerFailed(Exception):  # noqa: N818  # named for what happened
+class HandlerFailed(Exception):  # named for what happened
     """A function of the user's raised (it is the cause); the text is for the caller."""
 
     def __init__(self, sentence: str, *, status: int = 500) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 _RESERVED = ("sagemaker_", "_")
 
 
-class BadHyperparameter(ValueError):  # noqa: N818  # named for what happened
+class BadHyperparameter(ValueError):  # named for what happened
     """A hyperparameter that is unknown or out of range; the text says which and what is allowed."""
 
 

@@ -18,7 +18,7 @@ UNRELEASED = "unreleased"
 _SAFE = re.compile(r"[A-Za-z0-9._:/@+-]{1,200}")
 
 
-class BadIdentity(ValueError):  # noqa: N818  # named for what happened
+class BadIdentity(ValueError):  # named for what happened
     """An identity that cannot stand in a header."""
 
 

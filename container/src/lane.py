@@ -26,7 +26,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 _CHUNK = 65536
 
 
-class _Gone(Exception):  # noqa: N818  # named for what happened
+class _Gone(Exception):  # named for what happened
     """The peer has closed the connection, or broken it."""
 
 

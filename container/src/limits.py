@@ -24,7 +24,7 @@ STREAM_SECONDS = 480
 STARTUP_SECONDS = 600
 
 
-class BadLimit(ValueError):  # noqa: N818  # named for what happened
+class BadLimit(ValueError):  # named for what happened
     """A limit in the environment that is not a number in its range."""
 
 

@@ -14,7 +14,7 @@ ALL = (JSON, JSON_LINES, CSV, NPY, NPZ)
 _SHOWN = 80  # characters of what a caller sent
 
 
-class BadRequest(Exception):  # noqa: N818  # named for what happened
+class BadRequest(Exception):  # named for what happened
     """What the caller sent cannot be answered; the text says what is wrong, where, and nothing else."""
 
     def __init__(self, sentence: str, *, status: int = 400) -> None:

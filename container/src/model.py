@@ -15,7 +15,7 @@ from torch import Tensor, nn
 SIDE = 8
 
 
-class ModelProblem(Exception):  # noqa: N818  # named for what happened
+class ModelProblem(Exception):  # named for what happened
     """The weights are missing, corrupt, or of another network; the text says which."""
 
 

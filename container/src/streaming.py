@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 _MOMENT = 0.001  # seconds: as short as a time limit can be that does not mean "do not wait"
 
 
-class StreamTooLong(Exception):  # noqa: N818  # named for what happened
+class StreamTooLong(Exception):  # named for what happened
     """The time for the whole of an answer is over; the text says how much it was."""
 
 

@@ -14,7 +14,7 @@ _OURS = Path(__file__).resolve().parent
 _COMPATIBLE = _OURS / "compatible"  # sagemaker_inference, for programs that import it
 
 
-class CannotLoad(Exception):  # noqa: N818  # named for what happened
+class CannotLoad(Exception):  # named for what happened
     """What is in the archive cannot be served; the text says what, and what to do."""
 
 

@@ -19,7 +19,7 @@ _STAMP_DIGITS = 14  # until the year 2286
 _ONCE = frozenset({"content-length", "content-type"})
 
 
-class NotOurs(Exception):  # noqa: N818  # named for what happened
+class NotOurs(Exception):  # named for what happened
     """A request that our nginx does not send."""
 
 

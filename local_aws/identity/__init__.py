@@ -1,5 +1,6 @@
 """Who may take which role, and what a role may do: STS for the tokens of OIDC providers, by the trust
-policies of IAM; simulations of its other policies."""
+policies of IAM; simulations of its other policies.
+"""
 
 from collections.abc import Mapping
 

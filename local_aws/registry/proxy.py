@@ -34,7 +34,7 @@ _HOP_BY_HOP = frozenset(
 )
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer
+class Refusal(Exception):
     """A refusal in the registry protocol's own form."""
 
     def __init__(self, status: int, code: str, message: str) -> None:

@@ -59,7 +59,7 @@ def _matches(wildcard: str, tag: str) -> bool:
 
 
 def _repository_class(address: str) -> type[Any]:
-    """moto's repository, whose address is where this registry is, not a name in amazonaws.com."""
+    """Moto's repository, whose address is where this registry is, not a name in amazonaws.com."""
     original: Any = getattr(moto_ecr.Repository, "_moto_original", moto_ecr.Repository)
 
     class Repository(original):  # type: ignore[misc]

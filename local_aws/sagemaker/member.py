@@ -19,7 +19,7 @@ START_POLL_SECONDS = 0.1
 log = logging.getLogger(__name__)
 
 
-class InstanceFailed(Exception):  # noqa: N818 - said of an instance
+class InstanceFailed(Exception):
     """An instance did not come; the text is a FailureReason."""
 
 

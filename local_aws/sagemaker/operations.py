@@ -18,7 +18,7 @@ UNEXPECTED = "Request to service failed. If failure persists after retry, contac
 log = logging.getLogger(__name__)
 
 
-class RolledBack(Exception):  # noqa: N818 - said of a deployment
+class RolledBack(Exception):
     """A deployment cannot go on; the text is a FailureReason."""
 
 

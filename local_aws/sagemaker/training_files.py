@@ -11,7 +11,7 @@ from local_aws.sagemaker.training_rules import channel_files
 REASON_CHARACTERS = 1024
 
 
-class JobFailed(Exception):  # noqa: N818 - said of a job
+class JobFailed(Exception):
     """A job cannot go on; the text is its FailureReason."""
 
 

@@ -143,7 +143,8 @@ def trust_policy() -> dict[str, Any]:
 
 def execution_policy(place: AwsPlace) -> dict[str, Any]:
     """The least that training and serving a release take: data, weights, image, logs, metrics, what is
-    captured, the alarms of a rollback."""
+    captured, the alarms of a rollback.
+    """
     bucket = f"arn:aws:s3:::{place.bucket}"
     within = f"{place.region}:{place.account_id}"
     repository = f"arn:aws:ecr:{within}:repository/{place.repository}"

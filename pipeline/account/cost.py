@@ -25,7 +25,8 @@ class Prices(Model):
 
 class Cost(Model):
     """What instances cost per hour: at the first size, at autoscaling's maximum, and at the height of a
-    deployment of the largest fleet. Requests, storage, logs and metrics come on top."""
+    deployment of the largest fleet. Requests, storage, logs and metrics come on top.
+    """
 
     environment: str
     instance_type: str

@@ -1,5 +1,6 @@
 """Scale the live fleet: bounds and policies from the config, target from the measured capacity; put, then
-read back."""
+read back.
+"""
 
 import time
 from collections.abc import Iterator
@@ -30,7 +31,8 @@ PROMISED_SECONDS = 60.0  # from InService to a policy in force
 class AutoscaleResult(Model):
     """What was read back from AWS. `target`: invocations per instance and minute, None without that policy;
     `concurrency_target`: concurrent requests per instance, likewise.
-    `policies`: all that are in force, by name, and what they do."""
+    `policies`: all that are in force, by name, and what they do.
+    """
 
     min: int
     max: int

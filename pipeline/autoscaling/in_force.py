@@ -26,7 +26,8 @@ Described = Mapping[str, Any]
 @dataclass(frozen=True)
 class Scaling:
     """What AWS has: the scalable target (None: not registered), and by name all policies, scheduled actions
-    and alarms of ours that start step policies."""
+    and alarms of ours that start step policies.
+    """
 
     target: Described | None
     policies: Mapping[str, Described] = field(default_factory=dict)

@@ -54,7 +54,8 @@ def annotation(error: PipelineError) -> str:
 
 def _verification(folder: Path, started: float, environ: Mapping[str, str], say: Say) -> str:
     """Have the load tests' own summary of the evidence: gates, capacity, plots. Empty without evidence of
-    this run."""
+    this run.
+    """
     evidence = folder / "evidence.json"
     if not environ.get("GITHUB_STEP_SUMMARY") or not evidence.is_file():
         return ""

@@ -20,7 +20,8 @@ class Promotion(Model):
 
 class AfterPromotion(Model):
     """What becomes of this environment's endpoint once its release was promoted: kept as it is, scaled
-    down to `instances` until the next deployment, or deleted until the next deployment makes it again."""
+    down to `instances` until the next deployment, or deleted until the next deployment makes it again.
+    """
 
     action: Literal["keep", "scale_down", "delete"] = "keep"
     instances: PositiveInt | None = None

@@ -60,7 +60,8 @@ class Deployment(Model):
 
     def both_fleets(self, instances: int) -> int:
         """Count the instances that are paid for at the height of a deployment: two whole fleets, or one
-        and a batch."""
+        and a batch.
+        """
         if self.strategy == "rolling":
             return instances + _size(instances, self.batch_percent or 0)
         return 2 * instances

@@ -120,7 +120,8 @@ class BakeSmoke:
 
     def require_right(self, endpoint: str) -> Gate:
         """Return the gate of a new fleet that is in service. Raises SmokeFailed when an answer was wrong: the
-        veto came too late to roll back, or nothing has baked."""
+        veto came too late to roll back, or nothing has baked.
+        """
         gate = self.gate()
         if gate.verdict is Verdict.FAILED:
             raise SmokeFailed(

@@ -71,7 +71,8 @@ def principal_of(caller: str) -> str:
 
 def check_pass_role(env: Environment, caller: str, decision: str | None) -> Iterator[Problem]:
     """These credentials may hand the execution role to SageMaker. `decision`: IAM's word for it, of a
-    simulation; None: it is the account's root, who may."""
+    simulation; None: it is the account's root, who may.
+    """
     if decision not in {None, "allowed"}:
         yield Problem(
             what=f"{caller} may not pass role {env.aws.execution_role} to SageMaker: {decision}.",

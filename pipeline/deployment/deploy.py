@@ -161,7 +161,8 @@ def require_quiet_alarms(
     env: Environment, config: str, aws: AlarmDoor, clock: Callable[[], float] = time.monotonic
 ) -> None:
     """Return once every alarm of the new fleet exists and none is in ALARM, as it may be after an
-    earlier attempt with the same release. Raises AlarmNotQuiet after two of its periods."""
+    earlier attempt with the same release. Raises AlarmNotQuiet after two of its periods.
+    """
     names = [alarm["AlarmName"] for alarm in alarms_of(env, config)]
     patience = 2.0 * env.alarms.period_seconds * env.alarms.evaluation_periods
     started = clock()

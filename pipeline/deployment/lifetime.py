@@ -46,7 +46,8 @@ def plan_after_promotion(
 def after_promotion(env: Environment, aws: Aws, say: Say) -> None:
     """Do with the environment that was promoted from what its config says; what is so already costs no
     call. While another run is using it, or its endpoint is changing, it is left alone, and that is said:
-    the promotion is done all the same."""
+    the promotion is done all the same.
+    """
     if env.after_promotion.action == "keep":
         return
     try:

@@ -23,7 +23,8 @@ LABELS_SECONDS = 60
 
 class Fits(Model):
     """What an image must have for an archive: `request_response` is a digest of both schemas, `engines` are
-    the versions of those that the archive lets ENGINE=auto choose."""
+    the versions of those that the archive lets ENGINE=auto choose.
+    """
 
     request_response: str
     engines: dict[str, str] = Field(default_factory=dict)

@@ -94,7 +94,8 @@ def _known(document: object) -> Weights | None:
 
 def _fingerprint(source: str, aws: Aws) -> str:
     """Name a source by its content; an object in S3 by its address, size and ETag, which every write
-    changes."""
+    changes.
+    """
     if source.startswith("s3://"):
         bucket, _, key = source.removeprefix("s3://").partition("/")
         head = aws.find("s3", "head_object", Bucket=bucket, Key=key)

@@ -55,7 +55,8 @@ def run_under_load(
     env: Environment, aws: Aws, bench: Bench, plan: ScalingPlan, out: Path, say: Say
 ) -> tuple[LoadResult, tuple[FleetSample, ...]]:
     """Hold the steady load; then, if the plan has a surge, hold that until the fleet has grown, and a
-    calm until it is back at its minimum. One load test, so that no request between is unseen."""
+    calm until it is back at its minimum. One load test, so that no request between is unseen.
+    """
     limits, look = env.limits, 2 * LOOK_SECONDS
     seconds = long_enough(bench.profile.steady_seconds, plan.steady_rps, ENOUGH_REQUESTS)
     phases = [Phase("steady", seconds, plan.steady_rps)]

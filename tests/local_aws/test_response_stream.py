@@ -78,7 +78,7 @@ def test_a_stream_that_does_not_end_well_ends_in_a_model_stream_error(
 
 
 def test_the_error_event_has_the_members_of_the_api() -> None:
-    """botocore's EventStreamError shows no ErrorCode: it is read from the frame itself."""
+    """Botocore's EventStreamError shows no ErrorCode: it is read from the frame itself."""
     buffer = EventStreamBuffer()
     buffer.add_data(stream_error("StreamBroken", "ü"))
     (event,) = buffer

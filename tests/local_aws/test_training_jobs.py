@@ -233,7 +233,7 @@ def test_the_pipeline_takes_its_weights_from_a_job_of_the_real_container(
 
 
 def test_a_job_of_a_run_that_was_killed_is_swept_by_the_next(tmp_path: Path) -> None:
-    """kill -9 of this AWS while it trains: the process goes on, until the next start removes it."""
+    """Kill -9 of this AWS while it trains: the process goes on, until the next start removes it."""
     settings: dict[str, Any] = {**SETTINGS, "state_dir": tmp_path / "state", "cache_dir": tmp_path / "cache"}
     with local_aws.start(**settings) as aws:
         jobs = Jobs(aws, "swept")

@@ -178,7 +178,8 @@ def promote_in_vain(scene: Scene, door: Aws) -> None:
 @dataclass(frozen=True)
 class Step:
     """What is there before, and the step itself. `finished_by`: the writes from the end at which it is done, so
-    that to run it again is to ask for something else; 0: it can be asked for twice."""
+    that to run it again is to ask for something else; 0: it can be asked for twice.
+    """
 
     prepare: Callable[[Scene], object]
     work: Callable[[Scene, Aws], object]

@@ -96,7 +96,7 @@ def what_is_there(aws: Aws) -> dict[str, list[str]]:
 def test_only_what_serves_and_what_it_can_be_rolled_back_to_is_left(
     account: Aws, published: dict[str, Release]
 ) -> None:
-    """a was live long ago, b before c, c is live; d was published and never deployed."""
+    """A was live long ago, b before c, c is live; d was published and never deployed."""
     env = account.env
     for at, letter in enumerate("abc", 1):
         deployed(published[letter], env, account, serves=letter == "c", at=at)

@@ -53,7 +53,7 @@ def test_an_archive_depends_on_content_alone(model: Path) -> None:
 
 
 def test_an_archive_tells_neither_when_nor_where_it_was_made(model: Path) -> None:
-    """gzip's header holds no time (bytes 4 to 7) and no file name (flags, byte 3)."""
+    """Gzip's header holds no time (bytes 4 to 7) and no file name (flags, byte 3)."""
     assert archived(model)[3:8] == bytes(5)
 
 

@@ -56,7 +56,7 @@ def test_the_hooks_of_pre_commit_are_linters_that_make_lint_runs_too() -> None:
 
 
 def test_the_fragments_make_a_changelog() -> None:
-    """towncrier reads every fragment there is; a kind it does not know would be left out in silence."""
+    """Towncrier reads every fragment there is; a kind it does not know would be left out in silence."""
     fragments = [path for path in (ROOT / "changelog.d").iterdir() if path.name != ".gitignore"]
     done = subprocess.run(
         [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "0.0.0"],

@@ -11,7 +11,7 @@ AUTO = "auto"
 _EXPORT = "export the model: python -m engines export MODEL_DIRECTORY"
 
 
-class BadChoice(ValueError):  # noqa: N818  # named for what happened
+class BadChoice(ValueError):  # named for what happened
     """What the environment asks for cannot be; the text says why and what can."""
 
 

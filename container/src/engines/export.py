@@ -15,7 +15,7 @@ from engines import EXPORTED, INPUT, OUTPUT
 _INLINE_BYTES = 1 << 30  # larger weights go into a file beside it: one ONNX file holds less than 2 GB
 
 
-class ExportFailed(Exception):  # noqa: N818  # named for what happened
+class ExportFailed(Exception):  # named for what happened
     """The network cannot be exported; the text says why."""
 
 

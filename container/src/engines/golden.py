@@ -13,7 +13,7 @@ FILE = "golden.json"  # {"tolerance": …, "cases": [{"instance": …, "predicti
 ARRAYS = "engines-golden.npz"  # `instances` and `answers`, where a user's program has formats of its own
 
 
-class WrongAnswers(Exception):  # noqa: N818  # named for what happened
+class WrongAnswers(Exception):  # named for what happened
     """An engine's answers are not the golden ones; the text says by how much."""
 
 

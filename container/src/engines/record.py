@@ -31,7 +31,7 @@ FILE = "engines.json"
 SCHEMA = 1
 
 
-class BadArchive(Exception):  # noqa: N818  # named for what happened
+class BadArchive(Exception):  # named for what happened
     """The model's files are not what engines.json says; the text says which and how."""
 
 

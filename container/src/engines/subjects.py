@@ -16,7 +16,7 @@ from engines import golden, pytorch
 from engines.archive import Subject
 
 
-class NoSubject(Exception):  # noqa: N818  # named for what happened
+class NoSubject(Exception):  # named for what happened
     """There is nothing to export; the text says what is missing."""
 
 
