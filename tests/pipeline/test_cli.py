@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -17,8 +18,12 @@ from pipeline import commands, errors
 from pipeline.__main__ import INTERRUPTED, PIPELINE, main
 from pipeline.aws import Aws
 from pipeline.cli.step import Step
+from pipeline.commands import release as journey
+from pipeline.config import load_environment
 from pipeline.errors import PipelineError
 from pipeline.release import Release
+from pipeline.run import Run
+from pipeline.state.audit import audit_prefix
 
 ROOT = Path(__file__).parents[2]
 ERRORS = [
@@ -218,6 +223,52 @@ def test_no_option_is_lost_on_its_way_to_the_step(command: str) -> None:
 
     assert chosen - step.accepted <= shared | set(step.instead)
     assert step.accepted <= chosen
+
+
+def test_a_release_runs_the_other_commands_in_their_order(
+    release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the options that were given, those that concern each of them."""
+    ran: list[str] = []
+    chosen: dict[str | None, dict[str, Any]] = {}
+
+    def execute(step: Step[Any], run: Run, **options: Any) -> None:
+        ran.append(f"{step.name} {run.env.name}")
+        chosen[step.name] = options
+
+    monkeypatch.setattr(Step, "execute", execute)
+    release.save(tmp_path / "release.json")
+    production = load_environment("production", ROOT / "config")
+    result = journey.command.work(
+        Run(production, Aws(production), tmp_path),
+        config=ROOT / "config",
+        weights="w",
+        engine=False,
+        sbom=True,
+        profile="quick",
+        again=False,
+        shape=None,
+    )
+
+    assert ran == [
+        *(
+            f"{step} staging"
+            for step in ("bootstrap", "publish", "preflight", "deploy", "autoscale", "verify")
+        ),
+        *(f"{step} production" for step in ("bootstrap", "preflight", "promote")),
+    ]
+    assert chosen["publish"] == {"weights": "w", "engine": False, "sbom": True}
+    assert chosen["verify"]["profile"] == "quick"
+    assert result.document()["environments"] == ["staging", "production"]
+
+
+def test_a_dry_run_is_a_plan(account: Aws, release: Release, tmp_path: Path) -> None:
+    release.save(tmp_path / "release.json")
+    where = ["--env", "staging", "--build", str(tmp_path), "--config", str(ROOT / "config")]
+
+    assert main(["deploy", "--dry-run", *where]) == 0
+    assert [path.name for path in (tmp_path / "staging").iterdir()] == ["plan.json"]
+    assert account.keys(audit_prefix("staging")) == []
 
 
 def test_help_answers_at_once() -> None:
