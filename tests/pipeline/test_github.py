@@ -1,4 +1,4 @@
-"""What GitHub shows of a step: a page in markdown, annotations; and what a program is told: JSON."""
+"""A step on GitHub (the page of the run, annotations), and its result as JSON for programs."""
 
 import json
 import re
