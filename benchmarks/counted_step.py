@@ -80,7 +80,7 @@ def main() -> int:
         return made
 
     boto3.client = client
-    from pipeline.commands import cli
+    from pipeline import __main__ as cli
     from pipeline.deployment.live import Waiter
     from pipeline.publishing import publish
 

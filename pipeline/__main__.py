@@ -1,10 +1,38 @@
-"""`python -m pipeline STEP --env NAME`."""
+"""`python -m pipeline COMMAND --env NAME`."""
 
+import os
 import signal
 import sys
+from collections.abc import Sequence
 
-from pipeline.commands.cli import main
+import click
 
-# As Ctrl-C does, so that what a step has started (a load test, an endpoint to measure on) goes with it.
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-sys.exit(main())
+from pipeline import commands
+from pipeline.cli.folder import CommandFolder
+
+PROGRAM = "python -m pipeline"
+COMPLETE = "_PIPELINE_COMPLETE"  # set by the shell when it asks for completions
+INTERRUPTED = 128 + signal.SIGINT
+PIPELINE = CommandFolder(commands, help="Take one release from a push to production.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or the exit code of the error that stopped it."""
+    if asked := os.environ.get(COMPLETE):
+        from pipeline.cli.completion import answer
+
+        return answer(PIPELINE, PROGRAM, COMPLETE, asked)
+    try:
+        return PIPELINE.main(argv, PROGRAM, standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("Interrupted. Run the same command again to continue where it stopped.", err=True)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    # SIGTERM unwinds like Ctrl-C: load tests and measuring endpoints that a step has started are stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    sys.exit(main())

@@ -1,43 +1,42 @@
-"""Every failure a person can act on, each with its own exit code.
+"""Every failure that a person can act on, each with an exit code of its own.
 
 PipelineError                 1   the base; never raised itself
 ├── the input
-│   ├── ConfigError           2   a config or command line that cannot work (argparse also exits with 2)
-│   ├── ReleaseError          3   a release manifest that is missing, broken or not this one
+│   ├── ConfigError           2   a config file or command line that is not valid (click exits with 2 too)
+│   ├── ReleaseError          3   a release manifest that is missing, broken or a different one
 │   ├── BuildFailed           4   the image could not be built or pushed
 │   ├── TrainingFailed       31   a training job that did not complete
-│   ├── ScanNotPassed        24   ECR's scan of the image found what stops a release, or has no result
-│   └── PreflightFailed      18   something would stop the deployment; all of it is named at once
+│   ├── ScanNotPassed        24   ECR's scan found what stops a release, or has no result
+│   └── PreflightFailed      18   something would stop the deployment; the error lists all of it
 ├── the deployment
 │   ├── DeploymentRolledBack  5   SageMaker put the old release back
 │   ├── DeploymentFailed      6   the endpoint is Failed, or its rollback failed
-│   ├── DeploymentTimedOut    7   the endpoint did not settle within the bound
+│   ├── DeploymentTimedOut    7   the endpoint did not settle in time
 │   ├── ReleaseUnproved       8   InService, but fewer instances answered than it counts
-│   ├── EndpointBusy          9   another change of this endpoint is under way
+│   ├── EndpointBusy          9   another change of this endpoint is in progress
 │   ├── AlarmNotQuiet        10   an alarm of the new fleet is in ALARM before any traffic
 │   └── EnvironmentLocked    19   another run is changing this environment
 ├── the scaling
-│   ├── PolicyNotInForce     11   what was read back is not what was put
-│   └── PolicyCannotAct      23   a scaling policy that AWS would take and that could never act
+│   ├── PolicyNotInForce     11   AWS reports another target or policy than was put
+│   └── PolicyCannotAct      23   a scaling policy that AWS would accept and that could never act
 ├── the gate
 │   ├── PromotionRefused     12   no evidence that this release PASSED where it must
 │   ├── SmokeFailed          13   the smoke tests failed on the live endpoint
 │   └── NothingToRollBackTo  14   no earlier release of this environment is known
+├── the verification
+│   ├── LoadTestBroken       20   the load test could not run or left no result
+│   ├── GateFailed           21   a measurement is over its limit
+│   └── VerificationInconclusive 22   something could not be measured, which does not count as success
 └── AWS
     ├── AwsRefused           15   a call that AWS answered with an error
     ├── AwsUnreachable       16   no answer, no credentials, no region
     ├── WrongAccount         17   the credentials belong to another account
     └── StackFailed          30   CloudFormation could not bring a stack to its template
-
-Verification's own failures begin at 20:
-├── LoadTestBroken           20   the load test could not run or left no result
-├── GateFailed               21   a limit of the promise to clients was broken
-└── VerificationInconclusive 22   something could not be measured: silence is not success
 """
 
 
 class PipelineError(Exception):
-    """A failure a person can act on: `what` happened, and how to `fix` it."""
+    """A failure that a person can act on: `what` happened, and how to `fix` it."""
 
     exit_code = 1
 
@@ -50,13 +49,13 @@ class PipelineError(Exception):
 
 
 class ConfigError(PipelineError):
-    """A config file or command line that cannot work."""
+    """The config file or the command line is not valid."""
 
     exit_code = 2
 
 
 class ReleaseError(PipelineError):
-    """A release manifest, or the weights it names, that is missing, broken or another one."""
+    """The release manifest, or the weights it names, is missing, broken or a different one."""
 
     exit_code = 3
 
@@ -68,19 +67,19 @@ class BuildFailed(PipelineError):
 
 
 class ScanNotPassed(PipelineError):
-    """ECR's scan of the image found what stops a release, or has no result."""
+    """ECR's scan found vulnerabilities that stop a release, or has no result."""
 
     exit_code = 24
 
 
 class TrainingFailed(PipelineError):
-    """A training job failed, was stopped, or did not end within its time."""
+    """A training job failed, was stopped, or did not end in time."""
 
     exit_code = 31
 
 
 class DeploymentRolledBack(PipelineError):
-    """SageMaker put the old release back; traffic is on it again."""
+    """SageMaker put the old release back; it serves all traffic again."""
 
     exit_code = 5
 
@@ -100,49 +99,49 @@ class DeploymentFailed(PipelineError):
 
 
 class DeploymentTimedOut(PipelineError):
-    """The endpoint did not settle within the bound derived from the config."""
+    """The endpoint did not settle within the time that follows from the config."""
 
     exit_code = 7
 
 
 class ReleaseUnproved(PipelineError):
-    """InService on the right config, but fewer instances answered with this release than it counts."""
+    """The endpoint is InService, but fewer instances answered with this release than it counts."""
 
     exit_code = 8
 
 
 class EndpointBusy(PipelineError):
-    """Another change of this endpoint is under way."""
+    """Another change of this endpoint is in progress."""
 
     exit_code = 9
 
 
 class AlarmNotQuiet(PipelineError):
-    """An alarm of the new fleet is in ALARM before it has had any traffic."""
+    """An alarm of the new fleet is in ALARM before the fleet has had any traffic."""
 
     exit_code = 10
 
 
 class EnvironmentLocked(PipelineError):
-    """Another run of the pipeline is changing this environment, or has taken its lock over."""
+    """Another run is changing this environment, or has taken over its lock."""
 
     exit_code = 19
 
 
 class PolicyNotInForce(PipelineError):
-    """The scaling target or policy read back is not what was put."""
+    """The scaling target or policy that AWS reports is not the one that was put."""
 
     exit_code = 11
 
 
 class PolicyCannotAct(PipelineError):
-    """A scaling policy that AWS would accept in silence, and that could never act; nothing was put."""
+    """AWS would accept this scaling policy, but it could never act; nothing was put."""
 
     exit_code = 23
 
 
 class PromotionRefused(PipelineError):
-    """There is no evidence that exactly this release PASSED in the environment before."""
+    """No evidence shows that exactly this release PASSED in the environment before."""
 
     exit_code = 12
 
@@ -170,7 +169,7 @@ class AwsRefused(PipelineError):
 
 
 class AwsUnreachable(PipelineError):
-    """AWS gave no answer, or there are no credentials to ask with."""
+    """AWS did not answer, or there are no credentials."""
 
     exit_code = 16
 
@@ -188,7 +187,7 @@ class PreflightFailed(PipelineError):
 
 
 class StackFailed(PipelineError):
-    """CloudFormation did not bring a stack to its template."""
+    """CloudFormation could not bring a stack to its template."""
 
     exit_code = 30
 
@@ -200,12 +199,12 @@ class LoadTestBroken(PipelineError):
 
 
 class GateFailed(PipelineError):
-    """At least one gate of the verification FAILED; the evidence says which."""
+    """At least one gate of the verification FAILED; the evidence names it."""
 
     exit_code = 21
 
 
 class VerificationInconclusive(PipelineError):
-    """No gate FAILED, but at least one could not be judged; that is not promoted."""
+    """No gate FAILED, but at least one could not be judged; the release cannot be promoted."""
 
     exit_code = 22

@@ -1,1 +1,4 @@
-"""The command line: which step runs, under which lock, and what is told, recorded and shown of it."""
+"""One module for each command: its options, help, example and call. Adding a command adds one file here.
+
+`load_test.py` is the command `load-test`; the module's `command` is what the command line runs.
+"""

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.__main__ import main
 from pipeline.account.cost import cost_of, load_prices
-from pipeline.commands.cli import main
-from pipeline.commands.config_command import schema
+from pipeline.commands.config import schema
 from pipeline.config import (
     LONGEST_ENDPOINT,
     LONGEST_NAME,
@@ -172,7 +172,7 @@ def test_only_the_quick_profile_takes_more_than_the_promise_for_slower(name: str
 
 
 def test_the_committed_schema_is_the_models() -> None:
-    """Make it anew: python -m pipeline config schema > config/schema.json"""
+    """Write it again by `python -m pipeline config schema > config/schema.json`."""
     assert (ROOT / "config" / "schema.json").read_text() == schema()
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.__main__ import main
 from pipeline.aws import Aws
-from pipeline.commands.steps import Order, run
 from pipeline.config import Environment
 from pipeline.deployment.difference import (
     Change,
@@ -20,6 +20,8 @@ from pipeline.deployment.difference import (
 from pipeline.deployment.observe import observe, observe_live
 from pipeline.deployment.plan import config_parameters, model_parameters, plan_deployment
 from pipeline.release import Release
+from pipeline.state.records import StepRecord
+from tests.pipeline.scene import ROOT
 
 MakeEnv = Callable[..., Environment]
 MakeRelease = Callable[..., Release]
@@ -117,12 +119,16 @@ def test_a_changed_alarm_is_an_adjustment(release: Release, make_env: MakeEnv, a
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_plan_writes_nothing(release: Release, account: Aws, tmp_path: Path, *, as_json: bool) -> None:
-    said: list[str] = []
+def test_a_plan_writes_nothing(
+    release: Release, account: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, as_json: bool
+) -> None:
     release.save(tmp_path / "release.json")
-    run("plan", Order(account.env, account, tmp_path, tmp_path, as_json=as_json, say=said.append))
+    where = ["--env", "staging", "--build", str(tmp_path), "--config", str(ROOT / "config")]
+    code = main(["plan", *where, *(["--json"] if as_json else [])])
+    record = StepRecord.model_validate_json((tmp_path / "staging" / "plan.json").read_text())
 
-    assert account.made == []
+    assert code == 0
+    assert record.calls == ()
     assert account.describe_endpoint(account.env.endpoint.name) is None
     if as_json:
-        assert json.loads("\n".join(said))["action"] == "create"
+        assert json.loads(capsys.readouterr().out)["action"] == "create"

@@ -1,4 +1,4 @@
-"""What GitHub shows of a step: a page in markdown, annotations; and what a program is told: JSON."""
+"""A step on GitHub (the page of the run, annotations), and its result as JSON for programs."""
 
 import json
 import re
@@ -7,18 +7,15 @@ from typing import Any
 
 import pytest
 
+from pipeline.__main__ import main
 from pipeline.aws import Aws
-from pipeline.commands.cli import main
-from pipeline.commands.github import annotation, tell_failure, tell_success
-from pipeline.commands.markdown import failed, succeeded
+from pipeline.cli.github import annotation, write_failure, write_success
+from pipeline.cli.markdown import failed, succeeded
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, DeploymentRolledBack
 from pipeline.state.records import StepRecord
 
 ROOT = Path(__file__).parents[2]
-
-
-def quiet(_: str) -> None: ...
 
 
 def record(result: dict[str, Any], calls: tuple[str, ...] = (), step: str = "deploy") -> StepRecord:
@@ -77,15 +74,15 @@ def test_an_annotation_is_one_line_that_github_unpacks() -> None:
 
 
 def test_nothing_is_written_where_github_is_not(tmp_path: Path) -> None:
-    tell_success(record({}), tmp_path, {}, quiet)
+    write_success(record({}), tmp_path, {})
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_steps_are_added_to_the_page_one_after_another(tmp_path: Path) -> None:
     page = {"GITHUB_STEP_SUMMARY": str(tmp_path / "page.md")}
-    tell_success(record({}, step="publish"), tmp_path, page, quiet)
-    tell_failure("deploy", ConfigError("wrong", fix="mend it"), tmp_path / "staging", 0.0, page, quiet)
+    write_success(record({}, step="publish"), tmp_path, page)
+    write_failure("deploy", ConfigError("wrong", fix="mend it"), tmp_path / "staging", 0.0, page)
     heads = re.findall(r"^### (.+)$", (tmp_path / "page.md").read_text(), re.MULTILINE)
 
     assert heads == ["✅ publish staging (2.0 s)", "❌ deploy staging: ConfigError, exit code 2"]
@@ -109,17 +106,16 @@ LOAD = {
 }  # fmt: skip
 
 
-def test_a_verification_is_shown_with_its_plots(tmp_path: Path) -> None:
+def test_a_verification_is_shown_with_its_plots(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "staging"
     folder.mkdir()
     (folder / "evidence.json").write_text(json.dumps(EVIDENCE))
     (folder / "scaling.json").write_text(json.dumps(LOAD))
     page = {"GITHUB_STEP_SUMMARY": str(tmp_path / "page.md")}
-    said: list[str] = []
-    tell_failure("verify", ConfigError("a gate", fix="see"), folder, 0.0, page, said.append)
+    write_failure("verify", ConfigError("a gate", fix="see"), folder, 0.0, page)
     text = (tmp_path / "page.md").read_text()
 
-    assert said == []
+    assert caplog.messages == []
     assert "xychart-beta" in text
     assert "a-b in staging: failed" in text
 
@@ -130,7 +126,7 @@ def test_evidence_of_an_earlier_run_is_not_shown(tmp_path: Path) -> None:
     (folder / "evidence.json").write_text(json.dumps(EVIDENCE))
     later = (folder / "evidence.json").stat().st_mtime + 1
     page = {"GITHUB_STEP_SUMMARY": str(tmp_path / "page.md")}
-    tell_failure("verify", ConfigError("none", fix="see"), folder, later, page, quiet)
+    write_failure("verify", ConfigError("none", fix="see"), folder, later, page)
 
     assert "a-b" not in (tmp_path / "page.md").read_text()
 

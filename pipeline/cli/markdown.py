@@ -1,16 +1,18 @@
-"""A step's record as markdown, for GitHub's page of a run. Pure."""
+"""A step's record as markdown, for the page of a run on GitHub. Pure functions."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError
-from pipeline.state.records import StepRecord
+
+if TYPE_CHECKING:
+    from pipeline.state.records import StepRecord
 
 MOST_ROWS = 50
 
 
-def succeeded(record: StepRecord) -> str:
-    """Say what a step found true, and list the calls that it made."""
+def succeeded(record: "StepRecord") -> str:
+    """Show the result of a step and the calls that it made."""
     parts = [f"### ✅ {record.step} {record.environment} ({record.seconds:.1f} s)", *sections(record.result)]
     if record.calls:
         calls = "\n".join(f"- {_cell(call)}" for call in record.calls)
@@ -19,14 +21,14 @@ def succeeded(record: StepRecord) -> str:
 
 
 def failed(step: str, environment: str, error: PipelineError) -> str:
-    """Say what stopped a step, and what to do about it."""
+    """Show the error that stopped a step, and its fix."""
     what = "\n".join(f"> {_cell(line)}" for line in error.what.splitlines())
     head = f"### ❌ {step} {environment}: {type(error).__name__}, exit code {error.exit_code}"
     return f"{head}\n\n{what}\n\n**Fix:** {_cell(error.fix)}\n\n"
 
 
 def sections(result: Mapping[str, Any]) -> Iterator[str]:
-    """Show a result: what is one value in one table, every list of things in a table of its own."""
+    """Show a result: all single values in one table, each list of objects in a table of its own."""
     yield _table(("", ""), [[name, _shown(value)] for name, value in _single(result)])
     for name, value in result.items():
         if _is_table(value):
@@ -37,7 +39,7 @@ def sections(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _single(result: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield values by their names, those of a section with the section's name before."""
+    """Yield single values with their names; a nested name is `section.name`."""
     for name, value in result.items():
         if isinstance(value, Mapping) and value:
             yield from _single(value, f"{above}{name}.")
@@ -67,6 +69,6 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Keep what others wrote from being markup."""
+    """Escape text that would be markup."""
     plain = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
     return plain.replace("`", "'")

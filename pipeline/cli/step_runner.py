@@ -1,0 +1,49 @@
+"""Run one step: check the account, hold the lock, keep audit line and record, fill GitHub's page."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+from pipeline.account.bootstrap import require_account
+from pipeline.cli import github
+from pipeline.cli.step import Step
+from pipeline.errors import PipelineError
+from pipeline.model import Model
+from pipeline.run import Run
+from pipeline.state.audit import audited
+from pipeline.state.lock import environment_lock
+from pipeline.state.records import StepRecord, record_step
+
+log = logging.getLogger(__name__)
+
+
+def run_step(step: Step[Any], run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
+    """Check whose account this is, do the work, and leave its record in the build folder.
+
+    `release`: the id of the release that the step is about, if it is known before. Raises
+    EnvironmentLocked when another run is changing the environment, and whatever the work raises.
+    """
+    require_account(run.env, run.aws)
+    started, folder, name = time.time(), run.build / run.env.name, str(step.name)
+    try:
+        record = _recorded(step, run, release, work)
+    except PipelineError as error:
+        github.write_failure(name, error, folder, started, os.environ)
+        raise
+    github.write_success(record, run.build, os.environ)
+    return record
+
+
+def _recorded(step: Step[Any], run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
+    """Do the work, under the lock and with an audit line where the step is one that needs them."""
+    name, env, aws = str(step.name), run.env, run.aws
+    if not step.audited:
+        return record_step(run.build, env.name, name, aws.made, work)
+    locked = environment_lock(env, aws, name, log.info) if step.locks else nullcontext()
+    with audited(name, env.name, release, aws, log.info) as entry, locked:
+        record = record_step(run.build, env.name, name, aws.made, work)
+        entry.release = record.result.get("release") or record.result.get("id") or release
+        return record

@@ -1,0 +1,28 @@
+"""The command `destroy`."""
+
+import logging
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli import options
+from pipeline.cli.step import step
+
+if TYPE_CHECKING:
+    from pipeline.model import Model
+    from pipeline.run import Run
+
+log = logging.getLogger(__name__)
+
+
+@step(example="--env staging --confirm staging", locks=True)
+@options.environment()
+@click.option("--confirm", metavar="NAME", help="The environment's name, instead of typing it when asked.")
+def command(run: "Run", *, confirm: str | None) -> "Model":
+    """Delete everything that one environment alone has.
+
+    Lists the deletions first, and asks for the environment's name.
+    """
+    from pipeline.account.destroy import destroy
+
+    return destroy(run.env, run.aws, log.info, confirmed=confirm)

@@ -1,0 +1,27 @@
+"""The command `publish`."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from pipeline.cli import options
+from pipeline.cli.step import step
+
+if TYPE_CHECKING:
+    from pipeline.model import Model
+    from pipeline.run import Run
+
+log = logging.getLogger(__name__)
+
+
+@step(example="--env staging")
+@options.environment()
+@options.weights
+@options.building
+def command(run: "Run", *, weights: str | None, engine: bool, sbom: bool) -> "Model":
+    """Push image and weights, and write the release manifest.
+
+    The image goes to ECR, the weights to S3. The same content gives the same release.
+    """
+    from pipeline.publishing.publish import publish
+
+    return publish(run.env, run.aws, run.build, weights=weights, engine=engine, sbom=sbom, say=log.info)

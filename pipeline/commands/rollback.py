@@ -1,0 +1,26 @@
+"""The command `rollback`."""
+
+import logging
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli import options
+from pipeline.cli.step import step
+
+if TYPE_CHECKING:
+    from pipeline.model import Model
+    from pipeline.run import Run
+
+log = logging.getLogger(__name__)
+
+
+@step(example="--env production --strategy all-at-once", locks=True)
+@options.environment()
+@options.strategy
+@click.option("--to", metavar="RELEASE", help="The release to go back to.  [default: the one before]")
+def command(run: "Run", *, to: str | None) -> "Model":
+    """Put the previous release, or a named one, back."""
+    from pipeline.promotion.rollback import rollback
+
+    return rollback(run.env, run.aws, run.build, log.info, to=to)

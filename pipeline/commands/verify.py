@@ -1,0 +1,45 @@
+"""The command `verify`."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.cli import options
+from pipeline.cli.step import step
+
+if TYPE_CHECKING:
+    from pipeline.model import Model
+    from pipeline.run import Run
+    from pipeline.verification.evidence import Profile
+
+log = logging.getLogger(__name__)
+
+
+@step(example="--env staging --profile quick", locks=True)
+@options.environment()
+@options.release
+@options.measuring
+def command(
+    run: "Run", *, release: str | None, config: Path, profile: "Profile", again: bool, shape: str | None
+) -> "Model":
+    """Smoke-test and load the live release; keep evidence of each gate.
+
+    Measures capacity and scaling too, and gives every gate a verdict: passed, failed or inconclusive.
+    """
+    from pipeline.account.cost import PRICES, load_prices
+    from pipeline.cli.named_release import find_release
+    from pipeline.promotion.chain import following
+    from pipeline.verification.verify import verify
+
+    return verify(
+        find_release(release, run),
+        run.env,
+        run.aws,
+        run.build,
+        profile,
+        log.info,
+        again=again,
+        following=following(run.env.name, config),
+        shape=shape,
+        prices=load_prices(config) if (config / PRICES).is_file() else None,
+    )
