@@ -95,12 +95,12 @@ def _ratios(summary: Summary, servers: Servers, workload: Workload) -> str:
                 for peer in peers
                 if (found := summary.of(workload.name, peer.name)) is not None
             ]
-            found = compare(figures.at(concurrency), others)
-            if found is None:
+            comparison = compare(figures.at(concurrency), others)
+            if comparison is None:
                 cells.append(DASH)
                 continue
-            p99 = f"; p99 {found.p99_ratio:.2f}" if found.p99_ratio is not None else ""
-            cells.append(f"{found.ratio:.1f}× {found.fastest_peer}{p99}")
+            p99 = f"; p99 {comparison.p99_ratio:.2f}" if comparison.p99_ratio is not None else ""
+            cells.append(f"{comparison.ratio:.1f}× {comparison.fastest_peer}{p99}")
         lines.append(_row([_engine(server, figures), *cells]))
     if not lines:
         return ""

@@ -31,7 +31,7 @@ class Service:
 
     if FIELD == "instances":
 
-        @bentoml.api(
+        @bentoml.api(  # type: ignore[untyped-decorator]
             route="/invocations",
             batchable=BATCH_SIZE > 1,
             max_batch_size=max(BATCH_SIZE, 32),
@@ -42,7 +42,7 @@ class Service:
 
     else:
 
-        @bentoml.api(
+        @bentoml.api(  # type: ignore[untyped-decorator]
             route="/invocations",
             batchable=BATCH_SIZE > 1,
             max_batch_size=max(BATCH_SIZE, 32),

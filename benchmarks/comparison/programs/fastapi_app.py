@@ -9,7 +9,7 @@ served = workload.load()
 app = FastAPI()
 
 
-@app.post("/invocations")
+@app.post("/invocations")  # type: ignore[untyped-decorator]
 async def invocations(request: Request) -> Response:
     """Answer one request."""
     batch = served.decode(json.loads(await request.body()))

@@ -85,4 +85,4 @@ def load() -> Workload:
 def predict_together(workload: Workload, batches: list[Tensor]) -> list[Tensor]:
     """Predict all batches at once, and return the output of each, as servers that batch do."""
     outputs = workload.predict(torch.cat(batches))
-    return list(outputs.split([len(batch) for batch in batches]))
+    return list(torch.split(outputs, [len(batch) for batch in batches]))
