@@ -66,17 +66,17 @@ def _container_problem() -> str | None:
     return None
 
 
-def choose_instances(wanted: str = "auto", environ: Mapping[str, str] = os.environ) -> Machine:
+def choose_instances(requested: str = "auto", environ: Mapping[str, str] = os.environ) -> Machine:
     """Choose containers where this machine can run them, else processes.
 
-    Raises RehearsalError when containers are required (`wanted="docker"` or REQUIRE_DOCKER=1) and cannot run.
+    Raises RehearsalError when containers are required (`requested="docker"` or REQUIRE_DOCKER=1) and cannot run.
     """
-    if wanted == "process":
+    if requested == "process":
         return Machine("process", "asked for; each is a process running container/src/serve")
     problem = _container_problem()
     if problem is None:
         return Machine("docker", "containers of the image published by this rehearsal")
-    if wanted == "docker" or environ.get("REQUIRE_DOCKER") == "1":
+    if requested == "docker" or environ.get("REQUIRE_DOCKER") == "1":
         raise RehearsalError(
             f"Containers are demanded, but {problem}.",
             fix="Start an engine (.ci/run shows how on Debian), or unset REQUIRE_DOCKER and use processes.",

@@ -13,7 +13,7 @@ from load_tests.recorder import Recorder
 
 @dataclass
 class FakeRunner:
-    """Locust's master with workers that answer at once, except the silent ones."""
+    """Locust's master with workers that answer immediately, except the silent ones."""
 
     workers: list[str]
     silent: frozenset[str] = frozenset()

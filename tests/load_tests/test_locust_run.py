@@ -124,7 +124,7 @@ def test_two_processes_share_the_schedule_and_the_result_has_every_request(
     assert fast["requests"] == pytest.approx(60, abs=4)
     assert total(result, "requests") == sagemaker.requests
     assert total(result, "failures") == sagemaker.failures > 0
-    assert sum(sum(heard.values()) for heard in result["identities"].values()) == (
+    assert sum(sum(answers.values()) for answers in result["identities"].values()) == (
         sagemaker.requests - sagemaker.failures
     )
     assert fast["generator_cpu_percent"] > 0

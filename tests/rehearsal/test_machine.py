@@ -28,14 +28,14 @@ def test_without_an_engine_instances_are_processes_and_one_line_says_why(no_dock
     assert "\n" not in found.reason
 
 
-@pytest.mark.parametrize(("wanted", "environ"), [("docker", {}), ("auto", {"REQUIRE_DOCKER": "1"})])
+@pytest.mark.parametrize(("requested", "environ"), [("docker", {}), ("auto", {"REQUIRE_DOCKER": "1"})])
 def test_containers_that_are_demanded_and_missing_are_an_error_with_its_fix(
-    no_docker: None, wanted: str, environ: dict[str, str]
+    no_docker: None, requested: str, environ: dict[str, str]
 ) -> None:
     with pytest.raises(
         RehearsalError, match=r"Containers are demanded, but no Docker engine answers\.\n  fix: "
     ):
-        choose_instances(wanted, environ)
+        choose_instances(requested, environ)
 
 
 def test_processes_can_be_asked_for_on_any_machine() -> None:
