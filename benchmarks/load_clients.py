@@ -23,41 +23,46 @@ def measure(client: str, seconds: float) -> dict[str, Any]:
     AWS_ENDPOINT_URL names the server.
     """
     # Locust replaces Python's sockets with gevent's, so only this process may import it.
-    from locust import FastHttpUser, HttpUser, User, constant, task
+    from locust import FastHttpUser, HttpUser
     from locust.env import Environment
 
     body = json.dumps({"instances": [CASE["instance"]]}).encode()
-    headers = {"Content-Type": "application/json"}
-    url = os.environ["AWS_ENDPOINT_URL"]
+    http_user = {"HttpUser": HttpUser, "FastHttpUser": FastHttpUser}.get(client)
+    environment = Environment()
+    if http_user is not None:
+        environment.user_classes = [_unsigned_user(http_user, body)]
+    else:
+        make_sender = _boto3_sender if client == "boto3" else _own_sender
+        environment.user_classes = [_signed_user(make_sender(body, environment.events.request.fire))]
+    return _count(environment, seconds)
 
-    class Plain(HttpUser):  # type: ignore[misc]
-        wait_time, host = constant(0), url
+
+def _unsigned_user(base: Any, body: bytes) -> Any:
+    """Make a class of Locust users that post `body` with Locust's own HTTP client."""
+    from locust import constant, task
+
+    class Unsigned(base):  # type: ignore[misc]
+        wait_time, host = constant(0), os.environ["AWS_ENDPOINT_URL"]
 
         @task  # type: ignore[untyped-decorator]
         def predict(self) -> None:
-            self.client.post(PATH, data=body, headers=headers)
+            self.client.post(PATH, data=body, headers={"Content-Type": "application/json"})
 
-    class Fast(FastHttpUser):  # type: ignore[misc]
-        wait_time, host = constant(0), url
+    return Unsigned
 
-        @task  # type: ignore[untyped-decorator]
-        def predict(self) -> None:
-            self.client.post(PATH, data=body, headers=headers)
+
+def _signed_user(send: Callable[[], None]) -> Any:
+    """Make a class of Locust users that call `send`."""
+    from locust import User, constant, task
 
     class Signed(User):  # type: ignore[misc]
         wait_time = constant(0)
-        send: Callable[[], None]
 
         @task  # type: ignore[untyped-decorator]
         def predict(self) -> None:
-            type(self).send()
+            send()
 
-    user_class = {"HttpUser": Plain, "FastHttpUser": Fast}.get(client, Signed)
-    environment = Environment(user_classes=[user_class])
-    if user_class is Signed:
-        make_sender = _boto3_sender if client == "boto3" else _own_sender
-        Signed.send = staticmethod(make_sender(body, environment.events.request.fire))
-    return _count(environment, seconds)
+    return Signed
 
 
 def _boto3_sender(body: bytes, fire: Callable[..., None]) -> Callable[[], None]:

@@ -60,23 +60,7 @@ def multi_model_server(workspace: Workspace, environ: dict[str, str]) -> Launch:
     """Start multi-model-server with AWS's inference toolkit: the archive's own inference.py, or one for the digits."""
     binaries, store = workspace.python.parent, workspace.scratch / "store"
     model = store / "m"
-    own = workspace.workload.model_dir / "code"
-    if own.is_dir():
-        shutil.copytree(own, model / "code")
-    else:
-        (model / "code").mkdir(parents=True)
-        shutil.copy(PROGRAMS / "toolkit_inference.py", model / "code" / "inference.py")
-    shutil.copy(PROGRAMS / "toolkit_service.py", model)
-    (model / "model.safetensors").symlink_to(workspace.workload.model_dir / "model.safetensors")
-    manifest = {
-        "runtime": "python",
-        "model": {"modelName": "m", "handler": "toolkit_service.py:handle"},
-        "modelServerVersion": "1.0",
-        "implementationVersion": "1.0",
-        "specificationVersion": "1.0",
-    }
-    (model / "MAR-INF").mkdir()
-    (model / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
+    _write_toolkit_model(model, workspace.workload.model_dir)
     port = free_port()
     settings = {
         "inference_address": f"http://127.0.0.1:{port}",
@@ -100,6 +84,27 @@ def multi_model_server(workspace: Workspace, environ: dict[str, str]) -> Launch:
         "SAGEMAKER_BASE_DIR": str(workspace.scratch),
     }
     return Launch(command, path, backend=f"127.0.0.1:{port}", path="/predictions/m")
+
+
+def _write_toolkit_model(model: Path, model_dir: Path) -> None:
+    """Write the folder of a model as multi-model-server expects it."""
+    own = model_dir / "code"
+    if own.is_dir():
+        shutil.copytree(own, model / "code")
+    else:
+        (model / "code").mkdir(parents=True)
+        shutil.copy(PROGRAMS / "toolkit_inference.py", model / "code" / "inference.py")
+    shutil.copy(PROGRAMS / "toolkit_service.py", model)
+    (model / "model.safetensors").symlink_to(model_dir / "model.safetensors")
+    manifest = {
+        "runtime": "python",
+        "model": {"modelName": "m", "handler": "toolkit_service.py:handle"},
+        "modelServerVersion": "1.0",
+        "implementationVersion": "1.0",
+        "specificationVersion": "1.0",
+    }
+    (model / "MAR-INF").mkdir()
+    (model / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
 
 
 def _properties(file: Path, settings: dict[str, object]) -> Path:
