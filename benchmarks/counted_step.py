@@ -81,7 +81,7 @@ def main() -> int:
         return made
 
     boto3.client = client
-    from pipeline.command import cli
+    from pipeline.commands import cli
     from pipeline.deployment.live import Waiter
     from pipeline.publishing import publish, weights
 

@@ -23,14 +23,14 @@ import local_aws
 from pipeline.account.bootstrap import bootstrap
 from pipeline.autoscaling.policies import policies_of, resource
 from pipeline.aws import Aws
-from pipeline.calls import Call
+from pipeline.aws.calls import Call
 from pipeline.config import Environment
 from pipeline.deployment.deploy import deploy
+from pipeline.gates import Gate
 from pipeline.publishing.publish import publish
-from pipeline.publishing.weights import fetch_golden
+from pipeline.release_store.golden import fetch_golden
 from pipeline.verification.capacity import Capacity
 from pipeline.verification.capacity_endpoint import capacity_endpoint
-from pipeline.verification.gates import Gate
 from pipeline.verification.ledger import Ledger, ledger, table
 from pipeline.verification.measure import Bench, measure_capacity
 from pipeline.verification.scaling import ScalingPlan, plan_scaling

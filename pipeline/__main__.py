@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from pipeline.command.cli import main
+from pipeline.commands.cli import main
 
 # As Ctrl-C does, so that what a step has started (a load test, an endpoint to measure on) goes with it.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -9,13 +9,21 @@ from pydantic import Field, ValidationError
 
 from pipeline.errors import ReleaseError
 from pipeline.model import Model
-from pipeline.publishing.compatibility import Fits
 
 MANIFEST = "release.json"
 RELEASE_ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}")
 
 ReleaseId = Annotated[str, Field(pattern=rf"^{RELEASE_ID.pattern}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Fits(Model):
+    """What an image must have for an archive: `request_response` is a digest of both schemas, `engines` are
+    the versions of those that the archive lets ENGINE=auto choose.
+    """
+
+    request_response: str
+    engines: dict[str, str] = Field(default_factory=dict)
 
 
 class Image(Model):

@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 from pipeline.aws import Aws
-from pipeline.calls import Call
-from pipeline.command.records import Say
+from pipeline.aws.calls import Call
 from pipeline.config import AwsPlace, Environment
 from pipeline.errors import WrongAccount
 from pipeline.model import Model
+from pipeline.state.records import Say
 
 POLICY = "serve-releases"
 BLOCKED = {

@@ -8,10 +8,10 @@ from typing import Any
 
 from pipeline.account.stacks import Stack, bring_up, observe_stack
 from pipeline.aws import Aws
-from pipeline.command.records import Say
 from pipeline.config import AwsPlace, Environment
 from pipeline.errors import ConfigError
 from pipeline.model import Model
+from pipeline.state.records import Say
 
 TEMPLATES = Path(__file__).parent / "cloudformation"
 GITHUB = "token.actions.githubusercontent.com"

@@ -8,14 +8,14 @@ from typing import Any
 
 from pipeline.account.garbage import Rule, Served, Stock, kept_releases, plan_collection
 from pipeline.aws import Aws
-from pipeline.command.lock import environment_lock
-from pipeline.command.records import Say, deployments
 from pipeline.config import BASELINE_SUFFIX, CAPACITY_SUFFIX, Environment
 from pipeline.deployment.alarms import alarm_prefix
 from pipeline.errors import AwsRefused, ConfigError, ReleaseError
 from pipeline.model import Model
 from pipeline.names import prefix_of
-from pipeline.publishing.publish import fetch_release
+from pipeline.release_store.manifests import fetch_release
+from pipeline.state.lock import environment_lock
+from pipeline.state.records import Say, deployments
 
 FEWEST_RELEASES = 2  # the one that is live, and the one to go back to
 PUBLISHED_TAG = re.compile(r"[0-9a-f]{40}")

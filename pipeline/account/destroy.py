@@ -8,16 +8,16 @@ from pipeline.autoscaling.in_force import observe_scaling
 from pipeline.autoscaling.policies import resource, step_alarm_prefix
 from pipeline.autoscaling.rescale import key_of
 from pipeline.aws import Aws
-from pipeline.calls import Call
-from pipeline.command.records import Say
+from pipeline.aws.calls import Call
 from pipeline.config import BASELINE_SUFFIX, CAPACITY_SUFFIX, Environment
 from pipeline.deployment.alarms import alarm_prefix
 from pipeline.deployment.deploy import wait_until_gone
 from pipeline.deployment.plan import CHANGEABLE
-from pipeline.deployment.rollback import intent_key
 from pipeline.errors import ConfigError, EndpointBusy
 from pipeline.model import Model
 from pipeline.names import prefix_of
+from pipeline.state.records import Say
+from pipeline.state.rollback_intent import intent_key
 
 ALARMS_AT_ONCE = 100  # DeleteAlarms takes no more
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pipeline.calls import Call
-from pipeline.command.records import DeploymentRecord
+from pipeline.aws.calls import Call
 from pipeline.config import AwsPlace
 from pipeline.names import release_of
 from pipeline.release import Release
+from pipeline.state.records import DeploymentRecord
 
 IMAGES_AT_ONCE = 100  # BatchDeleteImage takes no more
 ALARMS_AT_ONCE = 100  # nor does DeleteAlarms

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.aws import Aws
-from pipeline.calls import Call
-from pipeline.command.records import Say
-from pipeline.deployment.live import pause_seconds
+from pipeline.aws.calls import Call
+from pipeline.aws.waiting import pause_seconds
 from pipeline.errors import AwsRefused, StackFailed
+from pipeline.state.records import Say
 
 STACK_SECONDS = 900
 GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})

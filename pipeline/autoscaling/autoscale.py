@@ -16,12 +16,10 @@ from pipeline.autoscaling.targets import (
     with_measured_concurrency,
 )
 from pipeline.aws import Aws
-from pipeline.command.records import Say, last_deployment
 from pipeline.config import Environment
-from pipeline.deployment.observe import require_live
 from pipeline.errors import PolicyCannotAct, PolicyNotInForce
 from pipeline.model import Model
-from pipeline.release import Release
+from pipeline.state.records import Say, last_deployment
 
 READ_BACK_SECONDS = 30.0
 PASSES = 2  # step policies first: their alarms need the ARNs
@@ -44,15 +42,12 @@ class AutoscaleResult(Model):
     policies: dict[str, str] = Field(default_factory=dict)
 
 
-def autoscale(
-    release: Release, env: Environment, aws: Aws, measured: Measured | None, say: Say = print
-) -> AutoscaleResult:
+def autoscale(env: Environment, aws: Aws, measured: Measured | None, say: Say = print) -> AutoscaleResult:
     """Put bounds and policies in force on the live fleet and return what was read back.
 
-    Raises ReleaseError when another release is live, PolicyCannotAct before anything is put, and
+    The caller has made sure that the release is live. Raises PolicyCannotAct before anything is put, and
     PolicyNotInForce when AWS does not have afterwards what was put.
     """
-    require_live(release, env, aws)
     waits = what_is_waited_for(env, measured)
     target, env = wanted_target(env, measured), with_measured_concurrency(env, measured)
     require_acting(env, target, aws)

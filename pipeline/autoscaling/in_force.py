@@ -15,9 +15,9 @@ from pipeline.autoscaling.policies import (
     step_alarms_of,
 )
 from pipeline.aws import Aws
-from pipeline.calls import Call
+from pipeline.aws.calls import Call
+from pipeline.aws.drift import holds
 from pipeline.config import Environment
-from pipeline.drift import holds
 
 SERVICE = "application-autoscaling"
 Described = Mapping[str, Any]

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from pipeline.aws.statistics import MISSING_DATA, statistic
 from pipeline.config import Environment, ScheduledBounds, StepPolicy
-from pipeline.deployment.alarms import MISSING_DATA, statistic
 
 NAMESPACE, DIMENSION = "sagemaker", "sagemaker:variant:DesiredInstanceCount"
 INVOCATIONS = "SageMakerVariantInvocationsPerInstance"

@@ -13,11 +13,11 @@ from typing import Any
 
 from pipeline.autoscaling.policies import resource
 from pipeline.aws import Aws
-from pipeline.calls import Call
-from pipeline.command.records import Say
+from pipeline.aws.calls import Call
 from pipeline.config import Environment
 from pipeline.errors import PipelineError
 from pipeline.model import Model
+from pipeline.state.records import Say
 
 SERVICE = "application-autoscaling"
 # What is put again; the rest of a description is AWS's own (ARNs, times, alarms).

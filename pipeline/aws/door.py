@@ -13,6 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline.aws.calls import Call
 from pipeline.aws.refusals import (
     ALREADY_GONE,
     ALREADY_MADE,
@@ -21,7 +22,6 @@ from pipeline.aws.refusals import (
     is_passing,
     refusal,
 )
-from pipeline.calls import Call
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused, AwsUnreachable, PipelineError
 

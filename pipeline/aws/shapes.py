@@ -9,7 +9,7 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError
 from botocore.validate import ParamValidator
 
-from pipeline.calls import Call
+from pipeline.aws.calls import Call
 from pipeline.errors import ConfigError
 
 

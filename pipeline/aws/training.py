@@ -10,8 +10,8 @@ from typing import Any
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline.aws.calls import Call
 from pipeline.aws.door import explained
-from pipeline.calls import Call
 
 # What is the user's own in a request: its keys are not the API's.
 VERBATIM = frozenset({"HyperParameters", "Environment"})

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from pipeline.aws.calls import Call
 from pipeline.aws.door import RUNTIME, Door
-from pipeline.calls import Call
 
 
 @dataclass(frozen=True)

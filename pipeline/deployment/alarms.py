@@ -7,9 +7,10 @@ Average is a ratio. Without traffic there is no data, and no data is not a breac
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.calls import Call
+from pipeline.aws.calls import Call
+from pipeline.aws.drift import holds
+from pipeline.aws.statistics import MISSING_DATA, statistic
 from pipeline.config import CustomAlarm, Environment
-from pipeline.drift import holds
 
 MICROSECONDS_PER_MS = 1000.0
 VETO = "smoke-veto"  # fires when the deployment's own smoke test has heard a wrong answer
@@ -19,12 +20,6 @@ COMPARISONS = {
     "at_least": "GreaterThanOrEqualToThreshold",
     "below": "LessThanThreshold",
     "at_most": "LessThanOrEqualToThreshold",
-}
-MISSING_DATA = {
-    "not_breaching": "notBreaching",
-    "breaching": "breaching",
-    "ignore": "ignore",
-    "missing": "missing",
 }
 
 
@@ -91,11 +86,6 @@ def veto_metric(env: Environment, config: str) -> dict[str, Any]:
         "MetricName": "WrongAnswers",
         "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
     }
-
-
-def statistic(name: str) -> dict[str, str]:
-    """Return the parameter that holds a statistic: percentiles have one of their own."""
-    return {"ExtendedStatistic" if name.startswith("p") else "Statistic": name}
 
 
 def _metric(name: str, env: Environment, config: str) -> dict[str, Any]:

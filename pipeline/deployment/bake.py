@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.aws import Answer
-from pipeline.calls import Call
+from pipeline.aws.calls import Call
 from pipeline.config import Environment
 from pipeline.deployment.alarms import VETO, veto_metric
 from pipeline.errors import SmokeFailed
-from pipeline.verification.gates import Gate, Limit, Verdict, judge
+from pipeline.gates import Gate, Limit, Verdict, judge
 
 ENOUGH_ANSWERS = 10  # of the new release
 PATIENCE = 4  # times as many calls as its share of the traffic should take

@@ -9,21 +9,22 @@ from typing import Any, Protocol
 
 from pipeline.autoscaling.rescale import put_back, scaling_set_aside
 from pipeline.aws import Aws, Call
-from pipeline.command.holder import who
-from pipeline.command.records import DeploymentRecord, Say, last_deployment, record_deployment
+from pipeline.aws.clock import time_scale
+from pipeline.aws.waiting import pause_seconds
 from pipeline.config import Environment, Strategy, strategy_of
 from pipeline.deployment.alarms import alarm_prefix, alarms_of
 from pipeline.deployment.bake import BakeSmoke, Golden
 from pipeline.deployment.diagnosis import last_words
-from pipeline.deployment.live import PROOF_SECONDS, Waiter, is_on_its_way, pause_seconds
+from pipeline.deployment.live import PROOF_SECONDS, Waiter, is_on_its_way
 from pipeline.deployment.observe import observe
 from pipeline.deployment.plan import Plan, plan_deployment
 from pipeline.errors import AlarmNotQuiet, AwsRefused, DeploymentTimedOut
+from pipeline.gates import Gate
 from pipeline.model import Model
-from pipeline.publishing.weights import fetch_golden
 from pipeline.release import Release
-from pipeline.verification.gates import Gate
-from pipeline.verification.ledger import time_scale
+from pipeline.release_store.golden import fetch_golden
+from pipeline.state.lock_info import who
+from pipeline.state.records import DeploymentRecord, Say, last_deployment, record_deployment
 
 PROVISION_SECONDS = 1800  # AWS gives up looking for capacity after about half an hour
 STARTS_TRIED = 3  # and starts an unhealthy instance about three times

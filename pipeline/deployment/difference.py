@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipeline.calls import Call
+from pipeline.aws.calls import Call
 from pipeline.config import Environment
 from pipeline.deployment.plan import Plan, config_parameters, model_parameters
 from pipeline.model import Model

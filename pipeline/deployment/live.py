@@ -11,18 +11,19 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from pipeline.aws import Answer
-from pipeline.command.records import Say
+from pipeline.aws.waiting import pause_seconds
 from pipeline.deployment.bake import BakeSmoke, Golden
 from pipeline.deployment.diagnosis import alarm_reason
 from pipeline.deployment.hearing import Hearing
 from pipeline.deployment.plan import MOVING
-from pipeline.deployment.standing import progress_line, time_left
+from pipeline.deployment.progress import progress_line, time_left
 from pipeline.errors import (
     DeploymentFailed,
     DeploymentRolledBack,
     DeploymentTimedOut,
     ReleaseUnproved,
 )
+from pipeline.state.records import Say
 
 PROOF_SECONDS = 60.0
 CALLS_PER_LOOK = 4  # enough that a canary of half the fleet is hardly ever missed
@@ -217,8 +218,3 @@ class Waiter:
             f"{bound_seconds:.0f} s.{self._words()}",
             fix="Run the same command again: it goes on waiting for the same deployment.",
         )
-
-
-def pause_seconds(waited: float) -> float:
-    """How long until the next look: half a second at first, five after some minutes."""
-    return min(5.0, 0.5 + waited / 60)

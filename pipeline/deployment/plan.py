@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.autoscaling.rescale import Scaled, plan_putting_back, plan_setting_aside
-from pipeline.calls import Call
+from pipeline.aws.calls import Call
 from pipeline.config import CAPACITY_SUFFIX, DataCapture, Environment
 from pipeline.deployment.alarms import alarms_of, plan_alarms, plan_removal
 from pipeline.errors import EndpointBusy

@@ -9,25 +9,16 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from pipeline.errors import BuildFailed, ReleaseError
-from pipeline.model import Model
+from pipeline.release import Fits
 
 Say = Callable[[str], None]
 
 ENGINES = "engines.json"
 LABEL = "sagemaker-pytorch-release"
 LABELS_SECONDS = 60
-
-
-class Fits(Model):
-    """What an image must have for an archive: `request_response` is a digest of both schemas, `engines` are
-    the versions of those that the archive lets ENGINE=auto choose.
-    """
-
-    request_response: str
-    engines: dict[str, str] = Field(default_factory=dict)
 
 
 def fits_of(record: bytes, where: str) -> Fits:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.aws import Aws
-from pipeline.command.records import Say
 from pipeline.errors import BuildFailed, ConfigError
 from pipeline.publishing.supply_chain import provenance, sbom_key, store_provenance, store_sbom
 from pipeline.release import Image
+from pipeline.state.records import Say
 
 CONTAINER = Path("container")
 NOT_BUILT_IN = frozenset({"local_test", "__pycache__"})  # and whatever begins with a dot

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.command.records import Say
 from pipeline.publishing.upload import Sent
+from pipeline.state.records import Say
 
 SAID_FROM_BYTES = 64 * 1024**2  # smaller uploads are over before anybody has read of them
 

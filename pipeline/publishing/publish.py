@@ -1,21 +1,22 @@
 """Make a release of what is here: image to ECR, weights to S3, one immutable manifest of both."""
 
-import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.aws import Aws
-from pipeline.calls import Call
-from pipeline.command.records import Say
+from pipeline.aws.calls import Call
+from pipeline.ci import github_run_url
 from pipeline.config import Environment
-from pipeline.errors import AwsRefused, ReleaseError
+from pipeline.errors import AwsRefused
 from pipeline.publishing.compatibility import labels_of, require_fit
 from pipeline.publishing.image import CONTAINER, Origin, publish_image
 from pipeline.publishing.registry import package_of
 from pipeline.publishing.scan import require_scanned
 from pipeline.publishing.weights import sync_weights
-from pipeline.release import MANIFEST, Release, make_release, parse_release
+from pipeline.release import MANIFEST, Release, make_release
+from pipeline.release_store.manifests import fetch_release, release_key
+from pipeline.state.records import Say
 
 MOST_METRICS = 40  # of the Model Registry's 50 properties
 
@@ -53,32 +54,6 @@ def publish(
     return release
 
 
-def release_key(release_id: str) -> str:
-    """Where the manifest of a release is kept in the bucket."""
-    return f"releases/{release_id}/{MANIFEST}"
-
-
-def fetch_release(release_id: str, aws: Aws) -> Release | None:
-    """Return a release that was published before; None when there is none of that id."""
-    found = aws.find("s3", "get_object", Bucket=aws.env.aws.bucket, Key=release_key(release_id))
-    if found is None:
-        return None
-    return parse_release(
-        found["Body"].read().decode(), f"s3://{aws.env.aws.bucket}/{release_key(release_id)}"
-    )
-
-
-def published_release(release_id: str, aws: Aws) -> Release:
-    """Return a release that was published before. Raises ReleaseError when there is none of that id."""
-    found = fetch_release(release_id, aws)
-    if found is None:
-        raise ReleaseError(
-            f"There is no release {release_id} in s3://{aws.env.aws.bucket}.",
-            fix="`python -m pipeline status` shows the ids of those that are live; publish makes new ones.",
-        )
-    return found
-
-
 def git_commit(directory: Path = Path(), made_of: Sequence[Path] = ()) -> tuple[str | None, bool]:
     """Return (commit, are there uncommitted edits); (None, False) outside a git checkout.
 
@@ -98,13 +73,6 @@ def origin_of(*made_of: Path) -> Origin:
     """Say where what is made of these paths comes from."""
     commit, dirty = git_commit(made_of=made_of)
     return Origin(commit, dirty, github_run_url())
-
-
-def github_run_url() -> str | None:
-    """Return the address of the GitHub run that this is; None elsewhere."""
-    parts = [os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
-    server, repository, run = parts
-    return f"{server}/{repository}/actions/runs/{run}" if all(parts) else None
 
 
 def _git(directory: Path, *words: str) -> str | None:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from pipeline.aws import Aws
-from pipeline.calls import Call
-from pipeline.command.records import Say
+from pipeline.aws.calls import Call
 from pipeline.release import Release
+from pipeline.state.records import Say
 
 
 def package_of(release_id: str, aws: Aws) -> dict[str, Any] | None:

@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from pipeline.aws import Aws
-from pipeline.command.records import Say
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused, ScanNotPassed
 from pipeline.publishing.ignored import IGNORED, read_ignored
 from pipeline.release import Image
+from pipeline.state.records import Say
 
 SEVERITIES = ("INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")  # UNDEFINED, UNTRIAGED: nobody has judged
 DONE = frozenset({"COMPLETE", "ACTIVE"})  # ACTIVE: enhanced scanning goes on, with what it has found

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.aws import Aws
-from pipeline.calls import Call
-from pipeline.command.records import Say
+from pipeline.aws.calls import Call
 from pipeline.errors import BuildFailed
+from pipeline.state.records import Say
 
 SBOM_SECONDS = 600
 BUILD_TYPE = "tag:sagemaker-pytorch-release,2026:container/build"

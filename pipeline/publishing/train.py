@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.aws import Aws
+from pipeline.aws.calls import Call
 from pipeline.aws.shapes import require_valid
 from pipeline.aws.training import create_training_job
-from pipeline.calls import Call
-from pipeline.command.records import Say
+from pipeline.aws.waiting import pause_seconds
 from pipeline.config import Environment, Training
-from pipeline.deployment.live import pause_seconds
 from pipeline.errors import ConfigError, TrainingFailed
 from pipeline.model import Model
-from pipeline.publishing.archives import archived_files
 from pipeline.publishing.digests import digests_of, fingerprint
 from pipeline.publishing.image import Origin, publish_image
 from pipeline.publishing.upload import upload
+from pipeline.release_store.archives import archived_files
+from pipeline.state.records import Say
 
 CHANNEL = "training"
 PROVISION_SECONDS = 1800  # until AWS has an instance

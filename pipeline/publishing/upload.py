@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.calls import Call
+from pipeline.aws.calls import Call
 from pipeline.errors import AwsRefused, ReleaseError
 from pipeline.publishing.digests import Digests, Part, cut, is_same
 

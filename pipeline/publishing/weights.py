@@ -2,23 +2,22 @@
 
 import hashlib
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from pipeline.aws import Aws
-from pipeline.command.records import Say
 from pipeline.errors import ConfigError, ReleaseError
-from pipeline.publishing.archives import archive, archived_files, members
 from pipeline.publishing.compatibility import ENGINES, fits_of
 from pipeline.publishing.digests import digests_of, fingerprint
 from pipeline.publishing.progress import shown
 from pipeline.publishing.upload import is_there, upload
-from pipeline.release import Release, Weights
+from pipeline.release import Weights
+from pipeline.release_store.archives import archive, archived_files, members
+from pipeline.release_store.golden import GOLDEN, fetch_object, no_golden, no_object
+from pipeline.state.records import Say
 
-GOLDEN = "golden.json"
 METRICS = "metrics.json"
 
 
@@ -48,7 +47,7 @@ def _sync(local: Path, source: str, aws: Aws, say: Say) -> Weights:
     bucket, key = aws.env.aws.bucket, f"weights/{digests.sha256}/model.tar.gz"
     found = members(local, frozenset({GOLDEN, METRICS, ENGINES}), source)
     if GOLDEN not in found:  # without it nobody could tell whether the release is live
-        raise _no_golden(source)
+        raise no_golden(source)
     weights = Weights(
         uri=f"s3://{bucket}/{key}",
         sha256=digests.sha256,
@@ -100,7 +99,7 @@ def _fingerprint(source: str, aws: Aws) -> str:
         bucket, _, key = source.removeprefix("s3://").partition("/")
         head = aws.find("s3", "head_object", Bucket=bucket, Key=key)
         if head is None:
-            raise _no_object(source)
+            raise no_object(source)
         told = json.dumps([source, head["ETag"], head["ContentLength"], head.get("VersionId")])
         return hashlib.sha256(told.encode()).hexdigest()
     path = Path(source)
@@ -115,32 +114,9 @@ def _fingerprint(source: str, aws: Aws) -> str:
     )
 
 
-def fetch_golden(release: Release, aws: Aws, build: Path) -> Path:
-    """Return golden.json of the release's own archive, taken from S3 once per content.
-
-    Raises ReleaseError when the archive is missing, is another one, or holds no golden.json.
-    """
-    target = build / "golden" / f"{release.weights.sha256}.json"
-    if target.is_file():
-        return target
-    with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
-        packed = _fetch(release.weights.uri, aws, Path(scratch))
-        if _sha256(packed) != release.weights.sha256:
-            raise ReleaseError(
-                f"{release.weights.uri} is not what release {release.id} was published with.",
-                fix="Restore the object from the bucket's versions, or publish the weights again.",
-            )
-        found = members(packed, frozenset({GOLDEN}), release.weights.uri)
-    if GOLDEN not in found:
-        raise _no_golden(release.weights.uri)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(found[GOLDEN])
-    return target
-
-
 def _local_archive(source: str, aws: Aws, scratch: Path) -> Path:
     if source.startswith("s3://"):
-        return _fetch(source, aws, scratch)
+        return fetch_object(source, aws, scratch)
     path = Path(source)
     if path.is_file():
         return path
@@ -162,29 +138,3 @@ def _artifact_of(job: str, aws: Aws) -> str:
             fix="Wait for it, or name a completed one.",
         )
     return str(found["ModelArtifacts"]["S3ModelArtifacts"])
-
-
-def _fetch(uri: str, aws: Aws, scratch: Path) -> Path:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    found = aws.find("s3", "get_object", Bucket=bucket, Key=key)
-    if found is None:
-        raise _no_object(uri)
-    target = scratch / "model.tar.gz"
-    with target.open("wb") as out:
-        shutil.copyfileobj(found["Body"], out)
-    return target
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _no_object(uri: str) -> ReleaseError:
-    return ReleaseError(f"There is no object {uri}.", fix="Publish the weights, or correct the URI.")
-
-
-def _no_golden(where: str) -> ReleaseError:
-    return ReleaseError(
-        f"{where} holds no {GOLDEN}.", fix="`train` writes it: golden inputs with their expected answers."
-    )

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipeline.gates import Verdict
 from pipeline.model import Model
 from pipeline.verification.confidence import confidence_percent
-from pipeline.verification.gates import Verdict
 
 SERVED_SHARE = 0.9  # a step counts as served when at least this share of the offered rate was answered
 BUSY_PERCENT = 60.0  # an instance below this share of its CPUs is not what limits the rate

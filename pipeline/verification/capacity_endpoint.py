@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pipeline.aws import Aws
-from pipeline.calls import Call
-from pipeline.command.records import Say
+from pipeline.aws.calls import Call
+from pipeline.aws.waiting import pause_seconds
 from pipeline.config import Environment
 from pipeline.deployment.deploy import DELETION_SECONDS, bound_seconds
-from pipeline.deployment.live import pause_seconds
 from pipeline.deployment.plan import plan_capacity_endpoint
 from pipeline.errors import DeploymentFailed, DeploymentTimedOut
 from pipeline.release import Release
+from pipeline.state.records import Say
 
 
 @contextmanager

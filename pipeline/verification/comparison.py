@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.aws import Aws
-from pipeline.calls import Call
-from pipeline.command.records import Say
+from pipeline.aws.calls import Call
 from pipeline.config import BASELINE_SUFFIX, Environment
 from pipeline.deployment.plan import config_parameters
+from pipeline.gates import Verdict
 from pipeline.names import content_name, release_of
 from pipeline.release import Release
+from pipeline.state.records import Say
 from pipeline.verification.capacity_endpoint import one_instance_endpoint
-from pipeline.verification.gates import Verdict
 from pipeline.verification.load import LoadResult, Phase, run_load
 from pipeline.verification.measure import Bench
 from pipeline.verification.regression import ENOUGH, LOOKS, WARM_UP, Regression, judge_regression

@@ -5,9 +5,9 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.account.cost import ServingCost
+from pipeline.gates import Gate, Verdict, overall
 from pipeline.model import Model
 from pipeline.verification.capacity import Capacity
-from pipeline.verification.gates import Gate, Verdict, overall
 from pipeline.verification.ledger import Ledger
 from pipeline.verification.regression import Regression
 

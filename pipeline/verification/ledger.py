@@ -72,13 +72,6 @@ class Told:
         return tuple(each.size for each in self.decisions if each.at >= since and each.size is not None)
 
 
-def time_scale(environ: Mapping[str, str]) -> float | None:
-    """Return AWS's seconds per second: what AWS_SECONDS_PER_SECOND says, else 1 where AWS itself answers."""
-    if said := environ.get("AWS_SECONDS_PER_SECOND"):
-        return float(said)
-    return None if any(name.startswith("AWS_ENDPOINT_URL") for name in environ) else 1.0
-
-
 def told(
     history: Iterable[Mapping[str, Any]], activities: Iterable[Mapping[str, Any]], starts: Starts
 ) -> Told:

@@ -12,16 +12,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.aws import Aws
-from pipeline.command.records import Say
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, LoadTestBroken, ReleaseError
+from pipeline.gates import overall
 from pipeline.model import Model
 from pipeline.names import release_of
-from pipeline.publishing.publish import release_key
-from pipeline.publishing.weights import fetch_golden
 from pipeline.release import Release
+from pipeline.release_store.golden import fetch_golden
+from pipeline.release_store.manifests import release_key
+from pipeline.state.records import Say
 from pipeline.verification.evidence import Evidence
-from pipeline.verification.gates import overall
 from pipeline.verification.joined import join
 from pipeline.verification.load import LoadResult
 from pipeline.verification.shaped import judge_shape, run_shape

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.aws import Aws
-from pipeline.command.records import Say
 from pipeline.config import Environment, LoadProfile
 from pipeline.release import Release
+from pipeline.state.records import Say
 from pipeline.verification.capacity import (
     Capacity,
     Slo,

@@ -15,8 +15,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from pipeline.gates import Gate, Verdict
 from pipeline.model import Model
-from pipeline.verification.gates import Gate, Verdict
 from pipeline.verification.load import LoadResult, Side, Slice
 
 FALSE_ALARM = 0.01

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pipeline.verification.gates import Gate, Limit, judge
+from pipeline.gates import Gate, Limit, judge
 from pipeline.verification.scaling import FleetSample, returned_at, scaled_out_at
 
 

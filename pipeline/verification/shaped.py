@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.command.records import Say
 from pipeline.config import Environment
 from pipeline.errors import ConfigError
-from pipeline.verification.gates import ENOUGH_REQUESTS, Gate, Limit, judge
+from pipeline.gates import ENOUGH_REQUESTS, Gate, Limit, judge
+from pipeline.state.records import Say
 from pipeline.verification.load import ROOT, LoadResult, Phase, run_load
 
 TOOL_SECONDS = 60.0

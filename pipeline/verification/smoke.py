@@ -8,8 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from pipeline.config import Environment
+from pipeline.gates import Gate, Limit, judge
 from pipeline.release import Release
-from pipeline.verification.gates import Gate, Limit, judge
 
 ROOT = Path(__file__).parents[2]
 PAYLOAD_VARIABLE, PAYLOAD_MB = "SAGEMAKER_MAX_PAYLOAD_IN_MB", "25"  # the container's, and its default

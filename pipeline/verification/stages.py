@@ -8,16 +8,18 @@ from pathlib import Path
 from pipeline.account.cost import Prices, ServingCost, cost_of_serving
 from pipeline.autoscaling.autoscale import autoscale
 from pipeline.aws import Aws
-from pipeline.command.records import Say
+from pipeline.aws.clock import time_scale
 from pipeline.config import Environment
-from pipeline.publishing.weights import fetch_golden
+from pipeline.deployment.observe import require_live
+from pipeline.gates import Gate, Verdict, judge, overall
 from pipeline.release import Release
+from pipeline.release_store.golden import fetch_golden
+from pipeline.state.records import Say
 from pipeline.verification.capacity import Capacity
 from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.comparison import baseline_endpoint, compare_endpoints, find_baseline
 from pipeline.verification.evidence import Evidence, Profile
-from pipeline.verification.gates import Gate, Verdict, judge, overall
-from pipeline.verification.ledger import Ledger, ledger, table, time_scale
+from pipeline.verification.ledger import Ledger, ledger, table
 from pipeline.verification.load import LoadResult
 from pipeline.verification.measure import Bench, measure_capacity
 from pipeline.verification.regression import Regression, no_regression_gate, regression_gate
@@ -192,7 +194,8 @@ def _plan(job: Job, bench: Bench, found: Found, say: Say) -> ScalingPlan:
     if capacity is None or capacity.requests_per_second is None:
         return replace(gentle, reason="the capacity of one instance is not known")
     measured = measured_of(capacity, env.autoscaling.safety_factor)
-    scaling = autoscale(job.release, env, job.aws, measured, say)
+    require_live(job.release, env, job.aws)
+    scaling = autoscale(env, job.aws, measured, say)
     held = held_rate(capacity.steps, per_minute=scaling.target, concurrency=scaling.concurrency_target)
     if held is None:
         return replace(gentle, reason=scaling.reason)

@@ -1,7 +1,7 @@
 """Judge the steady load: what clients may rely on while nothing changes. Pure."""
 
 from pipeline.config import Environment
-from pipeline.verification.gates import ENOUGH_REQUESTS, Gate, Limit, judge
+from pipeline.gates import ENOUGH_REQUESTS, Gate, Limit, judge
 from pipeline.verification.load import LoadResult, PhaseResult
 
 SENT_SHARE = 0.9  # of the load asked for; with less, it was another load

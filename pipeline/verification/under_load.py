@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.aws import Aws
-from pipeline.command.records import Say
 from pipeline.config import Environment
 from pipeline.errors import LoadTestBroken
-from pipeline.verification.gates import ENOUGH_REQUESTS
+from pipeline.gates import ENOUGH_REQUESTS
+from pipeline.state.records import Say
 from pipeline.verification.ledger import Told, breach, told
 from pipeline.verification.load import GRACE_SECONDS, LoadResult, Phase, RunningLoad, start_load
 from pipeline.verification.measure import Bench, long_enough

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from pipeline.account.cost import Prices
 from pipeline.aws import Aws
-from pipeline.command.records import Say
 from pipeline.config import Environment
 from pipeline.deployment.observe import require_live
 from pipeline.deployment.plan import config_name
 from pipeline.errors import GateFailed, VerificationInconclusive
+from pipeline.gates import Gate, Verdict
 from pipeline.release import Release
+from pipeline.state.records import Say
 from pipeline.verification.evidence import Evidence, Profile, already_passed, evidence_key, read_evidence
-from pipeline.verification.gates import Gate, Verdict
 from pipeline.verification.stages import Job, measure
 
 

@@ -7,8 +7,8 @@ import local_aws
 from pipeline.autoscaling.policies import resource, step_alarm_prefix
 from pipeline.autoscaling.rescale import observe_scaled
 from pipeline.aws import Aws
-from pipeline.command.lock import look_at_lock
 from pipeline.deployment.alarms import alarm_prefix
+from pipeline.state.lock import look_at_lock
 
 EPOCH_SECONDS = 1_500_000_000  # a number above is a time
 STATE = {"AlarmArn", "StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp"}

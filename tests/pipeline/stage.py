@@ -16,14 +16,15 @@ from pipeline.autoscaling.autoscale import AutoscaleResult, autoscale
 from pipeline.autoscaling.policies import resource
 from pipeline.autoscaling.targets import Measured
 from pipeline.aws import Aws
-from pipeline.command.lock import environment_lock
-from pipeline.command.records import Say
 from pipeline.config import Autoscaling, Environment
 from pipeline.deployment.deploy import deploy
-from pipeline.deployment.promote import PromoteResult, RunSmoke, promote
-from pipeline.deployment.rollback import rollback
+from pipeline.deployment.observe import require_live
 from pipeline.errors import PipelineError, SmokeFailed
+from pipeline.promotion.promote import PromoteResult, RunSmoke, promote
+from pipeline.promotion.rollback import rollback
 from pipeline.release import Release
+from pipeline.state.lock import environment_lock
+from pipeline.state.records import Say
 from pipeline.verification.evidence import Evidence, evidence_key
 from pipeline.verification.smoke import SmokeResult
 from tests.pipeline.footprint import footprint
@@ -76,7 +77,8 @@ class Scene:
 
     def autoscale(self, mark: str, aws: Aws | None = None) -> AutoscaleResult:
         door = aws or self.aws
-        return autoscale(self.releases[mark], door.env, door, Measured(CAPACITY_RPS), quiet)
+        require_live(self.releases[mark], door.env, door)
+        return autoscale(door.env, door, Measured(CAPACITY_RPS), quiet)
 
 
 def bare(_: Scene) -> None: ...

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.aws import Aws
-from pipeline.command.audit import audit_prefix, audited, lines
-from pipeline.command.cli import main
-from pipeline.command.running import READING
-from pipeline.command.steps import COMMANDS
+from pipeline.commands.cli import main
+from pipeline.commands.step_runner import READING
+from pipeline.commands.steps import COMMANDS
 from pipeline.config import Environment
 from pipeline.errors import ReleaseError
 from pipeline.release import load_release
+from pipeline.state.audit import audit_prefix, audited, lines
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from pipeline.config import Environment
 from pipeline.deployment.alarms import alarms_of
 from pipeline.deployment.bake import ENOUGH_ANSWERS, BakeSmoke, Golden, difference
 from pipeline.errors import SmokeFailed
-from pipeline.verification.gates import Verdict
+from pipeline.gates import Verdict
 
 MakeEnv = Callable[..., Environment]
 GOLDEN = Golden(tuple({"instance": [n], "prediction": {"label": n, "sure": 0.5}} for n in range(3)), 1e-4)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.gates import Verdict
 from pipeline.verification.capacity import (
     Slo,
     Step,
@@ -18,7 +19,6 @@ from pipeline.verification.capacity import (
     samples_for,
     vcpus,
 )
-from pipeline.verification.gates import Verdict
 
 SLO = Slo(p99_ms=500, error_percent=1)
 TYPE = "ml.m5.large"  # 2 vCPUs: CPU goes up to 200 %

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import errors
-from pipeline.command.cli import main
-from pipeline.command.options import MOVES_TRAFFIC, OFFLINE, STEPS, parser
-from pipeline.command.steps import COMMANDS, Order
+from pipeline.commands.cli import main
+from pipeline.commands.options import MOVES_TRAFFIC, OFFLINE, STEPS, parser
+from pipeline.commands.steps import COMMANDS, Order
 from pipeline.errors import PipelineError
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ def test_no_option_is_lost_on_its_way_to_the_step(command: str) -> None:
 
 def test_help_answers_at_once() -> None:
     """Nothing heavy is imported before a command runs."""
-    script = "import sys, pipeline.command.cli; pipeline.command.cli.parser(); print(*sys.modules)"
+    script = "import sys, pipeline.commands.cli; pipeline.commands.cli.parser(); print(*sys.modules)"
     shown = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
     )
@@ -162,14 +162,14 @@ def test_a_step_that_is_told_to_end_unwinds_what_it_has_started() -> None:
     """SIGTERM ends a step as Ctrl-C does: its load test and its measuring endpoint go with it."""
     code = """
 import runpy, signal
-import pipeline.command.cli
+import pipeline.commands.cli
 def main():
     try:
         print("running", flush=True)
         signal.pause()
     finally:
         print("unwound", flush=True)
-pipeline.command.cli.main = main
+pipeline.commands.cli.main = main
 runpy.run_module("pipeline", run_name="__main__")
 """
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as step:

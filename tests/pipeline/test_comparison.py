@@ -17,12 +17,12 @@ from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.deployment.deploy import deploy
 from pipeline.deployment.plan import config_name, model_parameters
+from pipeline.gates import Verdict
 from pipeline.publishing.publish import publish
-from pipeline.publishing.weights import fetch_golden
 from pipeline.release import Release
+from pipeline.release_store.golden import fetch_golden
 from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.comparison import Baseline, baseline_endpoint, compare_endpoints, find_baseline
-from pipeline.verification.gates import Verdict
 from pipeline.verification.measure import Bench
 from pipeline.verification.regression import Regression
 

@@ -9,8 +9,9 @@ import pytest
 from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.errors import BuildFailed, ReleaseError
-from pipeline.publishing.compatibility import Fits, fits_of, labels_of, require_fit
+from pipeline.publishing.compatibility import fits_of, labels_of, require_fit
 from pipeline.publishing.publish import publish
+from pipeline.release import Fits
 
 ROOT = Path(__file__).parents[2]
 LABELS = {

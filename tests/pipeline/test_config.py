@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from pipeline.account.cost import cost_of, load_prices
-from pipeline.command.cli import main
-from pipeline.command.config_command import schema
+from pipeline.commands.cli import main
+from pipeline.commands.config_command import schema
 from pipeline.config import (
     LONGEST_ENDPOINT,
     LONGEST_NAME,

@@ -15,16 +15,11 @@ from pipeline.autoscaling.policies import resource
 from pipeline.autoscaling.rescale import Scaled, key_of, observe_scaled, plan_putting_back, scaling_set_aside
 from pipeline.autoscaling.targets import Measured
 from pipeline.aws import Aws, Call
-from pipeline.command.holder import who
-from pipeline.command.lock import environment_lock
-from pipeline.command.records import deployments
 from pipeline.config import Environment, with_strategy
 from pipeline.deployment.alarms import alarms_of
 from pipeline.deployment.deploy import deploy, require_quiet_alarms
-from pipeline.deployment.observe import observe
+from pipeline.deployment.observe import observe, require_live
 from pipeline.deployment.plan import config_name, plan_deployment
-from pipeline.deployment.rollback import rollback
-from pipeline.deployment.status import standing_of
 from pipeline.errors import (
     AlarmNotQuiet,
     DeploymentFailed,
@@ -34,8 +29,13 @@ from pipeline.errors import (
     ReleaseError,
     ReleaseUnproved,
 )
-from pipeline.publishing.publish import fetch_release
+from pipeline.promotion.rollback import rollback
+from pipeline.promotion.status import standing_of
 from pipeline.release import Release
+from pipeline.release_store.manifests import fetch_release
+from pipeline.state.lock import environment_lock
+from pipeline.state.lock_info import who
+from pipeline.state.records import deployments
 from tests.pipeline.scene import (
     ROOT,
     contract_cloud,
@@ -268,22 +268,23 @@ def test_a_policy_is_put_in_force_once_and_read_back(
 ) -> None:
     release = publish_model("one")
     with pytest.raises(ReleaseError, match="is not live"):
-        autoscale(release, aws.env, aws, Measured(40.0), quiet)
+        require_live(release, aws.env, aws)
     put_live(release, aws, tmp_path)
+    require_live(release, aws.env, aws)
 
-    waiting = autoscale(release, aws.env, aws, None, quiet)
+    waiting = autoscale(aws.env, aws, None, quiet)
     assert (waiting.min, waiting.max, waiting.target) == (2, 4, None)
     assert "policy waits for a measured capacity" in waiting.reason
 
-    in_force = autoscale(release, aws.env, aws, Measured(40.0), quiet)
+    in_force = autoscale(aws.env, aws, Measured(40.0), quiet)
     assert in_force.target == 1200.0
     assert in_force.policy_in_force_at is not None
     assert in_force.seconds_from_in_service is not None
     assert in_force.seconds_from_in_service < 60
     aws.made.clear()
 
-    assert autoscale(release, aws.env, aws, Measured(40.0), quiet).target == 1200.0
-    assert autoscale(release, aws.env, aws, None, quiet).target == 1200.0
+    assert autoscale(aws.env, aws, Measured(40.0), quiet).target == 1200.0
+    assert autoscale(aws.env, aws, None, quiet).target == 1200.0
     assert aws.made == []
 
 
@@ -296,7 +297,7 @@ def on_larger_instances(env: Environment) -> Environment:
 def put_scaled_live(publish_model: Publish, aws: Aws, tmp_path: Path) -> Release:
     release = publish_model("one")
     put_live(release, aws, tmp_path)
-    autoscale(release, aws.env, aws, Measured(40.0), quiet)
+    autoscale(aws.env, aws, Measured(40.0), quiet)
     aws.read("application-autoscaling", "put_scheduled_action", **resource(aws.env), **NIGHT)
     return release
 
@@ -358,7 +359,7 @@ def test_status_tells_release_fleet_scaling_and_alarms(
     assert standing_of(aws.env, aws).status == "not there"
     release = publish_model("one")
     put_live(release, aws, tmp_path)
-    autoscale(release, aws.env, aws, Measured(40.0), quiet)
+    autoscale(aws.env, aws, Measured(40.0), quiet)
     standing = standing_of(aws.env, aws)
 
     assert (standing.release, standing.status, standing.target) == (release.id, "InService", 1200.0)

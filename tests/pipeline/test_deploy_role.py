@@ -14,12 +14,13 @@ from botocore import xform_name
 
 from pipeline.account.bootstrap_github import TEMPLATES
 from pipeline.autoscaling.rescale import key_of
-from pipeline.command.lock import lock_key
 from pipeline.config import Environment
-from pipeline.deployment.promote import outcome_key
-from pipeline.deployment.rollback import intent_key
-from pipeline.publishing.publish import metrics_key, release_key
+from pipeline.promotion.promote import outcome_key
+from pipeline.publishing.publish import metrics_key
 from pipeline.publishing.supply_chain import provenance_key, sbom_key
+from pipeline.release_store.manifests import release_key
+from pipeline.state.lock import lock_key
+from pipeline.state.rollback_intent import intent_key
 from pipeline.verification.evidence import evidence_key
 
 ROOT = Path(__file__).parents[2]

@@ -7,13 +7,13 @@ import pytest
 from pipeline.account.destroy import Belongings, destroy, observe_belongings, plan_destruction
 from pipeline.aws import Aws
 from pipeline.aws.shapes import problem_of
-from pipeline.command.records import DeploymentRecord, deployments, record_deployment
 from pipeline.config import Environment
 from pipeline.deployment.observe import observe
 from pipeline.deployment.plan import plan_deployment
 from pipeline.errors import ConfigError, EndpointBusy
 from pipeline.names import prefix_of
 from pipeline.release import Release
+from pipeline.state.records import DeploymentRecord, deployments, record_deployment
 
 MakeEnv = Callable[..., Environment]
 

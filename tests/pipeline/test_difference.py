@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.aws import Aws
-from pipeline.command.steps import Order, run
+from pipeline.commands.steps import Order, run
 from pipeline.config import Environment
 from pipeline.deployment.difference import (
     Change,

@@ -14,10 +14,11 @@ from pipeline.autoscaling.in_force import observe_scaling
 from pipeline.aws import Aws, Call
 from pipeline.deployment import bake
 from pipeline.deployment.plan import config_name
-from pipeline.deployment.promote import outcome_key
-from pipeline.deployment.rollback import intent_key, rollback
 from pipeline.errors import EnvironmentLocked, PolicyCannotAct, PolicyNotInForce, SmokeFailed
-from pipeline.verification.gates import Verdict
+from pipeline.gates import Verdict
+from pipeline.promotion.promote import outcome_key
+from pipeline.promotion.rollback import rollback
+from pipeline.state.rollback_intent import intent_key
 from tests.pipeline.killing import Deadly, begin, exit_code, is_killed
 from tests.pipeline.scene import endpoint_of, quiet, wait_for
 from tests.pipeline.stage import Caller, Scene, Stage, promote_two, scale_in_every_way

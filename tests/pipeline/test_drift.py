@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.drift import holds
+from pipeline.aws.drift import holds
 
 ONE, TWO = {"Name": "one", "Value": "1"}, {"Name": "two", "Value": "2"}
 

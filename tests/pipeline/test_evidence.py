@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from pipeline.gates import Gate, Verdict
 from pipeline.verification.evidence import Evidence, already_passed, read_evidence
-from pipeline.verification.gates import Gate, Verdict
 
 PASSED = Gate(
     name="latency", metric="p99_ms", limit=500, measured=20, unit="ms", verdict=Verdict.PASSED, reason="r"

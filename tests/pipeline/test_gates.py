@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.verification.gates import Gate, Limit, Verdict, judge, overall
+from pipeline.gates import Gate, Limit, Verdict, judge, overall
 
 LATENCY = Limit(
     name="latency", metric="p99_ms", at_most=500, unit="ms", promise="it is fast", needs_samples=100

@@ -12,16 +12,16 @@ from pipeline.account.collect import collect, observe_served
 from pipeline.account.garbage import Rule, Served, Stock, kept_releases, plan_collection
 from pipeline.aws import Aws
 from pipeline.aws.shapes import problem_of
-from pipeline.command.holder import this_process
-from pipeline.command.lock import lock_key
-from pipeline.command.records import DeploymentRecord, record_deployment
 from pipeline.config import Environment
 from pipeline.deployment.alarms import plan_alarms
 from pipeline.deployment.observe import observe
 from pipeline.deployment.plan import config_name, plan_deployment
 from pipeline.errors import ConfigError, EnvironmentLocked, ReleaseError
-from pipeline.publishing.publish import release_key
 from pipeline.release import Image, Release, Weights, make_release
+from pipeline.release_store.manifests import release_key
+from pipeline.state.lock import lock_key
+from pipeline.state.lock_info import this_process
+from pipeline.state.records import DeploymentRecord, record_deployment
 
 MakeRelease = Callable[[str], Release]
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from pipeline.aws import Aws
-from pipeline.command.cli import main
-from pipeline.command.github import annotation, tell_failure, tell_success
-from pipeline.command.markdown import failed, succeeded
-from pipeline.command.records import StepRecord
+from pipeline.commands.cli import main
+from pipeline.commands.github import annotation, tell_failure, tell_success
+from pipeline.commands.markdown import failed, succeeded
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, DeploymentRolledBack
+from pipeline.state.records import StepRecord
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from pipeline.publishing.gzip_stream import CHUNK_BYTES, GzipStream
+from pipeline.release_store.gzip_stream import CHUNK_BYTES, GzipStream
 
 NOISE = random.Random(7).randbytes(CHUNK_BYTES)
 TEXT = b"the same words again and again " * (CHUNK_BYTES // 31)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.aws.clock import time_scale
 from pipeline.errors import AwsRefused
-from pipeline.verification.ledger import Ledger, breach, ledger, table, time_scale, told
+from pipeline.verification.ledger import Ledger, breach, ledger, table, told
 from pipeline.verification.load import LoadResult
 from pipeline.verification.scaling import FleetSample
 from pipeline.verification.scaling_gates import ScalingRun

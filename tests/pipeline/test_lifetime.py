@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.aws import Aws
 from pipeline.aws.shapes import problem_of
-from pipeline.command.lock import environment_lock, look_at_lock
 from pipeline.config import Environment
-from pipeline.deployment.lifetime import after_promotion, plan_after_promotion
+from pipeline.promotion.lifetime import after_promotion, plan_after_promotion
+from pipeline.state.lock import environment_lock, look_at_lock
 
 MakeEnv = Callable[..., Environment]
 DOWN = {"action": "scale_down", "instances": 2}

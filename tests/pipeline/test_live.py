@@ -14,7 +14,7 @@ from pipeline.aws import Answer
 from pipeline.deployment.bake import Golden
 from pipeline.deployment.diagnosis import alarm_reason, last_words
 from pipeline.deployment.live import CALLS_PER_LOOK, PROOF_SECONDS, State, Waiter, state_of
-from pipeline.deployment.standing import progress_line, time_left
+from pipeline.deployment.progress import progress_line, time_left
 from pipeline.errors import (
     AwsRefused,
     DeploymentFailed,

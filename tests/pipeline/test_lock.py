@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pipeline.aws import Aws, Call
-from pipeline.command.holder import SILENT_SECONDS, Holder, this_process, why_void
-from pipeline.command.lock import Hold, environment_lock, lock_key, look_at_lock, take, unlock
 from pipeline.errors import AwsUnreachable, EnvironmentLocked
+from pipeline.state.lock import Hold, environment_lock, lock_key, look_at_lock, take, unlock
+from pipeline.state.lock_info import SILENT_SECONDS, Holder, this_process, why_void
 from tests.pipeline.scene import quiet, wait_for
 
 WRITE = Call("s3", "put_object", {"Bucket": "none", "Key": "k", "Body": b""}, "write k")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pipeline.autoscaling.policies import policies_of, scheduled_actions_of, step_alarms_of
+from pipeline.aws.calls import Call
 from pipeline.aws.shapes import problem_of
-from pipeline.calls import Call
 from pipeline.config import Environment
 
 MakeEnv = Callable[..., Environment]

@@ -13,7 +13,10 @@ from pipeline.account.bootstrap import bootstrap, trust_policy
 from pipeline.autoscaling.autoscale import autoscale
 from pipeline.aws import Aws
 from pipeline.config import Environment, Vpc
-from pipeline.deployment.checks import (
+from pipeline.deployment.deploy import deploy
+from pipeline.deployment.plan import config_name, deployment_config
+from pipeline.errors import PreflightFailed
+from pipeline.preflight.checks import (
     MANIFESTS,
     Problem,
     check_alarms,
@@ -29,10 +32,7 @@ from pipeline.deployment.checks import (
     check_weights,
     principal_of,
 )
-from pipeline.deployment.deploy import deploy
-from pipeline.deployment.plan import config_name, deployment_config
-from pipeline.deployment.preflight import CHECKS, Sight, inspect, require_clear
-from pipeline.errors import PreflightFailed
+from pipeline.preflight.preflight import CHECKS, Sight, inspect, require_clear
 from pipeline.publishing.publish import publish
 from pipeline.release import Release
 from tests.pipeline.scene import ROOT, contract_cloud, name_for, published, quiet
@@ -347,7 +347,7 @@ def test_a_live_fleet_is_looked_at(aws: Aws, make_env: MakeEnv, tmp_path: Path) 
     bootstrap(aws.env, aws, quiet)
     release = published(aws, tmp_path, "one")
     deploy(release, aws.env, aws, tmp_path, quiet)
-    autoscale(release, aws.env, aws, None, quiet)
+    autoscale(aws.env, aws, None, quiet)
     given = aws.env.model_dump()
     other = make_env(
         **{**given, "endpoint": {**given["endpoint"], "variant": "blue", "instance_type": "ml.m5.xlarge"}}

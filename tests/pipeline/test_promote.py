@@ -11,8 +11,8 @@ import pytest
 from pipeline.autoscaling.targets import Measured
 from pipeline.aws import Aws
 from pipeline.config import Environment
-from pipeline.deployment.promote import require_evidence
 from pipeline.errors import ConfigError, PromotionRefused
+from pipeline.promotion.promote import require_evidence
 from pipeline.release import Release
 from pipeline.verification.evidence import Evidence, evidence_key
 from pipeline.verification.findings import find_capacity

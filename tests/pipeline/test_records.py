@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.command.records import (
+from pipeline.model import Model
+from pipeline.promotion.rollback import previous_release
+from pipeline.state.records import (
     DeploymentRecord,
     deployments,
     last_deployment,
@@ -14,8 +16,6 @@ from pipeline.command.records import (
     record_deployment,
     record_step,
 )
-from pipeline.deployment.rollback import previous_release
-from pipeline.model import Model
 
 
 class Bucket:

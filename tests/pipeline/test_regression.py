@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.verification.gates import Verdict
+from pipeline.gates import Verdict
 from pipeline.verification.load import LoadResult
 from pipeline.verification.regression import (
     FALSE_ALARM,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.verification.gates import Verdict
+from pipeline.gates import Verdict
 from pipeline.verification.scaling import FleetSample, plan_scaling, returned_at, scaled_out_at
 from pipeline.verification.scaling_gates import ScalingLimits, ScalingRun, judge_scaling
 

@@ -10,7 +10,7 @@ from pipeline.config import Environment
 from pipeline.deployment.alarms import alarms_of
 from pipeline.deployment.difference import Live
 from pipeline.deployment.plan import config_parameters, model_parameters
-from pipeline.deployment.status import drift_of
+from pipeline.promotion.status import drift_of
 from pipeline.release import Release
 
 MakeEnv = Callable[..., Environment]

@@ -11,9 +11,9 @@ import pytest
 import local_aws
 from pipeline.account.bootstrap import bootstrap
 from pipeline.aws import Aws
+from pipeline.aws.calls import Call
 from pipeline.aws.shapes import problem_of
 from pipeline.aws.training import in_the_sdks_words
-from pipeline.calls import Call
 from pipeline.config import Environment, Training
 from pipeline.errors import ConfigError, TrainingFailed
 from pipeline.publishing.image import Origin

@@ -25,12 +25,12 @@ from pipeline.config import Environment
 from pipeline.deployment.deploy import deploy
 from pipeline.deployment.plan import plan_capacity_endpoint
 from pipeline.errors import ConfigError, GateFailed, LoadTestBroken, VerificationInconclusive
+from pipeline.gates import Gate, Verdict
 from pipeline.publishing.publish import publish
-from pipeline.publishing.weights import fetch_golden
 from pipeline.release import Release
+from pipeline.release_store.golden import fetch_golden
 from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.evidence import Evidence, evidence_key
-from pipeline.verification.gates import Gate, Verdict
 from pipeline.verification.load import LoadResult
 from pipeline.verification.load_test import Offered, Wish, judge_joined, load_test, offer_share
 from pipeline.verification.measure import Bench
@@ -240,7 +240,7 @@ def test_a_fault_of_the_fleet_is_failed_by_the_gate_that_is_there_for_it(
     """A policy is in force, the load rises over its target and falls again; only the fault is wrong."""
     limits = live.env.limits.model_copy(update={"scale_out_seconds": out_seconds})
     env = live.env.model_copy(update={"limits": limits})
-    autoscale(live.release, env, live.aws, Measured(CAPACITY), live.said.append)
+    autoscale(env, live.aws, Measured(CAPACITY), live.said.append)
     assert wait_for_rest(env, live.aws, 2)
     plan = plan_scaling(capacity_rps=CAPACITY, target_rps=CAPACITY / 2, instances=2, maximum=4)
     out = live.build / "load" / "fault.json"

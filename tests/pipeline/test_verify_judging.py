@@ -11,9 +11,9 @@ import pytest
 
 from pipeline.config import Environment
 from pipeline.errors import GateFailed, LoadTestBroken, ReleaseError, VerificationInconclusive
+from pipeline.gates import Gate, Verdict, overall
 from pipeline.release import Release
 from pipeline.verification.evidence import Evidence
-from pipeline.verification.gates import Gate, Verdict, overall
 from pipeline.verification.load import LoadResult, PhaseResult, RunningLoad, wait_for_end
 from pipeline.verification.measure import long_enough, steps_of, with_concurrency
 from pipeline.verification.scaling import FleetSample

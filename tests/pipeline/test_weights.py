@@ -10,9 +10,10 @@ import pytest
 
 from pipeline.aws import Aws
 from pipeline.errors import ConfigError, ReleaseError
-from pipeline.publishing.archives import archive
-from pipeline.publishing.weights import fetch_golden, sync_weights
+from pipeline.publishing.weights import sync_weights
 from pipeline.release import Image, Release, Weights, make_release
+from pipeline.release_store.archives import archive
+from pipeline.release_store.golden import fetch_golden
 
 GOLDEN = '{"cases": [{"instance": [1, 2], "prediction": {"label": 7}}]}'
 

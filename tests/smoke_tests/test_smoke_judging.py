@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.verification.gates import Verdict
+from pipeline.gates import Verdict
 from pipeline.verification.smoke import SmokeResult, judge_smoke, read_report
 from smoke_tests.golden import Golden, differences
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.command.options import STRATEGIES, parser
+from pipeline.commands.options import STRATEGIES, parser
 from pipeline.config import environments, load_environment
 
 ROOT = Path(__file__).parents[2]

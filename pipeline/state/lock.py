@@ -14,11 +14,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from pipeline.aws import Aws
-from pipeline.command.holder import Holder, this_process, why_void
-from pipeline.command.records import Say
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused, EnvironmentLocked, PipelineError
 from pipeline.model import Model
+from pipeline.state.lock_info import Holder, this_process, why_void
+from pipeline.state.records import Say
 
 RENEWAL_SECONDS = 60.0
 ROUNDS = 5  # in each, somebody else has changed the lock between two looks

@@ -7,9 +7,9 @@ from typing import Literal
 import yaml
 
 from pipeline.account.cost import cost_of, load_prices
-from pipeline.command.records import Say
 from pipeline.config import Environment, load_environment
 from pipeline.errors import ConfigError
+from pipeline.state.records import Say
 
 View = Literal["show", "schema", "cost"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from pipeline.errors import ConfigError, ReleaseError
-from pipeline.publishing.gzip_stream import GzipStream
+from pipeline.release_store.gzip_stream import GzipStream
 
 
 def archive(directory: Path, target: BinaryIO) -> None:

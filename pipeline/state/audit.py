@@ -17,10 +17,10 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.aws import Aws
-from pipeline.command.records import Say
+from pipeline.ci import github_run_url
 from pipeline.errors import PipelineError
 from pipeline.model import Model
-from pipeline.publishing.publish import github_run_url
+from pipeline.state.records import Say
 
 Outcome = Literal["succeeded", "failed", "interrupted"]
 

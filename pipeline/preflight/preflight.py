@@ -7,14 +7,14 @@ from typing import Any
 
 from pipeline.autoscaling.autoscale import is_known
 from pipeline.aws import Aws
-from pipeline.command.records import Say
 from pipeline.config import Environment
-from pipeline.deployment import checks
-from pipeline.deployment.checks import Problem
 from pipeline.deployment.plan import config_name
 from pipeline.errors import AwsRefused, PreflightFailed
 from pipeline.model import Model
+from pipeline.preflight import checks
+from pipeline.preflight.checks import Problem
 from pipeline.release import Release
+from pipeline.state.records import Say
 
 PASSED_TO_SAGEMAKER = {
     "ContextKeyName": "iam:PassedToService",

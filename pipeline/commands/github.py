@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.command.markdown import failed, succeeded
-from pipeline.command.records import Say, StepRecord
+from pipeline.commands.markdown import failed, succeeded
 from pipeline.errors import PipelineError
+from pipeline.state.records import Say, StepRecord
 
 PLOTS_SECONDS = 60
 

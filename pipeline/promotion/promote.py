@@ -11,10 +11,9 @@ from typing import Literal
 
 from pipeline.autoscaling.autoscale import AutoscaleResult, autoscale
 from pipeline.aws import Aws
-from pipeline.command.records import Say, deployments, record_step
 from pipeline.config import Environment, Strategy
 from pipeline.deployment.deploy import DeployResult, deploy
-from pipeline.deployment.rollback import Failure, interrupted, previous_release, rollback
+from pipeline.deployment.observe import require_live
 from pipeline.errors import (
     ConfigError,
     PipelineError,
@@ -23,15 +22,18 @@ from pipeline.errors import (
     PromotionRefused,
     SmokeFailed,
 )
+from pipeline.gates import Verdict
 from pipeline.model import Model
 from pipeline.names import release_of
+from pipeline.promotion.rollback import previous_release, rollback
 from pipeline.publishing.registry import approve
 from pipeline.publishing.scan import require_scanned
-from pipeline.publishing.weights import fetch_golden
 from pipeline.release import Release
+from pipeline.release_store.golden import fetch_golden
+from pipeline.state.records import Say, deployments, record_step
+from pipeline.state.rollback_intent import Failure, interrupted
 from pipeline.verification.evidence import Evidence
 from pipeline.verification.findings import find_capacity, find_evidence
-from pipeline.verification.gates import Verdict
 from pipeline.verification.smoke import SmokeResult, run_smoke
 
 UNDONE = (SmokeFailed, PolicyNotInForce, PolicyCannotAct)  # the deployment itself has its own rollback
@@ -168,7 +170,8 @@ def _deploy_and_scale(
         return deployed[0]
 
     def _autoscale() -> AutoscaleResult:
-        scaled.append(autoscale(release, env, aws, find_capacity(release.id, env, aws, build), say))
+        require_live(release, env, aws)
+        scaled.append(autoscale(env, aws, find_capacity(release.id, env, aws, build), say))
         return scaled[0]
 
     record_step(build, env.name, "deploy", aws.made, _deploy)

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pipeline.autoscaling.in_force import observe_scaling
 from pipeline.autoscaling.policies import resource, step_alarm_prefix
 from pipeline.aws import Aws
-from pipeline.calls import Call
-from pipeline.command.lock import environment_lock
-from pipeline.command.records import Say
+from pipeline.aws.calls import Call
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarm_prefix
 from pipeline.deployment.plan import CHANGEABLE
 from pipeline.errors import EnvironmentLocked
+from pipeline.state.lock import environment_lock
+from pipeline.state.records import Say
 
 
 def plan_after_promotion(

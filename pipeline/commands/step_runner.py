@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pipeline.account.bootstrap import require_account
 from pipeline.aws import Aws
-from pipeline.command import github
-from pipeline.command.audit import audited
-from pipeline.command.lock import environment_lock
-from pipeline.command.records import Say, StepRecord, record_step
+from pipeline.commands import github
 from pipeline.errors import PipelineError
 from pipeline.model import Model
+from pipeline.state.audit import audited
+from pipeline.state.lock import environment_lock
+from pipeline.state.records import Say, StepRecord, record_step
 
 # What changes an environment, or measures it while nothing may change: one of them at a time.
 LOCKING = frozenset({"deploy", "autoscale", "verify", "promote", "rollback", "destroy"})

@@ -7,8 +7,8 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
+from pipeline.ci import github_run_url
 from pipeline.model import Model
-from pipeline.publishing.publish import github_run_url
 
 SILENT_SECONDS = 600.0  # ten renewals missed
 

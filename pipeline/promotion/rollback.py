@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.aws import Aws, Call
-from pipeline.command.records import DeploymentRecord, Say, deployments
 from pipeline.config import Environment, Strategy
 from pipeline.deployment.deploy import deploy
 from pipeline.errors import NothingToRollBackTo
 from pipeline.model import Model
 from pipeline.names import release_of
-from pipeline.publishing.publish import published_release
+from pipeline.release_store.manifests import published_release
+from pipeline.state.records import DeploymentRecord, Say, deployments
+from pipeline.state.rollback_intent import Failure, Intent, intent_key, interrupted
 
 
 class RollbackResult(Model):
@@ -32,44 +33,9 @@ class RollbackResult(Model):
     seconds: float
 
 
-class Failure(Model):
-    """Why a promotion is undone: the name of the error, and what it said."""
-
-    error: str
-    what: str
-
-
-class Intent(Model):
-    """A rollback that has begun, and has not come to its end unless something else was deployed since."""
-
-    release: str
-    left: str | None
-    last: str | None  # the config of the newest record when it began
-    because: Failure | None = None  # of the promotion that it undoes; None: somebody asked for it
-
-
 def previous_release(records: Sequence[DeploymentRecord], live: str | None) -> str | None:
     """Return the id of the newest deployed release that is not the live one; None when there is none."""
     return next((record.release for record in reversed(records) if record.release != live), None)
-
-
-def intent_key(env: Environment) -> str:
-    """Where the destination of a rollback that has begun is kept in the release bucket."""
-    return f"rollbacks/{env.name}.json"
-
-
-def interrupted(
-    env: Environment, aws: Aws, records: Sequence[DeploymentRecord] | None = None
-) -> Intent | None:
-    """Return the rollback that has begun and not ended, if nothing else was deployed since by `records`, or AWS's."""
-    written = aws.get_json(intent_key(env))
-    if written is None:
-        return None
-    begun = Intent.model_validate(written)
-    known = deployments(aws, env.name) if records is None else records
-    last = known[-1] if known else None
-    is_newest = begun.last == (last.config if last else None) or (last and begun.release == last.release)
-    return begun if is_newest else None
 
 
 def rollback(

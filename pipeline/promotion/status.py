@@ -8,19 +8,19 @@ from pydantic import Field
 
 from pipeline.autoscaling.in_force import Scaling, describe, observe_scaling
 from pipeline.aws import Aws
-from pipeline.command.lock import look_at_lock
-from pipeline.command.records import last_deployment
+from pipeline.aws.drift import holds
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarm_prefix, alarms_of
 from pipeline.deployment.difference import Change, Live, changes_between, settings_of
 from pipeline.deployment.observe import observe_live
 from pipeline.deployment.plan import config_parameters, model_parameters
-from pipeline.deployment.standing import progress_line
-from pipeline.drift import holds
+from pipeline.deployment.progress import progress_line
 from pipeline.model import Model
 from pipeline.names import release_of
-from pipeline.publishing.publish import fetch_release
 from pipeline.release import Release
+from pipeline.release_store.manifests import fetch_release
+from pipeline.state.lock import look_at_lock
+from pipeline.state.records import last_deployment
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.command.records import StepRecord
 from pipeline.errors import PipelineError
+from pipeline.state.records import StepRecord
 
 MOST_ROWS = 50
 

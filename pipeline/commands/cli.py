@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from pipeline.command.options import OFFLINE, parser
+from pipeline.commands.options import OFFLINE, parser
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.command.steps import Order
+    from pipeline.commands.steps import Order
     from pipeline.config import Environment
 
 PRINTS_JSON_ITSELF = frozenset({"preflight", "plan", "status", "config"})
@@ -40,7 +40,7 @@ def _tell(error: PipelineError, *, as_json: bool) -> None:
         told = {"error": name, "exit_code": error.exit_code, "what": error.what, "fix": error.fix}
         print(json.dumps(told, indent=2))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        from pipeline.command.github import annotation
+        from pipeline.commands.github import annotation
 
         print(annotation(error), file=sys.stderr if as_json else sys.stdout)
 
@@ -52,12 +52,12 @@ def _aside(text: str) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     if args.command in OFFLINE:
-        from pipeline.command.config_command import show_config
+        from pipeline.commands.config_command import show_config
 
         show_config(args.view, args.env, args.config, print, as_json=args.as_json)
         return
     order = _order(args)
-    from pipeline.command import steps
+    from pipeline.commands import steps
 
     command = "plan" if args.command == "deploy" and args.dry_run else args.command
     speaks_itself = command in PRINTS_JSON_ITSELF or not args.as_json
@@ -81,7 +81,7 @@ def _order(args: argparse.Namespace) -> "Order":
     """What was asked for, by the options that this command has; Order knows what holds without the others."""
     env = _environment(args)
     from pipeline.aws import Aws
-    from pipeline.command.steps import Order
+    from pipeline.commands.steps import Order
 
     known = {field.name for field in fields(Order)} - {"env"}
     asked = {name: value for name, value in vars(args).items() if name in known}

@@ -14,27 +14,28 @@ from pipeline.account.destroy import destroy
 from pipeline.autoscaling.autoscale import autoscale
 from pipeline.aws import Aws
 from pipeline.aws.shapes import require_valid
-from pipeline.command.audit import AuditTrail, lines
-from pipeline.command.lock import unlock
-from pipeline.command.records import Say, StepRecord
-from pipeline.command.running import run_step
+from pipeline.commands.step_runner import run_step
 from pipeline.config import Environment, environments, load_environment
-from pipeline.deployment.chain import chain_to, following
 from pipeline.deployment.deploy import deploy
 from pipeline.deployment.difference import PlanResult, describe_plan, lines_of
-from pipeline.deployment.lifetime import after_promotion
-from pipeline.deployment.observe import observe, observe_live
+from pipeline.deployment.observe import observe, observe_live, require_live
 from pipeline.deployment.plan import plan_deployment
-from pipeline.deployment.preflight import PreflightResult, Sight, inspect, require_clear
-from pipeline.deployment.promote import promote
-from pipeline.deployment.rollback import rollback
-from pipeline.deployment.status import Overview, show, standing_of
 from pipeline.errors import ConfigError
 from pipeline.model import Model
+from pipeline.preflight.preflight import PreflightResult, Sight, inspect, require_clear
+from pipeline.promotion.chain import chain_to, following
+from pipeline.promotion.lifetime import after_promotion
+from pipeline.promotion.promote import promote
+from pipeline.promotion.rollback import rollback
+from pipeline.promotion.status import Overview, show, standing_of
 from pipeline.publishing.image import CONTAINER
-from pipeline.publishing.publish import origin_of, publish, published_release
+from pipeline.publishing.publish import origin_of, publish
 from pipeline.publishing.train import train
 from pipeline.release import MANIFEST, RELEASE_ID, Release, load_release
+from pipeline.release_store.manifests import published_release
+from pipeline.state.audit import AuditTrail, lines
+from pipeline.state.lock import unlock
+from pipeline.state.records import Say, StepRecord
 from pipeline.verification.evidence import Profile
 from pipeline.verification.findings import find_capacity
 from pipeline.verification.load_test import Wish, judge_joined, load_test, offer_share
@@ -168,7 +169,8 @@ def _deploy(order: Order) -> Model:
 def _autoscale(order: Order) -> Model:
     release = order.release
     capacity = find_capacity(release.id, order.env, order.aws, order.build)
-    return autoscale(release, order.env, order.aws, capacity, order.say)
+    require_live(release, order.env, order.aws)
+    return autoscale(order.env, order.aws, capacity, order.say)
 
 
 def _verify(order: Order) -> Model:

@@ -1,0 +1,1 @@
+"""A release from one environment to the next, and back."""

@@ -1,0 +1,1 @@
+"""Published releases: manifests, archives and golden sets."""
