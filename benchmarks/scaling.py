@@ -143,18 +143,18 @@ def markdown(build: Path) -> str:
     kept = [
         (name, json.loads(path.read_text())) for name in RUNS if (path := build / f"{name}.json").is_file()
     ]
-    phases = list(dict.fromkeys(row["phase"] for _, found in kept for row in found["ledger"]["rows"]))
+    phases = list(dict.fromkeys(row["phase"] for _, found in kept for row in found["timeline"]["rows"]))
     lines = ["| phase | kind | " + " | ".join(name.replace("_", " ") for name, _ in kept) + " |"]
     lines.append("|---|---|" + "---:|" * len(kept))
     for phase in phases:
-        rows = [next(row for row in found["ledger"]["rows"] if row["phase"] == phase) for _, found in kept]
+        rows = [next(row for row in found["timeline"]["rows"] if row["phase"] == phase) for _, found in kept]
         lines.append(f"| {phase} | {rows[0]['kind']} | " + " | ".join(_cell(row) for row in rows) + " |")
     titles = ("recovery", "flapping", "lost while scaling")
     lines += [
         f"| **{title}** | gate | " + " | ".join(_gate(found, title) for _, found in kept) + " |"
         for title in titles
     ]
-    policies = [f"- {name.replace('_', ' ')}: {found['ledger']['policy']}" for name, found in kept]
+    policies = [f"- {name.replace('_', ' ')}: {found['timeline']['policy']}" for name, found in kept]
     return "\n".join([*lines, "", *policies])
 
 
@@ -187,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.build.mkdir(parents=True, exist_ok=True)
     started = time.time()
     found, gates = measure(RUNS[args.run], args.build, args.instances)
-    document = {"ledger": found.document(), "gates": [gate.document() for gate in gates]}
+    document = {"timeline": found.document(), "gates": [gate.document() for gate in gates]}
     (args.build / f"{args.run}.json").write_text(json.dumps(document, indent=2))
     for line in [*table(found), *(f"{gate.name}: {gate.verdict.upper()}, {gate.reason}" for gate in gates)]:
         print(line)
