@@ -1,17 +1,18 @@
-"""What gunicorn loads, once, in its master: the model and the application that serves it."""
+"""The WSGI application. Gunicorn loads it once, in its master; the workers share what it loads."""
 
 import os
 import sys
+from pathlib import Path
 
-import identity
-import limits
-import loading
-import paths
-from predictor import create_app
-from user_program import CannotLoad
+from digits.project import DIGITS
+from serving.handlers import loading
+from serving.handlers.errors import CannotLoad
+from serving.platform import applications, identity, limits, paths
+
+predictor = applications.load(Path(__file__).with_name("predictor.py"))
 
 try:
-    handler = loading.load(paths.model_dir(paths.base_dir()), os.environ)
-    app = create_app(handler, identity.from_environ(os.environ), limits.from_environ(os.environ))
+    handler = loading.load(paths.model_dir(paths.base_dir()), os.environ, DIGITS)
+    app = predictor.create_app(handler, identity.from_environ(os.environ), limits.from_environ(os.environ))
 except (CannotLoad, identity.BadIdentity, limits.BadLimit) as error:
     sys.exit(f"serve: {error}")

@@ -12,9 +12,10 @@ import pytest
 CONTAINER = Path(__file__).parents[2] / "container"
 sys.path.insert(0, str(CONTAINER / "src"))
 
-from engines import Choice, Engine, load  # noqa: E402  # found on the path of the line above
+from digits.project import DIGITS  # noqa: E402  # found on the path of the line above
+from serving.engines import Choice, Engine, load  # noqa: E402  # found on the path of the line above
 
-from tests.container.serving import COMMITTED, Serve  # noqa: E402
+from tests.container.serve_process import COMMITTED, Serve  # noqa: E402
 
 IMAGE = "sagemaker-pytorch-release:test"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -24,7 +25,7 @@ SOURCE = "https://example.org/digits"
 @pytest.fixture
 def engine() -> Engine:
     """The committed model in PyTorch."""
-    return load(Choice("torch"), COMMITTED / "model")
+    return load(Choice("torch"), COMMITTED / "model", DIGITS.load_network)
 
 
 def path_of(front: str, tmp_path: Path) -> str:

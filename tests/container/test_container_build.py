@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schema
+from digits import schema
 
-from tests.container.serving import CONTAINER
+from tests.container.serve_process import CONTAINER
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from docker.models.containers import Container
 
 from tests.container import archives
 from tests.container.conftest import REVISION, SOURCE
-from tests.container.serving import (
+from tests.container.serve_process import (
     COMMITTED,
     CONTAINER,
     ERRORS_ALONE,

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from tests.container import archives
-from tests.container.serving import CONTAINER, ask, free_port, until
+from tests.container.serve_process import CONTAINER, ask, free_port, until
 
 LOCAL_TEST = CONTAINER / "local_test"
 PAYLOADS = LOCAL_TEST / "payloads"

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.container.conftest import path_of
-from tests.container.serving import CONTAINER, Serve
+from tests.container.serve_process import CONTAINER, Serve
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,16 @@ import psutil
 import pytest
 from safetensors.numpy import save_file
 
-from tests.container.serving import COMMITTED, ERRORS_ALONE, IDENTITY, JSON, Serve, read_all, send_raw, until
+from tests.container.serve_process import (
+    COMMITTED,
+    ERRORS_ALONE,
+    IDENTITY,
+    JSON,
+    Serve,
+    read_all,
+    send_raw,
+    until,
+)
 
 GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
 DIGIT = GOLDEN["cases"][0]["instance"]

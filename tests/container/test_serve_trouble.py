@@ -17,7 +17,7 @@ import pytest
 
 from tests.container import archives
 from tests.container.conftest import path_of
-from tests.container.serving import COMMITTED, JSON, SOURCE, Answer, Serve, until
+from tests.container.serve_process import COMMITTED, JSON, SOURCE, Answer, Serve, until
 
 DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]["instance"]
 REQUEST = json.dumps({"instances": [DIGIT]})
@@ -203,11 +203,11 @@ def test_ping_is_503_while_the_model_cannot_predict_and_200_when_it_can_again(
 ) -> None:
     source = tmp_path / "src"
     shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
-    text, compute = (source / "handler.py").read_text(), "return self._engine.predict(data)"
+    text, compute = (source / "digits" / "handler.py").read_text(), "return self._engine.predict(data)"
     assert text.count(compute) == 1
     broken = tmp_path / "broken"
     condition = f'__import__("os").path.exists({str(broken)!r})'
-    (source / "handler.py").write_text(text.replace(compute, f"assert not {condition}; {compute}"))
+    (source / "digits" / "handler.py").write_text(text.replace(compute, f"assert not {condition}; {compute}"))
     serve = serving(source, SAGEMAKER_MODEL_SERVER_WORKERS="2")
 
     broken.touch()

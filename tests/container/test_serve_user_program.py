@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.container import archives
-from tests.container.serving import JSON, Serve, read_all, send_raw, until
+from tests.container.serve_process import JSON, Serve, read_all, send_raw, until
 
 STREAM = """
 import os

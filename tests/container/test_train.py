@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dataset import BadData, read, split
-from engines import pytorch
-from hyperparameters import BadHyperparameter, Hyperparameters, parse
-from model import ModelProblem, load
+from digits.dataset import BadData, read, split
+from digits.hyperparameters import BadHyperparameter, Hyperparameters, parse
+from digits.model import load
+from digits.project import load_network
+from digits.training import fit, shifted
 from safetensors.torch import save as to_bytes
 from safetensors.torch import save_file
-from training import fit, shifted
+from serving.engines import ModelProblem, pytorch
 
-from tests.container.serving import COMMITTED, CONTAINER, until
+from tests.container.serve_process import COMMITTED, CONTAINER, until
 
 DATA = Path("input/data/training/digits.csv.gz")
 SETTINGS = Path("input/config/hyperparameters.json")
@@ -84,7 +85,7 @@ def assert_answers_are_golden(directory: Path) -> None:
 
     assert len(golden["cases"]) == 32
     np.testing.assert_allclose(
-        pytorch.load(directory, "fp32").predict(instances), expected, atol=golden["tolerance"]
+        pytorch.load(directory, "fp32", load_network).predict(instances), expected, atol=golden["tolerance"]
     )
 
 

@@ -1,0 +1,62 @@
+"""Find a user's inference.py, and import it as if nothing of ours were on the path."""
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from serving.handlers.errors import CannotLoad
+
+PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
+DIRECTORY_VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"
+DEFAULT_PROGRAM = "inference.py"
+_COMPATIBLE = (
+    Path(__file__).resolve().parents[2] / "compatible"
+)  # sagemaker_inference, for programs that import it
+
+
+@dataclass(frozen=True)
+class Program:
+    """A file of handler functions, and the folder that is on the path when it is imported."""
+
+    file: Path
+    directory: Path
+
+
+def find(model_dir: Path, environ: Mapping[str, str]) -> Program | None:
+    """The user's program, or None where the archive brings none and the environment names none.
+
+    Raises CannotLoad when the environment names one that is not there.
+    """
+    submitted = (environ.get(DIRECTORY_VARIABLE) or "").removeprefix("file://")
+    directory = Path(submitted) if submitted else model_dir / "code"
+    if "://" in submitted:  # an archive repacked for serving has it in code/ as well
+        directory = model_dir / "code"
+    named = environ.get(PROGRAM_VARIABLE)
+    file = directory / (named or DEFAULT_PROGRAM)
+    if file.is_file():
+        return Program(file, directory)
+    if named is None and not submitted:
+        return None
+    asked = f"{PROGRAM_VARIABLE}={named or ''} {DIRECTORY_VARIABLE}={submitted}"
+    raise CannotLoad(f"{file}: there is no such program ({asked}); put it into code/ of the archive")
+
+
+def load(program: Program) -> ModuleType:
+    """Import the program, its folder first on the path; raises whatever it raises.
+
+    Last on the path is what stands in for AWS's toolkit, where that is not installed.
+    """
+    sys.path.insert(0, str(program.directory))
+    if str(_COMPATIBLE) not in sys.path:
+        sys.path.append(str(_COMPATIBLE))
+    name = program.file.stem
+    spec = importlib.util.spec_from_file_location(name, program.file)
+    if spec is None or spec.loader is None:
+        raise CannotLoad(f"{program.file}: expected a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before it runs: pickled classes and dataclasses look for it there
+    spec.loader.exec_module(module)
+    return module
