@@ -1,7 +1,9 @@
-"""What a request costs a worker with batching and without: python -m benchmarks.batch_server
+"""Measure the CPU time of a request with batching and without.
 
-The lane and the engine of the committed model in this process, with so many requests waiting at once. CPU
-time of the one thread that does it all, so that other work on the machine hardly shows.
+    python -m benchmarks.batch_server
+
+The batch server and the committed model's engines run in this process, with a number of requests waiting at
+once. CPU time is that of the one thread that does it all, so that other load on the machine hardly shows.
 """
 
 import os
@@ -37,46 +39,49 @@ ROUNDS = 5
 
 
 class Bench:
-    """A lane whose turns are taken by hand, and the clients that keep it busy."""
+    """A batch server that is driven step by step, and its clients."""
 
     def __init__(self, handler: DigitsHandler, instances: int, waiting: int, directory: str) -> None:
         limits = Limits(25, 60, batch_instances=instances)
         identity = Identity("bench", "0")
-        log = RequestLog(identity, write=lambda _line: None)  # what is written counts, where to does not
+        log = RequestLog(
+            identity, write=lambda _line: None
+        )  # formatting a line is measured, writing it is not
         app = create_app(handler, identity, limits, log)
         self._service: Service = app.extensions[SERVICE]
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(f"{directory}/{instances}-{waiting}")
         listener.listen(waiting)
-        self._lane = BatchServer(listener, self._service, partial(application.error_response, app))
+        self._server = BatchServer(listener, self._service, partial(application.error_response, app))
         self._clients = [socket.socket(socket.AF_UNIX) for _ in range(waiting)]
         for client in self._clients:
             client.connect(listener.getsockname())
-        self._lane.listen()
-        self._lane.ready(0)
+        self._server.listen()
+        self._server.receive(0)
 
-    def turn(self) -> float:
-        """CPU seconds of one turn in which every client has a request."""
+    def serve_all(self) -> float:
+        """Answer a request of every client; return the CPU seconds."""
         head = (
             f"POST /invocations HTTP/1.1\r\nX-Request-Start: {time.time():.3f}\r\nContent-Length: {len(BODY)}"
         )
         for client in self._clients:
             client.sendall(f"{head}\r\n\r\n".encode() + BODY)
         began = time.thread_time()
-        calls = self._lane.ready(0)
-        batching.answer(calls, self._service)
+        requests = self._server.receive(0)
+        batching.answer_all(requests, self._service)
         spent = time.thread_time() - began
         assert all(client.recv(65536).startswith(b"HTTP/1.1 200 ") for client in self._clients)
         return spent
 
     def microseconds(self) -> float:
-        """Per request: the median of some rounds."""
-        turns = REQUESTS // len(self._clients)
-        rounds = [sum(self.turn() for _ in range(turns)) for _ in range(ROUNDS)]
-        return statistics.median(rounds) / turns / len(self._clients) * 1e6
+        """Return the CPU time of a request: the median of ROUNDS."""
+        batches = REQUESTS // len(self._clients)
+        rounds = [sum(self.serve_all() for _ in range(batches)) for _ in range(ROUNDS)]
+        return statistics.median(rounds) / batches / len(self._clients) * 1e6
 
 
 def main() -> None:
+    """Print a table in Markdown."""
     print("| engine | batching | " + " | ".join(f"{number} waiting" for number in WAITING) + " |")
     print("|---|---|" + "---:|" * len(WAITING))
     with tempfile.TemporaryDirectory() as directory:

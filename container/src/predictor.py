@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request
+
 from serving.handlers.handler import Answer, Handler
 from serving.http import application, request_log
 from serving.http.application import refusal

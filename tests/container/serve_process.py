@@ -1,4 +1,4 @@
-"""`serve` as a process of its own, and requests to it, raw or by the book."""
+"""`serve` as a process, and requests to it."""
 
 import http.client
 import json
@@ -37,7 +37,7 @@ class Answer:
 def ask(
     port: int, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """One request on a connection of its own."""
+    """Send one request on a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(method, path, body, {**(headers or {}), "Connection": "close"})
@@ -52,7 +52,7 @@ def invoke(port: int, instances: Any) -> Answer:
 
 
 def send_raw(port: int, data: bytes) -> bytes:
-    """Everything the server says to `data` until it closes the connection."""
+    """Send `data`, and return what the server sends until it closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(data)
         return read_all(connection)
@@ -66,7 +66,7 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Poll a condition for at most `seconds`; returns what it was at last."""
+    """Poll a condition for at most `seconds`; return its last value."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -107,7 +107,7 @@ class Serve:
         )
 
     def await_ready(self) -> None:
-        """Until it answers and has begun every worker: gunicorn begins them one after another."""
+        """Wait until it answers and every worker has begun: gunicorn starts them one after another."""
         assert until(self._is_ready, 30), self.log()
         assert until(lambda: len(self.child("gunicorn").children()) >= self._workers), self.log()
 
@@ -120,11 +120,11 @@ class Serve:
         return invoke(self.port, instances)
 
     def family(self) -> list[psutil.Process]:
-        """The processes below `serve`: masters and workers."""
+        """Return the processes below `serve`: masters and workers."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def child(self, name: str) -> psutil.Process:
-        """The master of nginx or gunicorn."""
+        """Return the master process of nginx or gunicorn."""
         children = psutil.Process(self.process.pid).children()
         return next(child for child in children if name in " ".join(child.cmdline()))
 
@@ -136,7 +136,7 @@ class Serve:
         return self._output.read().decode()
 
     def end(self) -> None:
-        """Stop it and what it started, however the test left them."""
+        """Stop it and the processes that it started, in whatever state the test left them."""
         family = self.family() if self.process.poll() is None else []
         self.terminate()
         try:

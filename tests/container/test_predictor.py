@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from digits.handler import DigitsHandler
 from flask.testing import FlaskClient
 from numpy.typing import NDArray
+
+from digits.handler import DigitsHandler
 from predictor import create_app
 from serving.engines import Engine
 from serving.platform.identity import HEADER, Identity
 from serving.platform.limits import Limits
-
 from tests.container.serve_process import COMMITTED, JSON
 
 IDENTITY = Identity("abc", "0123456789ab")

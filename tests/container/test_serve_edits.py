@@ -1,4 +1,4 @@
-"""What a user edits in the applications is in force behind nginx: steps, a hook, worker count, time-outs."""
+"""Edits of the applications are in force behind nginx: steps, a hook, worker count, time-outs."""
 
 import json
 import shutil
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from serving.engines import Engine
 
+from serving.engines import Engine
 from tests.container import archives
 from tests.container.conftest import path_of
 from tests.container.serve_process import COMMITTED, JSON, SOURCE, Answer, Serve, until
@@ -46,18 +46,18 @@ def ask(serve: Serve) -> Answer:
     return serve.ask("POST", "/invocations", REQUEST, JSON)
 
 
-def ways(serve: Serve, requests: int) -> set[object]:
-    """Which ways the first `requests` invocations went, by the log."""
+def answering_servers(serve: Serve, requests: int) -> set[object]:
+    """Return the servers of the first `requests` invocations, by the log."""
 
     def lines() -> list[dict[str, object]]:
         found = [json.loads(line) for line in serve.log().splitlines() if line.startswith("{")]
         return [line for line in found if line.get("event") == "invocation"]
 
     assert until(lambda: len(lines()) >= requests)
-    return {line["way"] for line in lines()}
+    return {line["server"] for line in lines()}
 
 
-def test_changed_steps_are_in_force_in_the_lane(edited: Edited, engine: Engine) -> None:
+def test_changed_steps_are_in_force_in_the_batch_server(edited: Edited, engine: Engine) -> None:
     serve = edited(
         {
             "predictor.py": [
@@ -74,7 +74,7 @@ def test_changed_steps_are_in_force_in_the_lane(edited: Edited, engine: Engine) 
     answer = ask(serve)
 
     assert (answer.status, answer.json(), answer.headers["X-Mine"]) == (203, [9 - mirrored], "yes")
-    assert ways(serve, 1) == {"lane"}
+    assert answering_servers(serve, 1) == {"batch"}
 
 
 def test_a_hook_sees_every_invocation(edited: Edited) -> None:
@@ -91,8 +91,8 @@ def test_a_hook_sees_every_invocation(edited: Edited) -> None:
 
     assert (ask(serve).status, ask(serve).json()) == (401, {"error": "X-Key: expected the key"})
     assert serve.ask("POST", "/invocations", REQUEST, {**JSON, "X-Key": "sesame"}).status == 200
-    assert ways(serve, 1) == {"flask"}
-    assert "a hook" in serve.log()
+    assert answering_servers(serve, 1) == {"flask"}
+    assert "because a hook has to see each of them" in serve.log()
 
 
 def test_workers_and_timeouts_of_environment_and_nginx_conf_are_in_force(edited: Edited) -> None:

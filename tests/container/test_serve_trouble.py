@@ -76,7 +76,7 @@ class Crowd:
         assert until(all_seen, 20)
 
     def working_on(self, name: str) -> int | None:
-        """The process that works on the request with this name."""
+        """Return the process that works on the request with this name."""
         found = list(self._directory.glob(f"{name}-*"))
         return int(found[0].name.rpartition("-")[2]) if found else None
 
@@ -140,7 +140,7 @@ def test_a_killed_worker_costs_its_own_requests_alone(serving: Callable[..., Ser
 def test_the_only_worker_killed_under_load_costs_no_caller_more_than_what_it_had(
     serving: Callable[..., Serve],
 ) -> None:
-    """In the lane: who comes while there is no worker waits for the next one."""
+    """With the batch server: a request that comes while there is no worker waits for the next one."""
     serve = serving(SAGEMAKER_MODEL_SERVER_WORKERS="1", LOG_SAMPLE="0")
     enough, failures = threading.Event(), [0] * 4
 
@@ -168,7 +168,7 @@ def test_the_only_worker_killed_under_load_costs_no_caller_more_than_what_it_had
             enough.set()
 
     assert all(one.result() > 0 for one in callers)
-    # One was in progress; one more may reach the door in the instant in which the kernel closes it.
+    # One was in progress; one more may reach the socket in the instant in which the kernel closes it.
     assert max(failures) <= 2, serve.log()
 
 

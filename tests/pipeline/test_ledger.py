@@ -175,4 +175,4 @@ def test_what_the_container_says_once_its_model_is_loaded_is_what_the_ledger_loo
     said = LOADED.removeprefix("serve: ")
 
     processes = Path(__file__).parents[2] / "container/src/serving/platform/processes.py"
-    assert f'say("{said}")' in processes.read_text()
+    assert f'logger.info("{said}")' in processes.read_text()

@@ -17,10 +17,11 @@ sys.path.insert(0, str(Path(__file__).parent / "without_torch"))
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import model
+from werkzeug.serving import WSGIRequestHandler, make_server
+
 from digits.handler import DigitsHandler
 from predictor import create_app
 from serving.platform import identity, limits, paths
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 TROUBLE = Path(os.environ["TROUBLE"])
 app = create_app(

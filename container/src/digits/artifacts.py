@@ -1,4 +1,4 @@
-"""What a training job leaves in /opt/ml/model beside the weights, for those who test the release.
+"""The files that a training job writes beside the weights: metrics, golden cases, examples.
 
 No file holds a time or a path: training twice gives the same bytes, hence the same release.
 """
@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from serving.engines import Engine
-from serving.engines.golden import FILE as GOLDEN
 
 from digits.codec import CONTENT_TYPE, predictions
 from digits.dataset import Digits
+from serving.engines import Engine
+from serving.engines.golden import FILE as GOLDEN
 
 GOLDEN_CASES = 32
 EXAMPLE_INSTANCES = 3
-TOLERANCE = 1e-4  # how far a probability may be from the golden one on another kind of CPU
+TOLERANCE = 1e-4  # of a probability on another kind of CPU
 
 
 def write(directory: Path, engine: Engine, held_out: Digits, metrics: dict[str, Any]) -> None:
@@ -32,7 +32,7 @@ def write(directory: Path, engine: Engine, held_out: Digits, metrics: dict[str, 
 
 
 def golden(engine: Engine, held_out: Digits) -> dict[str, Any]:
-    """Held-out images with the answers this model gives: every instance of the release must agree."""
+    """Make the golden cases: held-out images with this model's predictions."""
     images = golden_images(held_out)
     answers = predictions(engine.predict(images))
     cases = [
@@ -43,7 +43,7 @@ def golden(engine: Engine, held_out: Digits) -> dict[str, Any]:
 
 
 def golden_images(held_out: Digits) -> NDArray[np.float32]:
-    """The images of the golden cases, of shape (N, 64)."""
+    """Return the images of the golden cases, of shape (N, 64)."""
     return np.ascontiguousarray(held_out.images[:GOLDEN_CASES])
 
 

@@ -1,7 +1,7 @@
-"""Decode what a caller sent into images, and encode what the model answered.
+"""Decode requests into images, and encode predictions into answers.
 
-Whatever a caller sends, `decode` returns images or raises BadRequest with one sentence that says
-what is wrong and where, such as `instances[3][17]: expected a number, got "x"`.
+For any body `decode` returns images or raises BadRequest with one sentence that says what is wrong and
+where, such as `instances[3][17]: expected a number, got "x"`.
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+
 from serving.handlers import arrays, media
 from serving.handlers.errors import BadPrediction, BadRequest
 
@@ -48,8 +49,8 @@ def decode(body: bytes, content_type: str = CONTENT_TYPE) -> NDArray[np.float32]
 
 
 def _plain_images(body: bytes) -> NDArray[np.float32] | None:
-    """The images of a JSON body that is beyond doubt, or None: then the slower way finds what is wrong."""
-    if body.count(b'"') != 2:  # a document with one key cannot have it twice
+    """Decode a plainly valid JSON body fast; return None for any other, which the slower path checks."""
+    if body.count(b'"') != 2:  # with one key in the body, no key is there twice
         return None
     try:
         payload = orjson.loads(body)
@@ -80,10 +81,10 @@ def _images(instances: list[Any]) -> NDArray[np.float32]:
 
 
 def predictions(probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """Say in the answer's words what the model found; `probabilities` has shape (N, 10).
+    """Turn probabilities (N, 10) into the answer's predictions.
 
-    Raises BadPrediction where one is not finite, as weights that have diverged give: it is no JSON
-    either, and a wrong answer must not look like a right one.
+    Raises BadPrediction for a number that is not finite, as diverged weights give: JSON cannot hold it, and
+    a wrong answer must not look like a right one.
     """
     if not np.isfinite(probabilities).all():
         row = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])
@@ -96,7 +97,7 @@ def predictions(probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
 
 
 def encode(probabilities: NDArray[np.float32], media_type: str = CONTENT_TYPE) -> bytes:
-    """The answer to an invocation in one of `media.ALL`: a prediction for each instance, in order.
+    """Encode the answer in one of `media.ALL`: a prediction for each instance, in order.
 
     JSON and JSON Lines, in ASCII, have objects; CSV has a line of the label and the probabilities;
     .npy is the probabilities, float32 of shape (N, 10); .npz has `labels` and `probabilities`.
@@ -115,13 +116,13 @@ def encode(probabilities: NDArray[np.float32], media_type: str = CONTENT_TYPE) -
 
 
 def _lines(body: bytes) -> list[tuple[int, bytes]]:
-    """The lines that are not blank, numbered from 1, if they are not too many."""
+    """Return the lines that are not blank, numbered from 1. Raises BadRequest if there are too many."""
     lines = enumerate(body.split(b"\n", MAX_INSTANCES * 2), start=1)
     return _counted([(number, line) for number, line in lines if line.strip()])
 
 
 def _fields(line: bytes) -> list[float | str]:
-    """The numbers of a line of CSV; what is no number stays as it is, to be refused by its place."""
+    """Return the numbers of a CSV line; other text stays text, so that its error names its place."""
     fields: list[float | str] = []
     for field in line.decode(errors="replace").split(",", PIXELS):
         text = field.strip().strip('"')
@@ -133,7 +134,7 @@ def _fields(line: bytes) -> list[float | str]:
 
 
 def _named_instances(body: bytes) -> NDArray[np.generic]:
-    most = MAX_INSTANCES * PIXELS * 8 + 4096  # of the widest numbers, with their header
+    most = MAX_INSTANCES * PIXELS * 8 + 4096  # of 8-byte numbers, with a header
     content = arrays.from_npz(body, most_bytes=most)
     if list(content) != ["instances"]:
         names = ", ".join(ascii(name[:_LONGEST_QUOTE]) for name in list(content)[:3]) or "none"
@@ -208,11 +209,11 @@ def _refuse_the_first_bad(instances: list[Any]) -> NoReturn:
                 raise BadRequest(f"instances[{i}][{j}]: expected a number, got {_quote(pixel)}")
             if not 0 <= pixel <= BRIGHTEST:
                 raise BadRequest(f"instances[{i}][{j}]: expected 0 to {BRIGHTEST}, got {_quote(pixel)}")
-    raise AssertionError("every instance is good; decode refused them in error")
+    raise AssertionError("decode refused instances that are all valid")
 
 
 def _quote(value: object) -> str:
-    """Show a value of the caller's, shortened, and never more than one level of it."""
+    """Show a caller's value, shortened, and only one level of it."""
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The training data: lines of 64 pixels and a label, split into what is learnt and what is held out."""
+"""The training data: lines of 64 pixels and a label, split into a training set and a held-out set."""
 
 import gzip
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ BRIGHTEST = 16
 HELD_OUT_EVERY = 5  # a fifth
 
 
-class BadData(ValueError):  # named for what happened
-    """The training data cannot be used; the text says which file, which line, and why."""
+class BadData(ValueError):
+    """Training data that cannot be used; the text says which file, which line, and why."""
 
 
 @dataclass(frozen=True)

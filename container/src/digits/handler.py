@@ -5,12 +5,12 @@ import threading
 
 import numpy as np
 from numpy.typing import NDArray
+
+from digits import codec, schema
 from serving.engines import Engine
 from serving.engines.golden import Golden
 from serving.handlers import media
 from serving.handlers.handler import Answer
-
-from digits import codec, schema
 
 
 class DigitsHandler:
@@ -19,14 +19,14 @@ class DigitsHandler:
     takes_batches = True
 
     def __init__(self, engine: Engine, golden: Golden | None = None) -> None:
-        self.lock = contextlib.nullcontext()  # decoding and encoding need none; predicting has its own
+        self.lock = contextlib.nullcontext()  # none is needed: `predict` has its own
         self._engine = engine
         self._golden = golden or Golden.blank(codec.PIXELS)
-        self._predicting = threading.Lock()  # so that workers × engine threads stays within the CPUs
+        self._predicting = threading.Lock()  # keeps workers × engine threads within the CPUs
         self.is_ready = False
 
     def warm_up(self) -> None:
-        """Predict the golden cases, and so open the engine's session; raises WrongAnswers if they differ."""
+        """Predict the golden cases, which opens the engine's session. Raises WrongAnswers if they differ."""
         self._golden.check(self.predict(self._golden.instances))
         self.is_ready = True
 
@@ -37,7 +37,7 @@ class DigitsHandler:
         return codec.decode(body, content_type)
 
     def predict(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
-        """One batch at a time: threads wait for their turn. Row i answers instance i, whatever its neighbours."""
+        """Predict one batch at a time. Row i answers instance i, independently of the others."""
         with self._predicting:
             return self._engine.predict(data)
 

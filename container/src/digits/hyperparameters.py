@@ -1,4 +1,4 @@
-"""The settings of one training job, out of SageMaker's hyperparameters.json."""
+"""The settings of one training job, from SageMaker's hyperparameters.json."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,13 +9,13 @@ from pathlib import Path
 _RESERVED = ("sagemaker_", "_")
 
 
-class BadHyperparameter(ValueError):  # named for what happened
+class BadHyperparameter(ValueError):
     """A hyperparameter that is unknown or out of range; the text says which and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What a training job can be told; hyperparameters.json spells `batch_size` as `batch-size`."""
+    """The settings; hyperparameters.json spells `batch_size` as `batch-size`."""
 
     epochs: int = 24
     batch_size: int = 64
@@ -32,7 +32,7 @@ _RANGES: dict[str, tuple[Callable[[str], float], float, float]] = {
 
 
 def read(path: Path) -> Hyperparameters:
-    """Read the file SageMaker writes; without one, or with an empty one, the defaults hold.
+    """Read the file that SageMaker writes; without it, or where it is empty, the defaults hold.
 
     Raises BadHyperparameter.
     """
@@ -48,7 +48,7 @@ def read(path: Path) -> Hyperparameters:
 
 
 def parse(given: Mapping[str, object]) -> Hyperparameters:
-    """Turn SageMaker's strings into numbers; raises BadHyperparameter for the first that is not good."""
+    """Turn SageMaker's strings into numbers. Raises BadHyperparameter for the first invalid one."""
     known = [field.name.replace("_", "-") for field in fields(Hyperparameters)]
     values: dict[str, float] = {}
     for name, value in given.items():

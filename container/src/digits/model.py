@@ -1,6 +1,6 @@
 """The model: a small convolutional network that reads handwritten digits of 8×8 pixels.
 
-Only PyTorch's engine, training and export import this; other engines compute what was exported of it.
+PyTorch's engine, training and export import this; other engines compute the exported model.
 """
 
 from pathlib import Path
@@ -8,10 +8,10 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
-from serving.engines import WEIGHTS, ModelProblem
 from torch import Tensor, nn
 
 from digits.codec import BRIGHTEST, LABELS
+from serving.engines import WEIGHTS, ModelProblem
 
 SIDE = 8
 
@@ -40,7 +40,7 @@ class DigitsNet(nn.Module):
 
 
 class Probabilities(nn.Module):
-    """What is served and exported: probabilities of shape (N, 10), out of a network's logits."""
+    """The network that is served and exported: probabilities (N, 10) from the logits."""
 
     def __init__(self, net: DigitsNet) -> None:
         super().__init__()
@@ -57,9 +57,9 @@ def save(net: DigitsNet, directory: Path) -> None:
 
 
 def load(directory: Path) -> nn.Module:
-    """What is served, with the weights in `directory`, ready to predict.
+    """Load the weights in `directory` into the network that is served.
 
-    Raises ModelProblem when the weights are not there or do not fit.
+    Raises ModelProblem when the weights are missing or do not fit.
     """
     path = directory / WEIGHTS
     if not path.is_file():

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.handlers.project_model import ProjectModel
-
 from digits import schema
 from digits.handler import DigitsHandler
+from serving.handlers.project_model import ProjectModel
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,6 +1,6 @@
-"""What a caller may send and will get, for the project's own model, as JSON Schema within OpenAPI.
+"""The JSON Schema of request and response, in an OpenAPI document.
 
-`python container/src/schema.py` prints the document; the copy in container/openapi.json is that.
+container/openapi.json is a copy: `cd container/src && python -m digits.schema > ../openapi.json`.
 """
 
 import hashlib
@@ -8,9 +8,8 @@ import json
 import sys
 from typing import Any
 
-from serving.handlers import media
-
 from digits.codec import BRIGHTEST, LABELS, MAX_INSTANCES, PIXELS
+from serving.handlers import media
 
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 REQUEST: dict[str, Any] = {
@@ -75,7 +74,7 @@ _REFUSALS = {
 
 
 def openapi() -> dict[str, Any]:
-    """The whole document, version 3.1: its schemas are JSON Schema of draft 2020-12."""
+    """Return the document, version 3.1: its schemas are JSON Schema of draft 2020-12."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "Digits under SageMaker's serving contract", "version": "1"},
@@ -108,17 +107,17 @@ def openapi() -> dict[str, Any]:
 
 
 def digest() -> str:
-    """16 hex digits that change when what is taken or given does, and not when it is described otherwise.
+    """Return 16 hex digits of the request's and the response's schema, without descriptions.
 
     The model archive and the image's label `sagemaker-pytorch-release.request-response` both have it:
-    weights and image belong together where they are the same.
+    weights fit an image if the two are equal.
     """
     meaning = json.dumps(_undescribed([REQUEST, RESPONSE]), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(meaning.encode()).hexdigest()[:16]
 
 
 def text() -> str:
-    """The document as it is committed and published."""
+    """Return the document as it is committed and published."""
     return json.dumps(openapi(), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -133,7 +132,7 @@ def _json(name: str) -> dict[str, Any]:
 
 
 def _content(name: str) -> dict[str, Any]:
-    """JSON by its schema; the other types are described in words, in README.md."""
+    """Describe a body: JSON by its schema; README.md describes the other types."""
     return {**_json(name), **{kind: {} for kind in media.ALL if kind != media.JSON}}
 
 

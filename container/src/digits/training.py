@@ -1,6 +1,7 @@
-"""Teach the network, and judge it on images it has not seen."""
+"""Train the network, and measure its accuracy on other images."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +10,13 @@ from digits.dataset import Digits
 from digits.hyperparameters import Hyperparameters
 from digits.model import SIDE, DigitsNet
 
+logger = logging.getLogger(__name__)
 
-def fit(training: Digits, settings: Hyperparameters, say: Callable[[str], None]) -> DigitsNet:
+
+def fit(training: Digits, settings: Hyperparameters) -> DigitsNet:
     """Train a network on `training`; the same settings give the same weights on the same machine.
 
-    One thread, because the order in which threads add up would show in the last digits.
+    It uses one thread: with more, the order of additions would change the last digits.
     """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -34,12 +37,12 @@ def fit(training: Digits, settings: Hyperparameters, say: Callable[[str], None])
             optimizer.step()
             schedule.step()
             total += loss.item() * len(batch)
-        say(f"epoch={epoch} loss={total / len(training):.4f}")
+        logger.info("epoch=%d loss=%.4f", epoch, total / len(training))
     return net.eval()
 
 
 def accuracy(net: DigitsNet, digits: Digits) -> float:
-    """The share of `digits` that `net` reads correctly, from 0 to 1."""
+    """Return the share of `digits` that `net` classifies correctly, from 0 to 1."""
     with torch.inference_mode():
         answers = net(torch.from_numpy(digits.images)).argmax(dim=1)
     return int((answers == torch.from_numpy(digits.labels)).sum()) / len(digits)

@@ -1,30 +1,30 @@
 """One training job: read the channel, train, judge, write and export the model."""
 
+import logging
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from digits import artifacts, dataset, hyperparameters, model, training
+from digits.project import DIGITS
 from serving import engines
 from serving.engines import archive, pytorch
 from serving.engines.archive import ExportInput
 from serving.platform import paths
 
-from digits import artifacts, dataset, hyperparameters, model, training
-from digits.project import DIGITS
-
+logger = logging.getLogger(__name__)
 CHANNEL = "training"
 
 
-def run(base: Path, say: Callable[[str], None]) -> None:
+def run(base: Path) -> None:
     """Run one job over SageMaker's tree at `base`. Raises BadHyperparameter and BadData."""
     started = time.monotonic()
     settings = hyperparameters.read(paths.hyperparameters_file(base))
     train_set, held_out = dataset.split(dataset.read(paths.channel_dir(base, CHANNEL)))
-    say(f"training on {len(train_set)} images, {len(held_out)} held out; {asdict(settings)}")
+    logger.info("training on %d images, %d held out; %s", len(train_set), len(held_out), asdict(settings))
 
-    net = training.fit(train_set, settings, say)
+    net = training.fit(train_set, settings)
     metrics: dict[str, Any] = {
         "accuracy": round(training.accuracy(net, held_out), 6),
         "training_accuracy": round(training.accuracy(net, train_set), 6),
@@ -38,5 +38,6 @@ def run(base: Path, say: Callable[[str], None]) -> None:
     engine = pytorch.load(directory, engines.FP32, DIGITS.load_network)
     artifacts.write(directory, engine, held_out, metrics)
     source = ExportInput(engine.net, artifacts.golden_images(held_out))
-    archive.make(source, directory, say, request_response=DIGITS.interface_digest)
-    say(f"accuracy={metrics['accuracy']:.4f} on held-out images, {time.monotonic() - started:.1f} s")
+    archive.write(source, directory, request_response=DIGITS.interface_digest)
+    seconds = time.monotonic() - started
+    logger.info("accuracy=%.4f on held-out images, %.1f s", metrics["accuracy"], seconds)

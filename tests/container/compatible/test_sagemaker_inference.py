@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from digits.project import DIGITS
 from flask.testing import FlaskClient
+
+from digits.project import DIGITS
 from predictor import create_app
 from serving.handlers.loading import load
 from serving.platform.identity import Identity
 from serving.platform.limits import Limits
-
 from tests.container import archives
 
 JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
@@ -70,7 +70,7 @@ def output_fn(prediction, accept):
 
 @pytest.fixture(autouse=True)
 def _imports() -> Iterator[None]:
-    """What a program imports, and where from, ends with its test."""
+    """Undo the program's changes to sys.path and sys.modules after its test."""
     path = list(sys.path)
     yield
     sys.path[:] = path

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from digits.codec import BRIGHTEST, MAX_INSTANCES, PIXELS, decode, encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from digits.codec import BRIGHTEST, MAX_INSTANCES, PIXELS, decode, encode
 from serving.handlers import media
 from serving.handlers.errors import BadPrediction, BadRequest
 from serving.http.errors import error_body

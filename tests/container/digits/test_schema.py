@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from digits import schema
-from digits.handler import DigitsHandler
-from digits.project import DIGITS
 from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+
+from digits import schema
+from digits.handler import DigitsHandler
+from digits.project import DIGITS
 from predictor import create_app
 from serving.engines import Choice, load
 from serving.handlers import media
 from serving.handlers.loading import load as load_any
 from serving.platform.identity import Identity
 from serving.platform.limits import Limits
-
 from tests.container import archives
 from tests.container.malformed import BODIES
 from tests.container.serve_process import COMMITTED, CONTAINER

@@ -1,19 +1,20 @@
-"""Engines: what computes the predictions of a model, behind one form.
+"""Engines compute a model's predictions: PyTorch, ONNX Runtime and OpenVINO behind one interface.
 
-    engine = engines.load(Choice("onnxruntime", "fp32"), model_dir)
+    engine = engines.load(Choice("onnxruntime", "fp32"), model_dir, load_network)
     probabilities = engine.predict(images)      # NumPy in, NumPy out
 
-`predict` takes a batch of the model's input, an array of shape (N, …) with N free from call to call, and
-gives float32 of shape (N, …). Row i is the answer to `batch[i]` whatever stands beside it, so callers may
-join several requests into one batch and split the answer again. One call at a time in each process: the
-handler keeps the turn, so that workers × engine threads stays within the CPUs.
+`predict` takes a batch of the model's input, an array of shape (N, …) with any N, and returns float32 of
+shape (N, …). Row i answers `batch[i]` independently of the other rows, so callers may join several
+requests into one batch. Call it from one thread at a time: the handler holds a lock, so that workers ×
+engine threads stays within the CPUs.
 
-`load` belongs into gunicorn's master: it reads what workers can share and starts no thread, which a fork
-would lose. The first `predict` belongs into the worker: it opens the session, with as many threads as
-OMP_NUM_THREADS says (`serve` sets it by its plan). Only the module of the chosen engine is imported.
+Call `load` in gunicorn's master: it reads what workers can share, and starts no thread, which would not
+survive the fork. Call `predict` in the worker: the first call opens the session, with OMP_NUM_THREADS
+threads (`serve` sets it by its plan). Only the chosen engine's module is imported.
 
-`record.py` is the archive's engines.json, `choice.py` decides by it and by ENGINE, `golden.py` checks
-answers, `export.py` and `measure.py` make the record (`python -m engines`).
+`record.py` reads and writes the archive's engines.json, `choice.py` chooses by it and by ENGINE,
+`golden.py` checks predictions, `archive.py`, `export.py` and `measure.py` make the record
+(`python -m serving.engines`).
 """
 
 import importlib
@@ -31,8 +32,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import nn
 
-WEIGHTS = "model.safetensors"  # what PyTorch reads
-EXPORTED = "model.onnx"  # what the others read; its input is `INPUT`, its output `OUTPUT`
+WEIGHTS = "model.safetensors"  # for PyTorch
+EXPORTED = "model.onnx"  # for the others; its input is `INPUT`, its output `OUTPUT`
 INPUT, OUTPUT = "batch", "prediction"
 
 TORCH, ONNXRUNTIME, OPENVINO = "torch", "onnxruntime", "openvino"
@@ -52,7 +53,7 @@ class ModelProblem(Exception):
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine, and the precision it computes in: a pair that PRECISIONS has."""
+    """An engine and its precision: a pair in PRECISIONS."""
 
     engine: str
     precision: str = FP32
@@ -62,33 +63,33 @@ class Choice:
 
 
 class Engine(Protocol):
-    """A model that is ready to compute."""
+    """A loaded model."""
 
     def predict(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """The answers to `batch`, row by row; raises whatever the engine raises."""
+        """Predict `batch`, row by row. Raises whatever the engine raises."""
 
 
 class _EngineModule(Protocol):
-    """What a module of this package offers that is an engine."""
+    """A module of this package that implements an engine."""
 
     def load(self, model_dir: Path, precision: str, load_network: LoadNetwork) -> Engine:
-        """The engine for the model in `model_dir`; opens no session yet."""
+        """Load the model in `model_dir` without opening a session."""
 
 
 def load(choice: Choice, model_dir: Path, load_network: LoadNetwork) -> Engine:
-    """The engine of `choice` for the model in `model_dir`; see above for what is done when."""
-    _keep_to_ourselves()
+    """Load the model in `model_dir` into the engine of `choice`. Raises ModelProblem."""
+    _disable_telemetry()
     module = cast(_EngineModule, importlib.import_module(f"serving.engines.{_MODULES[choice.engine]}"))
     return module.load(model_dir, choice.precision, load_network)
 
 
-def _keep_to_ourselves() -> None:
-    """Let no engine call home when it is imported: it needs a network, and threads that a fork would break."""
+def _disable_telemetry() -> None:
+    """Keep engines from calling home on import: that takes a network, and threads that a fork would break."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     sys.modules.setdefault("openvino_telemetry", cast(ModuleType, None))  # as if it were not installed
 
 
 def threads(environ: Mapping[str, str] = os.environ) -> int:
-    """How many threads one prediction may use."""
+    """Return the number of threads that one prediction may use."""
     text = environ.get("OMP_NUM_THREADS", "")
     return int(text) if text.isascii() and text.isdigit() and int(text) >= 1 else 1

@@ -1,12 +1,14 @@
-"""Give a model archive its other engines: python -m serving.engines export|measure MODEL_DIRECTORY
+"""Export a model for the other engines, or measure them again.
+
+    python -m serving.engines export|measure MODEL_DIRECTORY
 
 `export` writes model.onnx and engines.json beside the weights. `measure` compares and times the engines
-again, on this machine and in this image, and writes the choice into engines.json anew. In the image:
+again, on this machine and in this image, and writes the new choice into engines.json. In the image:
 
     docker run --rm -v "$PWD/model:/opt/ml/model" IMAGE python -m serving.engines export /opt/ml/model
 
-For an archive with code/inference.py, --example names a request that its input_fn takes; its model_fn has
-to give a network with one tensor in and one tensor out.
+An archive with code/inference.py needs --example, a request that its input_fn accepts; its model_fn has to
+return a network with one tensor in and one tensor out.
 """
 
 import argparse
@@ -16,15 +18,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from digits.project import DIGITS
-
 from serving.engines import PRECISIONS, archive, record
 from serving.engines.export import ExportFailed
 from serving.engines.golden import Limit
 from serving.handlers import export_input
 from serving.handlers.errors import CannotLoad
+from serving.platform.console import log_to_stdout
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    log_to_stdout("engines: ")
     given = _parser().parse_args(arguments)
     os.environ["OMP_NUM_THREADS"] = str(given.threads)
     directory: Path = given.model_directory
@@ -34,18 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CannotLoad, ExportFailed, record.BadArchive, export_input.NothingToExport) as error:
         print(f"engines: {error}", file=sys.stderr)
         return 1
-    _say(f"ENGINE=auto takes {made.auto[made.precision]}, as measured on {made.measured_on}")
+    print(f"engines: ENGINE=auto takes {made.auto[made.precision]}, as measured on {made.measured_on}")
     return 0
 
 
 def _export(given: argparse.Namespace, example: export_input.Example | None) -> record.Record:
-    """The limits of an earlier record hold, unless others are given."""
+    """Export; limits that are not given are those of an earlier record, if there is one."""
     directory: Path = given.model_directory
     before = record.read(directory)
     limits = {**(before.limits if before else archive.LIMITS), **dict(given.limit)}
     source = export_input.read(directory, example, DIGITS.load_network)
-    return archive.make(
-        source, directory, _say,
+    return archive.write(
+        source, directory,
         request_response=DIGITS.interface_digest, precision=given.precision, limits=limits,
     )  # fmt: skip
 
@@ -55,7 +59,8 @@ def _measure(directory: Path, example: export_input.Example | None) -> record.Re
     if before is None:
         raise record.BadArchive(f"{directory}: there is no {record.FILE} to measure again; export first")
     record.verify(before, directory)
-    return archive.judged(before, export_input.read(directory, example, DIGITS.load_network), directory, _say)
+    source = export_input.read(directory, example, DIGITS.load_network)
+    return archive.compare_engines(before, source, directory)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("export", "write model.onnx and engines.json"),
-        ("measure", "compare and time the engines on this machine, and choose anew"),
+        ("measure", "compare and time the engines on this machine, and record the new choice"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("model_directory", type=Path)
@@ -95,10 +100,6 @@ def _limit(text: str) -> tuple[str, Limit]:
     if precision not in {one for known in PRECISIONS.values() for one in known}:
         raise argparse.ArgumentTypeError(f"expected fp32 or bf16 before the =, got {precision!r}")
     return precision, Limit(difference, agreement)
-
-
-def _say(line: str) -> None:
-    print(f"engines: {line}", flush=True)
 
 
 if __name__ == "__main__":

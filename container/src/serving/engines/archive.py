@@ -1,6 +1,7 @@
-"""Make engines.json for a model directory: export, compare with PyTorch, measure, write down."""
+"""Write engines.json for a model directory: export the network, compare and time the engines."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -31,22 +32,21 @@ from serving.engines.record import Parity, Record
 
 LIMITS: Mapping[str, Limit] = {FP32: Limit(1e-4, 1.0), BF16: Limit(0.02, 0.99)}
 _OPSET = "opset"
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ExportInput:
-    """What is exported: a network as it serves, and golden instances (N, …) of its input."""
+    """A network as it serves, and golden instances (N, …) of its input."""
 
     net: nn.Module
     instances: NDArray[Any]
-    keep_instances: bool = False  # in engines-golden.npz; not needed where golden.json has them
+    keep_instances: bool = False  # in engines-golden.npz, for a model without golden.json
 
 
-def make(
+def write(
     source: ExportInput,
     model_dir: Path,
-    say: Say,
     *,
     request_response: str,
     precision: str = FP32,
@@ -54,7 +54,8 @@ def make(
 ) -> Record:
     """Write model.onnx and engines.json into `model_dir`, whose weights are those of `source`.
 
-    `precision` is what ENGINE=auto will compute in; less than fp32 has to be asked for. Raises ExportFailed.
+    `precision` is what ENGINE=auto will compute in; `request_response` is the digest of the model's JSON
+    Schema. Raises ExportFailed.
     """
     files = export(source.net, source.instances, model_dir)
     if source.keep_instances:
@@ -63,7 +64,7 @@ def make(
     weights = [path.name for path in sorted(model_dir.iterdir()) if path.suffix in (".pt", ".pth")]
     if (model_dir / WEIGHTS).is_file():
         weights = [WEIGHTS, *weights]
-    made = Record(
+    exported = Record(
         request_response=request_response,
         files={name: record.sha256(model_dir / name) for name in (*weights, *files)},
         exported_with={"torch": torch.__version__, _OPSET: _opset(model_dir / EXPORTED)},
@@ -74,11 +75,11 @@ def make(
         auto={},
         measured_on="",
     )
-    return judged(made, source, model_dir, say)
+    return compare_engines(exported, source, model_dir)
 
 
-def judged(made: Record, source: ExportInput, model_dir: Path, say: Say) -> Record:
-    """Compare and time every engine on this machine, and write engines.json with what was found."""
+def compare_engines(exported: Record, source: ExportInput, model_dir: Path) -> Record:
+    """Compare every engine with PyTorch, time it on this machine, and write the results to engines.json."""
     torch.set_num_threads(engines.threads())
     exact = PyTorch(source.net)
     expected = exact.predict(source.instances)
@@ -89,18 +90,18 @@ def judged(made: Record, source: ExportInput, model_dir: Path, say: Say) -> Reco
                 choice = Choice(engine, precision)
                 candidates[choice] = engines.load(choice, model_dir, lambda _: source.net)
     parities = tuple(
-        _parity(choice, agreement(expected, engine.predict(source.instances)), made.limits)
+        _parity(choice, agreement(expected, engine.predict(source.instances)), exported.limits)
         for choice, engine in candidates.items()
     )
     within = [Choice(one.engine, one.precision) for one in parities if one.within]
-    found = measure.times({choice: candidates[choice] for choice in within}, source.instances)
+    times = measure.times({choice: candidates[choice] for choice in within}, source.instances)
     for one in parities:
-        say(_line(one, found))
+        logger.info(_line(one, times))
     exactly = [choice for choice in within if choice.precision == FP32]
     result = replace(
-        made,
+        exported,
         engines=parities,
-        auto={FP32: measure.pick(found, exactly), BF16: measure.pick(found, within)},
+        auto={FP32: measure.choose(times, exactly), BF16: measure.choose(times, within)},
         measured_on=measure.machine(),
     )
     record.write(result, model_dir)
@@ -118,10 +119,10 @@ def _parity(choice: Choice, found: Agreement, limits: Mapping[str, Limit]) -> Pa
     )
 
 
-def _line(one: Parity, found: measure.Times) -> str:
+def _line(one: Parity, times: measure.Times) -> str:
     choice = Choice(one.engine, one.precision)
     text = f"{choice}: {one.maximum_difference:g} from PyTorch, top-1 agreement {one.top1_agreement:.2%}"
-    return f"{text}, {found[choice] * 1e6:.0f} µs an instance" if one.within else f"{text}: outside its limit"
+    return f"{text}, {times[choice] * 1e6:.0f} µs an instance" if one.within else f"{text}: outside its limit"
 
 
 def _opset(model: Path) -> str:

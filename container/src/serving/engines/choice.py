@@ -1,4 +1,4 @@
-"""Which engine serves: what ENGINE and ENGINE_PRECISION ask for, if the archive's record allows it."""
+"""Choose the engine that serves, by ENGINE, ENGINE_PRECISION and the archive's engines.json."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,15 @@ AUTO = "auto"
 _EXPORT = "export the model: python -m serving.engines export MODEL_DIRECTORY"
 
 
-class BadChoice(ValueError):  # named for what happened
-    """What the environment asks for cannot be; the text says why and what can."""
+class BadChoice(ValueError):
+    """An engine or precision that cannot be used; the text says why and names the alternatives."""
 
 
 def choose(environ: Mapping[str, str], record: Record | None) -> Choice:
-    """The engine to serve with. Raises BadChoice.
+    """Choose the engine. Raises BadChoice.
 
-    ENGINE=auto, the default, takes what was measured when the model was exported, so that two instances
-    of a release never differ. Without a record that is PyTorch.
+    ENGINE=auto, the default, takes the engine that was recorded when the model was exported, so that all
+    instances of a release use the same one. Without a record that is PyTorch.
     """
     engine = environ.get(ENGINE_VARIABLE) or AUTO
     if engine not in (AUTO, *PRECISIONS):
@@ -38,7 +38,7 @@ def choose(environ: Mapping[str, str], record: Record | None) -> Choice:
 
 
 def _allowed(choice: Choice, record: Record | None, environ: Mapping[str, str]) -> Choice:
-    """The choice itself, if it keeps to the record's limits."""
+    """Return `choice` if it keeps the record's limits."""
     asked = f"{ENGINE_VARIABLE}={environ.get(ENGINE_VARIABLE) or AUTO}"
     if choice == Choice(TORCH, FP32):
         return choice
@@ -52,7 +52,7 @@ def _allowed(choice: Choice, record: Record | None, environ: Mapping[str, str]) 
         None,
     )
     if parity is None:
-        raise BadChoice(f"{asked}: {FILE} has nothing of {choice}; {_EXPORT}")
+        raise BadChoice(f"{asked}: {FILE} has no entry for {choice}; {_EXPORT}")
     if not parity.within:
         limit = record.limits[choice.precision]
         raise BadChoice(

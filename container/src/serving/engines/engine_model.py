@@ -1,4 +1,4 @@
-"""An engine where a user's program expects its own network: `predict_fn(data, model)` calls it the same way."""
+"""An engine in place of the network that a user's program expects."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from serving.engines import Engine
 
 
 class EngineModel:
-    """Takes one tensor, or array, of shape (N, …) and gives the answers as the same kind."""
+    """A model for `predict_fn(data, model)`: takes one tensor or array (N, …), returns the same kind."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -21,9 +21,9 @@ class EngineModel:
         return torch.from_numpy(self._engine.predict(data.detach().cpu().numpy()))
 
     def eval(self) -> "EngineModel":
-        """It is in no other state."""
+        """Return the model unchanged: it is always in evaluation mode."""
         return self
 
     def to(self, *_: Any, **__: Any) -> "EngineModel":
-        """It stays where it computes."""
+        """Return the model unchanged: an engine computes where it was loaded."""
         return self

@@ -1,4 +1,4 @@
-"""Export a network once, by torch.export, into the ONNX file that the other engines read."""
+"""Export a network by torch.export into the ONNX file that the other engines read."""
 
 import logging
 import warnings
@@ -12,25 +12,27 @@ from torch import nn
 
 from serving.engines import EXPORTED, INPUT, OUTPUT
 
-_INLINE_BYTES = 1 << 30  # larger weights go into a file beside it: one ONNX file holds less than 2 GB
+_INLINE_BYTES = 1 << 30  # an ONNX file holds less than 2 GB: larger weights go into a file beside it
 
 
-class ExportFailed(Exception):  # named for what happened
-    """The network cannot be exported; the text says why."""
+class ExportFailed(Exception):
+    """A network that cannot be exported; the text says why."""
 
 
 def export(net: nn.Module, instances: NDArray[Any], model_dir: Path) -> tuple[str, ...]:
-    """Write `net` as model.onnx into `model_dir`; returns the names of the files written.
+    """Write `net` as model.onnx into `model_dir`; return the names of the files written.
 
-    `instances` of shape (N, …), one at least, show what it takes; the batch stays free. The same network
-    gives the same bytes: where its code came from is left out. Raises ExportFailed.
+    `instances` (N, …), at least one, are examples of its input; the exported batch size stays free. The
+    same network gives the same bytes. Raises ExportFailed.
     """
-    example = torch.from_numpy(np.repeat(instances[:1], 2, axis=0))  # of two: 1 would be taken for a constant
+    example = torch.from_numpy(
+        np.repeat(instances[:1], 2, axis=0)
+    )  # two rows: a batch size of 1 would become a constant
     size = sum(tensor.nbytes for tensor in net.state_dict().values())
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nobody asked for
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of optional packages
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of torch, about itself
+            warnings.simplefilter("ignore", FutureWarning)  # torch raises them about itself
             program = torch.onnx.export(
                 net.eval(),
                 (example,),
@@ -46,8 +48,8 @@ def export(net: nn.Module, instances: NDArray[Any], model_dir: Path) -> tuple[st
         raise ExportFailed("expected a network with one tensor in and one tensor out")
     taken, given = program.model.graph.inputs[0].shape, program.model.graph.outputs[0].shape
     if not taken or not given or given[0] != taken[0]:
-        raise ExportFailed(f"expected an answer for each row of a batch, got {given} for {taken}")
-    _without_origins(program.model)
+        raise ExportFailed(f"expected a prediction for each row of a batch, got {given} for {taken}")
+    _remove_origins(program.model)
     before = set(model_dir.glob(f"{EXPORTED}*"))
     for stale in before:
         stale.unlink()
@@ -55,8 +57,8 @@ def export(net: nn.Module, instances: NDArray[Any], model_dir: Path) -> tuple[st
     return tuple(sorted(path.name for path in model_dir.glob(f"{EXPORTED}*")))
 
 
-def _without_origins(model: Any) -> None:
-    """Forget stack traces and file names: they are of the machine that exported, not of the model."""
+def _remove_origins(model: Any) -> None:
+    """Remove stack traces and file names, which differ from machine to machine."""
     model.metadata_props.clear()
     model.graph.metadata_props.clear()
     model.graph.doc_string = None

@@ -1,4 +1,4 @@
-"""Golden answers: what PyTorch said of some instances, and how far an engine may be from it."""
+"""Golden cases: instances with PyTorch's predictions, and how far an engine's may differ."""
 
 import json
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 FILE = "golden.json"  # {"tolerance": …, "cases": [{"instance": …, "prediction": …}, …]}
-ARRAYS = "engines-golden.npz"  # `instances` and `answers`, where a user's program has formats of its own
+ARRAYS = "engines-golden.npz"  # `instances` and `answers`, for a user's program, whose golden.json may have any format
 
 
-class WrongAnswers(Exception):  # named for what happened
-    """An engine's answers are not the golden ones; the text says by how much."""
+class WrongAnswers(Exception):
+    """Predictions that differ too much from the golden ones; the text says by how much."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How two sets of answers compare."""
+    """The difference between two sets of predictions."""
 
     maximum_difference: float  # of any two numbers; NaN if one of them is
-    top1_agreement: float  # share of the last axis' rows whose largest number is in the same place
+    top1_agreement: float  # share of rows whose largest number is in the same place
 
     def __str__(self) -> str:
         return f"difference {self.maximum_difference:.2g}, top-1 agreement {self.top1_agreement:.2%}"
@@ -30,13 +30,13 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Limit:
-    """The Agreement that is asked for, at the least."""
+    """The least agreement that is allowed."""
 
     maximum_difference: float
     top1_agreement: float
 
     def allows(self, agreement: Agreement) -> bool:
-        """Whether it is within: NaN is not."""
+        """Return True if `agreement` is within the limit; NaN is not."""
         return (
             agreement.maximum_difference <= self.maximum_difference
             and agreement.top1_agreement >= self.top1_agreement
@@ -45,7 +45,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Golden:
-    """Instances (N, …), PyTorch's answers (N, …) to them if they are known, and the limit to keep."""
+    """Instances (N, …), PyTorch's predictions (N, …) if they are known, and the limit for engines."""
 
     instances: NDArray[Any]
     answers: NDArray[np.float32] | None
@@ -53,11 +53,11 @@ class Golden:
 
     @classmethod
     def blank(cls, *shape: int) -> "Golden":
-        """One instance of zeros, of `shape`, to which any finite answer is right."""
+        """Make one instance of zeros, for which any finite prediction is right."""
         return cls(np.zeros((1, *shape), dtype=np.float32), None, Limit(0.0, 1.0))
 
     def check(self, answers: NDArray[np.float32]) -> None:
-        """Raises WrongAnswers where `answers` are further from the golden ones than the limit allows."""
+        """Raise WrongAnswers if `answers` differ from the golden ones by more than the limit."""
         expected = answers if self.answers is None else self.answers
         found = agreement(expected, answers)
         if not self.limit.allows(found):
@@ -69,7 +69,7 @@ class Golden:
 
 
 def agreement(expected: NDArray[np.float32], got: NDArray[np.float32]) -> Agreement:
-    """Compare answers of shape (N, …); those of another shape agree in nothing."""
+    """Compare predictions of shape (N, …); two of different shapes do not agree at all."""
     if expected.shape != got.shape:
         return Agreement(float("inf"), 0.0)
     difference = float(np.abs(expected.astype(np.float64) - got).max())
@@ -78,9 +78,9 @@ def agreement(expected: NDArray[np.float32], got: NDArray[np.float32]) -> Agreem
 
 
 def read(model_dir: Path) -> Golden | None:
-    """The golden cases in `model_dir`: engines-golden.npz, else golden.json; None without either.
+    """Read the golden cases in `model_dir`: engines-golden.npz, else golden.json; None without either.
 
-    In golden.json a prediction is an object with `probabilities`. Raises ValueError for a faulty file.
+    In golden.json a prediction is an object with `probabilities`. Raises ValueError for an invalid file.
     """
     try:
         if (model_dir / ARRAYS).is_file():

@@ -1,4 +1,4 @@
-"""Time the engines against each other, and take the one that an instance should serve with."""
+"""Time the engines against each other, and choose the one to serve with."""
 
 import math
 import platform
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 
 from serving.engines import ONNXRUNTIME, OPENVINO, TORCH, Choice, Engine
 
-BATCHES = (1, 8)  # a lone request, and what comes together under load
+BATCHES = (1, 8)  # a lone request, and a batch under load
 ROUNDS = 5
 ROUND_SECONDS = 0.05
-# The first that is this near to the fastest is taken: two measurements then agree, and what costs less to
-# import and to keep in memory wins a tie.
-NEAR = 1.2
+# Engines within this factor of the fastest count as equal, so that repeated measurements agree. Among
+# equals the first of PREFERRED is chosen: it takes less time to import and less memory.
+EQUAL_WITHIN = 1.2
 PREFERRED = (ONNXRUNTIME, OPENVINO, TORCH)
 
 Times = Mapping[Choice, float]
 
 
 def times(engines: Mapping[Choice, Engine], instances: NDArray[Any]) -> dict[Choice, float]:
-    """Seconds an instance for each engine: the geometric mean over BATCHES of its fastest call.
+    """Measure seconds an instance for each engine: the geometric mean over BATCHES of its fastest call.
 
-    The engines take turns, so that what else the machine does meets all of them.
+    The engines take turns, so that other load on the machine affects all of them.
     """
     batches = [np.resize(instances, (size, *instances.shape[1:])) for size in BATCHES]
     best = {choice: [math.inf] * len(batches) for choice in engines}
@@ -40,15 +40,15 @@ def times(engines: Mapping[Choice, Engine], instances: NDArray[Any]) -> dict[Cho
     }
 
 
-def pick(found: Times, allowed: Sequence[Choice]) -> Choice:
-    """The engine among `allowed` to serve with: the first of PREFERRED that is NEAR the fastest."""
-    fastest = min(found[choice] for choice in allowed)
-    near = [choice for choice in allowed if found[choice] <= NEAR * fastest]
-    return min(near, key=lambda choice: (PREFERRED.index(choice.engine), choice.precision))
+def choose(times: Times, allowed: Sequence[Choice]) -> Choice:
+    """Choose the engine to serve with: among `allowed`, the first of PREFERRED that equals the fastest."""
+    fastest = min(times[choice] for choice in allowed)
+    equal = [choice for choice in allowed if times[choice] <= EQUAL_WITHIN * fastest]
+    return min(equal, key=lambda choice: (PREFERRED.index(choice.engine), choice.precision))
 
 
 def machine() -> str:
-    """The processor's own name for itself."""
+    """Return the processor's name."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -56,9 +56,9 @@ def machine() -> str:
 
 
 def _fastest(engine: Engine, batch: NDArray[Any]) -> float:
-    """Seconds an instance in the fastest of as many calls as fit into ROUND_SECONDS, and one at least.
+    """Measure seconds an instance in the fastest call within ROUND_SECONDS.
 
-    The fastest, for it is what the engine takes; the others are what else the machine did.
+    The fastest call shows the engine's own cost; slower ones contain other load on the machine.
     """
     best, until = math.inf, time.perf_counter() + ROUND_SECONDS
     while best == math.inf or time.perf_counter() < until:

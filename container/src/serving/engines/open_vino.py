@@ -14,13 +14,13 @@ _HINTS = {FP32: "f32", BF16: "bf16"}
 
 
 class OpenVino:
-    """The exported model, compiled for this CPU by the first prediction."""
+    """The exported model; the first prediction compiles it for this CPU."""
 
     def __init__(self, model: Path, precision: str) -> None:
         self._model, self._precision = model, precision
 
     def predict(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        # The input is shared, for it lives as long as the call; the output is not, for it outlives it.
+        # The input lives as long as the call, so it is shared; the output lives longer, so it is copied.
         results = self._request.infer({0: batch}, share_inputs=True, share_outputs=False)
         prediction: NDArray[np.float32] = results[0]
         return prediction
@@ -31,11 +31,11 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": threads(),
             "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
             "PERFORMANCE_HINT": "LATENCY",
-            "ENABLE_CPU_PINNING": False,  # workers would all be pinned to the first CPU
+            "ENABLE_CPU_PINNING": False,  # it would pin all workers to the first CPU
         }
         return openvino.Core().compile_model(str(self._model), "CPU", settings).create_infer_request()
 
 
 def load(model_dir: Path, precision: str, load_network: LoadNetwork) -> OpenVino:  # noqa: ARG001
-    """The engine for model.onnx in `model_dir`."""
+    """Load model.onnx in `model_dir`."""
     return OpenVino(model_dir / EXPORTED, precision)

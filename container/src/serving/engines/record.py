@@ -1,20 +1,19 @@
-"""engines.json in the model archive: what was exported, how well it agrees, and which engine to take.
+"""engines.json in the model archive: the exported files, each engine's agreement, and the choice.
 
     {"schema": 1,
-     "request_response": "<16 hex>",             # schema.digest() of the code that exported it
+     "request_response": "<16 hex>",             # digest of the JSON Schema that it was exported with
      "files": {"model.safetensors": "<sha256>", "model.onnx": "<sha256>"},
      "exported_with": {"torch": "2.13.0+cpu", "opset": "20"},
      "input": {"dtype": "float32", "shape": [64]},      # of one instance
-     "precision": "fp32",                        # what ENGINE=auto computes in, unless asked for less
+     "precision": "fp32",                        # of ENGINE=auto, unless ENGINE_PRECISION asks for less
      "limits": {"fp32": {"maximum_difference": 1e-4, "top1_agreement": 1.0}, "bf16": …},
      "engines": [{"engine": "onnxruntime", "precision": "fp32", "version": "1.32.0",
                   "maximum_difference": 2e-07, "top1_agreement": 1.0, "within": true}, …],
-     "auto": {"fp32": {"engine": "onnxruntime", "precision": "fp32"}, "bf16": …},   # by what is allowed
-     "measured_on": "AMD EPYC …"}                # where `auto` was the fastest
+     "auto": {"fp32": {"engine": "onnxruntime", "precision": "fp32"}, "bf16": …},   # by allowed precision
+     "measured_on": "AMD EPYC …"}                # the processor
 
-`request_response` and `engines[].version` are what a pipeline compares with the image's labels of the
-same meaning (`container/build` sets them). No time is in it, nor anything else that changes from one run
-to the next: exporting twice gives the same bytes.
+The pipeline compares `request_response` and `engines[].version` with the image's labels, which
+`container/build` sets. The file holds no time: exporting twice gives the same bytes.
 """
 
 import hashlib
@@ -31,20 +30,20 @@ FILE = "engines.json"
 SCHEMA = 1
 
 
-class BadArchive(Exception):  # named for what happened
-    """The model's files are not what engines.json says; the text says which and how."""
+class BadArchive(Exception):
+    """Model files that differ from engines.json; the text says which and how."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How an engine in a precision agreed with PyTorch on the golden set when the model was exported."""
+    """An engine's agreement with PyTorch on the golden cases when the model was exported."""
 
     engine: str
     precision: str
     version: str
     maximum_difference: float
     top1_agreement: float
-    within: bool  # the limits of its precision
+    within: bool  # within the limits of its precision
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Record:
-    """The file; its fields are explained above."""
+    """The content of engines.json, as shown above."""
 
     request_response: str
     files: Mapping[str, str]
@@ -80,7 +79,7 @@ def write(record: Record, model_dir: Path) -> None:
 
 
 def read(model_dir: Path) -> Record | None:
-    """engines.json in `model_dir`, or None where there is none. Raises BadArchive where it cannot be read."""
+    """Read engines.json in `model_dir`; None if there is none. Raises BadArchive for an invalid one."""
     path = model_dir / FILE
     if not path.is_file():
         return None
@@ -94,7 +93,7 @@ def read(model_dir: Path) -> Record | None:
 
 
 def verify(record: Record, model_dir: Path) -> None:
-    """Compare every file of the record with its checksum; raises BadArchive for the first that differs."""
+    """Compare every recorded file with its checksum. Raises BadArchive for the first that differs."""
     for name, expected in record.files.items():
         path = model_dir / name
         if not path.is_file():
@@ -108,7 +107,7 @@ def verify(record: Record, model_dir: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The hex digest of a file."""
+    """Return the hex digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,7 +1,7 @@
-"""NumPy's own file formats, from and to bytes, for callers one need not trust.
+"""Read and write .npy and .npz files of untrusted callers.
 
-NumPy's reader evaluates a header, allocates what it promises and unpacks what it holds before anyone
-can look. Here the header is only matched, and sizes are compared before memory is taken.
+NumPy's own reader evaluates the header, and allocates and unpacks whatever it declares. This one only
+matches the header against patterns, and compares sizes before it allocates memory.
 """
 
 import io
@@ -26,9 +26,9 @@ _SHAPE = re.compile(r"'shape'\s*:\s*\(([\d,\s]{0,200})\)")
 
 
 def from_npy(data: bytes, *, where: str = "body") -> NDArray[np.generic]:
-    """The array of integers or floats in a .npy file; read-only, and without a copy.
+    """Read the array of integers or floats in a .npy file; read-only, without a copy.
 
-    Raises BadRequest for everything else: objects, strings, a size other than the header's.
+    Raises BadRequest for anything else: objects, strings, a size other than the header's.
     """
     header, start = _header(data, where)
     descr, order, shape = _DESCR.search(header), _ORDER.search(header), _SHAPE.search(header)
@@ -48,9 +48,9 @@ def from_npy(data: bytes, *, where: str = "body") -> NDArray[np.generic]:
 
 
 def from_npz(data: bytes, *, most_bytes: int) -> dict[str, NDArray[np.generic]]:
-    """The arrays in a .npz archive by their names, of no more than `most_bytes` when unpacked.
+    """Read the named arrays in a .npz archive of at most `most_bytes` when unpacked.
 
-    Raises BadRequest for what is no such archive.
+    Raises BadRequest for anything else.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -60,7 +60,7 @@ def from_npz(data: bytes, *, most_bytes: int) -> dict[str, NDArray[np.generic]]:
                 raise BadRequest(f"body: expected at most {most_bytes} bytes unpacked, got {unpacked}")
             if not all(file.compress_type in _METHODS for file in files):
                 raise BadRequest("body: expected members that are stored or deflated, got another method")
-            # A member's own size may lie, so no more is read than it admits to.
+            # The declared size may be wrong, so no more than that is read.
             contents = {}
             for file in files:
                 with archive.open(file) as member:
@@ -71,21 +71,21 @@ def from_npz(data: bytes, *, most_bytes: int) -> dict[str, NDArray[np.generic]]:
 
 
 def to_npy(array: NDArray[np.generic]) -> bytes:
-    """A .npy file."""
+    """Write a .npy file."""
     file = io.BytesIO()
     np.save(file, array, allow_pickle=False)
     return file.getvalue()
 
 
 def to_npz(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
-    """A .npz archive, not compressed."""
+    """Write a .npz archive, not compressed."""
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, **arrays)
     return file.getvalue()
 
 
 def _header(data: bytes, where: str) -> tuple[str, int]:
-    """The header's text, and where the numbers begin."""
+    """Return the header's text and the offset of the data."""
     if not data.startswith(_MAGIC) or len(data) < 12 or data[6] not in (1, 2, 3):
         raise BadRequest(f"{where}: expected a .npy file, got other bytes")
     width = 2 if data[6] == 1 else 4

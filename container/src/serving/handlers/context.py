@@ -1,6 +1,6 @@
-"""The `context` that a handler function may ask for, as TorchServe's has it.
+"""The `context` argument of handler functions, as in TorchServe.
 
-One object for all requests: what concerns the request is read from the one that this thread serves.
+One object serves all requests: it reads the request that the calling thread is answering.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ class RequestProcessor:
 
 
 class Context:
-    """What a handler may know of the server, of its request, and say of its answer."""
+    """The server's properties, the current request's headers, and the headers of its answer."""
 
     def __init__(self, model_dir: Path, device: str) -> None:
         self.system_properties: dict[str, Any] = {
@@ -32,7 +32,7 @@ class Context:
         self.request_processor = [RequestProcessor()]
 
     def get_request_id(self, idx: int = 0) -> str:  # noqa: ARG002  # there is one request, at 0
-        """The caller's inference id, or an empty text."""
+        """Return the caller's inference id, or an empty string."""
         return request.headers.get("X-Amzn-SageMaker-Inference-Id", "")
 
     def get_request_header(self, idx: int, key: str) -> str | None:  # noqa: ARG002
@@ -59,6 +59,6 @@ class Context:
         g.response_status = code
 
     def response_status(self) -> int:
-        """What the handler chose, or 200."""
+        """Return the status that the handler set, or 200."""
         status: int = g.get("response_status", 200)
         return status

@@ -1,4 +1,4 @@
-"""What is in a model directory to be exported: the project's own network, or the one of a user's program."""
+"""Find the network to export in a model directory: the project's own, or a user program's."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ from serving.handlers.errors import BadRequest, HandlerFailed
 from serving.handlers.user_handler import UserHandler
 
 
-class NothingToExport(Exception):  # named for what happened
-    """There is nothing to export; the text says what is missing."""
+class NothingToExport(Exception):
+    """A model directory that cannot be exported; the text says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Example:
 
 
 def read(model_dir: Path, example: Example | None, load_network: LoadNetwork) -> ExportInput:
-    """The network in `model_dir` and golden instances. Raises NothingToExport and CannotLoad."""
+    """Read the network in `model_dir` and its golden instances. Raises NothingToExport and CannotLoad."""
     if user_program.find(model_dir, {}) is not None:
         return _of_program(model_dir, example)
     try:
@@ -36,24 +36,26 @@ def read(model_dir: Path, example: Example | None, load_network: LoadNetwork) ->
     except (ModelProblem, ValueError) as error:
         raise NothingToExport(str(error)) from error
     if cases is None:
-        raise NothingToExport(f"{model_dir / golden.FILE}: there are no golden cases to compare engines by")
+        raise NothingToExport(f"{model_dir / golden.FILE}: there are no golden cases to compare engines with")
     try:
         cases.check(pytorch.PyTorch(net).predict(cases.instances))
     except golden.WrongAnswers as error:
-        raise NothingToExport(f"{model_dir / golden.FILE}: not of these weights: {error}") from error
+        raise NothingToExport(
+            f"{model_dir / golden.FILE}: not the golden cases of these weights: {error}"
+        ) from error
     return ExportInput(net, cases.instances)
 
 
 def _of_program(model_dir: Path, example: Example | None) -> ExportInput:
-    """Its golden instances go into engines-golden.npz: golden.json may be in formats of its own."""
+    """Read a user's network; the example becomes the golden instances in engines-golden.npz."""
     if example is None:
         raise NothingToExport(
-            f"{model_dir}/code/inference.py takes what it likes: name a request by --example"
+            f"{model_dir}/code/inference.py has formats of its own: name a request with --example"
         )
     handler = UserHandler(user_program.find(model_dir, {}), model_dir, {})
     handler.warm_up()
     try:
-        with Flask(__name__).test_request_context():  # its context may be asked for the request's headers
+        with Flask(__name__).test_request_context():  # input_fn may read the request's headers
             tensor = handler.decode(example.file.read_bytes(), example.content_type)
     except (OSError, BadRequest, HandlerFailed) as error:
         raise NothingToExport(f"{example.file}: {error}") from error

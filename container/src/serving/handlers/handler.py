@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Answer:
-    """A body, whole or in parts that go out as they come, and its media type."""
+    """A body, whole or in parts that are sent as they come, and its media type."""
 
     body: bytes | Iterator[bytes]
     content_type: str
@@ -21,37 +21,37 @@ class Answer:
 
 
 class Handler(Protocol):
-    """A model with its formats."""
+    """A model with its formats. Each worker process has its own."""
 
     @property
     def lock(self) -> contextlib.AbstractContextManager[Any, Any]:
-        """Held from decode to encode, and for every part of a stream."""
+        """A lock that is held from decode to encode, and for every part of a stream."""
 
     @property
     def takes_batches(self) -> bool:
-        """Whether `predict` takes several requests' input at once: arrays, joined along their first axis."""
+        """True if `predict` accepts several requests' arrays, joined along their first axis."""
 
     @property
     def is_ready(self) -> bool:
-        """Whether this process's model has shown that it works."""
+        """True once this process's model has passed `warm_up`."""
 
     def warm_up(self) -> None:
-        """Make it ready, or raise."""
+        """Make the model ready, or raise."""
 
     def negotiate(self, accept: str) -> str:
-        """What `encode` will be given for this Accept header; BadRequest (406) where it is impossible."""
+        """Choose the media type of the answer by the Accept header. Raises BadRequest (406)."""
 
     def decode(self, body: bytes, content_type: str) -> Any:
-        """The model's input; raises BadRequest for what the caller did wrong."""
+        """Turn a request's body into the model's input. Raises BadRequest for the caller's mistakes."""
 
     def predict(self, data: Any) -> Any:
-        """The model's output for what `decode` returned."""
+        """Return the model's output for what `decode` returned."""
 
     def encode(self, prediction: Any, accept: str) -> Answer:
-        """The answer, in the type that `negotiate` chose."""
+        """Turn the model's output into an answer of the type that `negotiate` chose."""
 
     def count(self, data: Any) -> int:
-        """How many instances `decode` returned, for the metrics."""
+        """Return the number of instances that `decode` returned, for the metrics."""
 
     def openapi(self) -> str | None:
-        """The OpenAPI document of its formats, if it has one."""
+        """Return the OpenAPI document of the formats, or None."""

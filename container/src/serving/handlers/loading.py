@@ -1,6 +1,6 @@
-"""Decide, once and in gunicorn's master, what is served: a user's program, or the project's own model.
+"""Choose the handler, once, in gunicorn's master: a user's program or the project's own model.
 
-PyTorch is imported only where it computes: not for the project's model in another engine.
+PyTorch is imported only if it computes: not for the project's model in another engine.
 """
 
 import sys
@@ -22,13 +22,13 @@ _TORCHSCRIPT = ("*.pt", "*.pth")
 
 
 def load(model_dir: Path, environ: Mapping[str, str], project: ProjectModel) -> Handler:
-    """The handler for what is in `model_dir`.
+    """Return the handler for the model in `model_dir`.
 
-    code/inference.py is served whenever it is there; else model.safetensors by the project's own
-    network; else a TorchScript model by the toolkit's defaults. Raises CannotLoad, for files too that are
-    not as engines.json, if there is one, has them.
+    code/inference.py is served if it exists, else model.safetensors by the project's own network, else a
+    TorchScript model by the toolkit's defaults. Raises CannotLoad, also for files that differ from
+    engines.json.
     """
-    toolkit_variables.refuse(environ)
+    toolkit_variables.check_supported(environ)
     json_logging.write_python_logging(toolkit_variables.log_level(environ))
     found = _checked_record(model_dir)
     program = user_program.find(model_dir, environ)
@@ -39,8 +39,8 @@ def load(model_dir: Path, environ: Mapping[str, str], project: ProjectModel) -> 
         return project.handler(*_engine(model_dir, environ, found, project.load_network))
     _warn(environ, takes_batches=False)
     if program is not None:
-        requirements.require(program.directory / "requirements.txt", environ)
-    from serving.handlers.user_handler import UserHandler  # it brings PyTorch
+        requirements.ensure_installed(program.directory / "requirements.txt", environ)
+    from serving.handlers.user_handler import UserHandler  # it imports PyTorch
 
     if found is None or _chosen(environ, found).engine == engines.TORCH:
         return UserHandler(program, model_dir, environ)
@@ -50,7 +50,7 @@ def load(model_dir: Path, environ: Mapping[str, str], project: ProjectModel) -> 
 def _engine(
     model_dir: Path, environ: Mapping[str, str], found: Record | None, load_network: LoadNetwork
 ) -> tuple[Engine, Golden | None]:
-    """The engine to serve with, and the answers to hold it to."""
+    """Load the chosen engine, and the golden cases to check it with."""
     chosen = _chosen(environ, found)
     try:
         answers = golden.read(model_dir)
@@ -58,7 +58,7 @@ def _engine(
         raise CannotLoad(str(error)) from error
     if answers is not None and found is not None:
         answers = replace(answers, limit=found.limits[chosen.precision])
-    _say(f"engine {chosen}" + (f", chosen on {found.measured_on}" if found else ""))
+    _print(f"engine {chosen}" + (f", chosen on {found.measured_on}" if found else ""))
     try:
         return engines.load(chosen, model_dir, load_network), answers
     except ModelProblem as error:
@@ -87,10 +87,10 @@ def _has_torchscript(model_dir: Path) -> bool:
 
 
 def _warn(environ: Mapping[str, str], *, takes_batches: bool) -> None:
-    warning = toolkit_variables.warning(environ, takes_batches=takes_batches)
+    warning = toolkit_variables.unused_warning(environ, takes_batches=takes_batches)
     if warning:
-        _say(warning)
+        _print(warning)
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(f"serve: {line}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The media types that are understood, and which of them an answer is given in."""
+"""The supported media types, and the choice among them."""
 
 from collections.abc import Sequence
 
@@ -17,14 +17,14 @@ _SHOWN = 80  # characters of what a caller sent
 
 
 def essence(content_type: str) -> str:
-    """The type itself, without parameters: `Text/CSV; charset=utf-8` is `text/csv`."""
+    """Return the type without parameters: `text/csv` for `Text/CSV; charset=utf-8`."""
     return content_type.partition(";")[0].strip().lower()
 
 
 def negotiate(accept: str, *, preferred: str = JSON, offered: Sequence[str] = ALL) -> str:
-    """The type among `offered` that `accept`, the header, likes best; `preferred` where it does not say.
+    """Choose the best of the `offered` types by an Accept header; `preferred` where the header leaves it open.
 
-    Raises BadRequest (HTTP 406) when it likes none of them.
+    Raises BadRequest (HTTP 406) when the header excludes all of them.
     """
     if accept in ("", "*/*", preferred):
         return preferred
@@ -38,7 +38,7 @@ def negotiate(accept: str, *, preferred: str = JSON, offered: Sequence[str] = AL
 
 
 def unsupported(content_type: str, *, offered: Sequence[str] = ALL) -> BadRequest:
-    """The refusal (HTTP 415) of a body in a type that is not understood."""
+    """Make the error (HTTP 415) for a body of an unsupported type."""
     return BadRequest(
         f"Content-Type: expected one of {', '.join(offered)}, got {content_type[:_SHOWN]}", status=415
     )

@@ -1,7 +1,7 @@
-"""code/requirements.txt: installed at start where that is asked for, else required to be there already.
+"""Check or install code/requirements.txt at start.
 
-Two instances of one release should not differ by the hour they started in, so nothing is fetched
-unless SERVE_INSTALL_REQUIREMENTS=1 says so.
+By default the image must already have every package, so that all instances of a release run the same
+versions. SERVE_INSTALL_REQUIREMENTS=1 installs them instead.
 """
 
 import importlib.metadata
@@ -16,19 +16,19 @@ from pathlib import Path
 from serving.handlers.errors import CannotLoad
 
 INSTALL_VARIABLE = "SERVE_INSTALL_REQUIREMENTS"
-_SECONDS = 480  # SageMaker gives up on a container soon after
-_KEPT = ("torch", "numpy", "flask", "werkzeug", "gunicorn")  # what serves; not to be exchanged under way
+_SECONDS = 480  # SageMaker gives up on a container soon afterwards
+_PINNED = ("torch", "numpy", "flask", "werkzeug", "gunicorn")  # the server's own packages keep their versions
 
 
-def require(requirements: Path, environ: Mapping[str, str]) -> None:
-    """See to it that what `requirements` lists is installed. Raises CannotLoad with pip's own reason."""
+def ensure_installed(requirements: Path, environ: Mapping[str, str]) -> None:
+    """Check that all of `requirements` is installed, or install it. Raises CannotLoad with pip's reason."""
     if not requirements.is_file() or not _lists_something(requirements):
         return
     allowed = environ.get(INSTALL_VARIABLE, "").lower() in ("1", "true")
     with tempfile.TemporaryDirectory(prefix="constraints-") as folder:
         constraints = Path(folder) / "constraints.txt"
-        constraints.write_text("".join(f"{name}=={importlib.metadata.version(name)}\n" for name in _KEPT))
-        settings = dict(environ) if allowed else _nowhere_to_look(environ)
+        constraints.write_text("".join(f"{name}=={importlib.metadata.version(name)}\n" for name in _PINNED))
+        settings = dict(environ) if allowed else _without_index(environ)
         problem = _pip(_command(requirements, constraints), settings)
     if problem is None:
         importlib.invalidate_caches()
@@ -53,14 +53,14 @@ def _command(requirements: Path, constraints: Path) -> list[str]:
     return [*pip, "install", *options, "-c", str(constraints), "-r", str(requirements)]
 
 
-def _nowhere_to_look(environ: Mapping[str, str]) -> dict[str, str]:
-    """What makes pip succeed only when everything is there: no index, and no directory of wheels either."""
+def _without_index(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return pip's environment without an index or wheels, so that it succeeds only if nothing is missing."""
     others = {name: value for name, value in environ.items() if not name.startswith("PIP_")}
     return {**others, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
 
 
 def _pip(command: list[str], settings: Mapping[str, str]) -> str | None:
-    """What pip complains of, in one line, or None."""
+    """Run pip; return its error in one line, or None."""
     try:
         done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=_SECONDS)
     except FileNotFoundError:

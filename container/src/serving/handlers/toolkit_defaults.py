@@ -1,4 +1,4 @@
-"""What an inference.py need not define: the defaults that AWS's PyTorch inference toolkit has.
+"""Default handler functions, as in AWS's PyTorch inference toolkit.
 
 A TorchScript model; tensors in from JSON, JSON Lines, CSV, .npy and .npz; out by Accept.
 """
@@ -21,14 +21,14 @@ _MOST_UNPACKED = 1 << 30  # bytes of a .npz
 
 
 def device() -> torch.device:
-    """Where models are put: the first GPU, if there is one."""
+    """Return the device for models: the first GPU, or the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def model_fn(model_dir: str) -> Any:
     """Load the TorchScript model in `model_dir`: model.pt, or else the only .pt or .pth file.
 
-    Raises ValueError where there is none, or no telling which.
+    Raises ValueError if there is none, or more than one.
     """
     path = Path(model_dir) / "model.pt"
     if not path.is_file():
@@ -46,9 +46,9 @@ def model_fn(model_dir: str) -> Any:
 
 
 def input_fn(body: str | bytes, content_type: str) -> Any:
-    """A tensor: float32 from text, the file's own type from .npy; a dict of them from a .npz of several.
+    """Decode a tensor: float32 from text, the file's own type from .npy; a dict of tensors from a larger .npz.
 
-    Raises BadRequest for what is not in its format, and 415 for another.
+    Raises BadRequest for a body that is not in its format, and with 415 for another format.
     """
     kind = media.essence(content_type)
     if kind == media.NPY:
@@ -71,21 +71,21 @@ def input_fn(body: str | bytes, content_type: str) -> Any:
         else:
             raise media.unsupported(content_type)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise BadRequest(f"body: expected numbers in {kind}, got what is none: {str(error)[:200]}") from None
+        raise BadRequest(f"body: expected numbers in {kind}: {str(error)[:200]}") from None
     return torch.from_numpy(numbers).to(device())
 
 
 def predict_fn(data: Any, model: Any) -> Any:
-    """The model's output for `data`."""
+    """Return the model's output for `data`."""
     model.eval()
     with torch.no_grad():
         return model(data)
 
 
 def output_fn(prediction: Any, accept: str) -> bytes | Iterator[Any]:
-    """`prediction` in the type `accept`; a generator's parts as they come.
+    """Encode `prediction` in the type `accept`; pass a generator on.
 
-    Raises BadPrediction for NaN and infinity in JSON, which has no words for them.
+    Raises BadPrediction for NaN and infinity in JSON, which cannot represent them.
     """
     if isinstance(prediction, Iterator):
         return prediction
@@ -105,8 +105,8 @@ def output_fn(prediction: Any, accept: str) -> bytes | Iterator[Any]:
     return "".join(",".join(map(str, row)) + "\n" for row in rows.tolist()).encode()
 
 
-def listed(value: Any) -> Any:
-    """What json.dumps asks for tensors, arrays and NumPy's numbers."""
+def to_json_value(value: Any) -> Any:
+    """Convert tensors, arrays and NumPy's numbers for json.dumps."""
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
@@ -114,7 +114,7 @@ def listed(value: Any) -> Any:
 
 def _json(value: Any) -> bytes:
     try:
-        return json.dumps(value, default=listed, allow_nan=False).encode()
+        return json.dumps(value, default=to_json_value, allow_nan=False).encode()
     except ValueError as error:
         raise BadPrediction(f"expected finite numbers in the prediction: {error}") from error
 
@@ -130,7 +130,7 @@ def _tensor(array: NDArray[Any]) -> torch.Tensor:
 
 
 def _csv(text: str) -> NDArray[np.float32]:
-    """As NumPy reads it: one line gives one dimension, several give two."""
+    """Read CSV as NumPy does: one line gives one dimension, several give two."""
     if not text.strip():
         raise BadRequest("body: expected lines of numbers, got nothing")
     return np.loadtxt(io.StringIO(text), dtype=np.float32, delimiter=",", comments=None)

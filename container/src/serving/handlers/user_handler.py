@@ -1,4 +1,4 @@
-"""A user's inference.py, served as AWS's PyTorch container serves it: one request at a time."""
+"""Serve a user's inference.py as AWS's PyTorch container does: one request at a time."""
 
 import inspect
 import json
@@ -22,9 +22,9 @@ from serving.handlers.handler import Answer
 from serving.handlers.user_program import Program
 
 ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
-_TEXT = (media.JSON, media.CSV)  # handed to input_fn as str, everything else as bytes
+_TEXT = (media.JSON, media.CSV)  # input_fn gets these as str, everything else as bytes
 _LONGEST_MESSAGE = 2000
-_ARGUMENTS = {  # what a function takes, before a context
+_ARGUMENTS = {  # the number of arguments, without a context
     "pre_model_fn": 1, "model_fn": 1, "model_warmup_fn": 2,
     "input_fn": 2, "predict_fn": 2, "output_fn": 2, "transform_fn": 4,
 }  # fmt: skip
@@ -32,18 +32,17 @@ _ARGUMENTS = {  # what a function takes, before a context
 
 @dataclass(frozen=True)
 class Body:
-    """What a transform_fn will be given."""
+    """A request's body for transform_fn."""
 
     content: str | bytes
     content_type: str
 
 
 class UserHandler:
-    """Handler functions, the toolkit's defaults where the user has none, and the model they load.
+    """The user's handler functions, the toolkit's defaults for those that are missing, and the model.
 
-    The model is loaded by the process that serves it, not before the fork: a model_fn may start
-    threads or take a GPU. With an `engine`, which computes what was exported of that model, it stands in
-    for it and model_fn is not called.
+    Each worker loads the model after the fork: a model_fn may start threads or use a GPU. With an `engine`
+    for the exported model, model_fn is not called, and the engine takes the model's place.
     """
 
     takes_batches = False  # what input_fn returns may be anything
@@ -56,7 +55,7 @@ class UserHandler:
         engine: Engine | None = None,
         golden: Golden | None = None,
     ) -> None:
-        self.lock = FairLock()  # user code was written for a process that does one thing at a time
+        self.lock = FairLock()  # AWS's container runs one request at a time in a process
         self._program = program
         self._model_dir = model_dir
         self._default_accept = environ.get(ACCEPT_VARIABLE) or media.JSON
@@ -68,23 +67,23 @@ class UserHandler:
         self.is_ready = False
 
     def warm_up(self) -> None:
-        """Import the program and load the model, once. Raises CannotLoad, caused by what the user raised."""
+        """Import the program and load the model, once. Raises CannotLoad from the user's exception."""
         with self._loading:
             if self.is_ready:
                 return
             name = self._program.file.name if self._program else "the default model_fn"
             try:
                 module = user_program.load(self._program) if self._program else ModuleType("nothing")
-                self._functions = self._chosen(_functions(module))
+                self._functions = self._bind_context(_functions(module))
                 self.model = self._load()
             except (CannotLoad, WrongAnswers):
                 raise
             except Exception as error:  # a user's code may raise anything
-                raise CannotLoad(f"{name}: {_said(error)}") from error
+                raise CannotLoad(f"{name}: {_describe(error)}") from error
             self.is_ready = True
 
     def negotiate(self, accept: str) -> str:
-        """The header as it came for a user's own output_fn; else one of the types that are offered."""
+        """Return the header unchanged for a user's own output_fn, else the best of the supported types."""
         if not self.is_ready:
             self.warm_up()
         if (
@@ -121,18 +120,18 @@ class UserHandler:
         if isinstance(result, tuple) and len(result) == 2:
             result, content_type = result
         return Answer(
-            _parts(result) if isinstance(result, Iterator) else _bytes(result),
+            _chunks(result) if isinstance(result, Iterator) else _bytes(result),
             self._context.get_response_content_type(0) or content_type,
             self._context.response_status(),
             self._context.get_response_headers(0),
         )
 
     def count(self, data: Any) -> int:  # noqa: ARG002
-        """A request is one: what a user's input_fn returned need not have a length."""
+        """Return 1 for a request: what a user's input_fn returns need not have a length."""
         return 1
 
     def openapi(self) -> None:
-        """None: only the user's program knows its formats."""
+        """Return None: only the user's program knows its formats."""
 
     def _load(self) -> Any:
         directory = str(self._model_dir)
@@ -146,7 +145,7 @@ class UserHandler:
         return model
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        """Run a function for a request; what it raises becomes HandlerFailed, unless it is a refusal."""
+        """Call a function for a request. Raises HandlerFailed from any exception but a refusal."""
         try:
             return self._run(name, *arguments)
         except (BadRequest, HTTPException):
@@ -157,8 +156,8 @@ class UserHandler:
     def _run(self, name: str, *arguments: Any) -> Any:
         return self._functions[name](*arguments)
 
-    def _chosen(self, functions: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
-        """The functions to call without a context; raises CannotLoad where they cannot be called."""
+    def _bind_context(self, functions: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+        """Wrap the functions that take a context. Raises CannotLoad for functions that cannot be called."""
         if functions.get("output_fn") is toolkit_defaults.output_fn and self._default_accept not in media.ALL:
             raise CannotLoad(
                 f"{ACCEPT_VARIABLE}: without an output_fn, expected one of {', '.join(media.ALL)}, "
@@ -173,7 +172,7 @@ class UserHandler:
 
 
 def _functions(module: ModuleType) -> dict[str, Callable[..., Any]]:
-    """The functions to call by name: the user's, or the toolkit's. Raises CannotLoad for wrong ones."""
+    """Collect the user's functions, or the toolkit's. Raises CannotLoad for a wrong combination."""
     theirs = {name: getattr(module, name) for name in _ARGUMENTS if getattr(module, name, None) is not None}
     steps = {"input_fn", "predict_fn", "output_fn"}
     if "transform_fn" in theirs and steps & theirs.keys():
@@ -192,7 +191,7 @@ def _functions(module: ModuleType) -> dict[str, Callable[..., Any]]:
 
 
 def _takes_context(name: str, function: Callable[..., Any]) -> bool:
-    """Whether the function wants one argument more; raises CannotLoad when it takes another number."""
+    """Return True if the function takes a context as well. Raises CannotLoad for a wrong signature."""
     expected = _ARGUMENTS[name]
     signature = inspect.signature(function)
     if len(signature.parameters) == expected + 1:
@@ -207,24 +206,25 @@ def _takes_context(name: str, function: Callable[..., Any]) -> bool:
 
 
 def _failure(error: Exception) -> HandlerFailed:
-    """The status that the exception brings, as those of sagemaker_inference.errors do, or 500."""
+    """Wrap an exception; its status is `status_code`, as in sagemaker_inference.errors, or 500."""
     status = getattr(error, "status_code", None)
     chosen = isinstance(status, int) and 400 <= status <= 599
-    return HandlerFailed(_said(error), status=status if chosen and isinstance(status, int) else 500)
+    return HandlerFailed(_describe(error), status=status if chosen and isinstance(status, int) else 500)
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
+    """Return the exception's type and message in one line."""
     message = str(getattr(error, "message", None) or error)[:_LONGEST_MESSAGE]
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _concrete(accept: str) -> str | None:
-    """The first type of the header that is one, not a pattern."""
+    """Return the first media type in the header that is no pattern."""
     kinds = (part.partition(";")[0].strip() for part in accept.split(","))
     return next((kind for kind in kinds if "/" in kind and "*" not in kind), None)
 
 
-def _parts(stream: Iterator[Any]) -> Iterator[bytes]:
+def _chunks(stream: Iterator[Any]) -> Iterator[bytes]:
     try:
         for part in stream:
             yield _bytes(part)
@@ -235,12 +235,12 @@ def _parts(stream: Iterator[Any]) -> Iterator[bytes]:
 
 
 def _bytes(result: Any) -> bytes:
-    """The body of an answer: text in UTF-8, bytes as they are, anything else as JSON."""
+    """Encode a body: text as UTF-8, bytes unchanged, anything else as JSON."""
     if isinstance(result, str):
         return result.encode()
     if isinstance(result, bytes | bytearray | memoryview):
         return bytes(result)
     try:
-        return json.dumps(result, default=toolkit_defaults.listed, allow_nan=False).encode()
+        return json.dumps(result, default=toolkit_defaults.to_json_value, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise _failure(error) from error

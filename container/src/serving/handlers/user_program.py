@@ -1,4 +1,4 @@
-"""Find a user's inference.py, and import it as if nothing of ours were on the path."""
+"""Find and import a user's inference.py."""
 
 import importlib.util
 import sys
@@ -14,21 +14,21 @@ DIRECTORY_VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"
 DEFAULT_PROGRAM = "inference.py"
 _COMPATIBLE = (
     Path(__file__).resolve().parents[2] / "compatible"
-)  # sagemaker_inference, for programs that import it
+)  # has sagemaker_inference, for programs that import it
 
 
 @dataclass(frozen=True)
 class Program:
-    """A file of handler functions, and the folder that is on the path when it is imported."""
+    """A file of handler functions, and its folder, which is first on sys.path."""
 
     file: Path
     directory: Path
 
 
 def find(model_dir: Path, environ: Mapping[str, str]) -> Program | None:
-    """The user's program, or None where the archive brings none and the environment names none.
+    """Find the program; None if the archive has none and the environment names none.
 
-    Raises CannotLoad when the environment names one that is not there.
+    Raises CannotLoad when the environment names a file that does not exist.
     """
     submitted = (environ.get(DIRECTORY_VARIABLE) or "").removeprefix("file://")
     directory = Path(submitted) if submitted else model_dir / "code"
@@ -45,9 +45,9 @@ def find(model_dir: Path, environ: Mapping[str, str]) -> Program | None:
 
 
 def load(program: Program) -> ModuleType:
-    """Import the program, its folder first on the path; raises whatever it raises.
+    """Import the program, its folder first on sys.path. Raises whatever the program raises.
 
-    Last on the path is what stands in for AWS's toolkit, where that is not installed.
+    `compatible` is last on sys.path: it replaces AWS's toolkit where that is not installed.
     """
     sys.path.insert(0, str(program.directory))
     if str(_COMPATIBLE) not in sys.path:
@@ -57,6 +57,6 @@ def load(program: Program) -> ModuleType:
     if spec is None or spec.loader is None:
         raise CannotLoad(f"{program.file}: expected a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # before it runs: pickled classes and dataclasses look for it there
+    sys.modules[name] = module  # before it runs: dataclasses and pickle look it up there
     spec.loader.exec_module(module)
     return module

@@ -13,7 +13,7 @@ from serving.handlers.errors import BadRequest, HandlerFailed
 from serving.handlers.handler import Answer
 from serving.http import streaming
 from serving.http.errors import error_body, status_of
-from serving.http.http_messages import INFERENCE_ID, STAMP
+from serving.http.http_messages import INFERENCE_ID, REQUEST_START
 from serving.http.invocation import Invocation
 from serving.http.service import SERVICE, Service
 
@@ -128,7 +128,7 @@ def _openapi() -> Response:
 
 def _metrics() -> Response:
     service = _service()
-    page = service.counters.page(service.identity.release, service.identity.instance)
+    page = service.counters.prometheus_text(service.identity.release, service.identity.instance)
     return Response(page, content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -161,9 +161,9 @@ def _unexpected(error: Exception) -> Response:
 
 def _waited() -> float:
     """Return seconds since nginx sent the request on; only nginx comes by a Unix socket, without an address."""
-    if request.remote_addr or STAMP not in request.headers:
+    if request.remote_addr or REQUEST_START not in request.headers:
         return 0.0
-    return max(0.0, time.time() - float(request.headers[STAMP]))
+    return max(0.0, time.time() - float(request.headers[REQUEST_START]))
 
 
 def _sentence(error: HTTPException) -> str:

@@ -1,7 +1,7 @@
-"""Answer several invocations at once: decode each, predict all together, encode each.
+"""Answer several requests together: decode each, predict all in one batch, encode each.
 
-There is no timer in it by default: while one batch is predicted the next requests arrive, so batches
-grow with the load, and a lone request waits for nobody.
+By default nothing waits: requests that arrive while a batch is predicted form the next one. Batches grow
+with the load, and a lone request is answered at once.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,8 +19,8 @@ from serving.http.service import Service
 
 
 @dataclass(slots=True)
-class Call:
-    """A request that has arrived whole, and what has become of it so far."""
+class PendingRequest:
+    """A request that has arrived whole and is not yet answered."""
 
     head: Head
     body: bytes
@@ -32,87 +32,91 @@ class Call:
 
 @dataclass(slots=True)
 class _Batch:
-    """Calls whose data can be joined: of one type, and of one shape but for the first axis."""
+    """Requests whose data can be joined: of one type, and of one shape but for the first axis."""
 
-    calls: list[Call] = field(default_factory=list)
+    requests: list[PendingRequest] = field(default_factory=list)
     instances: int = 0
 
 
-def answer(calls: Sequence[Call], service: Service) -> None:
-    """Give every call its answer, or what refuses it, by `call.reply`. Raises nothing of the service's."""
-    decoded = [call for call in calls if _decode(call, service)]
-    for batch in batches(decoded, service.limits.batch_instances):
-        for call, prediction in _predict(batch, service):
-            _finish(call, _encode(call, prediction, service), service)
+def answer_all(requests: Sequence[PendingRequest], service: Service) -> None:
+    """Call `reply` of every request with its answer or its error. Raises no error of the handler's."""
+    decoded = [request for request in requests if _decode(request, service)]
+    for batch in split_into_batches(decoded, service.limits.batch_instances):
+        for request, prediction in _predict(batch, service):
+            _finish(request, _encode(request, prediction, service), service)
 
 
-def batches(calls: Sequence[Call], most: int) -> Iterator[list[Call]]:
-    """Part calls into batches of up to `most` instances; those of one kind stay in their order."""
+def split_into_batches(requests: Sequence[PendingRequest], most: int) -> Iterator[list[PendingRequest]]:
+    """Split requests into batches of up to `most` instances; those of one kind keep their order."""
     open_batches: dict[Any, _Batch] = {}
-    for call in calls:
-        kind = (call.data.dtype, call.data.shape[1:])
+    for request in requests:
+        kind = (request.data.dtype, request.data.shape[1:])
         batch = open_batches.setdefault(kind, _Batch())
-        if batch.calls and batch.instances + len(call.data) > most:
-            yield batch.calls
+        if batch.requests and batch.instances + len(request.data) > most:
+            yield batch.requests
             batch = open_batches[kind] = _Batch()
-        batch.calls.append(call)
-        batch.instances += len(call.data)
+        batch.requests.append(request)
+        batch.instances += len(request.data)
     for batch in open_batches.values():
-        yield batch.calls
+        yield batch.requests
 
 
-def _decode(call: Call, service: Service) -> bool:
-    """Whether it could be decoded; if not, it has been refused."""
-    call.invocation.lap()
+def _decode(request: PendingRequest, service: Service) -> bool:
+    """Decode a request; return False if it was refused, and has been answered."""
+    request.invocation.lap()
     try:
-        call.accept = service.negotiate(call.head.accept)
-        call.data = service.decode(call.body, call.head.content_type)
-    except Exception as error:  # a refusal, or a defect: Flask's handlers know
-        _finish(call, error, service)
+        request.accept = service.negotiate(request.head.accept)
+        request.data = service.decode(request.body, request.head.content_type)
+    except Exception as error:  # a refusal or a defect: Flask's error handlers tell them apart
+        _finish(request, error, service)
         return False
-    call.invocation.lap()
+    request.invocation.lap()
     return True
 
 
-def _predict(calls: list[Call], service: Service) -> Iterator[tuple[Call, NDArray[Any] | Exception]]:
-    """Each call with its share of the prediction, or with what was raised for it, and for it alone."""
-    data = calls[0].data if len(calls) == 1 else np.concatenate([call.data for call in calls])
+def _predict(
+    requests: list[PendingRequest], service: Service
+) -> Iterator[tuple[PendingRequest, NDArray[Any] | Exception]]:
+    """Yield each request with its rows of the prediction, or with the error that it alone caused."""
+    data = requests[0].data if len(requests) == 1 else np.concatenate([request.data for request in requests])
     try:
         predictions = service.predict(data)
-    except Exception as error:  # whatever the engine raises belongs to one of them
-        if len(calls) == 1:
-            calls[0].invocation.lap()
-            yield calls[0], error
+    except Exception as error:  # an engine may raise anything, because of any one of them
+        if len(requests) == 1:
+            requests[0].invocation.lap()
+            yield requests[0], error
             return
-        for call in calls:
-            yield from _predict([call], service)
+        for request in requests:
+            yield from _predict([request], service)
         return
-    for call in calls:
-        call.invocation.lap()
-        call.invocation.batch = len(calls)
-    if len(calls) == 1:
-        yield calls[0], predictions
+    for request in requests:
+        request.invocation.lap()
+        request.invocation.batch = len(requests)
+    if len(requests) == 1:
+        yield requests[0], predictions
         return
     end = 0
-    for call in calls:
-        begin, end = end, end + len(call.data)
-        yield call, predictions[begin:end]
+    for request in requests:
+        begin, end = end, end + len(request.data)
+        yield request, predictions[begin:end]
 
 
-def _encode(call: Call, prediction: NDArray[Any] | Exception, service: Service) -> Answer | Exception:
+def _encode(
+    request: PendingRequest, prediction: NDArray[Any] | Exception, service: Service
+) -> Answer | Exception:
     if isinstance(prediction, Exception):
         return prediction
     try:
-        return service.encode(prediction, call.accept)
-    except Exception as error:  # a refusal, or a defect: Flask's handlers know
+        return service.encode(prediction, request.accept)
+    except Exception as error:  # a refusal or a defect: Flask's error handlers tell them apart
         return error
 
 
-def _finish(call: Call, result: Answer | Exception, service: Service) -> None:
-    invocation = call.invocation
+def _finish(request: PendingRequest, result: Answer | Exception, service: Service) -> None:
+    invocation = request.invocation
     if isinstance(result, Exception):
         invocation.status, invocation.error = status_of(result), str(result)
     else:
-        invocation.status, invocation.instances = result.status, service.handler.count(call.data)
-    service.record(invocation)  # first: whoever has the answer finds it counted
-    call.reply(result)
+        invocation.status, invocation.instances = result.status, service.handler.count(request.data)
+    service.record(invocation)  # before the reply: a caller who has the answer finds it counted
+    request.reply(result)

@@ -1,8 +1,8 @@
-"""What happened since the start, counted by every worker and told by whichever is asked.
+"""Metrics shared by all workers.
 
-The counters live in one file that the master maps before it forks, so all workers share it. Each
-worker writes only its own row, which it claims by a lock that the kernel frees when the worker dies;
-the worker that replaces it goes on counting in the same row. No lock is taken between processes.
+The counters live in one file that the master maps before it forks, so any worker can report the sums.
+Each worker writes only its own row, which it claims by a file lock that the kernel frees when the worker
+dies; the worker that replaces it continues the same row. Counting takes no lock between processes.
 """
 
 import fcntl
@@ -16,12 +16,12 @@ from itertools import accumulate
 
 from serving.http.invocation import PARTS, Invocation
 
-ROWS = 256  # workers beyond that share the last row, and may lose a count to each other
+ROWS = 256  # workers beyond that share the last row, and may lose counts
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)  # seconds, at most
 _KINDS = ("2xx", "4xx", "5xx")
 _KIND = {2: 0, 4: 1, 5: 2}
 _INSTANCES = len(_KINDS)
-_BATCHES = _INSTANCES + 1  # sums of 1/batch: each request of a batch counts its share of it
+_BATCHES = _INSTANCES + 1  # sums of 1/batch: each request counts its share of its batch
 _UNFIT = _BATCHES + 1  # 1 while the row's worker cannot predict
 _PARTS = _UNFIT + 1
 _BUCKETS = _PARTS + len(PARTS)
@@ -45,7 +45,7 @@ class Counters:
     def count(self, invocation: Invocation) -> None:
         """Count one invocation that has ended."""
         with self._mutex:
-            row, values = self._mine(), self._values
+            row, values = self._own_row(), self._values
             values[row + _KIND[invocation.status // 100]] += 1
             values[row + _INSTANCES] += invocation.instances
             values[row + _BATCHES] += invocation.instances and 1 / invocation.batch
@@ -54,58 +54,61 @@ class Counters:
             values[row + _BUCKETS + bisect_left(BUCKETS, invocation.total)] += 1
 
     def set_fit(self, is_fit: bool) -> None:
-        """Say whether this worker's model can predict."""
+        """Record whether this worker's model can predict."""
         with self._mutex:
-            self._values[self._mine() + _UNFIT] = 0.0 if is_fit else 1.0
+            self._values[self._own_row() + _UNFIT] = 0.0 if is_fit else 1.0
 
     def unfit_workers(self) -> int:
-        """How many workers have said that their model cannot predict."""
+        """Return the number of workers whose model cannot predict."""
         return int(sum(self._values[_UNFIT::_COLUMNS].tolist()))
 
-    def page(self, release: str, instance: str) -> str:
-        """All workers' counts together, as Prometheus text."""
+    def prometheus_text(self, release: str, instance: str) -> str:
+        """Format the sums over all workers as Prometheus text."""
         totals = [sum(self._values[column::_COLUMNS].tolist()) for column in range(_COLUMNS)]
         parts = totals[_PARTS:_BUCKETS]
         lines = [
-            *_help("invocations_total", "counter", "Requests to /invocations, by kind of answer."),
+            *_header("invocations_total", "counter", "Requests to /invocations, by kind of answer."),
             *(f'invocations_total{{code="{name}"}} {totals[i]:.0f}' for i, name in enumerate(_KINDS)),
-            *_help("predicted_instances_total", "counter", "Instances that were predicted."),
+            *_header("predicted_instances_total", "counter", "Instances that were predicted."),
             f"predicted_instances_total {totals[_INSTANCES]:.0f}",
-            *_help("predicted_batches_total", "counter", "Batches of requests that were predicted at once."),
+            *_header(
+                "predicted_batches_total", "counter", "Batches of requests that were predicted at once."
+            ),
             f"predicted_batches_total {totals[_BATCHES]:.0f}",
-            *_help("invocation_seconds_total", "counter", "Time spent in the application on invocations."),
+            *_header("invocation_seconds_total", "counter", "Time spent in the application on invocations."),
             f"invocation_seconds_total {sum(parts):.6f}",
-            *_help("invocation_part_seconds_total", "counter", "The same, by part."),
+            *_header("invocation_part_seconds_total", "counter", "The same, by part."),
             *(
                 f'invocation_part_seconds_total{{part="{name}"}} {seconds:.6f}'
                 for name, seconds in zip(PARTS, parts, strict=True)
             ),
             *_histogram(totals[_BUCKETS:], sum(parts)),
-            *_help("unfit_workers", "gauge", "Workers whose model cannot predict."),
+            *_header("unfit_workers", "gauge", "Workers whose model cannot predict."),
             f"unfit_workers {totals[_UNFIT]:.0f}",
-            *_help("serve_info", "gauge", "Which release and instance this is."),
+            *_header("serve_info", "gauge", "Which release and instance this is."),
             f'serve_info{{release="{release}",instance="{instance}"}} 1',
         ]
         return "\n".join(lines) + "\n"
 
-    def _mine(self) -> int:
-        """Where this process's row begins; claimed by the first count after a fork."""
+    def _own_row(self) -> int:
+        """Return the offset of this process's row; the first call after a fork claims one."""
         if self._owner != os.getpid():
             self._row, self._owner = self._claim() * _COLUMNS, os.getpid()
-            self._values[self._row + _UNFIT] = 0.0  # what the row's last worker said died with it
+            self._values[self._row + _UNFIT] = 0.0  # the row's last worker is gone
         return self._row
 
     def _claim(self) -> int:
+        """Lock the first free row and return its number."""
         for row in range(ROWS):
             try:
                 fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, row)
             except OSError:
-                continue  # a live worker's
+                continue  # a live worker has it
             return row
         return ROWS - 1
 
 
-def _help(name: str, kind: str, sentence: str) -> tuple[str, str]:
+def _header(name: str, kind: str, sentence: str) -> tuple[str, str]:
     return f"# HELP {name} {sentence}", f"# TYPE {name} {kind}"
 
 
@@ -114,7 +117,7 @@ def _histogram(counts: Sequence[float], total_seconds: float) -> list[str]:
     bounds = [*(f"{bound:g}" for bound in BUCKETS), "+Inf"]
     below = list(accumulate(counts))
     return [
-        *_help(name, "histogram", "Time from nginx's sending a request on to its answer."),
+        *_header(name, "histogram", "Time from nginx's sending a request on to its answer."),
         *(f'{name}_bucket{{le="{bound}"}} {count:.0f}' for bound, count in zip(bounds, below, strict=True)),
         f"{name}_sum {total_seconds:.6f}",
         f"{name}_count {below[-1]:.0f}",

@@ -1,4 +1,4 @@
-"""Which threads of this worker are at work for a caller, and for how long already."""
+"""Find invocations that run for too long: a worker that hangs is replaced."""
 
 import contextlib
 import threading
@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterator
 
 
 class InFlightTimer:
-    """Threads sign in while they decode, predict and encode; the worker's main thread looks at the clock."""
+    """The start times of the invocations that this worker's threads are running."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._since: dict[int, float] = {}
+        self._started: dict[int, float] = {}
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Signed in for the length of the block."""
-        me = threading.get_ident()
-        self._since[me] = self._now()
+        """Time the block, which runs in the calling thread."""
+        thread = threading.get_ident()
+        self._started[thread] = self._now()
         try:
             yield
         finally:
-            del self._since[me]
+            del self._started[thread]
 
     def longest(self) -> float:
-        """Seconds that the one who signed in first is at it, or 0."""
-        began = list(self._since.values())  # a copy: others come and go meanwhile
-        return self._now() - min(began) if began else 0.0
+        """Return how many seconds the oldest running block has taken, or 0."""
+        started = list(self._started.values())  # a copy: other threads change it meanwhile
+        return self._now() - min(started) if started else 0.0

@@ -1,4 +1,4 @@
-"""One invocation as it is counted and logged: what became of it, and where its time went."""
+"""Outcome and timings of one invocation, for the metrics and the log."""
 
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -8,14 +8,14 @@ PARTS = ("queue", "decode", "predict", "encode")
 
 @dataclass(slots=True)
 class Invocation:
-    """Filled in while a request is answered.
+    """A record that is filled in while a request is answered.
 
-    `batch` is how many requests were predicted at once; the waiting for one another is in `predict`.
+    `batch` is how many requests were predicted together; waiting for the others is part of `predict`.
     """
 
     inference_id: str = ""
-    way: str = "flask"  # or "lane"
-    waited: float = 0.0  # seconds since nginx sent it on, when this record was begun
+    server: str = "flask"  # or "batch"
+    waited: float = 0.0  # seconds between nginx sending it on and the creation of this record
     status: int = 500
     instances: int = 0
     batch: int = 1
@@ -24,17 +24,17 @@ class Invocation:
     _last: float = field(default_factory=perf_counter)
 
     def lap(self) -> None:
-        """The part that was under way has ended, the next one begins."""
+        """End the current part and begin the next."""
         now = perf_counter()
         spent, self._last = now - self._last, now
         self.seconds.append(spent if self.seconds else spent + self.waited)
 
     def end(self) -> None:
-        """The answer, or the refusal, is ready."""
+        """End the last part, unless an error came before it began."""
         if len(self.seconds) < len(PARTS):
             self.lap()
 
     @property
     def total(self) -> float:
-        """Seconds from when nginx sent it on until its answer was ready."""
+        """Seconds from when nginx sent the request on until its answer was ready."""
         return sum(self.seconds)

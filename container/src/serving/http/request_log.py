@@ -1,7 +1,7 @@
-"""The log: a JSON object a line. Every error is in it, slow requests, and a sampled share of the rest.
+"""The log of invocations, a JSON object a line: all errors, slow requests, and a sample of the rest.
 
-Of slow requests a worker writes so many a second and counts the others: in an overload every request is slow, and a
-line for each would take an eighth of the CPU just when there is too little of it.
+Each worker logs a limited number of slow requests a second and counts the others. In an overload every
+request is slow, and a line for each would take an eighth of the CPU.
 """
 
 import json
@@ -31,8 +31,8 @@ def _to_stderr(line: str) -> None:
 
 
 @dataclass
-class Allowance:
-    """So many lines a second; `left_out` counts those that were refused since the last one that was not."""
+class LineLimit:
+    """At most `lines` a second; `left_out` counts the refused ones since `reset_left_out`."""
 
     lines: int = SLOW_LINES
     now: Callable[[], float] = time.monotonic
@@ -40,8 +40,8 @@ class Allowance:
     _second: int = -1
     _written: int = 0
 
-    def take(self) -> bool:
-        """Say whether one more line may be written."""
+    def allows_another(self) -> bool:
+        """Return True, and count the line, unless this second's lines are used up."""
         second = int(self.now())
         if second != self._second:
             self._second, self._written = second, 0
@@ -51,32 +51,32 @@ class Allowance:
         self._written += 1
         return True
 
-    def told(self) -> int:
-        """How many were left out; from now on none."""
-        told, self.left_out = self.left_out, 0
-        return told
+    def reset_left_out(self) -> int:
+        """Set the count of refused lines to 0, and return what it was."""
+        count, self.left_out = self.left_out, 0
+        return count
 
 
 @dataclass(frozen=True)
 class RequestLog:
-    """Writes the lines of one release and instance; `sample` is the share of good, quick requests."""
+    """The log of one release and instance; `sample` is the logged share of good, quick requests."""
 
     identity: Identity
     sample: float = SAMPLE
     slow_ms: float = SLOW_MS
     write: Callable[[str], Any] = _to_stderr
     chance: Callable[[], float] = random.random
-    slow: Allowance = field(default_factory=Allowance)
+    slow: LineLimit = field(default_factory=LineLimit)
 
-    def note(self, invocation: Invocation) -> None:
-        """Write a line for this invocation, or not."""
+    def record(self, invocation: Invocation) -> None:
+        """Write a line for this invocation if it failed, was slow or is in the sample."""
         if self._is_wanted(invocation):
             self.write(self._line(invocation))
 
     def _is_wanted(self, invocation: Invocation) -> bool:
         if invocation.status >= 400 or (self.sample > 0 and self.chance() < self.sample):
             return True
-        return invocation.total * 1000 >= self.slow_ms and self.slow.take()
+        return invocation.total * 1000 >= self.slow_ms and self.slow.allows_another()
 
     def _line(self, invocation: Invocation) -> str:
         parts = {name: round(s * 1000, 3) for name, s in zip(PARTS, invocation.seconds, strict=False)}
@@ -93,16 +93,16 @@ class RequestLog:
             **{f"{name}_ms": value for name, value in parts.items()},
             "instances": invocation.instances,
             "batch": invocation.batch,
-            "way": invocation.way,
+            "server": invocation.server,
             "worker": os.getpid(),
             **({"error": invocation.error} if invocation.error else {}),
-            **({"slow_left_out": left_out} if (left_out := self.slow.told()) else {}),
+            **({"slow_left_out": left_out} if (left_out := self.slow.reset_left_out()) else {}),
         }
         return json.dumps(content) + "\n"
 
 
 def from_environ(environ: Mapping[str, str], identity: Identity) -> RequestLog:
-    """LOG_SAMPLE, a share from 0 to 1, and LOG_SLOW_MS. Raises BadLimit."""
+    """Read LOG_SAMPLE, a share from 0 to 1, and LOG_SLOW_MS. Raises BadLimit."""
     return RequestLog(
         identity,
         sample=_number(environ, SAMPLE_VARIABLE, SAMPLE, most=1.0),

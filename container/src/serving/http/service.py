@@ -74,7 +74,7 @@ class Service:
         """Count and log an invocation that has ended."""
         invocation.end()
         self.counters.count(invocation)
-        self.log.note(invocation)
+        self.log.record(invocation)
 
     def identify(self, response: Response) -> Response:
         """Name release and instance in an answer."""

@@ -1,15 +1,15 @@
-"""An answer that goes out in parts: others have their turn between two of them, and it ends in time."""
+"""Send an answer in parts: other requests run between two of them, and the whole has a time limit."""
 
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
-_MOMENT = 0.001  # seconds: as short as a time limit can be that does not mean "do not wait"
+_SHORTEST_TIMEOUT = 0.001  # seconds; 0 would make the socket non-blocking
 
 
-class StreamTooLong(Exception):  # named for what happened
-    """The time for the whole of an answer is over; the text says how much it was."""
+class StreamTooLong(Exception):
+    """A streamed answer took longer than its time limit; the text says how long that is."""
 
 
 def parts(
@@ -21,14 +21,14 @@ def parts(
     deadline: float,
     seconds: int,
 ) -> Iterator[bytes]:
-    """`first` in any case, then `rest`, each part of which is made within `at_work()`.
+    """Yield `first`, then `rest`, making each part of `rest` within `at_work()`.
 
-    Raises StreamTooLong where a part of `rest` is ready after `deadline` (of time.monotonic(), `seconds`
-    after the request came): the connection breaks off, so that nobody takes what was sent for the whole.
-    A `peer` that does not read is waited for no longer than that either: sending to it raises TimeoutError.
+    `deadline` is a time of time.monotonic(), `seconds` after the request came. A part that is ready later
+    raises StreamTooLong: the connection breaks off, so that no caller takes what was sent for the whole.
+    For a `peer` that does not read, sending raises TimeoutError at the deadline.
     """
     for part in first:
-        _wait_no_longer(peer, deadline)
+        _set_timeout(peer, deadline)
         yield part
     while True:
         with at_work():
@@ -37,11 +37,11 @@ def parts(
             return
         if time.monotonic() > deadline:
             raise StreamTooLong(f"the answer was not complete within {seconds} s")
-        _wait_no_longer(peer, deadline)
+        _set_timeout(peer, deadline)
         yield following
 
 
-def _wait_no_longer(peer: socket.socket | None, deadline: float) -> None:
-    """For `peer` to read; the server lifts this before the connection's next request."""
+def _set_timeout(peer: socket.socket | None, deadline: float) -> None:
+    """Limit how long `peer` may take to read; the server lifts this before the connection's next request."""
     if peer is not None:
-        peer.settimeout(max(deadline - time.monotonic(), _MOMENT))
+        peer.settimeout(max(deadline - time.monotonic(), _SHORTEST_TIMEOUT))

@@ -1,9 +1,9 @@
-"""Gunicorn's threaded worker, made to refuse and to stop as the contract wants it; and, behind nginx, the lane.
+"""Gunicorn's threaded worker, with JSON errors, an orderly stop and, behind nginx, the batch server.
 
-Behind nginx a worker has two ways in. The socket that all workers share is for /ping, /metrics and
-whatever else there is, and has threads of its own, so that no invocation keeps /ping from an answer.
-The socket of its own is for invocations: nginx sends each to the worker that has the fewest. There the
-lane (`lane.py`) answers; or Flask does, for models that take one request at a time.
+Behind nginx a worker listens on two sockets. All workers share the first, for /ping, /metrics and the other
+routes; it has threads of its own, so that invocations never delay /ping. The second is the worker's own,
+for invocations: nginx sends each to the worker that has the fewest. The batch server answers them, or
+Flask for models that take one request at a time.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ _OWN_SOCKETS_VARIABLE = "SERVE_OWN_SOCKETS"  # set by `serve`: where the workers
 _DEVICES_VARIABLE = "SERVE_DEVICES"  # set by `serve`: its plan's GPUs
 _FRONT_THREADS = 4  # for /ping and the like
 _BACKLOG = 2048
-_HIGH = 8191  # a file's number that no other file gets before thousands are open
+_HIGH = 8191  # a file descriptor above those of other files, until thousands are open
 _HUNG_SECONDS = 5  # beyond the time that a request may take
 _REFUSED: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (errors.LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG),
@@ -51,10 +51,10 @@ _REFUSED: tuple[tuple[type[Exception], HTTPStatus], ...] = (
 
 
 def hold_signals_while_forking() -> None:
-    """Hold back, in a new worker, what stops it until it knows how to stop.
+    """Block the stop signals in a new worker until it has its own handlers.
 
-    It is born with its master's handlers, which would swallow the signal: the master, told to stop
-    in that moment, would then wait for this worker for its whole graceful timeout.
+    A forked worker begins with its master's handlers, which would ignore the signal: a master that stops
+    in that moment would wait for the worker for its whole graceful timeout.
     """
     os.register_at_fork(
         before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, _STOPPING),
@@ -63,29 +63,29 @@ def hold_signals_while_forking() -> None:
 
 
 def own_socket(directory: Path, index: int) -> str:
-    """Where the worker with this index listens; nginx is told the same."""
+    """Return the path of a worker's own socket, as in nginx.conf."""
     return str(directory / f"worker-{index}.sock")
 
 
 def _listen(path: str) -> socket.socket:
-    """A listening socket at `path`; one that a worker before left there is replaced."""
+    """Listen at `path`, in place of the socket that an earlier worker left there."""
     listener = socket.socket(socket.AF_UNIX)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        Path(path).unlink()
     listener.bind(path)
     listener.listen(_BACKLOG)
-    # A dying process gives back its files from the highest on: so this door closes before the connections
-    # behind it break, and who then comes again is sent to another worker.
+    # The kernel closes a dying process's files from the highest descriptor down: this one closes before the
+    # connections break, so that a client who retries is sent to another worker.
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     highest = _HIGH if allowed == resource.RLIM_INFINITY else min(allowed - 1, _HIGH)
-    door = socket.socket(fileno=fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, highest))
+    moved = socket.socket(fileno=fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, highest))
     listener.close()
-    door.setblocking(False)
-    return door
+    moved.setblocking(False)
+    return moved
 
 
 class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn's own log, in the form of the others' lines."""
+    """Gunicorn's own log, as JSON."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -94,19 +94,19 @@ class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Refuses what is not HTTP in JSON and with the identity, and takes nothing new while it stops."""
+    """A worker whose every error is JSON with the identity, and which accepts nothing while it stops."""
 
     def init_process(self) -> None:
-        """Take this worker's GPU, before anything asks for one, and load."""
-        mine = devices.of_worker(
+        """Select this worker's GPU before anything uses one, and load the application."""
+        device = devices.device_of_worker(
             self.index, tuple(filter(None, os.environ.get(_DEVICES_VARIABLE, "").split(",")))
         )
-        if mine is not None:
-            os.environ[devices.VISIBLE_VARIABLE] = mine
+        if device is not None:
+            os.environ[devices.VISIBLE_VARIABLE] = device
         super().init_process()
 
     def init_signals(self) -> None:
-        """Let in what was held back since the fork, now that there is somebody to react."""
+        """Unblock the signals that were blocked at the fork, now that there are handlers."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
 
@@ -114,10 +114,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     index = 0  # among the workers, from 0; a worker that replaces another takes its index
 
     def run(self) -> None:
-        """Open this worker's own way in, and serve until told to stop."""
+        """Open this worker's own socket, and serve until told to stop."""
         self._service: Service = self.wsgi.extensions[SERVICE]
-        self._lane: BatchServer | None = None
-        self._lane_thread: threading.Thread | None = None
+        self._batch_server: BatchServer | None = None
+        self._batch_thread: threading.Thread | None = None
         self._own_name = ""
         self._invocations: ThreadPoolExecutor = self.tpool
         directory = os.environ.get(_OWN_SOCKETS_VARIABLE)
@@ -125,31 +125,35 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self._own_name = own_socket(Path(directory), self.index)
             self._open(_listen(self._own_name))
         super().run()
-        if self._lane_thread:
-            self._lane_thread.join(self.cfg.graceful_timeout)
+        if self._batch_thread:
+            self._batch_thread.join(self.cfg.graceful_timeout)
 
     def _open(self, listener: socket.socket) -> None:
         if self._service.handler.takes_batches and not application.has_hooks(self.wsgi):
-            self._lane = BatchServer(listener, self._service, partial(application.error_response, self.wsgi))
-            self._lane_thread = threading.Thread(
-                target=self._run_lane, args=[self._lane], name="lane", daemon=True
+            self._batch_server = BatchServer(
+                listener, self._service, partial(application.error_response, self.wsgi)
             )
-            self._lane_thread.start()
+            self._batch_thread = threading.Thread(
+                target=self._run_batch_server, args=[self._batch_server], name="batch-server", daemon=True
+            )
+            self._batch_thread.start()
             return
         if self._service.handler.takes_batches and self.index == 0:
-            self.log.warning("Each invocation takes the whole of Flask: there is a hook that wants to see it")
+            self.log.warning(
+                "Flask answers every invocation, without batches, because a hook has to see each of them"
+            )
         self.tpool = ThreadPoolExecutor(_FRONT_THREADS, thread_name_prefix="front")
         self.sockets = [*self.sockets, listener]
 
-    def _run_lane(self, lane: BatchServer) -> None:
+    def _run_batch_server(self, server: BatchServer) -> None:
         try:
-            lane.run()
+            server.run()
         except BaseException:
-            self.log.exception("The lane has broken; this worker is replaced")
+            self.log.exception("The batch server failed; this worker is replaced")
             os._exit(1)
 
     def enqueue_req(self, conn: TConn) -> None:
-        """Leave the threads of the shared socket to the shared socket."""
+        """Run requests of this worker's own socket in threads of their own."""
         if conn.server != self._own_name:
             super().enqueue_req(conn)
             return
@@ -157,7 +161,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         done.add_done_callback(lambda result: self.method_queue.defer(self.finish_request, conn, result))
 
     def notify(self) -> None:
-        """Tell the master that this worker is alive, about once a second; end it when it is not."""
+        """Report to the master about once a second that this worker is alive; exit if an invocation hangs."""
         super().notify()
         if not self.booted:
             return
@@ -170,10 +174,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     @contextlib.contextmanager
     def alive_while_loading(self, seconds: int) -> Iterator[None]:
-        """Keep the master from taking this worker for dead while it loads; end the server after `seconds`."""
+        """Report that this worker is alive while it loads; end the server after `seconds`."""
         loaded = threading.Event()
 
-        def beat() -> None:
+        def report() -> None:
             deadline = time.monotonic() + seconds
             while not loaded.wait(min(5.0, max(0.0, deadline - time.monotonic()))):
                 if time.monotonic() >= deadline:
@@ -181,16 +185,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                     os._exit(0)
                 self.notify()
 
-        beating = threading.Thread(target=beat, daemon=True)
-        beating.start()
+        reporting = threading.Thread(target=report, daemon=True)
+        reporting.start()
         try:
             yield
         finally:
             loaded.set()
-            beating.join()
+            reporting.join()
 
     def give_up(self, error: Exception) -> NoReturn:
-        """End the whole server because of `error`; the log has the traceback of what is not ours."""
+        """End the whole server because of `error`; log the traceback of errors from elsewhere."""
         reason, cause = str(error), error.__cause__
         if not isinstance(error, WrongAnswers | CannotLoad):
             reason, cause = f"the model cannot predict ({type(error).__name__}: {error})", error
@@ -202,16 +206,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         return startup_failure.end_server(reason, self.ppid, Path(self.cfg.worker_tmp_dir))
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Close the port, too, when stopping: else new connections are taken, and wait for nobody."""
+        """Close the listening sockets when stopping: otherwise new connections would never be answered."""
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:
                 listener.close()
-            if self._lane:
-                self._lane.stop()
+            if self._batch_server:
+                self._batch_server.stop()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer a request that could not be read; anything else is gunicorn's to report."""
+        """Answer a request that is not valid HTTP; leave other errors to gunicorn."""
         status = next((status for kind, status in _REFUSED if isinstance(exc, kind)), None)
         if status is None:
             super().handle_error(req, client, addr, exc)
@@ -225,4 +229,4 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         try:
             util.write_nonblock(client, head.encode("ascii") + body)
         except OSError as gone:
-            self.log.debug("The peer left before it could be told of its error: %s", gone)
+            self.log.debug("The client closed the connection before its error was sent: %s", gone)

@@ -1,7 +1,7 @@
-"""How many CPUs this container may use, and how they are shared out.
+"""The CPUs that this container may use, and their division among workers and engine threads.
 
-The host's CPU count is not the answer: SageMaker, Docker and Kubernetes limit a container by its
-cgroup. A worker per host CPU, each with a thread per host CPU, is what makes small containers slow.
+SageMaker, Docker and Kubernetes limit a container by its cgroup, which the host's CPU count does not show.
+A worker for each host CPU, each with as many threads, makes small containers slow.
 """
 
 import os
@@ -11,22 +11,22 @@ from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
 WORKERS_VARIABLE = "SAGEMAKER_MODEL_SERVER_WORKERS"
-# TorchServe's words for it, heeded where the first is not set.
+# TorchServe's names for it, used where the first is not set.
 WORKERS_VARIABLES = (WORKERS_VARIABLE, "SAGEMAKER_TS_MAX_WORKERS", "SAGEMAKER_TS_MIN_WORKERS")
 
 
-class BadPlan(ValueError):  # named for what happened
-    """A setting that cannot be a number of workers."""
+class BadPlan(ValueError):
+    """A setting that is no number of workers."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`workers` processes, of which each computes with `engine_threads` threads."""
+    """The number of worker processes, and the engine threads of each."""
 
     cpus: float
     workers: int
     engine_threads: int
-    devices: tuple[str, ...] = ()  # GPUs, as CUDA_VISIBLE_DEVICES names them; worker i has device i
+    devices: tuple[str, ...] = ()  # GPUs by their names in CUDA_VISIBLE_DEVICES; worker i has device i
 
     def __str__(self) -> str:
         gpus = f" and {len(self.devices)} GPU{'s' * (len(self.devices) > 1)}" if self.devices else ""
@@ -37,7 +37,7 @@ class Plan:
 
 
 def quota(cgroups: Path = CGROUPS) -> float | None:
-    """The CPUs' worth of time that the cgroup grants (v2, else v1), or None without a limit."""
+    """Return the cgroup's CPU quota in CPUs (v2, else v1), or None without a limit."""
     unified = _read(cgroups / "cpu.max")
     if unified is not None:
         share, _, period = unified.partition(" ")
@@ -51,24 +51,24 @@ def quota(cgroups: Path = CGROUPS) -> float | None:
 
 
 def available(cgroups: Path = CGROUPS) -> float:
-    """CPUs this process may use: its affinity, and no more than its cgroup's quota."""
+    """Return the CPUs that this process may use: its affinity, or its cgroup's quota if that is less."""
     affinity = float(len(os.sched_getaffinity(0)))
     limit = quota(cgroups)
     return affinity if limit is None else min(affinity, limit)
 
 
 def plan(cpus: float, environ: Mapping[str, str], devices: tuple[str, ...] = ()) -> Plan:
-    """Share out `cpus`: a worker for each GPU, else for each whole CPU, or as many as the environment demands.
+    """Plan a worker for each GPU, else for each whole CPU, or as many as the environment asks for.
 
     workers × engine threads never exceeds the CPUs, except that there is at least one of each.
-    Raises BadPlan when the variable that demands is not a number from 1 on.
+    Raises BadPlan when the variable is not a number of at least 1.
     """
     whole = max(1, int(cpus))
     variable = next((name for name in WORKERS_VARIABLES if environ.get(name)), WORKERS_VARIABLE)
-    demanded = environ.get(variable) or str(len(devices) or whole)
-    if not (demanded.isascii() and demanded.isdigit() and int(demanded) >= 1):
-        raise BadPlan(f"{variable}: expected a number of workers from 1 on, got {demanded!r}")
-    workers = int(demanded)
+    requested = environ.get(variable) or str(len(devices) or whole)
+    if not (requested.isascii() and requested.isdigit() and int(requested) >= 1):
+        raise BadPlan(f"{variable}: expected a number of workers of at least 1, got {requested!r}")
+    workers = int(requested)
     return Plan(cpus, workers, max(1, whole // workers), devices)
 
 

@@ -1,4 +1,4 @@
-"""Who answered: the release and the instance, named in a header of every response.
+"""The release and the instance, named in a header of every response.
 
 SageMaker forwards `X-Amzn-SageMaker-Custom-Attributes` to the caller, so a client can tell which
 release answered it, and count the instances behind an endpoint.
@@ -18,13 +18,13 @@ UNRELEASED = "unreleased"
 _SAFE = re.compile(r"[A-Za-z0-9._:/@+-]{1,200}")
 
 
-class BadIdentity(ValueError):  # named for what happened
-    """An identity that cannot stand in a header."""
+class BadIdentity(ValueError):
+    """A release or instance id with characters that a header cannot hold."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A release id, and the id of one start of `serve`, which all its workers share."""
+    """A release id, and an instance id that all workers of one `serve` share."""
 
     release: str
     instance: str
@@ -35,15 +35,12 @@ class Identity:
 
 
 def new_instance_id() -> str:
-    """12 random hex digits."""
+    """Return 12 random hex digits."""
     return secrets.token_hex(6)
 
 
 def from_environ(environ: Mapping[str, str]) -> Identity:
-    """The identity in RELEASE_ID and, in a worker, the instance id that `serve` chose.
-
-    Raises BadIdentity when either has characters that do not belong in a header.
-    """
+    """Read RELEASE_ID and, in a worker, the instance id that `serve` chose. Raises BadIdentity."""
     release = environ.get(RELEASE_VARIABLE) or UNRELEASED
     instance = environ.get(INSTANCE_VARIABLE) or new_instance_id()
     for variable, value in ((RELEASE_VARIABLE, release), (INSTANCE_VARIABLE, instance)):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class JsonLines(logging.Formatter):
-    """What Python's logging has to say, in the same form; a traceback is one more field."""
+    """A log record as one line of JSON; a traceback is one of its fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         content = {
@@ -22,11 +22,12 @@ class JsonLines(logging.Formatter):
 
 
 def write_python_logging(level: int) -> None:
-    """What Python's logging has to say from `level` on goes to the error output, in the log's form."""
+    """Send log records from `level` upwards to stderr, as JSON."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler])
 
 
 def timestamp() -> str:
+    """Return the current time in UTC with milliseconds, such as 2026-11-22T18:03:29.594Z."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,13 +1,10 @@
-"""How large and how slow a request may be, and how many are predicted at once.
-
-By default SageMaker's own limits.
-"""
+"""Limits on the size, duration and batching of requests; the defaults are SageMaker's own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 PAYLOAD_VARIABLE = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
-TIMEOUT_VARIABLES = (  # the first that is set; the others are other servers' words for it
+TIMEOUT_VARIABLES = (  # the first that is set; the others are other servers' names for it
     "SAGEMAKER_MODEL_SERVER_TIMEOUT",
     "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
     "SAGEMAKER_TS_RESPONSE_TIMEOUT",
@@ -24,22 +21,20 @@ STREAM_SECONDS = 480
 STARTUP_SECONDS = 600
 
 
-class BadLimit(ValueError):  # named for what happened
+class BadLimit(ValueError):
     """A limit in the environment that is not a number in its range."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The same values go into nginx.conf and into the application."""
+    """Limits that hold in nginx.conf and in the application."""
 
     payload_mb: int
     timeout_seconds: int
     stream_seconds: int = STREAM_SECONDS  # for the whole of an answer in parts
     startup_seconds: int = STARTUP_SECONDS  # for a worker to load its model
-    batch_instances: int = (
-        BATCH_INSTANCES  # to be predicted at once, unless one request has more; 1: no batching
-    )
-    batch_delay_seconds: float = 0.0  # how long a request may wait for others; 0 takes those that are there
+    batch_instances: int = BATCH_INSTANCES  # in a batch, unless one request has more; 1: no batching
+    batch_delay_seconds: float = 0.0  # a request's longest wait for others; 0: no waiting
 
     @property
     def payload_bytes(self) -> int:
@@ -47,12 +42,12 @@ class Limits:
 
     @property
     def too_large(self) -> str:
-        """The sentence of a 413."""
+        """The error sentence of a 413."""
         return f"body: expected at most {self.payload_mb} MB, got more"
 
 
 def from_environ(environ: Mapping[str, str]) -> Limits:
-    """Read the limits; raises BadLimit with the variable's name and range."""
+    """Read the limits. Raises BadLimit, which names the variable and its range."""
     timeout = next((name for name in TIMEOUT_VARIABLES if environ.get(name)), TIMEOUT_VARIABLES[0])
     return Limits(
         payload_mb=whole_number(environ, PAYLOAD_VARIABLE, PAYLOAD_MB, most=1024),
@@ -67,7 +62,7 @@ def from_environ(environ: Mapping[str, str]) -> Limits:
 def whole_number(
     environ: Mapping[str, str], variable: str, default: int, *, most: int, least: int = 1
 ) -> int:
-    """A whole number from `least` to `most` out of the environment; raises BadLimit."""
+    """Read a whole number from `least` to `most` from the environment. Raises BadLimit."""
     text = environ.get(variable) or str(default)
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
         raise BadLimit(f"{variable}: expected a whole number from {least} to {most}, got {text!r}")

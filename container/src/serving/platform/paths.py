@@ -1,4 +1,4 @@
-"""Where SageMaker puts what a container reads, and looks for what it writes."""
+"""The files and folders of SageMaker's tree, /opt/ml."""
 
 import os
 from collections.abc import Mapping
@@ -8,25 +8,25 @@ DEFAULT_BASE = "/opt/ml"
 
 
 def base_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """The root of SageMaker's tree: SAGEMAKER_BASE_DIR, or /opt/ml as SageMaker itself has it."""
+    """Return the root of the tree: SAGEMAKER_BASE_DIR, or /opt/ml."""
     return Path(environ.get("SAGEMAKER_BASE_DIR") or DEFAULT_BASE)
 
 
 def model_dir(base: Path) -> Path:
-    """Weights: written by `train`, read (and read only) by `serve`."""
+    """Return the model's folder: `train` writes it, `serve` only reads it."""
     return base / "model"
 
 
 def hyperparameters_file(base: Path) -> Path:
-    """One JSON object; SageMaker makes every value a string."""
+    """Return the hyperparameters' file: one JSON object, in which SageMaker makes every value a string."""
     return base / "input" / "config" / "hyperparameters.json"
 
 
 def channel_dir(base: Path, channel: str) -> Path:
-    """The files of one training channel."""
+    """Return the folder of a training channel."""
     return base / "input" / "data" / channel
 
 
 def failure_file(base: Path) -> Path:
-    """Its first 1,024 characters become the training job's FailureReason."""
+    """Return the failure's file; its first 1,024 characters become the training job's FailureReason."""
     return base / "output" / "failure"

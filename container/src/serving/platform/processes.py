@@ -1,25 +1,26 @@
 """Start, watch and stop nginx and gunicorn."""
 
+import logging
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from serving.platform import identity
 from serving.platform.settings import Settings
 from serving.platform.supervisor import Supervisor
 
-GUNICORN_CONF = Path(__file__).parents[1] / "http" / "gunicorn.conf.py"
+logger = logging.getLogger(__name__)
+GUNICORN_CONF = Path(__file__).parents[1] / "http" / "gunicorn_conf.py"
 DRAIN_SECONDS = 25  # SageMaker kills 30 s after SIGTERM
 REQUEST_THREADS = 8  # per worker, for requests that Flask answers
-Say = Callable[[str], None]
 
 
-def run(settings: Settings, applications: Path, scratch: Path, say: Say) -> int:
+def run(settings: Settings, applications: Path, scratch: Path) -> int:
     """Run gunicorn with `wsgi.py`, then nginx with `nginx.conf`, both of `applications`; return the exit code."""
-    supervisor = Supervisor(say)
+    supervisor = Supervisor()
     supervisor.start(
         "gunicorn",
         gunicorn_command(applications),
@@ -28,7 +29,7 @@ def run(settings: Settings, applications: Path, scratch: Path, say: Say) -> int:
     )
 
     def start_nginx() -> None:
-        say("the model is loaded")
+        logger.info("the model is loaded")
         if settings.nginx:
             config = scratch / "nginx.conf"
             config.write_text(render((applications / "nginx.conf").read_text(), settings, scratch))
@@ -47,7 +48,7 @@ def gunicorn_command(applications: Path) -> list[str]:
 
 
 def gunicorn_environ(environ: Mapping[str, str], settings: Settings, scratch: Path) -> dict[str, str]:
-    """Return the environment that gunicorn.conf.py reads; it also keeps numeric libraries to their CPUs."""
+    """Return the environment that gunicorn_conf.py reads; it also keeps numeric libraries to their CPUs."""
     behind_nginx = f"unix:{scratch / 'gunicorn.sock'}"
     return {
         **environ,

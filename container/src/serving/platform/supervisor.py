@@ -1,10 +1,11 @@
-"""Keep a few child processes together: when one ends, all end; when told to stop, all stop in order.
+"""Run child processes together: when one ends, all end; on SIGTERM all stop in order.
 
-The signals this process reacts to are blocked and fetched with sigwait, so nothing happens between
-two lines of code; as process 1 of a container it also would not get them otherwise.
+The signals that this process reacts to are blocked and fetched with sigwait, so no handler interrupts the
+code. Process 1 of a container would not receive them otherwise.
 """
 
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+logger = logging.getLogger(__name__)
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1})
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -22,7 +24,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class Child:
-    """A running child, and the signal that makes it finish its work and end."""
+    """A running child, and the signal on which it finishes its work and ends."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -30,13 +32,12 @@ class Child:
 
 
 class Supervisor:
-    """Starts children, in this process's own group, and sees to it that nothing of theirs stays behind."""
+    """The children of this process and, once these have died, their children."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self) -> None:
         self._children: list[Child] = []
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the workers of a master that was killed become ours
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the workers of a killed master become ours
 
     def start(
         self,
@@ -46,7 +47,7 @@ class Supervisor:
         drain: signal.Signals,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Start a child. It is told to drain if this process should die without a word."""
+        """Start a child; the kernel sends it the `drain` signal if this process dies."""
 
         def prepare() -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -56,7 +57,7 @@ class Supervisor:
         self._children.append(Child(name, process, drain))
 
     def wait(self, *, ready: Callable[[], None]) -> int:
-        """Wait until told to stop (returns 0) or until a child ends (returns 1).
+        """Wait for SIGTERM or SIGINT (returns 0) or for a child's end (returns 1).
 
         Calls `ready` when a child sends SIGUSR1 for the first time.
         """
@@ -70,11 +71,11 @@ class Supervisor:
                 ready()
             ended = next((child for child in self._children if child.process.poll() is not None), None)
             if ended is not None:
-                self._say(f"{ended.name} ended ({_cause(ended.process.returncode)}); stopping")
+                logger.info("%s ended (%s); stopping", ended.name, _cause(ended.process.returncode))
                 return 1
 
     def stop(self, seconds: float) -> bool:
-        """Drain the children, the last started first; after `seconds` in all, end what is left.
+        """Drain the children, the last started first, and kill those left after `seconds` in all.
 
         Returns whether all of them finished their work.
         """
@@ -86,7 +87,11 @@ class Supervisor:
             try:
                 child.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self._say(f"{child.name} did not finish within {seconds:g} s; what it still did is lost")
+                logger.info(
+                    "%s did not finish within %g s and was killed; its unfinished requests are lost",
+                    child.name,
+                    seconds,
+                )
                 finished = False
                 child.process.kill()
                 child.process.wait()
@@ -95,7 +100,7 @@ class Supervisor:
 
 
 def _end_orphans() -> None:
-    """Kill what the children left behind, until nothing has this process for a parent."""
+    """Kill the processes that the children left behind, until this process has none."""
     while orphans := list(_children_of(os.getpid())):
         for pid in orphans:
             with suppress(ProcessLookupError):

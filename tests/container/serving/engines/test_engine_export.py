@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from digits.project import DIGITS
 from predictor import create_app
 from serving.engines import Choice, measure, record
 from serving.engines.export import ExportFailed, export
-from serving.engines.measure import pick
+from serving.engines.measure import choose
 from serving.handlers.loading import load
 from serving.platform.identity import Identity
 from serving.platform.limits import Limits
-from torch import Tensor, nn
-
 from tests.container import archives
 from tests.container.serve_process import COMMITTED, CONTAINER
 
@@ -61,11 +61,12 @@ def test_what_cannot_be_exported_or_measured_says_why(tmp_path: Path) -> None:
     archives.brightness(tmp_path / "user")
     (tmp_path / "none").mkdir()
 
-    for arguments, says in (
+    cases: tuple[tuple[list[str | Path], str], ...] = (
         (["measure", tmp_path / "none"], "there is no engines.json to measure again; export first"),
         (["export", tmp_path / "none"], "there are no weights"),
-        (["export", tmp_path / "user"], "name a request by --example"),
-    ):
+        (["export", tmp_path / "user"], "name a request with --example"),
+    )
+    for arguments, says in cases:
         done = command(*arguments)
 
         assert done.returncode == 1
@@ -127,7 +128,7 @@ class FixedBatch(nn.Module):
     ("net", "says"),
     [
         (TwoAnswers(), "one tensor in and one tensor out"),
-        (FixedBatch(), "expected an answer for each row of a batch"),
+        (FixedBatch(), "expected a prediction for each row of a batch"),
     ],
 )
 def test_a_network_that_is_no_batch_to_batch_is_refused(tmp_path: Path, net: nn.Module, says: str) -> None:
@@ -151,7 +152,7 @@ def test_a_network_that_is_no_batch_to_batch_is_refused(tmp_path: Path, net: nn.
 def test_the_fastest_is_picked_and_the_lighter_of_two_that_are_near(
     times: measure.Times, allowed: list[Choice], picked: Choice
 ) -> None:
-    assert pick(times, allowed) == picked
+    assert choose(times, allowed) == picked
 
 
 def test_every_engine_has_its_turn_in_every_round() -> None:

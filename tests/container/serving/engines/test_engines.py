@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from digits.handler import DigitsHandler
 from digits.project import DIGITS
 from serving import engines
@@ -21,7 +22,6 @@ from serving.engines.record import Parity, Record
 from serving.handlers.errors import CannotLoad
 from serving.handlers.loading import load
 from serving.platform import devices
-
 from tests.container.serve_process import COMMITTED, CONTAINER
 
 MODEL = COMMITTED / "model"
@@ -30,7 +30,7 @@ EVERY = [Choice(engine, precision) for engine, known in engines.PRECISIONS.items
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """A copy of the committed archive, to be spoilt."""
+    """Copy the committed archive, for tests that damage it."""
     return Path(shutil.copytree(MODEL, tmp_path / "model"))
 
 
@@ -62,7 +62,7 @@ def test_every_engine_gives_the_golden_answers_to_batches_of_any_size(chosen: Ch
 def test_torch_has_its_channels_last_where_there_is_no_gpu(
     monkeypatch: pytest.MonkeyPatch, gpus: tuple[str, ...], wanted: bool
 ) -> None:
-    monkeypatch.setattr(devices, "found", lambda _environ: gpus)
+    monkeypatch.setattr(devices, "visible_devices", lambda _environ: gpus)
 
     engine: Any = engines.load(Choice("torch"), MODEL, DIGITS.load_network)
 
@@ -105,7 +105,7 @@ def test_torch_is_not_imported_where_another_engine_serves_and_none_calls_home(e
 
 
 def record_with(**changes: Any) -> Record:
-    """The committed record, where openvino bf16 is chosen if bf16 is allowed, but for `changes`."""
+    """Return the committed record with openvino as the choice for bf16, and with `changes`."""
     auto = {"fp32": Choice("onnxruntime"), "bf16": Choice("openvino", "bf16")}
     values = vars(committed()) | {"auto": auto} | changes
     return Record(**values)
@@ -143,7 +143,7 @@ OUTSIDE = Parity("openvino", "bf16", "1", 0.5, 0.9, within=False)
         ({"ENGINE_PRECISION": "int8"}, record_with(), "ENGINE_PRECISION: expected one of bf16, fp32, as in engines.json"),
         ({"ENGINE_PRECISION": "bf16"}, None, "ENGINE_PRECISION: torch has fp32, not 'bf16'"),
         ({"ENGINE": "onnxruntime", "ENGINE_PRECISION": "bf16"}, record_with(), "ENGINE_PRECISION: onnxruntime has fp32, not"),
-        ({"ENGINE": "openvino"}, record_with(engines=()), "ENGINE=openvino: engines.json has nothing of openvino fp32"),
+        ({"ENGINE": "openvino"}, record_with(engines=()), "ENGINE=openvino: engines.json has no entry for openvino fp32"),
         ({"ENGINE": "openvino", "ENGINE_PRECISION": "bf16"}, record_with(engines=(OUTSIDE,)),
          "ENGINE=openvino: openvino bf16 was 0.5 from PyTorch with top-1 agreement 90.00% when exported, outside"),
     ],

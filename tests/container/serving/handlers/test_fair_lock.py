@@ -4,15 +4,15 @@ import threading
 import time
 
 import pytest
-from serving.handlers.fair_lock import FairLock
 
+from serving.handlers.fair_lock import FairLock
 from tests.container.serve_process import until
 
 BOUND_SECONDS = 20.0
 
 
 def queue_up(lock: FairLock, names: list[str], seen: list[str]) -> list[threading.Thread]:
-    """A thread for each name, each of them waiting before the next one comes."""
+    """Start a thread for each name, each waiting before the next one comes."""
 
     def take(name: str) -> None:
         with lock:

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from digits.project import DIGITS
 from flask.testing import FlaskClient
+
+from digits.project import DIGITS
 from predictor import create_app
 from serving.handlers.errors import CannotLoad
 from serving.handlers.loading import load
 from serving.platform.identity import HEADER, Identity
 from serving.platform.limits import Limits
-
 from tests.container import archives
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.*:DeprecationWarning")
@@ -27,7 +27,7 @@ JSON = "application/json"
 
 @pytest.fixture(autouse=True)
 def _imports() -> Iterator[None]:
-    """What a program imports, and where from, ends with its test: a server process has but one."""
+    """Undo the program's changes to sys.path and sys.modules after its test."""
     modules, path = dict(sys.modules), list(sys.path)
     yield
     sys.path[:] = path

@@ -1,4 +1,4 @@
-"""The lane by itself, on a socket of its own: what it reads, what it refuses, whom it may not hurt."""
+"""The batch server by itself, on a socket of its own: requests, refusals, and peers that vanish."""
 
 import json
 import socket
@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from digits.handler import DigitsHandler
 from numpy.typing import NDArray
+
+from digits.handler import DigitsHandler
 from predictor import create_app
 from serving.handlers.handler import Answer
 from serving.http import application
@@ -22,7 +23,6 @@ from serving.http.request_log import RequestLog
 from serving.http.service import SERVICE, Service
 from serving.platform.identity import HEADER, Identity
 from serving.platform.limits import Limits
-
 from tests.container.serve_process import COMMITTED, until
 
 GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
@@ -31,7 +31,7 @@ IDENTITY = Identity("abc", "0123456789ab")
 
 
 class Brightness:
-    """An engine whose answer shows its input: each probability is the first pixel. Waits when it is told to."""
+    """An engine whose answer shows its input: each probability is the first pixel. `may_go_on` makes it wait."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -50,11 +50,11 @@ class Brightness:
 
 @dataclass
 class World:
-    """A lane in a thread, and what is needed to talk to it."""
+    """A batch server in a thread, and its clients."""
 
     path: Path
     engine: Brightness
-    lane: BatchServer
+    server: BatchServer
     thread: threading.Thread
     service: Service
     lines: list[str]
@@ -83,19 +83,19 @@ def start(tmp_path: Path) -> Iterator[Start]:
         app = create_app(DigitsHandler(engine), IDENTITY, Limits(1, 60, **batching), log)
         service: Service = app.extensions[SERVICE]
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(tmp_path / "lane"))
+        listener.bind(str(tmp_path / "socket"))
         listener.listen()
-        lane = BatchServer(listener, service, partial(application.error_response, app))
-        thread = threading.Thread(target=lane.run)
+        server = BatchServer(listener, service, partial(application.error_response, app))
+        thread = threading.Thread(target=server.run)
         thread.start()
-        worlds.append(World(tmp_path / "lane", engine, lane, thread, service, lines))
+        worlds.append(World(tmp_path / "socket", engine, server, thread, service, lines))
         return worlds[-1]
 
     yield starter
     for world in worlds:
         world.engine.may_go_on.set()
         world.clients.close()
-        world.lane.stop()
+        world.server.stop()
         world.thread.join(20)
         assert not world.thread.is_alive()
 
@@ -106,14 +106,14 @@ def world(start: Start) -> World:
 
 
 def request(*firsts: float, second: float = 0, more: bytes = b"") -> bytes:
-    """A request as nginx sends it: an instance for each of `firsts`, which is its first pixel."""
+    """Make a request as nginx sends it: an instance for each of `firsts`, which is its first pixel."""
     instances = [[first, second, *[0] * 62] for first in firsts]
     body = json.dumps({"instances": instances}).encode()
     return b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n" % (len(body), more) + body
 
 
 def hear(client: socket.socket) -> tuple[int, dict[str, str], Any]:
-    """One answer: status, header fields, JSON."""
+    """Read one answer: status, header fields, JSON."""
     heard = b""
     while b"\r\n\r\n" not in heard:
         heard += receive(client)
@@ -127,7 +127,7 @@ def hear(client: socket.socket) -> tuple[int, dict[str, str], Any]:
 
 def receive(client: socket.socket) -> bytes:
     part = client.recv(65536)
-    assert part, "the lane closed the connection"
+    assert part, "the server closed the connection"
     return part
 
 
@@ -137,7 +137,7 @@ def firsts(answer: tuple[int, dict[str, str], Any]) -> list[float]:
 
 
 def is_closed(client: socket.socket) -> bool:
-    """Whether the lane closes the connection, without another word."""
+    """Return True if the server closes the connection without sending more."""
     try:
         return client.recv(1) == b""
     except ConnectionResetError:
@@ -322,7 +322,7 @@ def test_told_to_stop_it_still_answers_what_nginx_may_be_sending(world: World) -
     kept.sendall(request(1))
     hear(kept)
 
-    world.lane.stop()
+    world.server.stop()
     assert until(lambda: is_refused(world))
     kept.sendall(request(2))
 
@@ -331,14 +331,14 @@ def test_told_to_stop_it_still_answers_what_nginx_may_be_sending(world: World) -
 
 
 def test_told_to_stop_it_answers_what_was_begun_and_takes_nothing_new(world: World) -> None:
-    world.lane.linger_seconds = 0.0
+    world.server.linger_seconds = 0.0
     begun, arriving, idle = (world.connect() for _ in range(3))
     arriving.sendall(request(2)[:50])
     world.engine.may_go_on.clear()
     begun.sendall(request(1))
     assert world.engine.entered.wait(20)
 
-    world.lane.stop()
+    world.server.stop()
     world.engine.may_go_on.set()
 
     assert firsts(hear(begun)) == [1]
@@ -368,7 +368,7 @@ def test_its_log_has_the_parts_of_the_time_and_the_callers_id(world: World) -> N
 
     [line] = world.log()
     assert (line["status"], line["release"], line["instance"]) == (200, "abc", "0123456789ab")
-    assert (line["inference_id"], line["instances"], line["way"]) == ("mine", 1, "lane")
+    assert (line["inference_id"], line["instances"], line["server"]) == ("mine", 1, "batch")
     assert line["queue_ms"] > 1e9, "since 2001"
     assert line["total_ms"] == pytest.approx(
         sum(line[f"{part}_ms"] for part in ("queue", "decode", "predict", "encode"))
@@ -377,7 +377,7 @@ def test_its_log_has_the_parts_of_the_time_and_the_callers_id(world: World) -> N
 
 def test_answers_of_another_status_and_with_headers_go_out_as_they_are(world: World) -> None:
     answer = Answer(iter([b'{"a":', b"1}"]), "application/json", 201, {"X-Mine": "yes"})
-    world.service.encode = lambda _prediction, _accept: answer  # type: ignore[method-assign]
+    world.service.encode = lambda _prediction, _accept: answer  # type: ignore[assignment, method-assign]
     client = world.connect()
 
     client.sendall(request(1))

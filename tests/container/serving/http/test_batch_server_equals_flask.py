@@ -1,4 +1,4 @@
-"""The lane answers as Flask does: the same requests to a server with nginx and lane, and to one without."""
+"""The batch server answers as Flask does: the same requests with nginx before it, and to Flask alone."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def npy(array: object) -> bytes:
 
 def npz(**arrays: object) -> bytes:
     file = BytesIO()
-    np.savez(file, **{name: np.asarray(array) for name, array in arrays.items()})
+    np.savez(file, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
     return file.getvalue()
 
 
@@ -75,7 +75,7 @@ ACCEPTS = [
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serve, Serve]]:
-    """The lane behind nginx, and Flask alone: one identity, one release, one limit."""
+    """Start the batch server behind nginx, and Flask alone, with one identity, release and limit."""
     empty = tmp_path_factory.mktemp("no-nginx")
     environment = {
         "SERVE_INSTANCE_ID": "0123456789ab",
@@ -92,11 +92,11 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serve, Serv
 
 
 def same(pair: tuple[Serve, Serve], method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
-    """What both answered, which must be one and the same."""
-    by_lane, by_flask = (server.ask(method, path, body, headers) for server in pair)
+    """Ask both, and return the answer, which must be the same."""
+    batched, by_flask = (server.ask(method, path, body, headers) for server in pair)
 
-    assert essentials(by_lane) == essentials(by_flask)
-    return by_lane
+    assert essentials(batched) == essentials(by_flask)
+    return batched
 
 
 def essentials(answer: Answer) -> tuple[int, dict[str, str], bytes]:
@@ -121,7 +121,7 @@ def test_a_bad_request_is_refused_alike(pair: tuple[Serve, Serve], name: str) ->
 
 
 @pytest.mark.parametrize("accept", ACCEPTS)
-def test_the_wish_for_a_type_is_met_or_refused_alike(pair: tuple[Serve, Serve], accept: str) -> None:
+def test_accept_is_honoured_or_refused_alike(pair: tuple[Serve, Serve], accept: str) -> None:
     answer = same(pair, "POST", "/invocations", request(DIGITS[:3]), {**JSON, "Accept": accept})
 
     assert answer.status in (200, 406)
@@ -147,16 +147,16 @@ def test_every_other_route_is_the_same(
     same(pair, method, path, body, JSON)
 
 
-def test_it_was_the_lane_that_answered(pair: tuple[Serve, Serve]) -> None:
+def test_it_was_the_batch_server_that_answered(pair: tuple[Serve, Serve]) -> None:
     """Else all of the above would compare Flask with Flask."""
-    for server, way in zip(pair, ("lane", "flask"), strict=True):
+    for server, name in zip(pair, ("batch", "flask"), strict=True):
         server.ask(
             "POST", "/invocations", request(DIGITS[:1]), {**JSON, "X-Amzn-SageMaker-Inference-Id": "me"}
         )
         server.ask("POST", "/invocations", b"{", {**JSON, "X-Amzn-SageMaker-Inference-Id": "me"})
 
         assert until(lambda server=server: len(mine(server)) >= 2)  # type: ignore[misc]
-        assert {line["way"] for line in mine(server)} == {way}
+        assert {line["server"] for line in mine(server)} == {name}
 
 
 def mine(server: Serve) -> list[dict[str, object]]:

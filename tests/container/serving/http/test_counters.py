@@ -25,7 +25,7 @@ def invocation(status: int, instances: int = 0, batch: int = 1, seconds: float =
 
 
 def lines(counters: Counters) -> list[str]:
-    return counters.page("r", "i").splitlines()
+    return counters.prometheus_text("r", "i").splitlines()
 
 
 def test_workers_counting_at_once_lose_nothing() -> None:

@@ -5,8 +5,9 @@ import logging
 import random
 
 import pytest
+
 from serving.http.invocation import Invocation
-from serving.http.request_log import Allowance, RequestLog, from_environ
+from serving.http.request_log import LineLimit, RequestLog, from_environ
 from serving.platform.identity import Identity
 from serving.platform.json_logging import JsonLines
 from serving.platform.limits import BadLimit
@@ -21,7 +22,7 @@ def lines_of(
     chance = random.Random(7).random
     log = RequestLog(IDENTITY, sample, slow_ms, lines.append, chance)
     for invocation in invocations:
-        log.note(invocation)
+        log.record(invocation)
     return [json.loads(line) for line in lines]
 
 
@@ -37,7 +38,7 @@ def test_a_line_says_who_what_and_where_the_time_went() -> None:
     assert line == {
         "level": "info", "event": "invocation", "status": 200, "release": "abc-123", "instance": "0123456789ab",
         "inference_id": "mine", "total_ms": 1.6, "queue_ms": 0.1, "decode_ms": 0.2, "predict_ms": 1.0,
-        "encode_ms": 0.3, "instances": 2, "batch": 3, "way": "flask",
+        "encode_ms": 0.3, "instances": 2, "batch": 3, "server": "flask",
     }  # fmt: skip
 
 
@@ -53,11 +54,11 @@ def test_a_flood_of_slow_requests_is_ten_lines_a_second_and_the_next_says_how_ma
     """In an overload every request is slow: lines for all of them would make it worse."""
     lines: list[str] = []
     clock = [100.0]
-    log = RequestLog(IDENTITY, 0, 1000, lines.append, slow=Allowance(10, lambda: clock[0]))
+    log = RequestLog(IDENTITY, 0, 1000, lines.append, slow=LineLimit(10, lambda: clock[0]))
     for clock[0] in (100.0, 100.9, 101.0):
         for _ in range(20):
-            log.note(invocation(seconds=2.0))
-    log.note(invocation(500))
+            log.record(invocation(seconds=2.0))
+    log.record(invocation(500))
 
     told = [json.loads(line).get("slow_left_out") for line in lines]
     assert told == [None] * 10 + [30] + [None] * 9 + [10], "errors are never left out"

@@ -31,7 +31,7 @@ def test_a_worker_told_to_stop_while_it_is_being_born_stops(tmp_path: Path) -> N
     configuration = tmp_path / "configuration.py"
     configuration.write_text(
         CONFIGURATION.format(
-            real=str(SOURCE / "serving" / "http" / "gunicorn.conf.py"), born=str(born), grown=str(grown)
+            real=str(SOURCE / "serving" / "http" / "gunicorn_conf.py"), born=str(born), grown=str(grown)
         )
     )
     environment = {

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from serving.platform.cpus import BadPlan, Plan, available, plan, quota
 
 
@@ -74,7 +75,7 @@ def test_torchserves_word_for_workers_counts_where_sagemakers_is_not_set() -> No
 @pytest.mark.parametrize("demanded", ["0", "-1", "two", "1.5", "²"])
 def test_a_demand_that_is_no_number_is_refused_by_name(demanded: str) -> None:
     with pytest.raises(
-        BadPlan, match="SAGEMAKER_MODEL_SERVER_WORKERS: expected a number of workers from 1 on"
+        BadPlan, match="SAGEMAKER_MODEL_SERVER_WORKERS: expected a number of workers of at least 1"
     ):
         plan(2, {"SAGEMAKER_MODEL_SERVER_WORKERS": demanded})
 

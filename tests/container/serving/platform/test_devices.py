@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
+
 from serving.platform.cpus import Plan, plan
-from serving.platform.devices import found, of_worker
+from serving.platform.devices import device_of_worker, visible_devices
 
 
 def machine(root: Path, *, nodes: int = 0, proc: int = 0) -> Path:
-    """A tree as NVIDIA's runtime makes it: devices, and the control nodes that are none."""
+    """Make a tree as NVIDIA's runtime does: devices, and control nodes, which are none."""
     (root / "dev").mkdir(parents=True)
     for name in ("null", "nvidiactl", "nvidia-uvm", *(f"nvidia{number}" for number in range(nodes))):
         (root / "dev" / name).touch()
@@ -18,14 +19,14 @@ def machine(root: Path, *, nodes: int = 0, proc: int = 0) -> Path:
 
 
 def test_without_a_driver_there_is_none(tmp_path: Path) -> None:
-    assert found({}, tmp_path) == ()
-    assert found({}, machine(tmp_path / "with-control-nodes")) == ()
-    assert found({"CUDA_VISIBLE_DEVICES": "0"}, tmp_path) == ()
+    assert visible_devices({}, tmp_path) == ()
+    assert visible_devices({}, machine(tmp_path / "with-control-nodes")) == ()
+    assert visible_devices({"CUDA_VISIBLE_DEVICES": "0"}, tmp_path) == ()
 
 
 def test_devices_are_counted_where_they_are_mounted_or_else_listed(tmp_path: Path) -> None:
-    assert found({}, machine(tmp_path / "nodes", nodes=4)) == ("0", "1", "2", "3")
-    assert found({}, machine(tmp_path / "listed", proc=2)) == ("0", "1")
+    assert visible_devices({}, machine(tmp_path / "nodes", nodes=4)) == ("0", "1", "2", "3")
+    assert visible_devices({}, machine(tmp_path / "listed", proc=2)) == ("0", "1")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_devices_are_counted_where_they_are_mounted_or_else_listed(tmp_path: Pat
 def test_cuda_visible_devices_narrows_them_as_cuda_reads_it(
     tmp_path: Path, visible: str, expected: tuple[str, ...]
 ) -> None:
-    assert found({"CUDA_VISIBLE_DEVICES": visible}, machine(tmp_path / "m", nodes=4)) == expected
+    assert visible_devices({"CUDA_VISIBLE_DEVICES": visible}, machine(tmp_path / "m", nodes=4)) == expected
 
 
 @pytest.mark.parametrize(
@@ -64,13 +65,13 @@ def test_there_is_one_process_for_each_device_unless_the_environment_says_otherw
 
 
 def test_each_worker_has_its_own_device_and_its_successor_has_the_same() -> None:
-    assert [of_worker(index, ("GPU-a", "GPU-b")) for index in range(4)] == [
+    assert [device_of_worker(index, ("GPU-a", "GPU-b")) for index in range(4)] == [
         "GPU-a",
         "GPU-b",
         "GPU-a",
         "GPU-b",
     ]
-    assert of_worker(0, ()) is None
+    assert device_of_worker(0, ()) is None
 
 
 def test_a_plan_names_its_gpus() -> None:

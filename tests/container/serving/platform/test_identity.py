@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from serving.platform.identity import BadIdentity, from_environ
 
 

@@ -1,6 +1,7 @@
 """SageMaker's limits hold unless the environment says otherwise, in numbers."""
 
 import pytest
+
 from serving.platform.limits import BadLimit, Limits, from_environ
 
 

@@ -13,10 +13,12 @@ import sys
 import time
 from pathlib import Path
 
+from serving.platform.console import log_to_stdout
 from serving.platform.supervisor import Supervisor
 
 deaf = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); open(sys.argv[1], 'w'); signal.pause()"
-supervisor = Supervisor(print)
+log_to_stdout()
+supervisor = Supervisor()
 supervisor.start("deaf", [sys.executable, "-c", deaf, sys.argv[1]], drain=signal.SIGTERM)
 while not Path(sys.argv[1]).exists():
     time.sleep(0.01)
@@ -28,4 +30,7 @@ def test_what_does_not_stop_in_time_is_ended_and_is_no_success(tmp_path: Path) -
     command = [sys.executable, "-c", STUBBORN, str(tmp_path / "is-deaf")]
     done = subprocess.run(command, cwd=CONTAINER / "src", capture_output=True, text=True, timeout=60)
 
-    assert done.stdout == "deaf did not finish within 0.2 s; what it still did is lost\nFalse\n", done.stderr
+    assert (
+        done.stdout
+        == "deaf did not finish within 0.2 s and was killed; its unfinished requests are lost\nFalse\n"
+    ), done.stderr
