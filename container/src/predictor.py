@@ -8,7 +8,6 @@ inference.py (`serving/handlers/user_handler.py`).
 
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request
@@ -43,7 +42,7 @@ def create_app(handler: Handler, identity: Identity, limits: Limits, log: Reques
     """Serve `handler`: /ping and /invocations here, /metrics and /openapi.json by `application`."""
     log = log or request_log.from_environ(os.environ, identity)
     service = Service(handler, Steps(decode, predict, encode), identity, limits, log)
-    app = application.create("predictor", str(Path(__file__).parent), service)
+    app = application.create(__name__, service)
 
     @app.get("/ping")
     def ping() -> Response:

@@ -2,17 +2,15 @@
 
 import os
 import sys
-from pathlib import Path
 
 from digits.project import DIGITS
+from predictor import create_app
 from serving.handlers import loading
 from serving.handlers.errors import CannotLoad
-from serving.platform import applications, identity, limits, paths
-
-predictor = applications.load(Path(__file__).with_name("predictor.py"))
+from serving.platform import identity, limits, paths
 
 try:
     handler = loading.load(paths.model_dir(paths.base_dir()), os.environ, DIGITS)
-    app = predictor.create_app(handler, identity.from_environ(os.environ), limits.from_environ(os.environ))
+    app = create_app(handler, identity.from_environ(os.environ), limits.from_environ(os.environ))
 except (CannotLoad, identity.BadIdentity, limits.BadLimit) as error:
     sys.exit(f"serve: {error}")

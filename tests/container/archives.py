@@ -1,6 +1,7 @@
 """Archives of user programs, as AWS's documentation of its PyTorch container describes them."""
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -114,4 +115,27 @@ def program(directory: Path, source: str, name: str = "inference.py") -> Path:
     file = directory / "code" / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(source)
+    return directory
+
+
+def namesakes(directory: Path, names: Iterable[str]) -> Path:
+    """Write a program that imports its own module of each name, and answers where each came from."""
+    listed = ", ".join(names)
+    source = f"""
+import sys
+import {listed}
+
+MODULES = [{listed}]
+
+def model_fn(model_dir):
+    import {listed}
+    assert MODULES == [{listed}]
+    return {{module.NAME: module.__file__ for module in MODULES}}
+
+def transform_fn(model, body, content_type, accept):
+    return model
+"""
+    program(directory, source)
+    for name in names:
+        (directory / "code" / f"{name}.py").write_text(f"NAME = {name!r}\n")
     return directory

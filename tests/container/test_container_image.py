@@ -106,6 +106,7 @@ def test_the_image_is_small_and_says_where_it_comes_from(
     assert labels["org.opencontainers.image.title"] == "sagemaker-pytorch-release"
     assert labels["org.opencontainers.image.revision"] == REVISION
     assert labels["org.opencontainers.image.source"] == SOURCE
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     committed = json.loads((COMMITTED / "model" / "engines.json").read_text())
     assert labels["sagemaker-pytorch-release.request-response"] == committed["request_response"]
     versions = {f"{one['engine']}=={one['version']}" for one in committed["engines"]}

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -12,9 +13,8 @@ from serving.handlers.errors import CannotLoad
 PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
 DIRECTORY_VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"
 DEFAULT_PROGRAM = "inference.py"
-_COMPATIBLE = (
-    Path(__file__).resolve().parents[2] / "compatible"
-)  # has sagemaker_inference, for programs that import it
+_TOP = Path(__file__).resolve().parents[2]  # container/src
+_COMPATIBLE = _TOP / "compatible"  # has sagemaker_inference, for programs that import it
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def load(program: Program) -> ModuleType:
     sys.path.insert(0, str(program.directory))
     if str(_COMPATIBLE) not in sys.path:
         sys.path.append(str(_COMPATIBLE))
+    _prefer_own_modules(program.directory)
     name = program.file.stem
     spec = importlib.util.spec_from_file_location(name, program.file)
     if spec is None or spec.loader is None:
@@ -60,3 +61,20 @@ def load(program: Program) -> ModuleType:
     sys.modules[name] = module  # before it runs: dataclasses and pickle look it up there
     spec.loader.exec_module(module)
     return module
+
+
+def _prefer_own_modules(directory: Path) -> None:
+    """Let the program import its own `serving`, `digits`, `predictor` or `wsgi`, if it has one.
+
+    These are the names that container/src itself has loaded. Our modules keep the objects that they
+    imported, so they go on working. The program's module runs when the program first uses it.
+    """
+    for name in {path.stem for path in _TOP.iterdir()} & sys.modules.keys():
+        spec = PathFinder.find_spec(name, [str(directory)])
+        if spec is None:
+            continue
+        if spec.loader is not None:  # a folder without __init__.py has none
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        if spec.loader is not None:
+            spec.loader.exec_module(module)

@@ -20,12 +20,12 @@ from serving.http.service import SERVICE, Service
 _SIGNALS = (signals.request_started, signals.request_finished, signals.got_request_exception)
 
 
-def create(name: str, root: str, service: Service) -> Flask:
+def create(name: str, service: Service) -> Flask:
     """Create an application with all routes but /ping and /invocations.
 
     Every answer names `service.identity`; every refusal is {"error": "<one sentence>"}.
     """
-    app = Flask(name, static_folder=None, root_path=root)
+    app = Flask(name, static_folder=None)
     # One more than is allowed: werkzeug cuts a chunked body off at the limit, and does not say so.
     app.config["MAX_CONTENT_LENGTH"] = service.limits.payload_bytes + 1
     app.extensions[SERVICE] = service

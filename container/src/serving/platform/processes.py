@@ -20,10 +20,11 @@ REQUEST_THREADS = 8  # per worker, for requests that Flask answers
 
 def run(settings: Settings, applications: Path, scratch: Path) -> int:
     """Run gunicorn with `wsgi.py`, then nginx with `nginx.conf`, both of `applications`; return the exit code."""
+    options = ["--pythonpath", str(applications), "-c", str(GUNICORN_CONF)]
     supervisor = Supervisor()
     supervisor.start(
         "gunicorn",
-        gunicorn_command(applications),
+        [sys.executable, "-m", "gunicorn", *options, "wsgi:app"],
         drain=signal.SIGTERM,
         environ=gunicorn_environ(os.environ, settings, scratch),
     )
@@ -38,13 +39,6 @@ def run(settings: Settings, applications: Path, scratch: Path) -> int:
 
     code = supervisor.wait(ready=start_nginx)
     return code if supervisor.stop(DRAIN_SECONDS) else 1
-
-
-def gunicorn_command(applications: Path) -> list[str]:
-    """Return the command that serves `wsgi.py`, which is imported under a name that leaves `wsgi` to users."""
-    target = f"serving.platform.applications:wsgi({str(applications / 'wsgi.py')!r})"
-    options = ["--pythonpath", str(applications), "-c", str(GUNICORN_CONF)]
-    return [sys.executable, "-m", "gunicorn", *options, target]
 
 
 def gunicorn_environ(environ: Mapping[str, str], settings: Settings, scratch: Path) -> dict[str, str]:
