@@ -1,4 +1,4 @@
-"""What schemathesis makes of container/openapi.json, sent to `serve` itself: never a 5xx, always as documented."""
+"""schemathesis sends requests from container/openapi.json to `serve`: never a 5xx, always as documented."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -174,7 +174,7 @@ def test_a_request_that_has_begun_is_answered_after_sigterm(start: Start) -> Non
 
 
 def has_read_everything(serve: Serve, client: socket.socket) -> bool:
-    """Whether a process of the server holds the connection's other end, and nothing waits there to be read.
+    """Return True if a process of the server holds the connection's other end, and nothing waits there to be read.
 
     A connection that was only accepted is idle to nginx: told to stop, it may close it.
     """

@@ -1,4 +1,4 @@
-"""What `serve` does when something goes wrong under load: workers killed or hung, models that fail, slow clients."""
+"""`serve` under load when something fails: killed and hung workers, failing models, slow clients."""
 
 import json
 import os
