@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FILE = "golden.json"  # {"tolerance": …, "cases": [{"instance": …, "prediction": …}, …]}
-ARRAYS = "engines-golden.npz"  # `instances` and `answers`, for a user's program, whose golden.json may have any format
+ARRAYS = "engines-golden.npz"  # `instances` and `answers` of a user's program
 
 
 class WrongAnswers(Exception):

@@ -22,7 +22,7 @@ def essence(content_type: str) -> str:
 
 
 def negotiate(accept: str, *, preferred: str = JSON, offered: Sequence[str] = ALL) -> str:
-    """Choose the best of the `offered` types by an Accept header; `preferred` where the header leaves it open.
+    """Choose the best of the `offered` types by an Accept header; `preferred` if it leaves that open.
 
     Raises BadRequest (HTTP 406) when the header excludes all of them.
     """

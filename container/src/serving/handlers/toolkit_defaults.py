@@ -46,7 +46,7 @@ def model_fn(model_dir: str) -> Any:
 
 
 def input_fn(body: str | bytes, content_type: str) -> Any:
-    """Decode a tensor: float32 from text, the file's own type from .npy; a dict of tensors from a larger .npz.
+    """Decode a tensor: float32 from text, the file's type from .npy; a dict from a .npz of several arrays.
 
     Raises BadRequest for a body that is not in its format, and with 415 for another format.
     """

@@ -160,7 +160,7 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _waited() -> float:
-    """Return seconds since nginx sent the request on; only nginx comes by a Unix socket, without an address."""
+    """Return seconds since nginx sent the request on; 0 for other clients, which have an address."""
     if request.remote_addr or REQUEST_START not in request.headers:
         return 0.0
     return max(0.0, time.time() - float(request.headers[REQUEST_START]))

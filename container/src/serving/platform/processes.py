@@ -19,7 +19,7 @@ REQUEST_THREADS = 8  # per worker, for requests that Flask answers
 
 
 def run(settings: Settings, applications: Path, scratch: Path) -> int:
-    """Run gunicorn with `wsgi.py`, then nginx with `nginx.conf`, both of `applications`; return the exit code."""
+    """Run gunicorn with `wsgi.py` and nginx with `nginx.conf` of `applications`; return the exit code."""
     options = ["--pythonpath", str(applications), "-c", str(GUNICORN_CONF)]
     supervisor = Supervisor()
     supervisor.start(

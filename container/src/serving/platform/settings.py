@@ -42,7 +42,7 @@ def decide(environ: Mapping[str, str], available: float, gpus: tuple[str, ...], 
 
 
 def check_port(settings: Settings) -> None:
-    """Raise ValueError if the port is taken: nginx and gunicorn would retry for seconds before they say so."""
+    """Raise ValueError if the port is taken: nginx and gunicorn would retry for seconds before failing."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
