@@ -38,7 +38,7 @@ lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, templates, scrip
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	MYPYPATH=container/src $(PY) -m mypy container/src
+	MYPYPATH=container/src $(PY) -m mypy container/src tests/container benchmarks/batch_server.py
 	for script in container/build container/src/serve container/src/train; do MYPYPATH=container/src $(PY) -m mypy $$script || exit 1; done
 	.venv/bin/shellcheck $(SCRIPTS)
 	.venv/bin/hadolint container/Dockerfile

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schema
 
-from tests.container.serving import CONTAINER
+from digits import schema
+from tests.container.serve_process import CONTAINER
 
 
 @pytest.fixture
 def build() -> Any:
-    """The script as a module."""
+    """Load the script as a module."""
     loader = SourceFileLoader("container_build", str(CONTAINER / "build"))
     spec = spec_from_loader("container_build", loader)
     assert spec is not None

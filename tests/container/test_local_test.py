@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from tests.container import archives
-from tests.container.serving import CONTAINER, ask, free_port, until
+from tests.container.serve_process import CONTAINER, ask, free_port, until
 
 LOCAL_TEST = CONTAINER / "local_test"
 PAYLOADS = LOCAL_TEST / "payloads"
@@ -58,7 +58,7 @@ def test_train_local_trains_in_the_tree_beside_it(tmp_path: Path) -> None:
 
 @contextmanager
 def served(*arguments: str | Path) -> Iterator[int]:
-    """The port on which serve_local.sh serves what it is told to; its end by SIGTERM is an orderly one."""
+    """Run serve_local.sh; yield its port; check that SIGTERM ends it in order."""
     port = free_port()
     process = subprocess.Popen(
         [LOCAL_TEST / "serve_local.sh", *arguments],
@@ -76,14 +76,14 @@ def served(*arguments: str | Path) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """The port of the digits model."""
+    """Serve the digits model; yield the port."""
     with served() as port:
         yield port
 
 
 @pytest.fixture(scope="module")
 def encoder_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The second example, packed."""
+    """Pack the second example."""
     archive = tmp_path_factory.mktemp("encoder") / "model.tar.gz"
     subprocess.run([sys.executable, ENCODER / "prepare.py", archive], check=True, stdout=subprocess.DEVNULL)
     return archive
@@ -91,14 +91,14 @@ def encoder_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder(encoder_archive: Path) -> Iterator[int]:
-    """The port of the second example, served out of its .tar.gz."""
+    """Serve the second example from its .tar.gz; yield the port."""
     with served(encoder_archive) as port:
         yield port
 
 
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a program in a directory, which answers with what it was sent."""
+    """Serve a program that returns its input, from a directory; yield the port."""
     with served(archives.program(tmp_path_factory.mktemp("echo"), ECHO)) as port:
         yield port
 
@@ -111,7 +111,7 @@ def answers(port: int) -> bool:
 
 
 def environ(**more: str) -> dict[str, str]:
-    """This environment, with the Python of these tests."""
+    """Return this environment, with the Python of these tests."""
     return {**os.environ, "PYTHON": sys.executable, **more}
 
 

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dataset import BadData, read, split
-from engines import pytorch
-from hyperparameters import BadHyperparameter, Hyperparameters, parse
-from model import ModelProblem, load
 from safetensors.torch import save as to_bytes
 from safetensors.torch import save_file
-from training import fit, shifted
 
-from tests.container.serving import COMMITTED, CONTAINER, until
+from digits.dataset import BadData, read, split
+from digits.hyperparameters import BadHyperparameter, Hyperparameters, parse
+from digits.model import load
+from digits.project import load_network
+from digits.training import fit, shifted
+from serving.engines import ModelProblem, pytorch
+from tests.container.serve_process import COMMITTED, CONTAINER, until
 
 DATA = Path("input/data/training/digits.csv.gz")
 SETTINGS = Path("input/config/hyperparameters.json")
@@ -30,7 +31,7 @@ QUICK = {"epochs": "1"}
 
 
 def tree(root: Path, hyperparameters: Any = None, data: bytes | None = None) -> Path:
-    """An /opt/ml to train in; by default with the committed data."""
+    """Make an /opt/ml to train in; by default with the committed data."""
     (root / DATA).parent.mkdir(parents=True)
     if data is None:
         shutil.copy(COMMITTED / DATA, root / DATA)
@@ -84,7 +85,7 @@ def assert_answers_are_golden(directory: Path) -> None:
 
     assert len(golden["cases"]) == 32
     np.testing.assert_allclose(
-        pytorch.load(directory, "fp32").predict(instances), expected, atol=golden["tolerance"]
+        pytorch.load(directory, "fp32", load_network).predict(instances), expected, atol=golden["tolerance"]
     )
 
 
@@ -100,17 +101,11 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert first == again
 
 
-def ignore(_line: str) -> None:
-    """Not what these tests are about."""
-
-
 def test_the_seed_decides_the_weights() -> None:
     digits, _ = split(read(COMMITTED / DATA.parent))
 
     def weights(seed: int) -> bytes:
-        return to_bytes(
-            fit(digits, Hyperparameters(epochs=1, batch_size=512, seed=seed), say=ignore).state_dict()
-        )
+        return to_bytes(fit(digits, Hyperparameters(epochs=1, batch_size=512, seed=seed)).state_dict())
 
     assert weights(7) == weights(7)
     assert weights(7) != weights(8)

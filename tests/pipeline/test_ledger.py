@@ -175,4 +175,5 @@ def test_logs_that_may_not_be_read_leave_rows_that_say_so() -> None:
 def test_what_the_container_says_once_its_model_is_loaded_is_what_the_ledger_looks_for() -> None:
     said = LOADED.removeprefix("serve: ")
 
-    assert f'_say("{said}")' in (Path(__file__).parents[2] / "container" / "src" / "serve").read_text()
+    processes = Path(__file__).parents[2] / "container/src/serving/platform/processes.py"
+    assert f'logger.info("{said}")' in processes.read_text()

@@ -16,13 +16,12 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "container" / "src"))
 sys.path.insert(0, str(Path(__file__).parent / "without_torch"))
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import identity
-import limits
 import model
-import paths
-from handler import DigitsHandler
-from predictor import create_app
 from werkzeug.serving import WSGIRequestHandler, make_server
+
+from digits.handler import DigitsHandler
+from predictor import create_app
+from serving.platform import identity, limits, paths
 
 TROUBLE = Path(os.environ["TROUBLE"])
 app = create_app(
