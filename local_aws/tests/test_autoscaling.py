@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from local_aws.errors import AwsError
-from local_aws.seams import VariantState
-from testbed.scaling_world import IDENTITY, METRIC, MODEL, RESOURCE, TARGET, World, policy
+from local_aws.protocols import VariantState
+from testbed.scaling_simulation import IDENTITY, METRIC, MODEL, RESOURCE, TARGET, ScalingSimulation, policy
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def simulation() -> ScalingSimulation:
+    return ScalingSimulation()
 
 
-def test_a_target_needs_an_endpoint_that_exists(world: World) -> None:
+def test_a_target_needs_an_endpoint_that_exists(simulation: ScalingSimulation) -> None:
     with pytest.raises(AwsError, match="doesn't exist: endpoint/other/variant/AllTraffic") as caught:
-        world.call(
+        simulation.call(
             "RegisterScalableTarget",
             **IDENTITY | {"ResourceId": "endpoint/other/variant/AllTraffic"},
             MinCapacity=1,
@@ -56,28 +56,30 @@ def test_a_target_needs_an_endpoint_that_exists(world: World) -> None:
     ],
 )
 def test_a_wrong_target_is_refused_and_not_kept(
-    world: World, request_: dict[str, Any], code: str, words: str
+    simulation: ScalingSimulation, request_: dict[str, Any], code: str, words: str
 ) -> None:
     with pytest.raises(AwsError, match=words) as caught:
-        world.call("RegisterScalableTarget", **IDENTITY | request_)
+        simulation.call("RegisterScalableTarget", **IDENTITY | request_)
 
-    targets = world.call("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
+    targets = simulation.call("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
     assert (caught.value.code, targets) == (code, [])
 
 
-def test_burstable_instances_are_not_scalable(world: World) -> None:
-    world.fleets.variants["digits", "AllTraffic"] = VariantState("InService", "ml.t2.medium", 2, 2)
+def test_burstable_instances_are_not_scalable(simulation: ScalingSimulation) -> None:
+    simulation.fleets.variants["digits", "AllTraffic"] = VariantState("InService", "ml.t2.medium", 2, 2)
 
     with pytest.raises(AwsError, match=r"ml\.t2\.medium does not support autoscaling"):
-        world.register()
+        simulation.register()
 
 
-def test_registering_again_changes_only_what_is_said(world: World) -> None:
-    arn = world.register(1, 8, SuspendedState={"DynamicScalingInSuspended": True}, Tags={"team": "digits"})
+def test_registering_again_changes_only_what_is_said(simulation: ScalingSimulation) -> None:
+    arn = simulation.register(
+        1, 8, SuspendedState={"DynamicScalingInSuspended": True}, Tags={"team": "digits"}
+    )
 
-    again = world.call("RegisterScalableTarget", **IDENTITY, MaxCapacity=4)["ScalableTargetARN"]
+    again = simulation.call("RegisterScalableTarget", **IDENTITY, MaxCapacity=4)["ScalableTargetARN"]
 
-    (target,) = world.call("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
+    (target,) = simulation.call("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
     assert again == arn
     assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 4)
     assert target["SuspendedState"] == {
@@ -85,7 +87,7 @@ def test_registering_again_changes_only_what_is_said(world: World) -> None:
         "DynamicScalingOutSuspended": False,
         "ScheduledScalingSuspended": False,
     }
-    assert world.call("ListTagsForResource", ResourceARN=arn)["Tags"] == {"team": "digits"}
+    assert simulation.call("ListTagsForResource", ResourceARN=arn)["Tags"] == {"team": "digits"}
 
 
 @pytest.mark.parametrize(
@@ -93,15 +95,15 @@ def test_registering_again_changes_only_what_is_said(world: World) -> None:
     [(3, 8, 3, "minimum capacity was set to 3"), (1, 1, 1, "maximum capacity was set to 1")],
 )
 def test_registration_pulls_the_capacity_inside_the_limits(
-    world: World, minimum: int, maximum: int, wanted: int, cause: str
+    simulation: ScalingSimulation, minimum: int, maximum: int, wanted: int, cause: str
 ) -> None:
-    world.register(minimum, maximum)
-    (running,) = world.activities()
-    world.fleets.settle()
-    world.service.tick()
-    (done,) = world.activities()
+    simulation.register(minimum, maximum)
+    (running,) = simulation.activities()
+    simulation.fleets.settle()
+    simulation.service.tick()
+    (done,) = simulation.activities()
 
-    assert world.fleets.asked == [wanted]
+    assert simulation.fleets.asked == [wanted]
     assert (running["StatusCode"], running["Cause"]) == ("InProgress", cause)
     assert running["Description"] == f"Setting desired instance count to {wanted}."
     assert (done["StatusCode"], done["StatusMessage"]) == (
@@ -110,24 +112,27 @@ def test_registration_pulls_the_capacity_inside_the_limits(
     )
 
 
-def test_registration_leaves_an_updating_endpoint_alone(world: World) -> None:
-    world.fleets.variants["digits", "AllTraffic"] = VariantState("Updating", "ml.m5.large", 2, 2)
+def test_registration_leaves_an_updating_endpoint_alone(simulation: ScalingSimulation) -> None:
+    simulation.fleets.variants["digits", "AllTraffic"] = VariantState("Updating", "ml.m5.large", 2, 2)
 
-    world.register(3, 8)
+    simulation.register(3, 8)
 
-    assert world.fleets.asked == []
+    assert simulation.fleets.asked == []
 
 
-def test_a_policy_makes_the_two_alarms_that_aws_names(world: World) -> None:
-    world.register()
+def test_a_policy_makes_the_two_alarms_that_aws_names(simulation: ScalingSimulation) -> None:
+    simulation.register()
 
-    answer = world.track()
+    answer = simulation.track()
 
     names = [alarm["AlarmName"] for alarm in answer["Alarms"]]
     shapes = {
         kind: (rule.threshold, rule.watched.period, rule.watched.statistic)
         for kind, rule in (
-            (name.split("-")[-6], world.alarms._own.alarms[name].rule)  # ...-AlarmHigh-<uuid of five words>
+            (
+                name.split("-")[-6],
+                simulation.alarms._own.alarms[name].rule,
+            )  # ...-AlarmHigh-<uuid of five words>
             for name in names
         )
     }
@@ -136,17 +141,17 @@ def test_a_policy_makes_the_two_alarms_that_aws_names(world: World) -> None:
     assert (high[0].value, high[0].evaluation_periods, high[0].datapoints_to_alarm) == (600, 3, 3)
     assert (low[0].value, low[0].evaluation_periods, low[0].datapoints_to_alarm) == (540, 15, 15)
     assert high[1:] == low[1:] == (60, "Sum")
-    assert [world.alarms.state(name) for name in names] == ["INSUFFICIENT_DATA"] * 2
+    assert [simulation.alarms.state(name) for name in names] == ["INSUFFICIENT_DATA"] * 2
 
 
-def test_putting_a_policy_again_keeps_its_arn_and_alarms(world: World) -> None:
-    world.register()
-    first = world.track()
+def test_putting_a_policy_again_keeps_its_arn_and_alarms(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    first = simulation.track()
 
-    again = world.track(TargetValue=1000.0)
+    again = simulation.track(TargetValue=1000.0)
 
-    (described,) = world.call("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"]
-    rules = [alarm.rule for alarm in world.alarms._own.alarms.values()]
+    (described,) = simulation.call("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"]
+    rules = [alarm.rule for alarm in simulation.alarms._own.alarms.values()]
     assert again == first
     assert described["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 1000.0
     assert sorted(rule.threshold.value for rule in rules) == [900.0, 1000.0]
@@ -162,16 +167,16 @@ def test_putting_a_policy_again_keeps_its_arn_and_alarms(world: World) -> None:
     ],
 )
 def test_a_policy_that_cannot_act_is_refused(
-    world: World, change: dict[str, Any], code: str, words: str
+    simulation: ScalingSimulation, change: dict[str, Any], code: str, words: str
 ) -> None:
-    world.register()
+    simulation.register()
     request = {name: value for name, value in (policy() | change).items() if value is not None}
 
     with pytest.raises(AwsError, match=words) as caught:
-        world.call("PutScalingPolicy", **request)
+        simulation.call("PutScalingPolicy", **request)
 
     assert caught.value.code == code
-    assert world.alarms._own.alarms == {}
+    assert simulation.alarms._own.alarms == {}
 
 
 @pytest.mark.parametrize(
@@ -198,11 +203,13 @@ def test_a_policy_that_cannot_act_is_refused(
         ),
     ],
 )
-def test_a_wrong_configuration_is_refused(world: World, configuration: dict[str, Any], words: str) -> None:
-    world.register()
+def test_a_wrong_configuration_is_refused(
+    simulation: ScalingSimulation, configuration: dict[str, Any], words: str
+) -> None:
+    simulation.register()
 
     with pytest.raises(AwsError, match=words):
-        world.track(**configuration)
+        simulation.track(**configuration)
 
 
 @pytest.mark.parametrize(
@@ -213,68 +220,70 @@ def test_a_wrong_configuration_is_refused(world: World, configuration: dict[str,
         ("DeleteScalingPolicy", IDENTITY | {"PolicyName": "load"}, "policy name: load"),
     ],
 )
-def test_what_is_not_there_is_not_found(world: World, action: str, more: dict[str, Any], words: str) -> None:
+def test_what_is_not_there_is_not_found(
+    simulation: ScalingSimulation, action: str, more: dict[str, Any], words: str
+) -> None:
     with pytest.raises(AwsError, match=words) as caught:
-        world.call(action, **more)
+        simulation.call(action, **more)
 
     assert caught.value.code == "ObjectNotFoundException"
 
 
-def test_every_action_of_the_api_is_answered(world: World) -> None:
-    assert world.service.actions == set(MODEL.operation_names)
+def test_every_action_of_the_api_is_answered(simulation: ScalingSimulation) -> None:
+    assert simulation.service.actions == set(MODEL.operation_names)
 
 
-def test_three_minutes_above_the_target_scale_out_in_proportion(world: World) -> None:
+def test_three_minutes_above_the_target_scale_out_in_proportion(simulation: ScalingSimulation) -> None:
     """1.4 × the target on two instances asks for three: ceil(2 × 840 / 600)."""
-    world.register()
-    alarm = world.track()["Alarms"][0]["AlarmName"]
-    world.minutes(2, 840)
-    before = list(world.fleets.asked)
+    simulation.register()
+    alarm = simulation.track()["Alarms"][0]["AlarmName"]
+    simulation.minutes(2, 840)
+    before = list(simulation.fleets.asked)
 
-    world.minutes(1, 840, settle=False)
-    (running,) = world.activities()
-    world.fleets.settle()
-    world.service.tick()
-    (done,) = world.activities()
+    simulation.minutes(1, 840, settle=False)
+    (running,) = simulation.activities()
+    simulation.fleets.settle()
+    simulation.service.tick()
+    (done,) = simulation.activities()
 
-    assert (before, world.fleets.asked) == ([], [3])
+    assert (before, simulation.fleets.asked) == ([], [3])
     assert running["Cause"] == f"monitor alarm {alarm} in state ALARM triggered policy load"
     assert (running["StatusCode"], done["StatusCode"]) == ("InProgress", "Successful")
     assert "EndTime" not in running
-    assert done["EndTime"] == world.clock.at
+    assert done["EndTime"] == simulation.clock.at
 
 
-def test_fifteen_minutes_below_nine_tenths_scale_in(world: World) -> None:
-    world.register()
-    world.track()
-    world.minutes(14, 100)
-    before = list(world.fleets.asked)
+def test_fifteen_minutes_below_nine_tenths_scale_in(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    simulation.track()
+    simulation.minutes(14, 100)
+    before = list(simulation.fleets.asked)
 
-    world.minutes(1, 100)
+    simulation.minutes(1, 100)
 
-    assert (before, world.fleets.asked) == ([], [1])
-
-
-def test_load_between_nine_tenths_and_the_target_changes_nothing(world: World) -> None:
-    world.register()
-    world.track()
-
-    world.minutes(40, 570)
-
-    assert (world.fleets.asked, world.activities(IncludeNotScaledActivities=True)) == ([], [])
+    assert (before, simulation.fleets.asked) == ([], [1])
 
 
-def test_a_scale_in_that_would_breach_again_is_not_made(world: World) -> None:
+def test_load_between_nine_tenths_and_the_target_changes_nothing(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    simulation.track()
+
+    simulation.minutes(40, 570)
+
+    assert (simulation.fleets.asked, simulation.activities(IncludeNotScaledActivities=True)) == ([], [])
+
+
+def test_a_scale_in_that_would_breach_again_is_not_made(simulation: ScalingSimulation) -> None:
     """Half of the target on two instances would be all of it on one, and a little more breaches."""
-    world.register()
-    world.track()
+    simulation.register()
+    simulation.track()
 
-    world.minutes(20, 310)
+    simulation.minutes(20, 310)
 
-    (activity,) = world.activities(IncludeNotScaledActivities=True)
-    assert world.fleets.asked == []
+    (activity,) = simulation.activities(IncludeNotScaledActivities=True)
+    assert simulation.fleets.asked == []
     assert activity["NotScaledReasons"] == [{"Code": "AutoScalingAnticipatedFlapping", "CurrentCapacity": 2}]
-    assert world.activities() == []
+    assert simulation.activities() == []
 
 
 @pytest.mark.parametrize(
@@ -285,224 +294,226 @@ def test_a_scale_in_that_would_breach_again_is_not_made(world: World) -> None:
     ],
 )
 def test_limits_are_never_passed_and_the_reason_is_recorded_once(
-    world: World, load: float, limits: tuple[int, int], reason: dict[str, Any]
+    simulation: ScalingSimulation, load: float, limits: tuple[int, int], reason: dict[str, Any]
 ) -> None:
-    world.register(*limits)
-    world.track()
+    simulation.register(*limits)
+    simulation.track()
 
-    world.minutes(20, load)
+    simulation.minutes(20, load)
 
-    (activity,) = world.activities(IncludeNotScaledActivities=True)
-    assert (world.fleets.asked, activity["StatusCode"]) == ([], "Failed")
+    (activity,) = simulation.activities(IncludeNotScaledActivities=True)
+    assert (simulation.fleets.asked, activity["StatusCode"]) == ([], "Failed")
     assert activity["NotScaledReasons"] == [reason]
 
 
-def test_zeros_scale_in_to_the_minimum_and_silence_to_nothing(world: World) -> None:
+def test_zeros_scale_in_to_the_minimum_and_silence_to_nothing(simulation: ScalingSimulation) -> None:
     """SageMaker publishes zeros without traffic; where nothing is published nothing is known."""
-    world.register()
-    world.track()
+    simulation.register()
+    simulation.track()
     for _ in range(30):
-        world.clock.at += 1
-        world.alarms.tick()
-        world.service.tick()
-    silent = list(world.fleets.asked)
+        simulation.clock.at += 1
+        simulation.alarms.tick()
+        simulation.service.tick()
+    silent = list(simulation.fleets.asked)
 
-    world.minutes(15, 0)
+    simulation.minutes(15, 0)
 
-    assert (silent, world.fleets.asked) == ([], [1])
+    assert (silent, simulation.fleets.asked) == ([], [1])
 
 
-def test_a_cooldown_lets_a_larger_scale_out_through_and_nothing_else(world: World) -> None:
+def test_a_cooldown_lets_a_larger_scale_out_through_and_nothing_else(simulation: ScalingSimulation) -> None:
     """The same load on more instances reads less per instance: no second step; a worse one is one."""
-    world.register()
-    world.track(ScaleOutCooldown=600)
-    world.minutes(3, 840)
-    world.minutes(4, 840)  # the metric has not fallen yet: 2 × 840 / 600 is still 3
-    patient = list(world.fleets.asked)
+    simulation.register()
+    simulation.track(ScaleOutCooldown=600)
+    simulation.minutes(3, 840)
+    simulation.minutes(4, 840)  # the metric has not fallen yet: 2 × 840 / 600 is still 3
+    patient = list(simulation.fleets.asked)
 
-    world.minutes(1, 1300)
+    simulation.minutes(1, 1300)
 
-    assert (patient, world.fleets.asked) == ([3], [3, 5])
-
-
-def test_after_the_cooldown_the_metric_counts_for_the_instances_there_are(world: World) -> None:
-    world.register()
-    world.track(ScaleOutCooldown=120)
-    world.minutes(3, 840)
-
-    world.minutes(3, 700)
-
-    assert world.fleets.asked == [3, 4]
+    assert (patient, simulation.fleets.asked) == ([3], [3, 5])
 
 
-def test_a_scale_in_waits_for_the_cooldown_of_the_one_before(world: World) -> None:
-    world.fleets.variants["digits", "AllTraffic"] = VariantState("InService", "ml.m5.large", 8, 8)
-    world.register()
-    world.track(ScaleInCooldown=300)
-    world.minutes(15, 300)
-    first = list(world.fleets.asked)
-    world.minutes(4, 300)
-    waiting = list(world.fleets.asked)
+def test_after_the_cooldown_the_metric_counts_for_the_instances_there_are(
+    simulation: ScalingSimulation,
+) -> None:
+    simulation.register()
+    simulation.track(ScaleOutCooldown=120)
+    simulation.minutes(3, 840)
 
-    world.minutes(2, 300)
+    simulation.minutes(3, 700)
 
-    assert (first, waiting, world.fleets.asked) == ([4], [4], [4, 2])
+    assert simulation.fleets.asked == [3, 4]
 
 
-def test_a_scale_out_does_not_wait_for_the_cooldown_of_a_scale_in(world: World) -> None:
-    world.register()
-    world.track(ScaleInCooldown=3600)
-    world.minutes(15, 0)
+def test_a_scale_in_waits_for_the_cooldown_of_the_one_before(simulation: ScalingSimulation) -> None:
+    simulation.fleets.variants["digits", "AllTraffic"] = VariantState("InService", "ml.m5.large", 8, 8)
+    simulation.register()
+    simulation.track(ScaleInCooldown=300)
+    simulation.minutes(15, 300)
+    first = list(simulation.fleets.asked)
+    simulation.minutes(4, 300)
+    waiting = list(simulation.fleets.asked)
 
-    world.minutes(3, 1500)
+    simulation.minutes(2, 300)
 
-    assert world.fleets.asked == [1, 3]
-
-
-def test_a_scale_in_does_not_wait_for_the_cooldown_of_a_scale_out(world: World) -> None:
-    world.register()
-    world.track(ScaleOutCooldown=3600)
-    world.minutes(3, 840)
-
-    world.minutes(15, 0)
-
-    assert world.fleets.asked == [3, 1]
+    assert (first, waiting, simulation.fleets.asked) == ([4], [4], [4, 2])
 
 
-def test_nothing_is_scaled_while_the_endpoint_is_updating(world: World) -> None:
-    world.register()
-    world.track()
-    world.fleets.variants["digits", "AllTraffic"] = VariantState("Updating", "ml.m5.large", 2, 2)
-    world.minutes(6, 840, settle=False)
-    updating = list(world.fleets.asked)
-    world.fleets.settle()
+def test_a_scale_out_does_not_wait_for_the_cooldown_of_a_scale_in(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    simulation.track(ScaleInCooldown=3600)
+    simulation.minutes(15, 0)
 
-    world.minutes(1, 840)
+    simulation.minutes(3, 1500)
 
-    assert (updating, world.fleets.asked) == ([], [3])
+    assert simulation.fleets.asked == [1, 3]
 
 
-def test_scale_in_can_be_switched_off(world: World) -> None:
-    world.register()
-    world.track(DisableScaleIn=True)
+def test_a_scale_in_does_not_wait_for_the_cooldown_of_a_scale_out(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    simulation.track(ScaleOutCooldown=3600)
+    simulation.minutes(3, 840)
 
-    world.minutes(20, 0)
+    simulation.minutes(15, 0)
 
-    assert world.fleets.asked == []
+    assert simulation.fleets.asked == [3, 1]
+
+
+def test_nothing_is_scaled_while_the_endpoint_is_updating(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    simulation.track()
+    simulation.fleets.variants["digits", "AllTraffic"] = VariantState("Updating", "ml.m5.large", 2, 2)
+    simulation.minutes(6, 840, settle=False)
+    updating = list(simulation.fleets.asked)
+    simulation.fleets.settle()
+
+    simulation.minutes(1, 840)
+
+    assert (updating, simulation.fleets.asked) == ([], [3])
+
+
+def test_scale_in_can_be_switched_off(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    simulation.track(DisableScaleIn=True)
+
+    simulation.minutes(20, 0)
+
+    assert simulation.fleets.asked == []
 
 
 @pytest.mark.parametrize(
     ("suspended", "load"), [("DynamicScalingOutSuspended", 840), ("DynamicScalingInSuspended", 0)]
 )
-def test_a_suspended_target_rests(world: World, suspended: str, load: float) -> None:
-    world.register(SuspendedState={suspended: True})
-    world.track()
-    world.minutes(20, load)
-    resting = list(world.fleets.asked)
-    world.register(SuspendedState={suspended: False})
+def test_a_suspended_target_rests(simulation: ScalingSimulation, suspended: str, load: float) -> None:
+    simulation.register(SuspendedState={suspended: True})
+    simulation.track()
+    simulation.minutes(20, load)
+    resting = list(simulation.fleets.asked)
+    simulation.register(SuspendedState={suspended: False})
 
-    world.minutes(1, load)
+    simulation.minutes(1, load)
 
-    assert (resting, len(world.fleets.asked)) == ([], 1)
+    assert (resting, len(simulation.fleets.asked)) == ([], 1)
 
 
-def test_a_scale_in_needs_every_policy_that_may_scale_in(world: World) -> None:
+def test_a_scale_in_needs_every_policy_that_may_scale_in(simulation: ScalingSimulation) -> None:
     """The second policy follows a metric of the user's own, which stays at its target."""
     own = {"Namespace": "Digits", "MetricName": "Queue", "Statistic": "Average"}
-    world.register()
-    world.track()
+    simulation.register()
+    simulation.track()
     request = policy("queue", CustomizedMetricSpecification=own)
     del request["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"]
-    world.call("PutScalingPolicy", **request)
+    simulation.call("PutScalingPolicy", **request)
     for _ in range(20):
-        world.store.put("Digits", "Queue", {}, TARGET)
-        world.minutes(1, 0)
-    disagreeing = list(world.fleets.asked)
+        simulation.store.put("Digits", "Queue", {}, TARGET)
+        simulation.minutes(1, 0)
+    disagreeing = list(simulation.fleets.asked)
 
     for _ in range(20):
-        world.store.put("Digits", "Queue", {}, 0.0)
-        world.minutes(1, 0)
+        simulation.store.put("Digits", "Queue", {}, 0.0)
+        simulation.minutes(1, 0)
 
-    assert (disagreeing, world.fleets.asked) == ([], [1])
+    assert (disagreeing, simulation.fleets.asked) == ([], [1])
 
 
-def test_a_refusal_by_sagemaker_ends_the_activity_as_failed(world: World) -> None:
-    world.register()
-    world.track()
-    world.fleets.refuses = AwsError(
+def test_a_refusal_by_sagemaker_ends_the_activity_as_failed(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    simulation.track()
+    simulation.fleets.refuses = AwsError(
         "ResourceLimitExceeded", "The account-level service limit is 2 Instances."
     )
 
-    world.minutes(3, 840)
+    simulation.minutes(3, 840)
 
-    (activity,) = world.activities()
+    (activity,) = simulation.activities()
     assert activity["StatusCode"] == "Failed"
     assert "The account-level service limit is 2 Instances." in activity["StatusMessage"]
 
 
-def test_a_change_that_sagemaker_takes_back_is_unfulfilled(world: World) -> None:
-    world.register()
-    world.track()
-    world.minutes(3, 840, settle=False)
-    world.fleets.variants["digits", "AllTraffic"] = VariantState("InService", "ml.m5.large", 2, 2)
+def test_a_change_that_sagemaker_takes_back_is_unfulfilled(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    simulation.track()
+    simulation.minutes(3, 840, settle=False)
+    simulation.fleets.variants["digits", "AllTraffic"] = VariantState("InService", "ml.m5.large", 2, 2)
 
-    world.service.tick()
+    simulation.service.tick()
 
-    assert [activity["StatusCode"] for activity in world.activities()] == ["Unfulfilled"]
-
-
-def test_deregistering_takes_policies_and_alarms_along(world: World) -> None:
-    world.register()
-    names = [alarm["AlarmName"] for alarm in world.track()["Alarms"]]
-
-    world.call("DeregisterScalableTarget", **IDENTITY)
-
-    assert [world.alarms.state(name) for name in names] == [None, None]
-    assert world.call("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"] == []
-    assert not world.service.is_registered("digits", "AllTraffic")
+    assert [activity["StatusCode"] for activity in simulation.activities()] == ["Unfulfilled"]
 
 
-def test_a_deleted_endpoint_is_deregistered(world: World) -> None:
-    world.register()
-    names = [alarm["AlarmName"] for alarm in world.track()["Alarms"]]
-    there = world.service.is_registered("digits", "AllTraffic")
-    del world.fleets.variants["digits", "AllTraffic"]
+def test_deregistering_takes_policies_and_alarms_along(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    names = [alarm["AlarmName"] for alarm in simulation.track()["Alarms"]]
 
-    world.service.tick()
+    simulation.call("DeregisterScalableTarget", **IDENTITY)
 
-    assert (there, world.service.is_registered("digits", "AllTraffic")) == (True, False)
-    assert [world.alarms.state(name) for name in names] == [None, None]
-
-
-def test_a_deleted_policy_no_longer_scales(world: World) -> None:
-    world.register()
-    world.track()
-
-    world.call("DeleteScalingPolicy", **IDENTITY, PolicyName="load")
-
-    world.minutes(5, 900)
-    assert world.fleets.asked == []
+    assert [simulation.alarms.state(name) for name in names] == [None, None]
+    assert simulation.call("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"] == []
+    assert not simulation.service.is_registered("digits", "AllTraffic")
 
 
-def test_high_resolution_scales_out_within_half_a_minute(world: World) -> None:
+def test_a_deleted_endpoint_is_deregistered(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    names = [alarm["AlarmName"] for alarm in simulation.track()["Alarms"]]
+    there = simulation.service.is_registered("digits", "AllTraffic")
+    del simulation.fleets.variants["digits", "AllTraffic"]
+
+    simulation.service.tick()
+
+    assert (there, simulation.service.is_registered("digits", "AllTraffic")) == (True, False)
+    assert [simulation.alarms.state(name) for name in names] == [None, None]
+
+
+def test_a_deleted_policy_no_longer_scales(simulation: ScalingSimulation) -> None:
+    simulation.register()
+    simulation.track()
+
+    simulation.call("DeleteScalingPolicy", **IDENTITY, PolicyName="load")
+
+    simulation.minutes(5, 900)
+    assert simulation.fleets.asked == []
+
+
+def test_high_resolution_scales_out_within_half_a_minute(simulation: ScalingSimulation) -> None:
     kind = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
-    world.register()
-    world.track(TargetValue=4.0, PredefinedMetricSpecification={"PredefinedMetricType": kind})
+    simulation.register()
+    simulation.track(TargetValue=4.0, PredefinedMetricSpecification={"PredefinedMetricType": kind})
     for _ in range(3):
-        world.store.put("AWS/SageMaker", "ConcurrentRequestsPerModel", METRIC[2], 7.0)
-        world.clock.at += 10 / 60
-        world.alarms.tick()
-        world.service.tick()
+        simulation.store.put("AWS/SageMaker", "ConcurrentRequestsPerModel", METRIC[2], 7.0)
+        simulation.clock.at += 10 / 60
+        simulation.alarms.tick()
+        simulation.service.tick()
 
-    assert world.fleets.asked == [4]
+    assert simulation.fleets.asked == [4]
 
 
-def test_long_lists_come_in_pages(world: World) -> None:
+def test_long_lists_come_in_pages(simulation: ScalingSimulation) -> None:
     for number in range(3):
-        world.fleets.variants[f"e{number}", "A"] = VariantState("InService", "ml.m5.large", 1, 1)
+        simulation.fleets.variants[f"e{number}", "A"] = VariantState("InService", "ml.m5.large", 1, 1)
         identity = IDENTITY | {"ResourceId": f"endpoint/e{number}/variant/A"}
-        world.call("RegisterScalableTarget", **identity, MinCapacity=1, MaxCapacity=2)
-    describe: Callable[..., dict[str, Any]] = lambda **more: world.call(  # noqa: E731
+        simulation.call("RegisterScalableTarget", **identity, MinCapacity=1, MaxCapacity=2)
+    describe: Callable[..., dict[str, Any]] = lambda **more: simulation.call(  # noqa: E731
         "DescribeScalableTargets", ServiceNamespace="sagemaker", MaxResults=2, **more
     )
 
@@ -516,9 +527,9 @@ def test_long_lists_come_in_pages(world: World) -> None:
         describe(NextToken="x")
 
 
-def test_timestamps_are_wall_clock(world: World) -> None:
-    world.register()
+def test_timestamps_are_wall_clock(simulation: ScalingSimulation) -> None:
+    simulation.register()
 
-    (target,) = world.call("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
+    (target,) = simulation.call("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
 
     assert datetime.fromtimestamp(target["CreationTime"], UTC).year == 2027

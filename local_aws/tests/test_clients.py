@@ -64,7 +64,7 @@ def test_the_aws_cli_goes_through_an_endpoints_life(serving: Serving, tmp_path: 
 
     assert invoked["CustomAttributes"].startswith("release=cli;")
     assert json.loads(body.read_text())["body"] == "hi"
-    assert updated["EndpointArn"] == serving.place.arn("endpoint", name)
+    assert updated["EndpointArn"] == serving.account.arn("endpoint", name)
     assert moved["EndpointConfigName"] == other
     assert "serving as release=cli" in str(cli(f"logs filter-log-events --log-group-name {log}"))
 

@@ -95,13 +95,13 @@ def test_a_rolling_deployment_goes_back_in_its_own_batches(
 ) -> None:
     plan = plan_deployment(rolling(rollback=rollback), {"A": 4})
 
-    assert [(s.active["A"], s.kept["A"], s.shares["A"]) for s in plan.way_back({"A": 1})] == way
+    assert [(s.active["A"], s.kept["A"], s.shares["A"]) for s in plan.rollback_steps({"A": 1})] == way
 
 
 def test_blue_green_goes_back_at_once() -> None:
     plan = plan_deployment(blue_green("LINEAR"), {"A": 4})
 
-    (back,) = plan.way_back({"A": 4})
+    (back,) = plan.rollback_steps({"A": 4})
     assert (back.active, back.kept, back.shares) == ({"A": 0}, {"A": 4}, {"A": 0.0})
 
 

@@ -11,7 +11,7 @@ import pytest
 from local_aws.clock import Clock
 from local_aws.instances import InstanceSpec, LaunchError, Line, ModelDataError, Stats
 from local_aws.sagemaker.fleet import REPLACEMENT_TRIES, Fleet
-from local_aws.sagemaker.member import Blueprint, InstanceFailed, Surroundings
+from local_aws.sagemaker.member import FleetContext, InstanceFailed, LaunchTemplate
 from local_aws.sagemaker.resources import ProductionVariant
 from local_aws.settings import Settings
 from local_aws.testing import wait_until_async
@@ -67,7 +67,7 @@ class ScriptedLauncher:
 
 
 class Scene:
-    """A fleet on a scripted launcher, with everything it told its world."""
+    """A fleet on a scripted launcher, with everything it told its context."""
 
     def __init__(self, launcher: ScriptedLauncher, *, data: str | None = None, **settings: Any) -> None:
         values = {
@@ -79,11 +79,11 @@ class Scene:
         self.launcher = launcher
         self.logs: list[str] = []
         self.routes: list[int] = []
-        self.world = Surroundings(launcher, Settings(**values), Clock(100), self._unpack, self._keep_logs)
+        self.context = FleetContext(launcher, Settings(**values), Clock(100), self._unpack, self._keep_logs)
         spec = InstanceSpec("digits", "A", "config", "image", {}, None, "ml.m5.large", 1.0)
-        blueprint = Blueprint(spec, data, self.world.settings.startup_timeout_seconds)
+        template = LaunchTemplate(spec, data, self.context.settings.startup_timeout_seconds)
         self.fleet = Fleet(
-            VARIANT, blueprint, self.world, lambda: self.routes.append(len(self.fleet.healthy))
+            VARIANT, template, self.context, lambda: self.routes.append(len(self.fleet.healthy))
         )
 
     def _unpack(self, source: Any) -> Path:
@@ -139,7 +139,7 @@ def test_once_it_is_known_how_long_a_start_takes_it_comes_at_the_end_of_the_dela
         await scene.fleet.reach(1)
         began, growing = monotonic(), asyncio.create_task(scene.fleet.reach(2))
         await wait_until_async(lambda: scene.launcher.begun == 2, "two launches begin")
-        usual = 2 * max(scene.world.slowest_start.values())
+        usual = 2 * max(scene.context.slowest_start.values())
 
         assert monotonic() - began >= 0.6 - usual
         await growing
@@ -153,7 +153,7 @@ def test_one_that_is_taken_back_while_it_waits_for_its_machine_is_never_launched
     scene = Scene(ScriptedLauncher(), provision_seconds=200)  # 2 s at scale 100
 
     async def act() -> None:
-        scene.world.slowest_start["image"] = 0.1
+        scene.context.slowest_start["image"] = 0.1
         growing = asyncio.create_task(scene.fleet.reach(1))
         await wait_until_async(lambda: len(scene.fleet.members) == 1, "one member waits")
         growing.cancel()

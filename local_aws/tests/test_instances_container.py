@@ -177,9 +177,9 @@ def test_the_container_of_a_killed_run_is_swept_and_that_of_a_live_run_is_not(tm
 
 def test_what_cannot_be_removed_now_stays_on_record(tmp_path, monkeypatch):
     """The engine is away when the next run starts: it says so, and the one after tries again."""
-    from local_aws.instances.ledger import Ledger, Record, read_records
+    from local_aws.instances.started_resources import Record, StartedResources, read_records
 
-    crashed = Ledger(tmp_path / "state")
+    crashed = StartedResources(tmp_path / "state")
     crashed.write(Record("i-00000000000000000", "container"))
     os.close(crashed._lock)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")

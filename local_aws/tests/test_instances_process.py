@@ -18,7 +18,7 @@ import pytest
 
 from local_aws.instances import Launcher, LaunchError, process_tree
 from local_aws.instances.cgroup import usable_parent
-from local_aws.instances.ledger import MARK, Ledger, Record, scratch
+from local_aws.instances.started_resources import MARK, Record, StartedResources, scratch
 from local_aws.testing import wait_until_async
 from testbed.tiny_instances import SERVE, about, files_below, healthy, process_settings, said, spec
 
@@ -376,7 +376,7 @@ def test_a_process_is_killed_by_its_recorded_pid_only_if_it_started_then(tmp_pat
     """It has neither mark nor control group; a number that has been given out again is somebody else's."""
     with subprocess.Popen(["sleep", "600"]) as bystander:
         started = 1.0 if recycled else process_tree.start_time(bystander.pid)
-        crashed = Ledger(tmp_path / "state")
+        crashed = StartedResources(tmp_path / "state")
         crashed.write(Record("i-0123456789abcdef0", "process", pid=bystander.pid, started=started))
         os.close(crashed._lock)
 

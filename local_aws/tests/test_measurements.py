@@ -11,11 +11,11 @@ from local_aws.clock import Clock
 from local_aws.cloudwatch import Alarms, MetricStore, install
 from local_aws.cloudwatch.store import MetricKey
 from local_aws.instances.instance import Stats
-from local_aws.measurements import Measurements, Served
-from local_aws.router import Invocation
+from local_aws.measurements import Measurements, MetricSource
+from local_aws.router import InvocationOutcome
 from local_aws.ticker import Ticker
 
-SERVED = Served("digits", "AllTraffic", "one")
+SERVED = MetricSource("digits", "AllTraffic", "one")
 PLAIN = {"EndpointName": "digits", "VariantName": "AllTraffic"}
 
 
@@ -38,12 +38,12 @@ class World:
         self.store = MetricStore(self.clock, lambda _: delay)
         self.measurements = Measurements(self.store)
 
-    def invoke(self, served: Served = SERVED, in_flight: int = 1) -> None:
+    def invoke(self, source: MetricSource = SERVED, in_flight: int = 1) -> None:
         self.measurements.record(
-            Invocation(
-                endpoint=served.endpoint,
-                variant=served.variant,
-                config=served.config,
+            InvocationOutcome(
+                endpoint=source.endpoint,
+                variant=source.variant,
+                config=source.config,
                 instance_id="i-1",
                 instances=2,
                 model_status=200,
@@ -86,7 +86,7 @@ def test_silence_is_one_zero_in_each_period_without_a_request_and_none_in_the_ot
 
 
 def test_two_fleets_of_one_variant_do_not_fill_each_others_silence_twice(world: World) -> None:
-    new = Served("digits", "AllTraffic", "two")
+    new = MetricSource("digits", "AllTraffic", "two")
     world.invoke()
     world.clock.at += 1
 

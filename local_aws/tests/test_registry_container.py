@@ -18,11 +18,11 @@ import pytest
 from aiohttp import web
 from moto.ecr.models import ecr_backends
 
-from local_aws.errors import AwsError, Elsewhere
+from local_aws.errors import AwsError
 from local_aws.instances import Launcher, LaunchError
 from local_aws.instances.availability import REGISTRY_PROGRAM
 from local_aws.instances.engine import Engine
-from local_aws.instances.ledger import Ledger
+from local_aws.instances.started_resources import StartedResources
 from local_aws.registry import Ecr, Proxy, Registry
 from local_aws.registry.backends import ImageBackend
 from local_aws.registry.ecr import TOKEN
@@ -216,7 +216,7 @@ def test_an_image_survives_the_run_that_pushed_it_until_its_repository_is_delete
             warm = await aws.ask("ListImages", repositoryName=name)
             with pytest.raises(AwsError, match="RepositoryNotEmptyException"):
                 await aws.ask("DeleteRepository", repositoryName=name)
-            with pytest.raises(Elsewhere):
+            with pytest.raises(LeftToMoto):
                 await aws.ask("DeleteRepository", repositoryName=name, force=True)
             return warm["imageIds"], (await aws.ask("ListImages", repositoryName=name))["imageIds"]
 
@@ -253,14 +253,14 @@ def test_the_registry_image_serves_where_the_program_is_missing(tmp_path):
     (storage := tmp_path / "storage").mkdir()
 
     async def scenario(name):
-        ledger = Ledger(tmp_path / "state")
-        backend = ImageBackend(name, storage, ledger, Engine())
+        resources = StartedResources(tmp_path / "state")
+        backend = ImageBackend(name, storage, resources, Engine())
         await backend.start()
         try:
             await wait_until_ready(backend)
         finally:
             await backend.stop()
-            ledger.close()
+            resources.close()
 
     base = "FROM python:3.11-slim-bookworm\nCOPY --chmod=755 registry /bin/registry\n"
     with built(base, context) as name:

@@ -7,8 +7,8 @@ from collections import Counter
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from local_aws.router import Invocation, Router
-from local_aws.routing import Lane, Route, Upstream
+from local_aws.router import InvocationOutcome, Router
+from local_aws.routing import Route, Upstream, VariantRoute
 
 
 class Instance:
@@ -37,18 +37,18 @@ def closed_port() -> int:
 
 def ask_through_router(
     instances: list[Instance], dead: int, requests: int
-) -> tuple[list[int], list[Invocation]]:
+) -> tuple[list[int], list[InvocationOutcome]]:
     """Send requests to an endpoint of these instances and of `dead` ones; return statuses and records."""
 
-    async def act() -> tuple[list[int], list[Invocation]]:
-        recorded: list[Invocation] = []
+    async def act() -> tuple[list[int], list[InvocationOutcome]]:
+        recorded: list[InvocationOutcome] = []
         router = Router(timeout_seconds=5, max_payload_bytes=1000, record=recorded.append)
         for instance in instances:
             await instance.server.start_server()
         urls = [str(instance.server.make_url("")).rstrip("/") for instance in instances]
         urls += [f"http://127.0.0.1:{closed_port()}" for _ in range(dead)]
         upstreams = tuple(Upstream(f"i-{n}", url) for n, url in enumerate(urls))
-        router.table["digits"] = Route((Lane("A", "config", 1.0, "RANDOM", upstreams),))
+        router.table["digits"] = Route((VariantRoute("A", "config", 1.0, "RANDOM", upstreams),))
         app = web.Application()
         app.router.add_post("/endpoints/{name}/invocations", router.handle)
         async with TestClient(TestServer(app)) as client:
@@ -106,7 +106,7 @@ def test_twenty_swaps_of_all_upstreams_under_load_lose_no_request() -> None:
         instances, upstreams = await two()
 
         def publish() -> None:
-            router.table["digits"] = Route((Lane("A", "config", 1.0, "RANDOM", upstreams),))
+            router.table["digits"] = Route((VariantRoute("A", "config", 1.0, "RANDOM", upstreams),))
 
         async def ask(client: TestClient[web.Request, web.Application]) -> None:
             while not over.is_set():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from local_aws.autoscaling.schedule import BadScheduleError, Cron, read_schedule
 from local_aws.errors import AwsError
-from local_aws.seams import VariantState
-from testbed.scaling_world import IDENTITY, World
+from local_aws.protocols import VariantState
+from testbed.scaling_simulation import IDENTITY, ScalingSimulation
 
 
 def epoch(text: str) -> float:
@@ -153,38 +153,40 @@ def test_what_is_no_schedule_is_refused(expression: str, zone: str, words: str) 
 
 
 @pytest.fixture
-def world() -> World:
-    made = World()
+def simulation() -> ScalingSimulation:
+    made = ScalingSimulation()
     made.register(1, 8)
     return made
 
 
-def schedule(world: World, name: str = "night", expression: str = "rate(5 minutes)", **more: Any) -> None:
+def schedule(
+    simulation: ScalingSimulation, name: str = "night", expression: str = "rate(5 minutes)", **more: Any
+) -> None:
     request = {"ScheduledActionName": name, "Schedule": expression, **IDENTITY, **more}
-    world.call("PutScheduledAction", **request)
+    simulation.call("PutScheduledAction", **request)
 
 
-def described(world: World) -> list[dict[str, Any]]:
-    answer = world.call("DescribeScheduledActions", ServiceNamespace="sagemaker")
+def described(simulation: ScalingSimulation) -> list[dict[str, Any]]:
+    answer = simulation.call("DescribeScheduledActions", ServiceNamespace="sagemaker")
     found: list[dict[str, Any]] = answer["ScheduledActions"]
     return found
 
 
-def limits(world: World) -> tuple[int, int]:
-    (target,) = world.call("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
+def limits(simulation: ScalingSimulation) -> tuple[int, int]:
+    (target,) = simulation.call("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
     return target["MinCapacity"], target["MaxCapacity"]
 
 
-def test_an_action_moves_the_limits_and_the_capacity_after_them(world: World) -> None:
-    schedule(world, ScalableTargetAction={"MinCapacity": 4, "MaxCapacity": 6})
-    world.pass_minutes(4)
-    before = (limits(world), list(world.fleets.asked))
+def test_an_action_moves_the_limits_and_the_capacity_after_them(simulation: ScalingSimulation) -> None:
+    schedule(simulation, ScalableTargetAction={"MinCapacity": 4, "MaxCapacity": 6})
+    simulation.pass_minutes(4)
+    before = (limits(simulation), list(simulation.fleets.asked))
 
-    world.pass_minutes(1)
+    simulation.pass_minutes(1)
 
-    raised, moved = world.activities()
+    raised, moved = simulation.activities()
     assert before == ((1, 8), [])
-    assert (limits(world), world.fleets.asked) == ((4, 6), [4])
+    assert (limits(simulation), simulation.fleets.asked) == ((4, 6), [4])
     assert (moved["Description"], moved["StatusCode"], moved["StatusMessage"]) == (
         "Setting min capacity to 4 and max capacity to 6",
         "Successful",
@@ -194,77 +196,77 @@ def test_an_action_moves_the_limits_and_the_capacity_after_them(world: World) ->
     assert raised["Cause"] == "minimum capacity was set to 4"
 
 
-def test_one_limit_alone_leaves_the_other(world: World) -> None:
-    schedule(world, ScalableTargetAction={"MaxCapacity": 1})
+def test_one_limit_alone_leaves_the_other(simulation: ScalingSimulation) -> None:
+    schedule(simulation, ScalableTargetAction={"MaxCapacity": 1})
 
-    world.pass_minutes(5)
+    simulation.pass_minutes(5)
 
-    assert (limits(world), world.fleets.asked) == ((1, 1), [1])
+    assert (limits(simulation), simulation.fleets.asked) == ((1, 1), [1])
 
 
-def test_limits_that_cross_fail_the_activity_and_change_nothing(world: World) -> None:
-    schedule(world, ScalableTargetAction={"MinCapacity": 9})
+def test_limits_that_cross_fail_the_activity_and_change_nothing(simulation: ScalingSimulation) -> None:
+    schedule(simulation, ScalableTargetAction={"MinCapacity": 9})
 
-    world.pass_minutes(5)
+    simulation.pass_minutes(5)
 
-    (activity,) = world.activities()
-    assert (limits(world), world.fleets.asked, activity["StatusCode"]) == ((1, 8), [], "Failed")
+    (activity,) = simulation.activities()
+    assert (limits(simulation), simulation.fleets.asked, activity["StatusCode"]) == ((1, 8), [], "Failed")
     assert "Maximum capacity cannot be less than minimum" in activity["StatusMessage"]
 
 
-def test_a_rate_repeats_and_a_date_comes_once(world: World) -> None:
-    schedule(world, "often", "rate(5 minutes)", ScalableTargetAction={"MinCapacity": 2})
-    moment = datetime.fromtimestamp(world.clock.at + 7, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    schedule(world, "once", f"at({moment})", ScalableTargetAction={"MinCapacity": 1})
+def test_a_rate_repeats_and_a_date_comes_once(simulation: ScalingSimulation) -> None:
+    schedule(simulation, "often", "rate(5 minutes)", ScalableTargetAction={"MinCapacity": 2})
+    moment = datetime.fromtimestamp(simulation.clock.at + 7, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    schedule(simulation, "once", f"at({moment})", ScalableTargetAction={"MinCapacity": 1})
 
     for _ in range(12):
-        world.pass_minutes(1)
+        simulation.pass_minutes(1)
 
-    causes = [activity["Cause"].split()[3] for activity in reversed(world.activities())]
+    causes = [activity["Cause"].split()[3] for activity in reversed(simulation.activities())]
     assert causes == ["often", "once", "often"]
 
 
-def test_an_action_rests_outside_its_start_and_end(world: World) -> None:
-    start, end = world.clock.at + 7.0, world.clock.at + 13.0
-    schedule(world, StartTime=start, EndTime=end, ScalableTargetAction={"MinCapacity": 2})
+def test_an_action_rests_outside_its_start_and_end(simulation: ScalingSimulation) -> None:
+    start, end = simulation.clock.at + 7.0, simulation.clock.at + 13.0
+    schedule(simulation, StartTime=start, EndTime=end, ScalableTargetAction={"MinCapacity": 2})
     heard = []
     for _ in range(20):
-        world.pass_minutes(1)
-        heard.append(len(world.activities()))
+        simulation.pass_minutes(1)
+        heard.append(len(simulation.activities()))
 
     assert heard[5:8] == [0, 1, 1]
     assert heard[11:] == [2] * 9
 
 
-def test_scheduled_actions_ignore_cooldowns_and_rest_while_suspended(world: World) -> None:
-    world.register(SuspendedState={"ScheduledScalingSuspended": True})
-    world.track(ScaleOutCooldown=3600)
-    schedule(world, ScalableTargetAction={"MinCapacity": 6})
-    world.minutes(5, 840)
-    resting = list(world.fleets.asked)
-    world.register(SuspendedState={"ScheduledScalingSuspended": False})
+def test_scheduled_actions_ignore_cooldowns_and_rest_while_suspended(simulation: ScalingSimulation) -> None:
+    simulation.register(SuspendedState={"ScheduledScalingSuspended": True})
+    simulation.track(ScaleOutCooldown=3600)
+    schedule(simulation, ScalableTargetAction={"MinCapacity": 6})
+    simulation.minutes(5, 840)
+    resting = list(simulation.fleets.asked)
+    simulation.register(SuspendedState={"ScheduledScalingSuspended": False})
 
-    world.minutes(5, 500)
+    simulation.minutes(5, 500)
 
-    assert (resting, world.fleets.asked) == ([3], [3, 6])
-
-
-def test_an_updating_endpoint_keeps_its_capacity_and_gets_the_limits(world: World) -> None:
-    world.fleets.variants["digits", "AllTraffic"] = VariantState("Updating", "ml.m5.large", 2, 2)
-    schedule(world, ScalableTargetAction={"MinCapacity": 4})
-
-    world.pass_minutes(5)
-
-    assert (limits(world), world.fleets.asked) == ((4, 8), [])
+    assert (resting, simulation.fleets.asked) == ([3], [3, 6])
 
 
-def test_putting_an_action_again_changes_only_what_is_said(world: World) -> None:
-    schedule(world, Timezone="Europe/Dublin", ScalableTargetAction={"MinCapacity": 4})
-    (first,) = described(world)
+def test_an_updating_endpoint_keeps_its_capacity_and_gets_the_limits(simulation: ScalingSimulation) -> None:
+    simulation.fleets.variants["digits", "AllTraffic"] = VariantState("Updating", "ml.m5.large", 2, 2)
+    schedule(simulation, ScalableTargetAction={"MinCapacity": 4})
 
-    world.call("PutScheduledAction", ScheduledActionName="night", **IDENTITY, Schedule="rate(1 minute)")
+    simulation.pass_minutes(5)
 
-    (again,) = described(world)
+    assert (limits(simulation), simulation.fleets.asked) == ((4, 8), [])
+
+
+def test_putting_an_action_again_changes_only_what_is_said(simulation: ScalingSimulation) -> None:
+    schedule(simulation, Timezone="Europe/Dublin", ScalableTargetAction={"MinCapacity": 4})
+    (first,) = described(simulation)
+
+    simulation.call("PutScheduledAction", ScheduledActionName="night", **IDENTITY, Schedule="rate(1 minute)")
+
+    (again,) = described(simulation)
     assert again == first | {"Schedule": "rate(1 minute)"}
 
 
@@ -280,35 +282,37 @@ def test_putting_an_action_again_changes_only_what_is_said(world: World) -> None
         ({"EndTime": 1e9}, "in the future"),
     ],
 )
-def test_an_action_that_cannot_be_is_refused(world: World, wrong: dict[str, Any], words: str) -> None:
+def test_an_action_that_cannot_be_is_refused(
+    simulation: ScalingSimulation, wrong: dict[str, Any], words: str
+) -> None:
     good = {"Schedule": "rate(5 minutes)", "ScalableTargetAction": {"MinCapacity": 2}}
     with pytest.raises(AwsError, match=words) as caught:
-        world.call("PutScheduledAction", ScheduledActionName="night", **IDENTITY, **good | wrong)
+        simulation.call("PutScheduledAction", ScheduledActionName="night", **IDENTITY, **good | wrong)
 
-    assert (caught.value.code, described(world)) == ("ValidationException", [])
+    assert (caught.value.code, described(simulation)) == ("ValidationException", [])
 
 
-def test_deleted_actions_and_those_of_a_deregistered_target_are_gone(world: World) -> None:
-    schedule(world, ScalableTargetAction={"MinCapacity": 4})
-    schedule(world, "day", ScalableTargetAction={"MinCapacity": 5})
-    world.call("DeleteScheduledAction", ScheduledActionName="day", **IDENTITY)
-    left = [action["ScheduledActionName"] for action in described(world)]
-    world.call("DeregisterScalableTarget", **IDENTITY)
-    world.register()
+def test_deleted_actions_and_those_of_a_deregistered_target_are_gone(simulation: ScalingSimulation) -> None:
+    schedule(simulation, ScalableTargetAction={"MinCapacity": 4})
+    schedule(simulation, "day", ScalableTargetAction={"MinCapacity": 5})
+    simulation.call("DeleteScheduledAction", ScheduledActionName="day", **IDENTITY)
+    left = [action["ScheduledActionName"] for action in described(simulation)]
+    simulation.call("DeregisterScalableTarget", **IDENTITY)
+    simulation.register()
 
-    world.pass_minutes(10)
+    simulation.pass_minutes(10)
 
-    assert (left, described(world), world.fleets.asked) == (["night"], [], [])
+    assert (left, described(simulation), simulation.fleets.asked) == (["night"], [], [])
     with pytest.raises(AwsError, match="No scheduled action found for service namespace: sagemaker"):
-        world.call("DeleteScheduledAction", ScheduledActionName="day", **IDENTITY)
+        simulation.call("DeleteScheduledAction", ScheduledActionName="day", **IDENTITY)
 
 
-def test_actions_are_found_by_name_and_by_resource(world: World) -> None:
+def test_actions_are_found_by_name_and_by_resource(simulation: ScalingSimulation) -> None:
     for name in ("night", "day"):
-        schedule(world, name, ScalableTargetAction={"MinCapacity": 4})
+        schedule(simulation, name, ScalableTargetAction={"MinCapacity": 4})
 
     def names(**more: Any) -> list[str]:
-        answer = world.call("DescribeScheduledActions", ServiceNamespace="sagemaker", **more)
+        answer = simulation.call("DescribeScheduledActions", ServiceNamespace="sagemaker", **more)
         return [action["ScheduledActionName"] for action in answer["ScheduledActions"]]
 
     assert names(ScheduledActionNames=["day"]) == ["day"]
@@ -317,9 +321,9 @@ def test_actions_are_found_by_name_and_by_resource(world: World) -> None:
 
 
 def test_a_schedule_needs_a_registered_target() -> None:
-    world = World()
+    simulation = ScalingSimulation()
 
     with pytest.raises(AwsError, match="No scalable target registered") as caught:
-        schedule(world, ScalableTargetAction={"MinCapacity": 4})
+        schedule(simulation, ScalableTargetAction={"MinCapacity": 4})
 
     assert caught.value.code == "ObjectNotFoundException"

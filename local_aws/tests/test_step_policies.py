@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from local_aws.autoscaling.steps import StepSignal, check_steps
 from local_aws.cloudwatch.alarm import Trigger
 from local_aws.errors import AwsError
-from local_aws.seams import VariantState
-from testbed.scaling_world import IDENTITY, METRIC, World, policy
+from local_aws.protocols import VariantState
+from testbed.scaling_simulation import IDENTITY, METRIC, ScalingSimulation, policy
 
 
 def step(by: int, lower: float | None = None, upper: float | None = None) -> dict[str, Any]:
@@ -31,8 +31,8 @@ def signal(configuration: dict[str, Any], distance: float) -> StepSignal:
     return StepSignal("step", "busy", distance, configuration)
 
 
-class Stepped(World):
-    """A world with a registered target, whose alarms watch the metric that the minutes are full of."""
+class Stepped(ScalingSimulation):
+    """A simulation with a registered target, whose alarms watch the metric that the minutes are full of."""
 
     def step_policy(self, name: str, configuration: dict[str, Any]) -> str:
         request = IDENTITY | {"PolicyName": name, "PolicyType": "StepScaling"}
@@ -60,7 +60,7 @@ class Stepped(World):
 
 
 @pytest.fixture
-def world() -> Stepped:
+def simulation() -> Stepped:
     made = Stepped()
     made.register(1, 8)
     return made
@@ -132,12 +132,14 @@ def test_the_datapoints_that_decided_are_aggregated_as_the_policy_says(kind: str
         (steps(step(-1, 0), kind="ExactCapacity"), "ExactCapacity"),
     ],
 )
-def test_steps_that_cannot_be_are_refused(world: Stepped, configuration: dict[str, Any], words: str) -> None:
+def test_steps_that_cannot_be_are_refused(
+    simulation: Stepped, configuration: dict[str, Any], words: str
+) -> None:
     with pytest.raises(AwsError, match=words) as caught:
-        world.step_policy("step", configuration)
+        simulation.step_policy("step", configuration)
 
     assert caught.value.code == "ValidationException"
-    assert world.call("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"] == []
+    assert simulation.call("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"] == []
 
 
 @given(edges=st.lists(st.integers(-50, 50), unique=True), distance=st.floats(-100, 100))
@@ -156,114 +158,118 @@ def test_steps_that_are_accepted_leave_no_distance_without_exactly_one_step(
     assert signal(steps(*made), distance).wants(100) - 100 in fitting
 
 
-def test_an_alarm_that_names_the_policy_scales_by_its_step(world: Stepped) -> None:
-    arn = world.step_policy("more", OUT)
-    world.alarm("busy", arn)
+def test_an_alarm_that_names_the_policy_scales_by_its_step(simulation: Stepped) -> None:
+    arn = simulation.step_policy("more", OUT)
+    simulation.alarm("busy", arn)
 
-    world.minutes(1, 650)
-    world.minutes(1, 701)
+    simulation.minutes(1, 650)
+    simulation.minutes(1, 701)
 
-    (second, first) = world.activities()
-    assert world.fleets.asked == [3, 6]
+    (second, first) = simulation.activities()
+    assert simulation.fleets.asked == [3, 6]
     assert first["Cause"] == second["Cause"] == "monitor alarm busy in state ALARM triggered policy more"
 
 
 def test_a_policy_is_started_again_for_as_long_as_the_alarm_lasts_but_only_once_a_period(
-    world: Stepped,
+    simulation: Stepped,
 ) -> None:
-    world.alarm("busy", world.step_policy("more", OUT))
+    simulation.alarm("busy", simulation.step_policy("more", OUT))
 
-    world.minutes(2, 650)
+    simulation.minutes(2, 650)
     for _ in range(5):
-        world.service.tick()
+        simulation.service.tick()
 
-    assert world.fleets.asked == [3, 4]
+    assert simulation.fleets.asked == [3, 4]
 
 
 @pytest.mark.parametrize("more", [{"ActionsEnabled": False}, {"AlarmActions": []}])
-def test_an_alarm_without_that_action_starts_nothing(world: Stepped, more: dict[str, Any]) -> None:
-    world.alarm("busy", world.step_policy("more", OUT), **more)
+def test_an_alarm_without_that_action_starts_nothing(simulation: Stepped, more: dict[str, Any]) -> None:
+    simulation.alarm("busy", simulation.step_policy("more", OUT), **more)
 
-    world.minutes(2, 900)
+    simulation.minutes(2, 900)
 
-    assert (world.alarms.state("busy"), world.fleets.asked) == ("ALARM", [])
-
-
-def test_an_ok_action_can_scale_in(world: Stepped) -> None:
-    arn = world.step_policy("less", IN)
-    world.alarm("busy", "arn:aws:sns:eu-west-1:123456789012:pager", OKActions=[arn])
-
-    world.minutes(1, 100)
-
-    assert world.fleets.asked == [1]
+    assert (simulation.alarms.state("busy"), simulation.fleets.asked) == ("ALARM", [])
 
 
-def test_a_scale_in_stops_at_the_minimum_with_the_reason(world: Stepped) -> None:
-    world.alarm("calm", world.step_policy("less", IN), ComparisonOperator="LessThanThreshold")
+def test_an_ok_action_can_scale_in(simulation: Stepped) -> None:
+    arn = simulation.step_policy("less", IN)
+    simulation.alarm("busy", "arn:aws:sns:eu-west-1:123456789012:pager", OKActions=[arn])
 
-    world.minutes(3, 100)
+    simulation.minutes(1, 100)
 
-    reasons = [a.get("NotScaledReasons") for a in world.activities(IncludeNotScaledActivities=True)]
-    assert world.fleets.asked == [1]
+    assert simulation.fleets.asked == [1]
+
+
+def test_a_scale_in_stops_at_the_minimum_with_the_reason(simulation: Stepped) -> None:
+    simulation.alarm("calm", simulation.step_policy("less", IN), ComparisonOperator="LessThanThreshold")
+
+    simulation.minutes(3, 100)
+
+    reasons = [a.get("NotScaledReasons") for a in simulation.activities(IncludeNotScaledActivities=True)]
+    assert simulation.fleets.asked == [1]
     assert reasons == [[{"Code": "AlreadyAtMinCapacity", "MinCapacity": 1}], None]
 
 
-def test_a_policy_that_has_what_it_wants_says_so(world: Stepped) -> None:
-    world.alarm("busy", world.step_policy("two", steps(step(2, 0), kind="ExactCapacity", Cooldown=0)))
+def test_a_policy_that_has_what_it_wants_says_so(simulation: Stepped) -> None:
+    simulation.alarm(
+        "busy", simulation.step_policy("two", steps(step(2, 0), kind="ExactCapacity", Cooldown=0))
+    )
 
-    world.minutes(3, 900)
+    simulation.minutes(3, 900)
 
-    (activity,) = world.activities(IncludeNotScaledActivities=True)
-    assert world.fleets.asked == []
+    (activity,) = simulation.activities(IncludeNotScaledActivities=True)
+    assert simulation.fleets.asked == []
     assert activity["NotScaledReasons"] == [{"Code": "AlreadyAtDesiredCapacity", "CurrentCapacity": 2}]
 
 
 def test_a_cooldown_counts_what_it_has_added_and_lets_a_larger_step_add_the_difference(
-    world: Stepped,
+    simulation: Stepped,
 ) -> None:
     """Two instances and one more are three; within the cooldown a step of three makes five of the two, not six."""
-    world.alarm("busy", world.step_policy("more", OUT | {"Cooldown": 600}))
-    world.minutes(3, 650)
-    patient = list(world.fleets.asked)
+    simulation.alarm("busy", simulation.step_policy("more", OUT | {"Cooldown": 600}))
+    simulation.minutes(3, 650)
+    patient = list(simulation.fleets.asked)
 
-    world.minutes(1, 900)
+    simulation.minutes(1, 900)
 
-    assert (patient, world.fleets.asked) == ([3], [3, 5])
+    assert (patient, simulation.fleets.asked) == ([3], [3, 5])
 
 
-def test_a_cooldown_of_300_seconds_is_the_default(world: Stepped) -> None:
+def test_a_cooldown_of_300_seconds_is_the_default(simulation: Stepped) -> None:
     configuration = {name: value for name, value in IN.items() if name != "Cooldown"}
-    world.fleets.variants["digits", "AllTraffic"] = VariantState("InService", "ml.m5.large", 5, 5)
-    world.alarm("calm", world.step_policy("less", configuration), ComparisonOperator="LessThanThreshold")
+    simulation.fleets.variants["digits", "AllTraffic"] = VariantState("InService", "ml.m5.large", 5, 5)
+    simulation.alarm(
+        "calm", simulation.step_policy("less", configuration), ComparisonOperator="LessThanThreshold"
+    )
 
-    world.minutes(5, 100)
-    waiting = list(world.fleets.asked)
-    world.minutes(2, 100)
+    simulation.minutes(5, 100)
+    waiting = list(simulation.fleets.asked)
+    simulation.minutes(2, 100)
 
-    assert (waiting, world.fleets.asked) == ([4], [4, 3])
+    assert (waiting, simulation.fleets.asked) == ([4], [4, 3])
 
 
-def test_out_wins_over_in_and_the_larger_capacity_over_the_smaller(world: Stepped) -> None:
+def test_out_wins_over_in_and_the_larger_capacity_over_the_smaller(simulation: Stepped) -> None:
     """Target tracking asks for ceil(2 × 840 / 600) = 3, one step policy for 5, another for one less."""
-    world.track(ScaleOutCooldown=0)
-    world.alarm("busy", world.step_policy("more", OUT))
-    world.alarm("odd", world.step_policy("less", steps(step(-1, 0), Cooldown=0)))
-    world.minutes(2, 500)
-    world.fleets.asked.clear()
-    world.fleets.variants["digits", "AllTraffic"] = VariantState("InService", "ml.m5.large", 2, 2)
+    simulation.track(ScaleOutCooldown=0)
+    simulation.alarm("busy", simulation.step_policy("more", OUT))
+    simulation.alarm("odd", simulation.step_policy("less", steps(step(-1, 0), Cooldown=0)))
+    simulation.minutes(2, 500)
+    simulation.fleets.asked.clear()
+    simulation.fleets.variants["digits", "AllTraffic"] = VariantState("InService", "ml.m5.large", 2, 2)
 
-    world.minutes(1, 840)
+    simulation.minutes(1, 840)
 
-    assert world.fleets.asked == [5]
+    assert simulation.fleets.asked == [5]
 
 
-def test_tracking_does_not_hold_back_a_step_policy_that_scales_in(world: Stepped) -> None:
-    world.track()
-    world.alarm("calm", world.step_policy("less", IN), ComparisonOperator="LessThanThreshold")
+def test_tracking_does_not_hold_back_a_step_policy_that_scales_in(simulation: Stepped) -> None:
+    simulation.track()
+    simulation.alarm("calm", simulation.step_policy("less", IN), ComparisonOperator="LessThanThreshold")
 
-    world.minutes(1, 570)
+    simulation.minutes(1, 570)
 
-    assert world.fleets.asked == [1]
+    assert simulation.fleets.asked == [1]
 
 
 @pytest.mark.parametrize(
@@ -274,31 +280,31 @@ def test_tracking_does_not_hold_back_a_step_policy_that_scales_in(world: Stepped
     ],
 )
 def test_a_suspended_target_does_not_step(
-    world: Stepped, suspended: str, load: float, comparison: str
+    simulation: Stepped, suspended: str, load: float, comparison: str
 ) -> None:
-    world.register(SuspendedState={suspended: True})
-    arn = world.step_policy("step", steps(step(-1, None, 0), step(1, 0), Cooldown=0))
-    world.alarm("any", arn, ComparisonOperator=comparison)
-    world.minutes(2, load)
-    resting = list(world.fleets.asked)
-    world.register(SuspendedState={suspended: False})
+    simulation.register(SuspendedState={suspended: True})
+    arn = simulation.step_policy("step", steps(step(-1, None, 0), step(1, 0), Cooldown=0))
+    simulation.alarm("any", arn, ComparisonOperator=comparison)
+    simulation.minutes(2, load)
+    resting = list(simulation.fleets.asked)
+    simulation.register(SuspendedState={suspended: False})
 
-    world.minutes(1, load)
+    simulation.minutes(1, load)
 
-    assert (resting, len(world.fleets.asked)) == ([], 1)
+    assert (resting, len(simulation.fleets.asked)) == ([], 1)
 
 
-def test_step_policies_are_described_with_their_configuration_and_keep_their_arn(world: Stepped) -> None:
-    arn = world.step_policy("more", OUT)
-    again = world.step_policy("more", IN)
+def test_step_policies_are_described_with_their_configuration_and_keep_their_arn(simulation: Stepped) -> None:
+    arn = simulation.step_policy("more", OUT)
+    again = simulation.step_policy("more", IN)
 
-    (described,) = world.call("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"]
+    (described,) = simulation.call("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"]
     assert arn == again == described["PolicyARN"]
     assert described["PolicyType"] == "StepScaling"
     assert described["StepScalingPolicyConfiguration"] == IN
 
 
-def test_target_tracking_follows_metric_math_of_the_users_own(world: Stepped) -> None:
+def test_target_tracking_follows_metric_math_of_the_users_own(simulation: Stepped) -> None:
     """Two queues together are held at the target; AWS's own period is put into each metric."""
     queries = [
         {
@@ -313,22 +319,22 @@ def test_target_tracking_follows_metric_math_of_the_users_own(world: Stepped) ->
         CustomizedMetricSpecification={"Metrics": [*queries, {"Id": "e", "Expression": "left + right"}]},
     )
     del request["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"]
-    world.call("PutScalingPolicy", **request)
+    simulation.call("PutScalingPolicy", **request)
     for _ in range(3):
-        world.store.put("Digits", "left", {}, 500)
-        world.store.put("Digits", "right", {}, 400)
-        world.pass_minutes(1)
+        simulation.store.put("Digits", "left", {}, 500)
+        simulation.store.put("Digits", "right", {}, 400)
+        simulation.pass_minutes(1)
 
-    assert world.fleets.asked == [3]
+    assert simulation.fleets.asked == [3]
 
 
-def test_metric_math_that_is_not_imitated_is_refused_in_autoscalings_own_form(world: Stepped) -> None:
+def test_metric_math_that_is_not_imitated_is_refused_in_autoscalings_own_form(simulation: Stepped) -> None:
     request = policy(
         "queues", CustomizedMetricSpecification={"Metrics": [{"Id": "e", "Expression": "TIME_SERIES(1)"}]}
     )
     del request["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"]
 
     with pytest.raises(AwsError, match="expression needs metrics") as caught:
-        world.call("PutScalingPolicy", **request)
+        simulation.call("PutScalingPolicy", **request)
 
-    assert (caught.value.code, world.alarms._own.alarms) == ("ValidationException", {})
+    assert (caught.value.code, simulation.alarms._own.alarms) == ("ValidationException", {})

@@ -16,24 +16,24 @@ from local_aws.cloudwatch import MetricStore
 from local_aws.cloudwatch.store import MetricKey
 from local_aws.fault_page import FaultsPage
 from local_aws.faults import Faults
-from local_aws.front_door import Counter, FrontDoor, NotImitated
-from local_aws.gate import gate
-from local_aws.killer import Killer
+from local_aws.front_door import FrontDoor, RefusedService, ServiceRoute
+from local_aws.instance_killer import InstanceKiller
 from local_aws.measurements import Measurements
 from local_aws.moto_clients import MotoClients
 from local_aws.moto_host import MotoHost
 from local_aws.quotas import Quotas
 from local_aws.registry import Ecr, Proxy, Registry
 from local_aws.registry.ecr import moto_may as ecr_moto_may
+from local_aws.request_checks import check_requests
 from local_aws.router import Router
 from local_aws.sagemaker import model_registry
 from local_aws.sagemaker.api import SageMaker
 from local_aws.sagemaker.api import moto_may as sagemaker_moto_may
 from local_aws.sagemaker.endpoint import Endpoint
 from local_aws.sagemaker.endpoints import Endpoints
-from local_aws.sagemaker.member import Surroundings
+from local_aws.sagemaker.member import FleetContext
 from local_aws.sagemaker.operations import Operations
-from local_aws.sagemaker.resources import Library
+from local_aws.sagemaker.resources import ResourceStore
 from local_aws.sagemaker.training import TrainingJobs
 from local_aws.settings import Settings
 from local_aws.status import status
@@ -58,7 +58,7 @@ class LocalAws:
         self.measurements = Measurements(self.store, settings.metrics_seconds)
         self.launcher = instances.launcher(settings)
         self.registry = Registry(settings)
-        self.library = Library()
+        self.resource_store = ResourceStore()
         self.router = Router(
             timeout_seconds=settings.invocation_timeout_seconds,
             stream_seconds=settings.stream_timeout_seconds,
@@ -70,7 +70,7 @@ class LocalAws:
         self.clients = MotoClients(self.moto.url)
         self.quotas = Quotas(settings.quotas)
         self.endpoints = self._make_endpoints()
-        self.jobs = TrainingJobs(self.library, self.launcher.training, self.clients, self.clock)
+        self.jobs = TrainingJobs(self.resource_store, self.launcher.training, self.clients, self.clock)
         self.autoscaling = Autoscaling(self.alarms, self.endpoints, self.clock)
         self._stack = AsyncExitStack()
 
@@ -103,7 +103,7 @@ class LocalAws:
         ecr = Ecr(self.registry, url, self.faults)
         proxy = Proxy(self.registry, ecr)
         self._stack.push_async_callback(proxy.close)
-        door = FrontDoor(self.moto.url, self._counters(ecr))
+        door = FrontDoor(self.moto.url, self._service_routes(ecr))
         await door.start()
         self._stack.push_async_callback(door.stop)
         ticking = asyncio.create_task(self._ticker().run())
@@ -112,7 +112,7 @@ class LocalAws:
         return url
 
     async def _listen(self, listener: socket.socket, door: FrontDoor, proxy: Proxy) -> None:
-        checks = gate(self.faults, strict=self.settings.strict_auth)
+        checks = check_requests(self.faults, strict=self.settings.strict_auth)
         app = web.Application(client_max_size=self.settings.max_payload_bytes, middlewares=[checks])
         app.router.add_post("/endpoints/{name}/invocations", self.router.handle)
         app.router.add_post("/endpoints/{name}/invocations-response-stream", self.router.stream)
@@ -128,7 +128,7 @@ class LocalAws:
         await web.SockSite(runner, listener).start()
 
     def _make_endpoints(self) -> Endpoints:
-        world = Surroundings(
+        context = FleetContext(
             launcher=self.launcher,
             settings=self.settings,
             clock=self.clock,
@@ -138,29 +138,31 @@ class LocalAws:
         )
         operations = Operations(self.alarms, self.clock, self.settings, self._publish)
         return Endpoints(
-            self.library,
+            self.resource_store,
             operations,
-            world,
+            context,
             self.alarms,
             self._publish,
             self.quotas.check,
             is_scalable_target=lambda name, variant: self.autoscaling.is_registered(name, variant),
         )
 
-    def _counters(self, ecr: Ecr) -> dict[str, Counter]:
-        sagemaker = SageMaker(self.library, self.endpoints, self.jobs, self.clock)
+    def _service_routes(self, ecr: Ecr) -> dict[str, ServiceRoute]:
+        sagemaker = SageMaker(self.resource_store, self.endpoints, self.jobs, self.clock)
         return {
-            "SageMaker": Counter("sagemaker", sagemaker, sagemaker_moto_may),
-            "ServiceQuotasV20190624": Counter("service-quotas", self.quotas, lambda _: False),
-            "AnyScaleFrontendService": Counter("application-autoscaling", self.autoscaling, lambda _: False),
-            "AmazonEC2ContainerRegistry_V20150921": Counter("ecr", ecr, ecr_moto_may),
-            "ResourceGroupsTaggingAPI_20170126": Counter(
-                "resourcegroupstaggingapi", NotImitated(), lambda _: False
+            "SageMaker": ServiceRoute("sagemaker", sagemaker, sagemaker_moto_may),
+            "ServiceQuotasV20190624": ServiceRoute("service-quotas", self.quotas, lambda _: False),
+            "AnyScaleFrontendService": ServiceRoute(
+                "application-autoscaling", self.autoscaling, lambda _: False
+            ),
+            "AmazonEC2ContainerRegistry_V20150921": ServiceRoute("ecr", ecr, ecr_moto_may),
+            "ResourceGroupsTaggingAPI_20170126": ServiceRoute(
+                "resourcegroupstaggingapi", RefusedService(), lambda _: False
             ),
         }
 
     def _ticker(self) -> Ticker:
-        kill = Killer(self.faults, self.endpoints.all.values, self.measurements, self.clock).tick
+        kill = InstanceKiller(self.faults, self.endpoints.all.values, self.measurements, self.clock).tick
         return Ticker(
             (self.alarms.tick, self.autoscaling.tick, kill),
             self.endpoints.all.values,
@@ -197,7 +199,9 @@ class LocalAws:
             "alarms": self.alarms.summary(),
             **await self.autoscaling.summary(),
         }
-        everything = status(self.endpoints.all.values(), self.library.configs, self.measurements, further)
+        everything = status(
+            self.endpoints.all.values(), self.resource_store.configs, self.measurements, further
+        )
         return web.json_response(everything)
 
 

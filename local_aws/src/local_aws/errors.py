@@ -12,7 +12,7 @@ class AwsError(Exception):
         self.code, self.message, self.status = code, message, status
 
 
-class Elsewhere(Exception):
+class LeftToMoto(Exception):
     """Raised by a service that leaves this one request to moto (a tag of a resource that is moto's, say)."""
 
 

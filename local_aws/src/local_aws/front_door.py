@@ -10,12 +10,12 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from local_aws.content_hash import HEADER, HashedBody, check_body, mismatch, promised_hash
-from local_aws.errors import AwsError, Elsewhere, not_imitated
-from local_aws.seams import Service
+from local_aws.content_hash import HEADER, HashedBody, check_body, expected_hash, mismatch
+from local_aws.error_encoding import encode_error, signing_region
+from local_aws.errors import AwsError, LeftToMoto, not_imitated
+from local_aws.protocols import Service
 from local_aws.settings import REGION
 from local_aws.shapes import check_request
-from local_aws.wire import encode_error, signing_region
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -34,7 +34,7 @@ HOP_BY_HOP = frozenset(
 
 
 @dataclass(frozen=True)
-class Counter:
+class ServiceRoute:
     """One AWS service behind the door: who answers it, and which further operations moto may answer."""
 
     model: str
@@ -42,7 +42,7 @@ class Counter:
     moto_may: Callable[[str], bool]
 
 
-class NotImitated:
+class RefusedService:
     """A service that moto would answer from its own half of the resources: every operation is refused."""
 
     actions: frozenset[str] = frozenset()
@@ -55,9 +55,9 @@ class NotImitated:
 class FrontDoor:
     """Sends every request to whoever answers it."""
 
-    def __init__(self, moto_url: str, counters: Mapping[str, Counter]) -> None:
+    def __init__(self, moto_url: str, service_routes: Mapping[str, ServiceRoute]) -> None:
         self._moto = moto_url
-        self._counters = counters
+        self._service_routes = service_routes
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -77,14 +77,14 @@ class FrontDoor:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of a control plane."""
         prefix, _, action = request.headers.get("X-Amz-Target", "").rpartition(".")
-        counter = self._counters.get(prefix) if request.method == "POST" else None
-        if counter is None:  # what the gate has read is no stream any more
+        service_route = self._service_routes.get(prefix) if request.method == "POST" else None
+        if service_route is None:  # what the gate has read is no stream any more
             was_read = request.body_exists and not request.can_read_body
             return await self._proxy(request, await request.read() if was_read else None)
         body = await request.read()
         try:
-            return _json(await _serve(counter, action, request, body))
-        except Elsewhere:
+            return _json(await _serve(service_route, action, request, body))
+        except LeftToMoto:
             return await self._proxy(request, body)
         except AwsError as error:
             return refusal(request, error)
@@ -96,13 +96,13 @@ class FrontDoor:
     async def _proxy(self, request: web.Request, body: bytes | None) -> web.StreamResponse:
         """Pass a request to moto and its answer back, both as streams; `body` when it was already read."""
         stream = None
-        promised = promised_hash(request.headers.get(HEADER))
+        expected = expected_hash(request.headers.get(HEADER))
         if body is None and request.can_read_body:
             pieces = request.content.iter_any()
-            stream = HashedBody(pieces, promised) if promised else pieces
-        elif promised:
+            stream = HashedBody(pieces, expected) if expected else pieces
+        elif expected:
             try:
-                check_body(body or b"", promised)
+                check_body(body or b"", expected)
             except AwsError as error:
                 return refusal(request, error)
         try:
@@ -134,28 +134,30 @@ class FrontDoor:
             return response
 
 
-async def _serve(counter: Counter, action: str, request: web.Request, body: bytes) -> dict[str, Any]:
+async def _serve(
+    service_route: ServiceRoute, action: str, request: web.Request, body: bytes
+) -> dict[str, Any]:
     region = signing_region({name.lower(): value for name, value in request.headers.items()})
     if region not in (None, REGION):
         raise not_imitated(f"The region {region} (this is {REGION}: set AWS_DEFAULT_REGION)")
-    if action not in counter.service.actions:
-        if counter.moto_may(action):
-            raise Elsewhere
-        raise not_imitated(f"The operation {action} of {counter.model}")
+    if action not in service_route.service.actions:
+        if service_route.moto_may(action):
+            raise LeftToMoto
+        raise not_imitated(f"The operation {action} of {service_route.model}")
     try:
         parameters = json.loads(body or b"{}")
     except ValueError as error:
         raise AwsError("SerializationException", f"The request body is not JSON: {error}") from error
     if not isinstance(parameters, dict):
         raise AwsError("SerializationException", "The request body is not a JSON object.")
-    check_request(counter.model, action, parameters)
-    return await counter.service.handle(action, parameters)
+    check_request(service_route.model, action, parameters)
+    return await service_route.service.handle(action, parameters)
 
 
 def refusal(request: web.Request, error: AwsError) -> web.Response:
     """Say no in the caller's own protocol."""
-    wire = encode_error(request.headers, error.code, error.message, error.status)
-    return web.Response(status=wire.status, headers=wire.headers, body=wire.body)
+    encoded = encode_error(request.headers, error.code, error.message, error.status)
+    return web.Response(status=encoded.status, headers=encoded.headers, body=encoded.body)
 
 
 def _json(answer: dict[str, Any]) -> web.Response:

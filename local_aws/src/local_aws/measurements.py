@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from local_aws.cloudwatch.store import MetricStore, Series, is_period
 from local_aws.instances import Stats
-from local_aws.router import Invocation
+from local_aws.router import InvocationOutcome
 
 TRAFFIC = {
     "Invocations": "None",
@@ -26,7 +26,7 @@ MICROSECONDS = 1e6
 
 
 @dataclass(frozen=True)
-class Served:
+class MetricSource:
     """One variant on one endpoint config that takes traffic, or one instance of it."""
 
     endpoint: str
@@ -45,8 +45,8 @@ class Measurements:
         if not is_period(int(metrics_seconds)):
             raise ValueError("LOCAL_AWS_METRICS_SECONDS must be 5, 10, 20, 30 or a multiple of 60")
         self._store = store
-        self._series: dict[Served, dict[str, tuple[Series, ...]]] = {}
-        self._in_flight: Mapping[Served, int] = {}
+        self._series: dict[MetricSource, dict[str, tuple[Series, ...]]] = {}
+        self._in_flight: Mapping[MetricSource, int] = {}
         self._periods = {
             "Invocations": int(metrics_seconds),
             "InvocationsPerInstance": int(metrics_seconds),
@@ -54,14 +54,14 @@ class Measurements:
         }
         now = store.clock.now()
         self._open = {name: store.period_number(period, now) for name, period in self._periods.items()}
-        self.raw: Counter[tuple[Served, int]] = Counter()
-        """Requests by what served them and by the container's status; never scaled."""
+        self.raw: Counter[tuple[MetricSource, int]] = Counter()
+        """Requests by what source them and by the container's status; never scaled."""
 
-    def record(self, invocation: Invocation) -> None:
+    def record(self, invocation: InvocationOutcome) -> None:
         """Publish the metrics of one request. A time-out or broken connection counts as 5XX."""
-        served = Served(invocation.endpoint, invocation.variant, invocation.config)
+        source = MetricSource(invocation.endpoint, invocation.variant, invocation.config)
         status, scale = invocation.model_status, self._store.clock.scale
-        self.raw[served, status] += 1
+        self.raw[source, status] += 1
         model = invocation.model_seconds * MICROSECONDS
         values = (
             scale,
@@ -73,12 +73,12 @@ class Measurements:
             max(invocation.total_seconds * MICROSECONDS - model, 0.0),
             float(invocation.in_flight),
         )
-        series = self._series_of(served)
+        series = self._series_of(source)
         for name, value in zip(TRAFFIC, values, strict=True):
             for one in series[name]:
                 one.put(value)
 
-    def fill_silence(self, in_flight: Mapping[Served, int]) -> None:
+    def fill_silence(self, in_flight: Mapping[MetricSource, int]) -> None:
         """Publish each period that has ended without a request, once per variant, so that idle fleets scale in.
 
         `in_flight` has what serves now, with the requests on its busiest instance: those that were there at the last
@@ -89,9 +89,9 @@ class Measurements:
             ended = self._store.period_number(period, now)
             for number in range(max(self._open[name], ended - MOST_SILENT_PERIODS), ended):
                 middle = self._store.period_start(period, number) + self._store.clock.real(period / 2)
-                for served, requests in in_flight.items():
-                    waiting = min(requests, self._in_flight.get(served, 0))
-                    for one in self._series_of(served)[name]:
+                for source, requests in in_flight.items():
+                    waiting = min(requests, self._in_flight.get(source, 0))
+                    for one in self._series_of(source)[name]:
                         if not one.buckets(period, number, number + 1):
                             one.put(
                                 float(waiting) if name == "ConcurrentRequestsPerModel" else 0.0, at=middle
@@ -99,35 +99,35 @@ class Measurements:
             self._open[name] = ended
         self._in_flight = in_flight
 
-    def publish_utilisation(self, served: Served, stats: Stats, *, at: float) -> None:
+    def publish_utilisation(self, source: MetricSource, stats: Stats, *, at: float) -> None:
         """Publish what one instance used at epoch seconds `at`."""
         used = (stats.cpu_percent, stats.memory_percent, stats.disk_percent)
         for name, percent in zip(UTILISATION, used, strict=True):
-            self.publish_used(served, name, percent, at=at)
+            self.publish_used(source, name, percent, at=at)
 
-    def publish_used(self, served: Served, name: str, percent: float, *, at: float) -> None:
+    def publish_used(self, source: MetricSource, name: str, percent: float, *, at: float) -> None:
         """Publish one of UTILISATION for one instance."""
-        for one in self._series_of(served)[name]:
+        for one in self._series_of(source)[name]:
             one.put(percent, at=at)
 
-    def _series_of(self, served: Served) -> dict[str, tuple[Series, ...]]:
-        """The series of every metric: AWS publishes by variant, and again by the endpoint config that served.
+    def _series_of(self, source: MetricSource) -> dict[str, tuple[Series, ...]]:
+        """The series of every metric: AWS publishes by variant, and again by the endpoint config that source.
 
         Enhanced metrics are the utilisation of one instance.
         """
-        if served not in self._series:
-            plain = {"EndpointName": served.endpoint, "VariantName": served.variant}
+        if source not in self._series:
+            plain = {"EndpointName": source.endpoint, "VariantName": source.variant}
             further = (
-                ({}, {"EndpointConfigName": served.config})
-                if served.instance is None
-                else ({"InstanceId": served.instance},)
+                ({}, {"EndpointConfigName": source.config})
+                if source.instance is None
+                else ({"InstanceId": source.instance},)
             )
             units = {"/aws/sagemaker/Endpoints": UTILISATION}
-            if served.instance is None:
+            if source.instance is None:
                 units["AWS/SageMaker"] = TRAFFIC
-            self._series[served] = {
+            self._series[source] = {
                 name: tuple(self._store.series(namespace, name, plain | more, unit=unit) for more in further)
                 for namespace, named in units.items()
                 for name, unit in named.items()
             }
-        return self._series[served]
+        return self._series[source]

@@ -9,8 +9,8 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from local_aws.error_encoding import EncodedError, encode_error
 from local_aws.errors import AwsError
-from local_aws.wire import WireError, encode_error
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -93,7 +93,7 @@ def _headers(environ: Environ) -> dict[str, str]:
     return names | {"Content-Type": str(environ.get("CONTENT_TYPE", ""))}
 
 
-def _refusal(environ: Environ, why: str) -> WireError:
+def _refusal(environ: Environ, why: str) -> EncodedError:
     headers = _headers(environ)
     what = headers.get("X-AMZ-TARGET") or f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}"
     message = f"{what} is not imitated by this local AWS: {why}"
@@ -108,7 +108,7 @@ def _says_html(headers: list[tuple[str, str]]) -> bool:
     return any(name.lower() == "content-type" and "text/html" in value for name, value in headers)
 
 
-def _send(error: WireError, start_response: StartResponse) -> Iterable[bytes]:
+def _send(error: EncodedError, start_response: StartResponse) -> Iterable[bytes]:
     headers = {**error.headers, "Content-Length": str(len(error.body))}
     start_response(
         f"{error.status} {'Bad Request' if error.status == 400 else 'Error'}", list(headers.items())

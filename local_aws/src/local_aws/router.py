@@ -12,7 +12,7 @@ from aiohttp import web
 from local_aws import event_stream
 from local_aws import runtime_errors as errors
 from local_aws.faults import Faults
-from local_aws.routing import CONNECT_SECONDS, Lane, Route, Upstream, choose
+from local_aws.routing import CONNECT_SECONDS, Route, Upstream, VariantRoute, choose
 
 CONNECTION_TRIES = 3
 NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -33,7 +33,7 @@ NOT_IMITATED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Invocation:
+class InvocationOutcome:
     """What is measured of one request that reached a variant."""
 
     endpoint: str
@@ -49,7 +49,7 @@ class Invocation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
+class InvocationRequest:
     """One request to an endpoint, on its way to an instance."""
 
     request: web.Request
@@ -74,7 +74,7 @@ class Router:
         *,
         timeout_seconds: float,
         max_payload_bytes: int,
-        record: Callable[[Invocation], None],
+        record: Callable[[InvocationOutcome], None],
         stream_seconds: float = 480.0,
         faults: Faults | None = None,
     ) -> None:
@@ -109,10 +109,10 @@ class Router:
         headers = {name: request.headers[name] for name in FORWARDED if name in request.headers}
         if streamed and STREAM_ACCEPT in request.headers:
             headers["Accept"] = request.headers[STREAM_ACCEPT]
-        ask = Ask(
+        invocation = InvocationRequest(
             request=request, endpoint=endpoint, headers=headers, body=body, started=started, streamed=streamed
         )
-        return await self._forward(ask)
+        return await self._forward(invocation)
 
     def _refuse(self, request: web.Request, route: Route) -> web.Response | None:
         """Say no before the body is read, or None."""
@@ -124,26 +124,28 @@ class Router:
         if (request.content_length or 0) > self._max_payload:
             return errors.too_large(self._max_payload)
         target = request.headers.get(TARGET_VARIANT)
-        if target is not None and all(lane.variant != target for lane in route.lanes):
+        if target is not None and all(
+            variant_route.variant != target for variant_route in route.variant_routes
+        ):
             return errors.validation(
                 f"Variant {target} is not found in endpoint {request.match_info['name']}."
             )
         return None
 
-    async def _forward(self, ask: Ask) -> web.StreamResponse:
+    async def _forward(self, invocation: InvocationRequest) -> web.StreamResponse:
         """Try instances until one has accepted the connection; from then on there is no second try."""
         tried: list[Upstream] = []
         for _ in range(CONNECTION_TRIES):
             # Read anew: the fleet may have changed during a failed connection.
-            route = self.table.get(ask.endpoint)
-            chosen = choose(route, ask.target, tried, self._dice) if route else None
+            route = self.table.get(invocation.endpoint)
+            chosen = choose(route, invocation.target, tried, self._dice) if route else None
             if route is None or chosen is None:
                 break
-            lane, upstream = chosen
+            variant_route, upstream = chosen
             upstream.enter()
             in_flight, began = upstream.in_flight, perf_counter()
             try:
-                response, model_status = await self._ask(ask, lane, upstream)
+                response, model_status = await self._send(invocation, variant_route, upstream)
             except NEVER_CONNECTED:
                 tried.append(upstream)
                 continue
@@ -151,62 +153,66 @@ class Router:
                 upstream.leave()
             ended = perf_counter()
             self._record(
-                Invocation(
-                    endpoint=ask.endpoint,
-                    variant=lane.variant,
-                    config=lane.config,
+                InvocationOutcome(
+                    endpoint=invocation.endpoint,
+                    variant=variant_route.variant,
+                    config=variant_route.config,
                     instance_id=upstream.instance_id,
-                    instances=route.instances(lane.variant),
+                    instances=route.instances(variant_route.variant),
                     model_status=model_status,
                     model_seconds=ended - began,
-                    total_seconds=ended - ask.started,
+                    total_seconds=ended - invocation.started,
                     in_flight=in_flight,
                 )
             )
             return response
-        return errors.unavailable(ask.endpoint)
+        return errors.unavailable(invocation.endpoint)
 
-    async def _ask(self, ask: Ask, lane: Lane, upstream: Upstream) -> tuple[web.StreamResponse, int]:
+    async def _send(
+        self, invocation: InvocationRequest, variant_route: VariantRoute, upstream: Upstream
+    ) -> tuple[web.StreamResponse, int]:
         """Pass the request on; return the response with the container's status, 0 when nothing usable came.
 
         Raises one of NEVER_CONNECTED only when the connection was never made.
         """
-        seconds = self._seconds[ask.streamed]
+        seconds = self._seconds[invocation.streamed]
         try:
-            refused = await self._hurt(ask.endpoint, lane.config, upstream.instance_id, seconds)
+            refused = await self._apply_faults(
+                invocation.endpoint, variant_route.config, upstream.instance_id, seconds
+            )
             if refused:
-                return errors.model_error(ask.endpoint, refused, FAULTY), refused
+                return errors.model_error(invocation.endpoint, refused, FAULTY), refused
             answer = await upstream.session.post(
                 f"{upstream.url}/invocations",
-                data=ask.body,
-                headers=ask.headers,
+                data=invocation.body,
+                headers=invocation.headers,
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
                 allow_redirects=False,
             )
             well = 200 <= answer.status < 300
-            if not (ask.streamed and well):
+            if not (invocation.streamed and well):
                 async with answer:
                     body = await answer.read()
         except NEVER_CONNECTED:
             raise
         except TimeoutError:
-            return errors.model_error(ask.endpoint, 0, errors.TIMED_OUT.encode()), 0
+            return errors.model_error(invocation.endpoint, 0, errors.TIMED_OUT.encode()), 0
         except aiohttp.ClientError as error:
             text = f"The connection to the container broke: {type(error).__name__}"
-            return errors.model_error(ask.endpoint, 0, text.encode()), 0
+            return errors.model_error(invocation.endpoint, 0, text.encode()), 0
         if not well:
-            return errors.model_error(ask.endpoint, answer.status, body), answer.status
-        headers = _answer_headers(lane, answer, streamed=ask.streamed)
-        if not ask.streamed:
+            return errors.model_error(invocation.endpoint, answer.status, body), answer.status
+        headers = _answer_headers(variant_route, answer, streamed=invocation.streamed)
+        if not invocation.streamed:
             return web.Response(status=200, body=body, headers=headers), answer.status
         response = web.StreamResponse(status=200, headers=headers)
-        await response.prepare(ask.request)
+        await response.prepare(invocation.request)
         async with answer:
             status = await _relay(answer, response)
         await response.write_eof()
         return response, status
 
-    async def _hurt(self, endpoint: str, config: str, instance_id: str, seconds: float) -> int:
+    async def _apply_faults(self, endpoint: str, config: str, instance_id: str, seconds: float) -> int:
         """Do to a request what faults want; return the status that the container seems to answer, or 0.
 
         Raises TimeoutError when it would have to wait for longer than `seconds`.
@@ -224,9 +230,11 @@ class Router:
         return status
 
 
-def _answer_headers(lane: Lane, answer: aiohttp.ClientResponse, *, streamed: bool) -> dict[str, str]:
+def _answer_headers(
+    variant_route: VariantRoute, answer: aiohttp.ClientResponse, *, streamed: bool
+) -> dict[str, str]:
     kind = answer.headers.get("Content-Type", "application/octet-stream")
-    headers = {"x-Amzn-Invoked-Production-Variant": lane.variant}
+    headers = {"x-Amzn-Invoked-Production-Variant": variant_route.variant}
     if ATTRIBUTES in answer.headers:
         headers[ATTRIBUTES] = answer.headers[ATTRIBUTES]
     if streamed:

@@ -64,7 +64,7 @@ class Upstream:
 
 
 @dataclass(frozen=True)
-class Lane:
+class VariantRoute:
     """The instances that share one stream of traffic: one variant on one endpoint config."""
 
     variant: str
@@ -76,30 +76,42 @@ class Lane:
 
 @dataclass(frozen=True)
 class Route:
-    """All lanes of one endpoint; replaced as a whole, never changed."""
+    """All variant_routes of one endpoint; replaced as a whole, never changed."""
 
-    lanes: tuple[Lane, ...]
+    variant_routes: tuple[VariantRoute, ...]
 
     def instances(self, variant: str) -> int:
         """Count the instances that take a variant's requests."""
-        return sum(len(lane.upstreams) for lane in self.lanes if lane.variant == variant)
+        return sum(
+            len(variant_route.upstreams)
+            for variant_route in self.variant_routes
+            if variant_route.variant == variant
+        )
 
 
 def choose(
     route: Route, target_variant: str | None, tried: Iterable[Upstream], dice: random.Random
-) -> tuple[Lane, Upstream] | None:
-    """Choose the lane by weight, then the instance by the lane's strategy; None when nobody can answer.
+) -> tuple[VariantRoute, Upstream] | None:
+    """Choose the variant_route by weight, then the instance by the variant_route's strategy; None when nobody can answer.
 
     A target variant overrides the weights. Instances in `tried` come last: they did not accept a connection.
     """
-    lanes = [lane for lane in route.lanes if lane.upstreams and target_variant in (None, lane.variant)]
-    weights = [lane.weight for lane in lanes]
-    if not lanes or (sum(weights) <= 0 and target_variant is None):
+    variant_routes = [
+        variant_route
+        for variant_route in route.variant_routes
+        if variant_route.upstreams and target_variant in (None, variant_route.variant)
+    ]
+    weights = [variant_route.weight for variant_route in variant_routes]
+    if not variant_routes or (sum(weights) <= 0 and target_variant is None):
         return None
-    lane = lanes[0] if len(lanes) == 1 else dice.choices(lanes, weights if sum(weights) > 0 else None)[0]
+    variant_route = (
+        variant_routes[0]
+        if len(variant_routes) == 1
+        else dice.choices(variant_routes, weights if sum(weights) > 0 else None)[0]
+    )
     avoided = set(tried)
-    fresh = [upstream for upstream in lane.upstreams if upstream not in avoided]
-    return lane, _within(lane.strategy, fresh or lane.upstreams, dice)
+    fresh = [upstream for upstream in variant_route.upstreams if upstream not in avoided]
+    return variant_route, _within(variant_route.strategy, fresh or variant_route.upstreams, dice)
 
 
 def _within(strategy: str, upstreams: Sequence[Upstream], dice: random.Random) -> Upstream:

@@ -26,8 +26,8 @@ def status(
 def raw_counts(measurements: Measurements) -> dict[str, dict[str, dict[str, int]]]:
     """Count requests, unscaled: endpoint, then endpoint config, then the container's status ("200")."""
     counts: dict[str, dict[str, dict[str, int]]] = {}
-    for (served, model_status), number in measurements.raw.items():
-        by_status = counts.setdefault(served.endpoint, {}).setdefault(served.config, {})
+    for (source, model_status), number in measurements.raw.items():
+        by_status = counts.setdefault(source.endpoint, {}).setdefault(source.config, {})
         by_status[str(model_status)] = by_status.get(str(model_status), 0) + number
     return counts
 
@@ -45,9 +45,9 @@ def _endpoint(endpoint: Endpoint, requests: Mapping[str, Any]) -> dict[str, Any]
 
 def _fleets(endpoint: Endpoint, side: Side) -> list[dict[str, Any]]:
     traffic: dict[str, float] = {}
-    for lane in endpoint.route().lanes:
-        if lane.config == side.config.name:
-            traffic[lane.variant] = lane.weight
+    for variant_route in endpoint.route().variant_routes:
+        if variant_route.config == side.config.name:
+            traffic[variant_route.variant] = variant_route.weight
     return [
         _fleet(side.config.name, name, deployed, traffic.get(name, 0.0))
         for name, deployed in side.variants.items()

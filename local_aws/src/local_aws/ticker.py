@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from local_aws.clock import Clock
 from local_aws.instances import Instance
-from local_aws.measurements import Measurements, Served
+from local_aws.measurements import Measurements, MetricSource
 from local_aws.sagemaker.endpoint import Endpoint, Side
 from local_aws.sagemaker.member import Member
 from local_aws.sagemaker.rules import PUBLISH_SECONDS
@@ -51,17 +51,17 @@ class Ticker:
                 await asyncio.sleep(TICK_SECONDS)
 
     def _publish(self, asking: asyncio.TaskGroup) -> None:
-        in_flight: dict[Served, int] = {}
-        for _, served, member in serving(self._endpoints(), traffic=True):
+        in_flight: dict[MetricSource, int] = {}
+        for _, source, member in serving(self._endpoints(), traffic=True):
             busy = member.upstream.in_flight if member.upstream else 0
-            in_flight[served] = max(in_flight.get(served, 0), busy)
+            in_flight[source] = max(in_flight.get(source, 0), busy)
         self._measurements.fill_silence(in_flight)
         now = self._clock.now()
         ended = self._ended(now)
-        for side, served, member in serving(self._endpoints(), traffic=False):
+        for side, source, member in serving(self._endpoints(), traffic=False):
             seconds = side.config.metrics.get("MetricPublishFrequencyInSeconds", self._metrics_seconds)
             if seconds in ended and member.instance is not None:
-                asking.create_task(self._publish_usage(side, served, member.instance, now))
+                asking.create_task(self._publish_usage(side, source, member.instance, now))
 
     def _ended(self, now: float) -> set[float]:
         """The lengths of period, in AWS seconds, of which one has ended since the last call."""
@@ -72,26 +72,26 @@ class Ticker:
         lengths = (self._metrics_seconds, *PUBLISH_SECONDS)
         return {seconds: now // self._clock.real(seconds) for seconds in lengths}
 
-    async def _publish_usage(self, side: Side, served: Served, instance: Instance, at: float) -> None:
+    async def _publish_usage(self, side: Side, source: MetricSource, instance: Instance, at: float) -> None:
         try:
             stats = await instance.stats()
         except Exception:  # an instance may end while it is asked
             log.debug("no stats of instance %s", instance.id, exc_info=True)
             return
-        self._measurements.publish_utilisation(served, stats, at=at)
+        self._measurements.publish_utilisation(source, stats, at=at)
         if side.config.metrics.get("EnableEnhancedMetrics"):
-            one = replace(served, instance=instance.id)
+            one = replace(source, instance=instance.id)
             self._measurements.publish_utilisation(one, stats, at=at)
 
 
-def serving(endpoints: Iterable[Endpoint], *, traffic: bool) -> Iterator[tuple[Side, Served, Member]]:
+def serving(endpoints: Iterable[Endpoint], *, traffic: bool) -> Iterator[tuple[Side, MetricSource, Member]]:
     """Yield the healthy instances with what they serve; with `traffic`, only of sides that take some."""
     for endpoint in endpoints:
         for side in endpoint.sides:
             if traffic and side is endpoint.pending and endpoint.step is None:
                 continue
             for name, deployed in side.variants.items():
-                served = Served(endpoint.name, name, side.config.name)
+                source = MetricSource(endpoint.name, name, side.config.name)
                 for member in deployed.fleet.members:
                     if member.upstream is not None and member.instance is not None:
-                        yield side, served, member
+                        yield side, source, member

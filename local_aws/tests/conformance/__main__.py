@@ -20,9 +20,9 @@ import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from conformance.account import AwsAccount, account_from_environment
 from conformance.cost import Cost, cost_of
 from conformance.image import push_image
-from conformance.place import Place, place_of
 from conformance.teardown import tear_down
 
 FOLDER = Path(__file__).parent
@@ -47,19 +47,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     chosen = [str(FOLDER), *(("-k", arguments.k) if arguments.k else ())]
     try:
-        place = _new_place(arguments.role, arguments.image)
+        account = _new_account(arguments.role, arguments.image)
     except (BotoCoreError, ClientError) as error:
         print(f"conformance: AWS cannot be asked who you are: {error}", file=sys.stderr)
         return 2
     cost = _collect(chosen)
     where = os.environ.get("AWS_ENDPOINT_URL") or "the real AWS"
     print(
-        "\n".join([*cost.lines(), f"account {place.account}, region {place.region}, at {where}"]), flush=True
+        "\n".join([*cost.lines(), f"account {account.account_id}, region {account.region}, at {where}"]),
+        flush=True,
     )
     if not arguments.yes and not _confirmed():
         print("Nothing was made.")
         return 2
-    return _run(place, chosen)
+    return _run(account, chosen)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,11 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _new_place(role: str, image: str | None) -> Place:
+def _new_account(role: str, image: str | None) -> AwsAccount:
     scale = float(os.environ.get("AWS_SECONDS_PER_SECOND", "1"))
-    place = Place(boto3.client, scale, image or "", role, f"conformance-{secrets.token_hex(4)}")
-    _ = place.account
-    return place
+    account = AwsAccount(boto3.client, scale, image or "", role, f"conformance-{secrets.token_hex(4)}")
+    _ = account.account_id
+    return account
 
 
 def _collect(chosen: list[str]) -> Cost:
@@ -94,13 +95,13 @@ def _confirmed() -> bool:
         return False
 
 
-def _run(place: Place, chosen: list[str]) -> int:
+def _run(account: AwsAccount, chosen: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end that is asked for tears down, too
     try:
-        if not place.image:
-            place = replace(place, image=push_image(place.client("ecr"), place.prefix))
+        if not account.image:
+            account = replace(account, image=push_image(account.client("ecr"), account.prefix))
         words = [sys.executable, "-m", "pytest", "-v", "--timeout", "14400", *chosen]
-        return _wait_for(words, {**os.environ, **place.variables()})
+        return _wait_for(words, {**os.environ, **account.variables()})
     except KeyboardInterrupt:
         return int(pytest.ExitCode.INTERRUPTED)
     finally:
@@ -108,8 +109,8 @@ def _run(place: Place, chosen: list[str]) -> int:
             signal.signal(
                 number, lambda *_: print("Tearing down first: what is left costs money.", flush=True)
             )
-        print(f"Tearing down all that begins with {place.prefix} …", flush=True)
-        tear_down(place_of(place.variables()) or place)
+        print(f"Tearing down all that begins with {account.prefix} …", flush=True)
+        tear_down(account_from_environment(account.variables()) or account)
 
 
 def _wait_for(words: list[str], environ: dict[str, str]) -> int:

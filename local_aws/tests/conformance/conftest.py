@@ -5,31 +5,31 @@ from collections.abc import Iterator
 import pytest
 
 import local_aws
-from conformance.place import Place, place_of
+from conformance.account import AwsAccount, account_from_environment
 from testbed.serving import SETTINGS, Serving
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    named = place_of()
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsAccount]:
+    named = account_from_environment()
     if named is not None:
         yield named
         return
     root = tmp_path_factory.mktemp("conformance")
     with local_aws.start(**SETTINGS, state_dir=root, cache_dir=root) as aws:
-        yield Place(aws.client, SETTINGS["time_scale"])
+        yield AwsAccount(aws.client, SETTINGS["time_scale"])
 
 
 @pytest.fixture
-def serving(place: Place) -> Iterator[Serving]:
-    made = Serving(place)
+def serving(account: AwsAccount) -> Iterator[Serving]:
+    made = Serving(account)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def endpoint(place: Place) -> Iterator[tuple[Serving, str]]:
+def endpoint(account: AwsAccount) -> Iterator[tuple[Serving, str]]:
     """An endpoint of two instances for all tests of a module."""
-    made = Serving(place)
+    made = Serving(account)
     yield made, made.endpoint(made.config("one", instances=2))
     made.close()

@@ -93,7 +93,9 @@ def test_an_alarm_during_the_canary_brings_all_traffic_back(serving: Serving) ->
     assert alarm in description["FailureReason"]
     assert "PendingDeploymentSummary" not in description
     assert set(traffic.releases()[last:]) == {"old"}
-    assert seconds * serving.place.scale < 3300, "the alarm is looked at during the bake of 3600 AWS seconds"
+    assert seconds * serving.account.scale < 3300, (
+        "the alarm is looked at during the bake of 3600 AWS seconds"
+    )
 
 
 def test_an_alarm_during_the_last_bake_brings_all_traffic_back(serving: Serving) -> None:

@@ -83,7 +83,7 @@ def test_an_endpoint_that_does_not_exist_is_a_validation_error(endpoint: tuple[S
     serving, _ = endpoint
     text = refused("ValidationError", serving.runtime.invoke_endpoint, EndpointName="nope", Body=b"")
 
-    assert text == f"Endpoint nope of account {serving.place.account} not found."
+    assert text == f"Endpoint nope of account {serving.account.account_id} not found."
 
 
 def test_a_variant_that_does_not_exist_is_a_validation_error(endpoint: tuple[Serving, str]) -> None:
@@ -137,7 +137,7 @@ def test_without_a_routing_strategy_busy_instances_get_requests_too(serving: Ser
 
 def test_the_container_runs_as_root_with_64_mb_of_shared_memory(endpoint: tuple[Serving, str]) -> None:
     serving, name = endpoint
-    if not serving.place.containers:
+    if not serving.account.containers:
         pytest.skip("the instances here are processes of this machine, not containers")
     about = json.load(serving.runtime.invoke_endpoint(EndpointName=name, Body=b"about")["Body"])
 
@@ -156,7 +156,7 @@ def test_every_request_is_measured_by_variant_and_by_endpoint_config(serving: Se
     for more in ({}, {"EndpointConfigName": config}):
         dimensions = {"EndpointName": name, "VariantName": "AllTraffic", **more}
         serving.wait_until(
-            lambda of=dimensions: _statistic(serving, "Invocations", "Sum", of) == 4 * serving.place.scale,
+            lambda of=dimensions: _statistic(serving, "Invocations", "Sum", of) == 4 * serving.account.scale,
             "four requests are counted",
         )
         assert _statistic(serving, "Invocation5XXErrors", "Average", dimensions) == 0.25
@@ -170,7 +170,7 @@ def _statistic(serving: Serving, metric: str, statistic: str, dimensions: dict[s
         Namespace="AWS/SageMaker",
         MetricName=metric,
         Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
-        StartTime=now - datetime.timedelta(seconds=serving.place.patience_seconds),
+        StartTime=now - datetime.timedelta(seconds=serving.account.patience_seconds),
         EndTime=now + datetime.timedelta(seconds=60),
         Period=86400,
         Statistics=[statistic],

@@ -35,7 +35,7 @@ def test_the_waiters_of_boto3_see_creation_and_deletion(serving: Serving) -> Non
     serving.sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig=DELAY)
 
     text = refused("ValidationException", serving.sagemaker.describe_endpoint, EndpointName=name)
-    assert text == f'Could not find endpoint "{serving.place.arn("endpoint", name)}".'
+    assert text == f'Could not find endpoint "{serving.account.arn("endpoint", name)}".'
 
 
 @pytest.mark.sky(instances=1, minutes=40)
@@ -84,7 +84,7 @@ def test_what_a_failed_container_said_is_in_cloudwatch_logs(serving: Serving) ->
 def test_nothing_can_be_started_on_an_endpoint_that_is_in_progress(serving: Serving) -> None:
     other = serving.config()
     name = serving.begin(serving.config())
-    text = f'Cannot update in-progress endpoint "{serving.place.arn("endpoint", name)}".'
+    text = f'Cannot update in-progress endpoint "{serving.account.arn("endpoint", name)}".'
     weights = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 2}]
     requests: list[tuple[str, dict[str, Any]]] = [
         ("update_endpoint", {"EndpointConfigName": other}),
@@ -106,7 +106,7 @@ def test_a_name_is_given_once(serving: Serving) -> None:
     text = refused(
         "ValidationException", client.create_endpoint, EndpointName=name, EndpointConfigName=config
     )
-    assert text == f'Cannot create already existing endpoint "{serving.place.arn("endpoint", name)}".'
+    assert text == f'Cannot create already existing endpoint "{serving.account.arn("endpoint", name)}".'
     variants = [serving.variant(model)]
     text = refused(
         "ValidationException",
@@ -116,11 +116,11 @@ def test_a_name_is_given_once(serving: Serving) -> None:
     )
     assert (
         text
-        == f'Cannot create already existing endpoint configuration "{serving.place.arn("endpoint-config", config)}".'
+        == f'Cannot create already existing endpoint configuration "{serving.account.arn("endpoint-config", config)}".'
     )
     request = {"ModelName": model, "PrimaryContainer": serving.container(), **serving.role()}
     text = refused("ValidationException", client.create_model, **request)
-    assert text == f'Cannot create already existing model "{serving.place.arn("model", model)}".'
+    assert text == f'Cannot create already existing model "{serving.account.arn("model", model)}".'
 
 
 @pytest.mark.sky(minutes=0)
@@ -144,10 +144,10 @@ def test_what_is_missing_is_named_by_its_arn(serving: Serving) -> None:
     ]
 
     assert texts == [
-        f'Could not find model "{serving.place.arn("model", "nope")}".',
-        f'Could not find endpoint configuration "{serving.place.arn("endpoint-config", "nope")}".',
-        f'Could not find endpoint configuration "{serving.place.arn("endpoint-config", "nope")}".',
-        f'Could not find model "{serving.place.arn("model", "nope")}".',
+        f'Could not find model "{serving.account.arn("model", "nope")}".',
+        f'Could not find endpoint configuration "{serving.account.arn("endpoint-config", "nope")}".',
+        f'Could not find endpoint configuration "{serving.account.arn("endpoint-config", "nope")}".',
+        f'Could not find model "{serving.account.arn("model", "nope")}".',
     ]
 
 

@@ -94,7 +94,7 @@ def test_utilisation_never_has_more_samples_in_a_period_than_instances(serving: 
                 {"Name": "EndpointName", "Value": name},
                 {"Name": "VariantName", "Value": "AllTraffic"},
             ],
-            StartTime=now - max(60, 600 / serving.place.scale),
+            StartTime=now - max(60, 600 / serving.account.scale),
             EndTime=now + 1,
             Period=60,
             Statistics=["SampleCount"],
@@ -155,7 +155,7 @@ def test_a_series_has_exactly_its_dimensions_and_math_is_done_on_series(serving:
     def values() -> dict[str, list[float]]:
         now = time.time()
         answer = cloudwatch.get_metric_data(
-            StartTime=now - serving.place.patience_seconds,
+            StartTime=now - serving.account.patience_seconds,
             EndTime=now + 60,
             MetricDataQueries=[
                 stat("red", ("Colour", "red"), ("Shape", "round")),

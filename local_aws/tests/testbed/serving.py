@@ -5,7 +5,6 @@ import re
 import secrets
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from conformance.place import Place
+from conformance.account import AwsAccount
 from local_aws import Running
 from local_aws.testing import CONTRACT_SERVER, wait_until
 
@@ -70,11 +69,13 @@ class Traffic:
 class Serving:
     """Makes endpoints of the contract server on one AWS, and deletes them at the end.
 
-    On a `Place` that may be any AWS; a running AWS of this machine can also be asked for its status (`aws`).
+    On a `AwsAccount` that may be any AWS; a running AWS of this machine can also be asked for its status (`aws`).
     """
 
-    def __init__(self, where: Running | Place) -> None:
-        self.place = where if isinstance(where, Place) else Place(where.client, SETTINGS["time_scale"])
+    def __init__(self, where: Running | AwsAccount) -> None:
+        self.account = (
+            where if isinstance(where, AwsAccount) else AwsAccount(where.client, SETTINGS["time_scale"])
+        )
         if isinstance(where, Running):
             self.aws = where
         self.client = where.client
@@ -84,16 +85,16 @@ class Serving:
 
     def name(self, kind: str) -> str:
         """Make a name up that is free."""
-        prefix = f"{self.place.prefix}-" if self.place.prefix else ""
+        prefix = f"{self.account.prefix}-" if self.account.prefix else ""
         return f"{prefix}{kind}-{secrets.token_hex(4)}"
 
     def wait_until(self, condition: Callable[[], Any], what: str) -> Any:
         """Poll a condition for as long as this AWS may take."""
-        return wait_until(condition, what, self.place.patience_seconds, self.place.poll_seconds)
+        return wait_until(condition, what, self.account.patience_seconds, self.account.poll_seconds)
 
     def role(self) -> dict[str, str]:
         """The execution role, for an AWS that needs one."""
-        return {"ExecutionRoleArn": self.place.role} if self.place.role else {}
+        return {"ExecutionRoleArn": self.account.role} if self.account.role else {}
 
     def model(self, release: str = "one", **environment: str) -> str:
         name = self.name("model")
@@ -102,7 +103,7 @@ class Serving:
         return name
 
     def container(self, **environment: str) -> dict[str, Any]:
-        return {"Image": self.place.image, "Environment": environment}
+        return {"Image": self.account.image, "Environment": environment}
 
     def config(self, release: str = "one", instances: int = 1, **environment: str) -> str:
         return self.config_of(self.variant(self.model(release, **environment), instances))

@@ -142,7 +142,7 @@ class ScheduledAction:
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningActivity:
     """An activity that SageMaker has accepted and not yet fulfilled, and the policy that started it, if any."""
 
     activity: Activity
@@ -152,7 +152,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Scaled:
+class LastScaling:
     """The last fulfilled change of a target's capacity by a policy: what cooldowns count from."""
 
     outwards: bool
@@ -172,8 +172,8 @@ class Target:
     policies: dict[str, Policy] = field(default_factory=dict)
     scheduled: dict[str, ScheduledAction] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    running: Running | None = None
-    last: Scaled | None = None
+    running: RunningActivity | None = None
+    last: LastScaling | None = None
     arn: str = field(default_factory=lambda: f"{facts.ARN_PREFIX}{uuid4().hex}")
 
     def described(self) -> dict[str, Any]:

@@ -12,12 +12,20 @@ from local_aws.autoscaling.decision import (
     decide_scale_out,
 )
 from local_aws.autoscaling.facts import ACTIVITIES_KEPT, check_limits
-from local_aws.autoscaling.model import Activity, Policy, Resource, Running, Scaled, ScheduledAction, Target
+from local_aws.autoscaling.model import (
+    Activity,
+    LastScaling,
+    Policy,
+    Resource,
+    RunningActivity,
+    ScheduledAction,
+    Target,
+)
 from local_aws.autoscaling.steps import StepSignal
 from local_aws.clock import Clock
 from local_aws.cloudwatch import Alarms
 from local_aws.errors import AwsError
-from local_aws.seams import Fleets, VariantState
+from local_aws.protocols import Fleets, VariantState
 
 Signals = list[tuple[Policy, Signal | StepSignal]]
 
@@ -111,9 +119,9 @@ class Scaler:
             return
         success = f"Successfully set desired instance count to {count}."
         activity["StatusMessage"] = f"{success} Waiting for change to be fulfilled by sagemaker."
-        target.running = Running(activity, state.desired, count, policy)
+        target.running = RunningActivity(activity, state.desired, count, policy)
 
-    def _follow(self, target: Target, running: Running, state: VariantState) -> None:
+    def _follow(self, target: Target, running: RunningActivity, state: VariantState) -> None:
         if state.endpoint_status != "InService":
             return
         count = running.wanted
@@ -128,7 +136,7 @@ class Scaler:
             if running.policy is not None:
                 outwards = count > running.before
                 cooldown = self._clock.real(running.policy.cooldown(outwards=outwards))
-                target.last = Scaled(outwards, running.before, self._clock.now() + cooldown)
+                target.last = LastScaling(outwards, running.before, self._clock.now() + cooldown)
         else:
             return
         target.running = None

@@ -17,7 +17,7 @@ from local_aws.autoscaling.schedule import BadScheduleError, read_schedule
 from local_aws.clock import Clock
 from local_aws.cloudwatch import Alarms
 from local_aws.errors import AwsError, invalid, not_imitated
-from local_aws.seams import Fleets, VariantState
+from local_aws.protocols import Fleets, VariantState
 
 Request = dict[str, Any]
 Answer = dict[str, Any]

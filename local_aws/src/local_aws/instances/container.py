@@ -18,7 +18,7 @@ from local_aws.instances.engine import LABEL, Engine, EngineError
 from local_aws.instances.health import Pinger
 from local_aws.instances.instance import InstanceSpec, LaunchError, Line, Stats, new_id
 from local_aws.instances.instance_types import instance_type
-from local_aws.instances.ledger import Ledger, Record
+from local_aws.instances.started_resources import Record, StartedResources
 from local_aws.instances.usage import Sample, disk_percent, utilisation
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,12 @@ class ContainerInstance:
     The engine chooses the port. The container starts at the lowest CPU weight; `limit` sets its quota.
     """
 
-    def __init__(self, spec: InstanceSpec, ledger: Ledger, pinger: Pinger, engine: Engine) -> None:
+    def __init__(
+        self, spec: InstanceSpec, resources: StartedResources, pinger: Pinger, engine: Engine
+    ) -> None:
         self.id = new_id()
         self.url = ""
-        self._spec, self._ledger, self._pinger, self._engine = spec, ledger, pinger, engine
+        self._spec, self._resources, self._pinger, self._engine = spec, resources, pinger, engine
         self._size = instance_type(spec.instance_type, spec.memory_scale)
         self._container: Container | None = None
         self._before = Sample(time.monotonic(), 0.0, 0.0)
@@ -50,7 +52,7 @@ class ContainerInstance:
         """Pull the image if need be and run it. Raises LaunchError when the engine refuses."""
         try:
             image = await self._engine.run(self._engine.fetch_image, self._spec.image)
-            self._ledger.write(Record(self.id, "container"))
+            self._resources.write(Record(self.id, "container"))
             await self._engine.run(self._run, image)
         except (docker.errors.APIError, requests.RequestException, EngineError) as error:
             await self.stop()
@@ -81,7 +83,7 @@ class ContainerInstance:
         if now is None:  # it is not running
             return Stats(0.0, 0.0)
         before, self._before = self._before, now
-        disk = disk_percent(self._ledger.directory)
+        disk = disk_percent(self._resources.directory)
         return utilisation(before, now, self._size, self._spec.cpu_scale, disk)
 
     async def lines(self) -> tuple[Line, ...]:
@@ -93,7 +95,7 @@ class ContainerInstance:
         async with self._stopping:
             if not self.stopped:
                 await self._engine.run(self._stop, math.ceil(grace_seconds))
-                self._ledger.forget(self.id)
+                self._resources.forget(self.id)
                 self.stopped = True
 
     def _run(self, image: str) -> None:

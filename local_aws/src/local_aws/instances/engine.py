@@ -17,7 +17,7 @@ from local_aws.instances.login import PASSWORD, USER
 log = logging.getLogger(__name__)
 
 LABEL = "sagemaker-pytorch-release.local-aws"
-"""Every container of ours has it; its value is the id of the record in the ledger."""
+"""Every container of ours has it; its value is the id of the record in the resources."""
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _THREADS = 16

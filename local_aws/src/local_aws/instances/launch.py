@@ -9,9 +9,9 @@ from local_aws.instances.engine import Engine
 from local_aws.instances.health import Pinger
 from local_aws.instances.instance import Instance, InstanceSpec
 from local_aws.instances.instance_types import instance_type
-from local_aws.instances.ledger import Ledger
 from local_aws.instances.model_data import ModelData
 from local_aws.instances.process import ProcessInstance
+from local_aws.instances.started_resources import StartedResources
 from local_aws.instances.sweep import sweep
 from local_aws.instances.training import ContainerTraining, ProcessTraining, Training, TrainingSpec
 from local_aws.settings import Settings
@@ -28,11 +28,11 @@ class Launcher:
         self.kind, self.reason = (chosen := availability(settings)).kind, chosen.reason
         self._settings = settings
         self._engine = Engine() if self.kind == "docker" else None
-        self._ledger = Ledger(settings.state_dir)
-        self._parent = usable_parent(self._ledger.owner) if self.kind == "process" else None
+        self._resources = StartedResources(settings.state_dir)
+        self._parent = usable_parent(self._resources.owner) if self.kind == "process" else None
         self._pinger = Pinger()
         self._instances: list[ContainerInstance | ProcessInstance | Training] = []
-        self.models = ModelData(self._ledger.directory / "models")
+        self.models = ModelData(self._resources.directory / "models")
 
     async def launch(self, spec: InstanceSpec) -> Instance:
         """Start one instance: on disk before it runs, not yet healthy.
@@ -41,11 +41,11 @@ class Launcher:
         """
         self._instances = [instance for instance in self._instances if not instance.stopped]
         if self._engine is not None:
-            container = ContainerInstance(spec, self._ledger, self._pinger, self._engine)
+            container = ContainerInstance(spec, self._resources, self._pinger, self._engine)
             self._instances.append(container)
             await container.start()
             return container
-        process = ProcessInstance(spec, self._ledger, self._pinger, self._parent)
+        process = ProcessInstance(spec, self._resources, self._pinger, self._parent)
         self._instances.append(process)
         await process.start(self._settings.process_command)
         return process
@@ -54,22 +54,22 @@ class Launcher:
         """Prepare a run of `train`, not yet started. Raises AwsError for an instance type without figures."""
         instance_type(spec.instance_type)
         made: Training = (
-            ContainerTraining(spec, self._ledger, self._engine)
+            ContainerTraining(spec, self._resources, self._engine)
             if self._engine is not None
-            else ProcessTraining(spec, self._ledger, self._settings.train_command)
+            else ProcessTraining(spec, self._resources, self._settings.train_command)
         )
         self._instances = [*(instance for instance in self._instances if not instance.stopped), made]
         return made
 
     def sweep(self) -> list[str]:
         """Remove what crashed runs left; say what was removed, one line each. Blocks."""
-        return sweep(self._ledger, self._engine)
+        return sweep(self._resources, self._engine)
 
     async def close(self, grace_seconds: float = 30.0) -> None:
         """Stop every instance that is still there and remove this run's files. Repeatable."""
         await asyncio.gather(*(instance.stop(grace_seconds) for instance in self._instances))
         await self._pinger.close()
         self.models.remove()
-        self._ledger.close()
+        self._resources.close()
         if self._engine is not None:
             self._engine.close()

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from local_aws.instances.ledger import remove_tree
+from local_aws.instances.started_resources import remove_tree
 
 _LONGEST_NAME_BYTES = 255
 

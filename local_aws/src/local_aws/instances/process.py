@@ -15,8 +15,8 @@ from local_aws.instances.cgroup import Cgroup, child
 from local_aws.instances.health import Pinger
 from local_aws.instances.instance import InstanceSpec, LaunchError, Line, Stats, new_id
 from local_aws.instances.instance_types import instance_type
-from local_aws.instances.ledger import MARK, Ledger, Record, scratch
-from local_aws.instances.port import HeldPort
+from local_aws.instances.reserved_port import ReservedPort
+from local_aws.instances.started_resources import MARK, Record, StartedResources, scratch
 from local_aws.instances.usage import disk_percent, utilisation
 
 _LOG_BYTES = 64 * 1024
@@ -31,11 +31,13 @@ class ProcessInstance:
     by the control group alone, and its model is read-only by file mode alone (which root may ignore).
     """
 
-    def __init__(self, spec: InstanceSpec, ledger: Ledger, pinger: Pinger, parent: Cgroup | None) -> None:
+    def __init__(
+        self, spec: InstanceSpec, resources: StartedResources, pinger: Pinger, parent: Cgroup | None
+    ) -> None:
         self.id = new_id()
-        self._spec, self._ledger, self._pinger = spec, ledger, pinger
+        self._spec, self._resources, self._pinger = spec, resources, pinger
         self._size = instance_type(spec.instance_type, spec.memory_scale)
-        self._port = HeldPort()
+        self._port = ReservedPort()
         self.url = f"http://127.0.0.1:{self._port.number}"
         self._cgroup = child(parent, self.id) if parent else None
         group = self._cgroup
@@ -54,7 +56,7 @@ class ProcessInstance:
 
     async def start(self, command: tuple[str, ...]) -> None:
         """Run the command. Raises LaunchError when it cannot be run."""
-        self._ledger.write(self._record)
+        self._resources.write(self._record)
         root = self._base_directory()
         try:
             if self._cgroup:
@@ -100,7 +102,7 @@ class ProcessInstance:
             return Stats(0.0, 0.0)
         now = await asyncio.to_thread(process_tree.measure, self._serve.pid, time.monotonic())
         before, self._before = self._before, now
-        disk = disk_percent(self._ledger.directory)
+        disk = disk_percent(self._resources.directory)
         return utilisation(before, now, self._size, self._spec.cpu_scale, disk)
 
     async def lines(self) -> tuple[Line, ...]:
@@ -119,7 +121,7 @@ class ProcessInstance:
             if not self.stopped:
                 await self._end(grace_seconds)
                 self._last_lines = await self.lines()
-                self._ledger.forget(self.id)
+                self._resources.forget(self.id)
                 self._port.release()
                 self.stopped = True
 
@@ -150,10 +152,10 @@ class ProcessInstance:
 
     @property
     def _log_path(self) -> Path:
-        return self._ledger.directory / self.id / "log"
+        return self._resources.directory / self.id / "log"
 
     def _base_directory(self) -> Path:
-        root = self._ledger.folder(self.id) / "opt-ml"
+        root = self._resources.folder(self.id) / "opt-ml"
         root.mkdir()
         scratch(self.id).mkdir()
         if self._spec.model_dir is None:
@@ -190,7 +192,7 @@ class ProcessInstance:
 
     def _note_pid(self, pid: int) -> None:
         self._record = replace(self._record, pid=pid, started=process_tree.start_time(pid))
-        self._ledger.write(self._record)
+        self._resources.write(self._record)
 
     async def _throttle_to(self, cpus: float) -> None:
         assert self._serve is not None

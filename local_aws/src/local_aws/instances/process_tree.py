@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from local_aws.instances.cgroup import Cgroup
-from local_aws.instances.ledger import MARK, Record
+from local_aws.instances.started_resources import MARK, Record
 from local_aws.instances.usage import Sample
 
 _GONE_SECONDS = 5.0

@@ -6,16 +6,16 @@ import psutil
 
 from local_aws.instances import process_tree
 from local_aws.instances.engine import Engine, EngineError
-from local_aws.instances.ledger import Ledger, Record, read_records, remove_tree, scratch
+from local_aws.instances.started_resources import Record, StartedResources, read_records, remove_tree, scratch
 
 
-def sweep(ledger: Ledger, engine: Engine | None) -> list[str]:
+def sweep(resources: StartedResources, engine: Engine | None) -> list[str]:
     """Remove what runs that are over have left, and say so, one line each; live runs are not touched.
 
     What cannot be removed now (an engine that does not answer) stays on record for the next sweep.
     `engine` is the launcher's; without one, an engine is looked for if a container needs it.
     """
-    with ledger.abandoned() as directories:
+    with resources.abandoned() as directories:
         return [line for directory in directories for line in _clear(directory, engine)]
 
 

@@ -26,8 +26,8 @@ from local_aws.instances import process_tree
 from local_aws.instances.engine import LABEL, Engine, EngineError
 from local_aws.instances.instance import LaunchError, new_id
 from local_aws.instances.instance_types import instance_type
-from local_aws.instances.ledger import MARK, Ledger, Record
 from local_aws.instances.process import is_private
+from local_aws.instances.started_resources import MARK, Record, StartedResources
 
 POLL_SECONDS = 0.2
 LOG_BYTES = 1024 * 1024
@@ -67,12 +67,12 @@ class Training(Protocol):
 
 
 class _Run:
-    """What both kinds share: an id, a record in the ledger and the files of the run."""
+    """What both kinds share: an id, a record in the resources and the files of the run."""
 
-    def __init__(self, spec: TrainingSpec, ledger: Ledger) -> None:
+    def __init__(self, spec: TrainingSpec, resources: StartedResources) -> None:
         self.id = new_id()
-        self._spec, self._ledger = spec, ledger
-        self.root = ledger.folder(self.id) / "opt-ml"
+        self._spec, self._resources = spec, resources
+        self.root = resources.folder(self.id) / "opt-ml"
         for directory in ("input/config", "input/data", "model", "output/data"):
             (self.root / directory).mkdir(parents=True)
         self.stopped = False
@@ -81,15 +81,15 @@ class _Run:
 class ProcessTraining(_Run):
     """`train` as a process in a session of its own, at the lowest priority; its memory is not limited."""
 
-    def __init__(self, spec: TrainingSpec, ledger: Ledger, command: tuple[str, ...]) -> None:
-        super().__init__(spec, ledger)
+    def __init__(self, spec: TrainingSpec, resources: StartedResources, command: tuple[str, ...]) -> None:
+        super().__init__(spec, resources)
         self._command = command
         self._record = Record(self.id, "process")
         self._train: asyncio.subprocess.Process | None = None
         self._log = self.root.parent / "log"
 
     async def run(self) -> int:
-        self._ledger.write(self._record)
+        self._resources.write(self._record)
         inherited = {name: value for name, value in os.environ.items() if not is_private(name)}
         environ = {**inherited, **self._spec.environment, "SAGEMAKER_BASE_DIR": str(self.root), MARK: self.id}
         try:
@@ -106,7 +106,7 @@ class ProcessTraining(_Run):
             raise LaunchError(f"{self._command[0]} cannot be run: {error}") from error
         pid = self._train.pid
         self._record = replace(self._record, pid=pid, started=process_tree.start_time(pid))
-        self._ledger.write(self._record)
+        self._resources.write(self._record)
         code = await self._train.wait()
         return code if code >= 0 else 128 - code
 
@@ -124,15 +124,15 @@ class ProcessTraining(_Run):
     async def stop(self, grace_seconds: float = 30.0) -> None:
         if not self.stopped:
             await self.terminate(grace_seconds)
-            self._ledger.forget(self.id)
+            self._resources.forget(self.id)
             self.stopped = True
 
 
 class ContainerTraining(_Run):
     """`docker run IMAGE train`; its /opt/ml is copied in before and out afterwards, so nothing is mounted."""
 
-    def __init__(self, spec: TrainingSpec, ledger: Ledger, engine: Engine) -> None:
-        super().__init__(spec, ledger)
+    def __init__(self, spec: TrainingSpec, resources: StartedResources, engine: Engine) -> None:
+        super().__init__(spec, resources)
         self._engine = engine
         self._container: Container | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -141,7 +141,7 @@ class ContainerTraining(_Run):
     async def run(self) -> int:
         try:
             image = await self._engine.run(self._engine.fetch_image, self._spec.image)
-            self._ledger.write(Record(self.id, "container"))
+            self._resources.write(Record(self.id, "container"))
             self._starting = asyncio.create_task(self._engine.run(self._start, image))
             await asyncio.shield(self._starting)  # cancelled half-way, it would leave a container to nobody
         except (docker.errors.APIError, requests.RequestException, EngineError) as error:
@@ -172,7 +172,7 @@ class ContainerTraining(_Run):
                 await asyncio.gather(self._starting, return_exceptions=True)
             await self.terminate(grace_seconds)
             await self._engine.run(self._engine.remove_labelled, self.id)
-            self._ledger.forget(self.id)
+            self._resources.forget(self.id)
             self.stopped = True
 
     def _start(self, image: str) -> None:

@@ -13,8 +13,8 @@ import docker.errors
 
 from local_aws.instances import process_tree
 from local_aws.instances.engine import LABEL, Engine
-from local_aws.instances.ledger import MARK, Ledger, Record
-from local_aws.instances.port import HeldPort
+from local_aws.instances.reserved_port import ReservedPort
+from local_aws.instances.started_resources import MARK, Record, StartedResources
 
 _GRACE_SECONDS = 5.0
 _STORAGE, _CONFIG, _PORT = "/var/lib/registry", "/local-aws.yml", "5000/tcp"
@@ -41,16 +41,16 @@ class Backend(Protocol):
 class ProgramBackend:
     """The registry as a process."""
 
-    def __init__(self, program: str, storage: Path, ledger: Ledger) -> None:
-        self._program, self._storage, self._ledger = program, storage, ledger
+    def __init__(self, program: str, storage: Path, resources: StartedResources) -> None:
+        self._program, self._storage, self._resources = program, storage, resources
         self._record = Record(_new_id(), "process")
-        self._port = HeldPort()
+        self._port = ReservedPort()
         self._server: asyncio.subprocess.Process | None = None
         self.url = f"http://127.0.0.1:{self._port.number}"
 
     async def start(self) -> None:
-        self._ledger.write(self._record)
-        folder = self._ledger.folder(self._record.id)
+        self._resources.write(self._record)
+        folder = self._resources.folder(self._record.id)
         (folder / "config.yml").write_text(configuration(self._storage, f"127.0.0.1:{self._port.number}"))
         with (folder / "log").open("wb") as log:
             self._server = await asyncio.create_subprocess_exec(
@@ -63,7 +63,7 @@ class ProgramBackend:
             )
 
     async def log(self) -> str:
-        return (self._ledger.directory / self._record.id / "log").read_text(errors="replace")
+        return (self._resources.directory / self._record.id / "log").read_text(errors="replace")
 
     async def stop(self) -> None:
         if self._server is not None and self._server.returncode is None:
@@ -74,24 +74,24 @@ class ProgramBackend:
         await asyncio.to_thread(process_tree.kill, self._record)
         if self._server is not None:
             await self._server.wait()
-        self._ledger.forget(self._record.id)
+        self._resources.forget(self._record.id)
         self._port.release()
 
 
 class ImageBackend:
     """The registry as a container, as this user, so that the storage stays this user's."""
 
-    def __init__(self, image: str, storage: Path, ledger: Ledger, engine: Engine) -> None:
-        self._image, self._storage, self._ledger, self._engine = image, storage, ledger, engine
+    def __init__(self, image: str, storage: Path, resources: StartedResources, engine: Engine) -> None:
+        self._image, self._storage, self._resources, self._engine = image, storage, resources, engine
         self._record = Record(_new_id(), "container")
         self.url = ""
 
     async def start(self) -> None:
-        self._ledger.write(self._record)
+        self._resources.write(self._record)
         await self._engine.run(self._run)
 
     def _run(self) -> None:
-        config = self._ledger.folder(self._record.id) / "config.yml"
+        config = self._resources.folder(self._record.id) / "config.yml"
         config.write_text(configuration(Path(_STORAGE), "0.0.0.0:5000"))
         container = self._engine.client.containers.run(
             self._image,
@@ -123,7 +123,7 @@ class ImageBackend:
 
     async def stop(self) -> None:
         await self._engine.run(self._engine.remove_labelled, self._record.id)
-        self._ledger.forget(self._record.id)
+        self._resources.forget(self._record.id)
         self._engine.close()
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from local_aws.errors import AwsError, Elsewhere
+from local_aws.errors import AwsError, LeftToMoto
 from local_aws.faults import Faults
 from local_aws.instances.login import PASSWORD, USER
 from local_aws.registry.repositories import Repositories
@@ -106,7 +106,7 @@ class Ecr:
                 "because it still contains images",
             )
         self._registry.store.remove(name)
-        raise Elsewhere
+        raise LeftToMoto
 
     def _images(self, request: dict[str, Any]) -> list[StoredImage]:
         self.repositories.check(request["repositoryName"])

@@ -8,7 +8,7 @@ import aiohttp
 
 from local_aws.instances.availability import REGISTRY_IMAGES, availability, registry_source
 from local_aws.instances.engine import Engine
-from local_aws.instances.ledger import Ledger
+from local_aws.instances.started_resources import StartedResources
 from local_aws.registry.backends import Backend, ImageBackend, ProgramBackend
 from local_aws.registry.store import ImageStore
 from local_aws.settings import Settings
@@ -32,7 +32,7 @@ class Registry:
         self._settings = settings
         self._storage = settings.cache_dir / "registry"
         self.store = ImageStore(self._storage)
-        self._ledger: Ledger | None = None
+        self._resources: StartedResources | None = None
         self._backend: Backend | None = None
 
     async def start(self) -> None:
@@ -41,9 +41,9 @@ class Registry:
         if chosen.kind != "docker":
             return
         self._storage.mkdir(parents=True, exist_ok=True)
-        self._ledger = Ledger(self._settings.state_dir)
+        self._resources = StartedResources(self._settings.state_dir)
         try:
-            self._backend = choose_backend(self._storage, self._ledger)
+            self._backend = choose_backend(self._storage, self._resources)
             await self._backend.start()
             await wait_until_ready(self._backend)
         except BaseException:
@@ -57,21 +57,21 @@ class Registry:
         if self._backend is not None:
             await self._backend.stop()
             self._backend = None
-        if self._ledger is not None:
-            self._ledger.close()
-            self._ledger = None
+        if self._resources is not None:
+            self._resources.close()
+            self._resources = None
 
 
-def choose_backend(storage: Path, ledger: Ledger) -> Backend:
+def choose_backend(storage: Path, resources: StartedResources) -> Backend:
     """The registry this machine has. Raises RegistryError, EngineError."""
     engine = Engine()
     source = registry_source(engine)
     if source in REGISTRY_IMAGES:
-        return ImageBackend(source, storage, ledger, engine)
+        return ImageBackend(source, storage, resources, engine)
     engine.close()
     if source is None:
         raise RegistryError("There is neither docker-registry on PATH nor a registry image in the engine.")
-    return ProgramBackend(source, storage, ledger)
+    return ProgramBackend(source, storage, resources)
 
 
 async def wait_until_ready(backend: Backend) -> None:

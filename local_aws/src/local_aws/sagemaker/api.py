@@ -5,8 +5,8 @@ from typing import Any
 
 from local_aws.clock import Clock
 from local_aws.sagemaker.endpoints import Endpoints
-from local_aws.sagemaker.library import LibraryApi
-from local_aws.sagemaker.resources import Library
+from local_aws.sagemaker.resource_api import ResourceApi
+from local_aws.sagemaker.resources import ResourceStore
 from local_aws.sagemaker.training import TrainingJobs
 
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
@@ -23,8 +23,10 @@ def moto_may(action: str) -> bool:
 class SageMaker:
     """Answers the operations on models, endpoint configs, endpoints, training jobs and their tags."""
 
-    def __init__(self, library: Library, endpoints: Endpoints, jobs: TrainingJobs, clock: Clock) -> None:
-        kept = LibraryApi(library, clock)
+    def __init__(
+        self, resource_store: ResourceStore, endpoints: Endpoints, jobs: TrainingJobs, clock: Clock
+    ) -> None:
+        kept = ResourceApi(resource_store, clock)
         self._operations: dict[str, Operation] = {
             "CreateModel": kept.create_model,
             "DescribeModel": kept.describe_model,
@@ -51,5 +53,5 @@ class SageMaker:
         self.actions = frozenset(self._operations)
 
     async def handle(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Answer one request. Raises AwsError, or Elsewhere for the tags of moto's resources."""
+        """Answer one request. Raises AwsError, or LeftToMoto for the tags of moto's resources."""
         return self._operations[action](request)

@@ -64,7 +64,7 @@ class Plan:
             standing = step.kept
         return most
 
-    def way_back(self, standing: Counts) -> Iterator[Step]:
+    def rollback_steps(self, standing: Counts) -> Iterator[Step]:
         """Yield the steps from `standing` old instances to all of them; there is at least one."""
         kept, batch = standing, self.rollback_batch or self.old
         while True:

@@ -87,7 +87,7 @@ def _summary(deployed: Deployed) -> dict[str, Any]:
     fleet = deployed.fleet
     shown: dict[str, Any] = {
         "VariantName": fleet.variant.name,
-        "DeployedImages": [{"SpecifiedImage": fleet.blueprint.spec.image}],
+        "DeployedImages": [{"SpecifiedImage": fleet.template.spec.image}],
         "CurrentWeight": deployed.current_weight,
         "DesiredWeight": deployed.desired_weight,
         "CurrentInstanceCount": len(fleet.healthy),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from local_aws.routing import Lane, Route
+from local_aws.routing import Route, VariantRoute
 from local_aws.sagemaker.deployment_policy import Step
 from local_aws.sagemaker.fleet import Fleet
 from local_aws.sagemaker.resources import EndpointConfig, arn
@@ -79,23 +79,23 @@ class Endpoint:
 
     def route(self) -> Route:
         """Where its traffic goes at this moment."""
-        return Route(tuple(self._lanes()))
+        return Route(tuple(self._variant_routes()))
 
-    def _lanes(self) -> Iterator[Lane]:
+    def _variant_routes(self) -> Iterator[VariantRoute]:
         step = self.step
         for side in self.serving:
             for name, deployed in side.variants.items():
                 moved = step.shares.get(name, 1.0 if step.full else 0.0) if step else 0.0
                 limit = step.kept.get(name) if step and side is self.live else None
-                yield _lane(side, deployed, 1.0 - moved, limit)
+                yield _variant_route(side, deployed, 1.0 - moved, limit)
         if step is not None and self.pending is not None:
             for name, deployed in self.pending.variants.items():
-                yield _lane(self.pending, deployed, step.shares[name], step.active[name])
+                yield _variant_route(self.pending, deployed, step.shares[name], step.active[name])
 
 
-def _lane(side: Side, deployed: Deployed, share: float, limit: int | None) -> Lane:
+def _variant_route(side: Side, deployed: Deployed, share: float, limit: int | None) -> VariantRoute:
     variant = deployed.fleet.variant
-    return Lane(
+    return VariantRoute(
         variant=variant.name,
         config=side.config.name,
         weight=deployed.current_weight * share,

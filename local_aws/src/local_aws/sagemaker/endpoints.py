@@ -7,14 +7,15 @@ from typing import Any
 
 from local_aws.errors import invalid
 from local_aws.instances import InstanceSpec
+from local_aws.protocols import AlarmStates, VariantState
 from local_aws.sagemaker.deployment_policy import plan_deployment
 from local_aws.sagemaker.describe import describe_endpoint
 from local_aws.sagemaker.endpoint import Deployed, Endpoint, Side
 from local_aws.sagemaker.fleet import Fleet
 from local_aws.sagemaker.listing import Row, list_page
-from local_aws.sagemaker.member import Blueprint, Surroundings
+from local_aws.sagemaker.member import FleetContext, LaunchTemplate
 from local_aws.sagemaker.operations import Operations
-from local_aws.sagemaker.resources import EndpointConfig, Library, ProductionVariant, duplicate, missing
+from local_aws.sagemaker.resources import EndpointConfig, ProductionVariant, ResourceStore, duplicate, missing
 from local_aws.sagemaker.update_rules import (
     check_new_config,
     check_scaled_variants,
@@ -22,7 +23,6 @@ from local_aws.sagemaker.update_rules import (
     retained_counts,
     retained_weights,
 )
-from local_aws.seams import AlarmStates, VariantState
 
 SCALABLE = frozenset({"InService"})
 UPDATABLE = SCALABLE | {"UpdateRollbackFailed"}
@@ -38,18 +38,18 @@ class Endpoints:
 
     def __init__(
         self,
-        library: Library,
+        resource_store: ResourceStore,
         operations: Operations,
-        world: Surroundings,
+        context: FleetContext,
         alarms: AlarmStates,
         publish: Callable[[Endpoint], None],
         check_quota: Callable[[Mapping[str, int], Mapping[str, int]], None],
         is_scalable_target: Callable[[str, str], bool],
     ) -> None:
         self.all: dict[str, Endpoint] = {}
-        self._library = library
+        self._resource_store = resource_store
         self._operations = operations
-        self._world = world
+        self._context = context
         self._alarms = alarms
         self._publish = publish
         self._check_quota = check_quota
@@ -60,17 +60,19 @@ class Endpoints:
         name = request["EndpointName"]
         if name in self.all:
             raise duplicate("endpoint", name)
-        config = self._library.config(request["EndpointConfigName"])
+        config = self._resource_store.config(request["EndpointConfigName"])
         counts = {variant.name: variant.initial_count for variant in config.variants}
         if "DeploymentConfig" in request:  # kept for later updates, and checked now
             self._check_alarms(plan_deployment(request["DeploymentConfig"], counts).alarms)
         self._check_quota(self._used(), config.instances(counts))
-        now = self._world.clock.now()
+        now = self._context.clock.now()
         endpoint = Endpoint(name, now, now, "Creating", config.name)
         endpoint.last_deployment_config = request.get("DeploymentConfig")
         side = self._side(endpoint, config, {})
         self.all[name] = endpoint
-        self._library.tags[endpoint.arn] = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+        self._resource_store.tags[endpoint.arn] = {
+            tag["Key"]: tag["Value"] for tag in request.get("Tags", [])
+        }
         self._operations.begin(endpoint, "Creating", self._operations.create(endpoint, side, counts))
         return {"EndpointArn": endpoint.arn}
 
@@ -78,7 +80,7 @@ class Endpoints:
         """Begin a deployment."""
         endpoint = self._in_status(request["EndpointName"], UPDATABLE)
         assert endpoint.live is not None, "an endpoint in service serves something"
-        config = self._library.config(request["EndpointConfigName"])
+        config = self._resource_store.config(request["EndpointConfigName"])
         deployment = request.get("DeploymentConfig")
         if request.get("RetainDeploymentConfig"):
             deployment = endpoint.last_deployment_config
@@ -116,7 +118,7 @@ class Endpoints:
 
         def forget() -> None:
             del self.all[endpoint.name]
-            del self._library.tags[endpoint.arn]
+            del self._resource_store.tags[endpoint.arn]
 
         self._operations.begin(endpoint, "Deleting", self._operations.delete(endpoint, forget))
         self._publish(endpoint)
@@ -210,17 +212,17 @@ class Endpoints:
             weight = weights.get(variant.name, variant.initial_weight)
             fleet = Fleet(
                 variant,
-                self._blueprint(endpoint.name, config.name, variant),
-                self._world,
+                self._template(endpoint.name, config.name, variant),
+                self._context,
                 lambda: self._publish(endpoint),
             )
             variants[variant.name] = Deployed(fleet, weight, weight)
-        return Side(config, variants, self._world.clock.now())
+        return Side(config, variants, self._context.clock.now())
 
-    def _blueprint(self, endpoint: str, config: str, variant: ProductionVariant) -> Blueprint:
-        container = self._library.model(variant.model).container
-        settings = self._world.settings
-        return Blueprint(
+    def _template(self, endpoint: str, config: str, variant: ProductionVariant) -> LaunchTemplate:
+        container = self._resource_store.model(variant.model).container
+        settings = self._context.settings
+        return LaunchTemplate(
             InstanceSpec(
                 endpoint=endpoint,
                 variant=variant.name,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from local_aws.routing import Upstream
-from local_aws.sagemaker.member import Blueprint, InstanceFailed, Member, Surroundings
+from local_aws.sagemaker.member import FleetContext, InstanceFailed, LaunchTemplate, Member
 from local_aws.sagemaker.resources import ProductionVariant
 
 REPLACEMENT_TRIES = 3
@@ -20,16 +20,16 @@ class Fleet:
     def __init__(
         self,
         variant: ProductionVariant,
-        blueprint: Blueprint,
-        world: Surroundings,
+        template: LaunchTemplate,
+        context: FleetContext,
         on_change: Callable[[], None],
     ) -> None:
         self.variant = variant
-        self.blueprint = blueprint
+        self.template = template
         self.desired = 0
         self.trouble: str | None = None
         """Why an instance that failed in service could not be replaced, if so."""
-        self._world = world
+        self._context = context
         self._on_change = on_change
         self._members: list[Member] = []
         self._watches: dict[Member, asyncio.Task[None]] = {}
@@ -78,7 +78,7 @@ class Fleet:
             watch.cancel()
 
     def _enlist(self) -> Member:
-        member = Member(self.blueprint, self._world)
+        member = Member(self.template, self._context)
         self._members.append(member)
         return member
 
@@ -90,7 +90,7 @@ class Fleet:
         await asyncio.shield(self._take_out(member))
 
     def _take_out(self, member: Member) -> asyncio.Task[None]:
-        """Take a member out of the traffic at once, and out of the world by the task returned."""
+        """Take a member out of the traffic at once, and out of the context by the task returned."""
         self._members.remove(member)
         self._on_change()
         leaving = asyncio.create_task(member.leave())

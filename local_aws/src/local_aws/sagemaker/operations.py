@@ -6,11 +6,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from local_aws.clock import Clock
+from local_aws.protocols import AlarmStates
 from local_aws.sagemaker.deployment_policy import Plan, Step
 from local_aws.sagemaker.endpoint import Deployed, Endpoint, Side, Stage
 from local_aws.sagemaker.fleet import all_or_none
 from local_aws.sagemaker.member import InstanceFailed
-from local_aws.seams import AlarmStates
 from local_aws.settings import Settings
 
 UNEXPECTED = "Request to service failed. If failure persists after retry, contact customer support."
@@ -98,7 +98,7 @@ class Operations:
         assert live is not None, "a deployment has something to return to"
         try:
             standing = {name: len(deployed.fleet.members) for name, deployed in live.variants.items()}
-            for step in plan.way_back(standing):
+            for step in plan.rollback_steps(standing):
                 await self._move(endpoint, new, step, plan, ())
         except InstanceFailed as error:
             endpoint.failure_reason = f"{endpoint.failure_reason} The rollback failed: {error}"

@@ -95,7 +95,7 @@ class EndpointConfig:
 
 
 @dataclass
-class Library:
+class ResourceStore:
     """Everything the API has been told, apart from the endpoints themselves."""
 
     models: dict[str, Model] = field(default_factory=dict)

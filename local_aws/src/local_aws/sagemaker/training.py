@@ -13,7 +13,7 @@ from local_aws.clock import Clock
 from local_aws.errors import AwsError, invalid
 from local_aws.instances import LaunchError, Training, TrainingSpec
 from local_aws.sagemaker.listing import Row, list_page
-from local_aws.sagemaker.resources import Library, arn
+from local_aws.sagemaker.resources import ResourceStore, arn
 from local_aws.sagemaker.training_files import (
     REASON_CHARACTERS,
     JobFailed,
@@ -69,13 +69,18 @@ class TrainingJobs:
 
     def __init__(
         self,
-        library: Library,
+        resource_store: ResourceStore,
         prepare: Callable[[TrainingSpec], Training],
         storage: Storage,
         clock: Clock,
     ) -> None:
         self.all: dict[str, Job] = {}
-        self._library, self._prepare, self._storage, self._clock = library, prepare, storage, clock
+        self._resource_store, self._prepare, self._storage, self._clock = (
+            resource_store,
+            prepare,
+            storage,
+            clock,
+        )
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin a job."""
@@ -94,7 +99,7 @@ class TrainingJobs:
             request["ResourceConfig"]["InstanceType"],
         )
         job = self.all[name] = Job(request, self._prepare(spec), self._clock.now())
-        self._library.tags[job_arn] = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+        self._resource_store.tags[job_arn] = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
         self._enter(job, "Starting", "InProgress")
         job.task = asyncio.create_task(self._guard(job))
         return {"TrainingJobArn": job_arn}

@@ -3,7 +3,7 @@
 import pytest
 from botocore.parsers import create_parser
 
-from local_aws.wire import encode_error
+from local_aws.error_encoding import encode_error
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=key/20260101/eu-west-1/{}/aws4_request, SignedHeaders=host, Signature=0"
 

@@ -48,7 +48,7 @@ def scratch(record_id: str) -> Path:
     return Path(tempfile.gettempdir()) / f"local-aws-{record_id}"
 
 
-class Ledger:
+class StartedResources:
     """The records and files of one run. Made with the run, closed at its end."""
 
     def __init__(self, state_dir: Path) -> None:

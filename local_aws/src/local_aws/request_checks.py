@@ -18,7 +18,7 @@ OURS = ("/_local_aws/", "/v2/")
 """No calls of AWS's API: what people tell this AWS itself, and the registry, which has its own password."""
 
 
-def gate(faults: Faults, *, strict: bool) -> Middleware:
+def check_requests(faults: Faults, *, strict: bool) -> Middleware:
     """Make the middleware that refuses calls."""
 
     @web.middleware

@@ -10,7 +10,7 @@ from local_aws.sagemaker.endpoint import Endpoint
 from local_aws.ticker import serving
 
 
-class Killer:
+class InstanceKiller:
     """Kills, at each tick, the instances in service that a fault wants dead: by SIGKILL, as the kernel does."""
 
     def __init__(
@@ -26,13 +26,13 @@ class Killer:
 
     def tick(self) -> None:
         """Begin to kill whom a fault has hit since the last tick."""
-        for _, served, member in serving(self._endpoints(), traffic=False):
+        for _, source, member in serving(self._endpoints(), traffic=False):
             assert member.instance is not None, "it serves"
-            kind = self._faults.kills(served.endpoint, served.config, member.instance.id)
+            kind = self._faults.kills(source.endpoint, source.config, member.instance.id)
             if kind is None:
                 continue
             if kind == "out-of-memory":
-                self._measurements.publish_used(served, "MemoryUtilization", 100.0, at=self._clock.now())
+                self._measurements.publish_used(source, "MemoryUtilization", 100.0, at=self._clock.now())
             killing = asyncio.create_task(member.instance.stop(0.0))
             self._killings.add(killing)
             killing.add_done_callback(self._killings.discard)

@@ -11,7 +11,7 @@ from local_aws.autoscaling import Autoscaling
 from local_aws.clock import Clock
 from local_aws.cloudwatch import Alarms, MetricStore, install
 from local_aws.errors import AwsError
-from local_aws.seams import VariantState
+from local_aws.protocols import VariantState
 
 MODEL = botocore.session.get_session().get_service_model("application-autoscaling")
 RESOURCE = "endpoint/digits/variant/AllTraffic"
@@ -59,7 +59,7 @@ class InMemoryFleets:
             self.variants[name] = replace(state, endpoint_status="InService", current=state.desired)
 
 
-class World:
+class ScalingSimulation:
     """One endpoint of two instances, its metric, its alarms and its autoscaling."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 
 @dataclass(frozen=True)
-class WireError:
+class EncodedError:
     """One error response, ready to send."""
 
     status: int
@@ -16,22 +16,22 @@ class WireError:
     body: bytes
 
 
-def encode_error(request: Mapping[str, str], code: str, message: str, status: int = 400) -> WireError:
+def encode_error(request: Mapping[str, str], code: str, message: str, status: int = 400) -> EncodedError:
     """Encode an error for the client that sent the headers `request` (looked up without regard to case)."""
     lower = {name.lower(): value for name, value in request.items()}
     headers = {"x-amzn-RequestId": str(uuid4()), "x-amzn-ErrorType": code}
     if lower.get("smithy-protocol") == "rpc-v2-cbor":
         headers |= {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
-        return WireError(status, headers, _cbor_map({"__type": code, "message": message}))
+        return EncodedError(status, headers, _cbor_map({"__type": code, "message": message}))
     if signing_service(lower) == "s3":
         headers["Content-Type"] = "application/xml"
-        return WireError(status, headers, f"<Error>{_xml(code, message)}</Error>".encode())
+        return EncodedError(status, headers, f"<Error>{_xml(code, message)}</Error>".encode())
     if "x-www-form-urlencoded" in lower.get("content-type", ""):
         headers["Content-Type"] = "text/xml"
         text = f"<ErrorResponse><Error>{_xml(code, message)}</Error></ErrorResponse>"
-        return WireError(status, headers, text.encode())
+        return EncodedError(status, headers, text.encode())
     headers["Content-Type"] = "application/x-amz-json-1.1"
-    return WireError(status, headers, json.dumps({"__type": code, "message": message}).encode())
+    return EncodedError(status, headers, json.dumps({"__type": code, "message": message}).encode())
 
 
 def signing_service(headers: Mapping[str, str]) -> str | None:

@@ -4,70 +4,70 @@ from collections.abc import Iterable
 from typing import Any
 
 from local_aws.clock import Clock
-from local_aws.errors import AwsError, Elsewhere
+from local_aws.errors import AwsError, LeftToMoto
 from local_aws.sagemaker.describe import describe_config, describe_model
 from local_aws.sagemaker.listing import Row, list_page, page_of
-from local_aws.sagemaker.resources import EndpointConfig, Library, Model, arn, duplicate, missing
+from local_aws.sagemaker.resources import EndpointConfig, Model, ResourceStore, arn, duplicate, missing
 from local_aws.sagemaker.rules import check_config, check_model
 
 MOST_TAGS = 50
 
 
-class LibraryApi:
+class ResourceApi:
     """The operations on models, endpoint configs and tags."""
 
-    def __init__(self, library: Library, clock: Clock) -> None:
-        self._library = library
+    def __init__(self, resource_store: ResourceStore, clock: Clock) -> None:
+        self._resource_store = resource_store
         self._clock = clock
 
     def create_model(self, request: dict[str, Any]) -> dict[str, Any]:
         """Keep a model."""
         check_model(request)
         name = request["ModelName"]
-        if name in self._library.models:
+        if name in self._resource_store.models:
             raise duplicate("model", name)
-        self._library.models[name] = Model(name, request, self._clock.now())
+        self._resource_store.models[name] = Model(name, request, self._clock.now())
         return {"ModelArn": self._tag_new("model", name, request)}
 
     def describe_model(self, request: dict[str, Any]) -> dict[str, Any]:
         """Show a model."""
-        return describe_model(self._library.model(request["ModelName"]))
+        return describe_model(self._resource_store.model(request["ModelName"]))
 
     def list_models(self, request: dict[str, Any]) -> dict[str, Any]:
         """List models."""
-        return _list("Model", "model", self._library.models.values(), request)
+        return _list("Model", "model", self._resource_store.models.values(), request)
 
     def delete_model(self, request: dict[str, Any]) -> dict[str, Any]:
         """Forget a model; endpoints that run it keep their instances, and cannot start others."""
-        name = self._library.model(request["ModelName"]).name
-        del self._library.models[name]
-        del self._library.tags[arn("model", name)]
+        name = self._resource_store.model(request["ModelName"]).name
+        del self._resource_store.models[name]
+        del self._resource_store.tags[arn("model", name)]
         return {}
 
     def create_config(self, request: dict[str, Any]) -> dict[str, Any]:
         """Keep an endpoint config; its models must exist."""
         check_config(request)
         name = request["EndpointConfigName"]
-        if name in self._library.configs:
+        if name in self._resource_store.configs:
             raise duplicate("endpoint-config", name)
         for variant in request["ProductionVariants"]:
-            self._library.model(variant["ModelName"])
-        self._library.configs[name] = EndpointConfig(name, request, self._clock.now())
+            self._resource_store.model(variant["ModelName"])
+        self._resource_store.configs[name] = EndpointConfig(name, request, self._clock.now())
         return {"EndpointConfigArn": self._tag_new("endpoint-config", name, request)}
 
     def describe_config(self, request: dict[str, Any]) -> dict[str, Any]:
         """Show an endpoint config."""
-        return describe_config(self._library.config(request["EndpointConfigName"]))
+        return describe_config(self._resource_store.config(request["EndpointConfigName"]))
 
     def list_configs(self, request: dict[str, Any]) -> dict[str, Any]:
         """List endpoint configs."""
-        return _list("EndpointConfig", "endpoint-config", self._library.configs.values(), request)
+        return _list("EndpointConfig", "endpoint-config", self._resource_store.configs.values(), request)
 
     def delete_config(self, request: dict[str, Any]) -> dict[str, Any]:
         """Forget an endpoint config, even one in use: AWS's documentation forbids it, its API does not."""
-        name = self._library.config(request["EndpointConfigName"]).name
-        del self._library.configs[name]
-        del self._library.tags[arn("endpoint-config", name)]
+        name = self._resource_store.config(request["EndpointConfigName"]).name
+        del self._resource_store.configs[name]
+        del self._resource_store.tags[arn("endpoint-config", name)]
         return {}
 
     def add_tags(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -93,17 +93,17 @@ class LibraryApi:
 
     def _tag_new(self, kind: str, name: str, request: dict[str, Any]) -> str:
         resource = arn(kind, name)
-        self._library.tags[resource] = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+        self._resource_store.tags[resource] = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
         return resource
 
     def _tags(self, resource: str) -> dict[str, str]:
-        """Find the tags of an ARN. Raises Elsewhere for kinds that are moto's."""
+        """Find the tags of an ARN. Raises LeftToMoto for kinds that are moto's."""
         kind, _, name = resource.rpartition(":")[2].partition("/")
-        if resource in self._library.tags:
-            return self._library.tags[resource]
+        if resource in self._resource_store.tags:
+            return self._resource_store.tags[resource]
         if kind in ("model", "endpoint", "endpoint-config"):
             raise missing(kind, name)
-        raise Elsewhere
+        raise LeftToMoto
 
 
 def _tag_list(tags: dict[str, str]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ PORTS = range(20_000, 32_768)
 TRIES = 500
 
 
-class HeldPort:
+class ReservedPort:
     """A port on 127.0.0.1, bound but not listening.
 
     The kernel refuses it to whoever does not set SO_REUSEADDR, other held ports included, and nobody who asks

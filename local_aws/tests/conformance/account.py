@@ -12,7 +12,7 @@ VARIABLE = "CONFORMANCE_"
 
 
 @dataclass(frozen=True)
-class Place:
+class AwsAccount:
     """One account and region, and what the tests need there.
 
     `scale` is AWS seconds per real second; `patience_seconds` is how long (real) a test waits for what it expects,
@@ -35,16 +35,16 @@ class Place:
         return region
 
     @cached_property
-    def account(self) -> str:
-        account: str = self.client("sts").get_caller_identity()["Account"]
-        return account
+    def account_id(self) -> str:
+        account_id: str = self.client("sts").get_caller_identity()["Account"]
+        return account_id
 
     def arn(self, kind: str, name: str) -> str:
         """The ARN of a SageMaker resource."""
-        return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name}"
+        return f"arn:aws:sagemaker:{self.region}:{self.account_id}:{kind}/{name}"
 
     def variables(self) -> dict[str, str]:
-        """Tell another process of this place, but for its clients."""
+        """Tell another process of this account, but for its clients."""
         shown = {
             "image": self.image,
             "role": self.role or "",
@@ -54,8 +54,8 @@ class Place:
         return {f"{VARIABLE}{name.upper()}": value for name, value in shown.items()}
 
 
-def place_of(environ: Mapping[str, str] = os.environ) -> Place | None:
-    """The place that `python -m conformance` has named; None when it does not run.
+def account_from_environment(environ: Mapping[str, str] = os.environ) -> AwsAccount | None:
+    """The account that `python -m conformance` has named; None when it does not run.
 
     A creation that fails for its health checks has taken 25 minutes on AWS, one for lack of capacity 30.
     """
@@ -63,7 +63,7 @@ def place_of(environ: Mapping[str, str] = os.environ) -> Place | None:
         return None
     given = {name: environ[f"{VARIABLE}{name.upper()}"] for name in ("image", "role", "prefix")}
     scale = float(environ[f"{VARIABLE}SCALE"])
-    return Place(
+    return AwsAccount(
         boto3.client,
         scale,
         given["image"],
