@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 from moto.ecr.models import ecr_backends
 
-from local_aws.errors import AwsError
+from local_aws.errors import AwsError, LeftToMoto
 from local_aws.instances import Launcher, LaunchError
 from local_aws.instances.availability import REGISTRY_PROGRAM
 from local_aws.instances.engine import Engine

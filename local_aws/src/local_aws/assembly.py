@@ -1,4 +1,4 @@
-"""The parts put together, started in order and stopped in reverse."""
+"""The whole of this AWS: its parts connected, started in order and stopped in reverse."""
 
 import asyncio
 import socket
@@ -43,7 +43,7 @@ THREADS = 64
 
 
 class LocalAws:
-    """One AWS on one port: `start` it, `stop` it, and nothing of it is left. One per process."""
+    """One AWS on one port; `stop` leaves nothing behind. At most one per process."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -172,19 +172,19 @@ class LocalAws:
         )
 
     def _fleet_of(self, endpoint: str, config: str) -> str:
-        """Say whether a config is what a deployment moves to: its new fleet."""
+        """Return "new" for the config that a running deployment moves to, else "old"."""
         found = self.endpoints.all.get(endpoint)
         new = found.pending if found and found.live else None
         return "new" if new and new.config.name == config else "old"
 
     def _metric_delay(self, key: MetricKey) -> float:
-        """AWS seconds until a period of one of AWS's own metrics can be read."""
+        """Return the AWS seconds until a period of one of AWS's own metrics can be read."""
         of = dict(key.dimensions)
         late = self.faults.lateness(of.get("EndpointName"), of.get("EndpointConfigName"))
         return self.settings.metric_delay_seconds + late
 
     def _publish(self, endpoint: Endpoint) -> None:
-        """Put an endpoint's present route in force, or none while it does not serve."""
+        """Route requests as the endpoint stands now, or not at all while it does not serve."""
         if endpoint.live is None or endpoint.status == "Deleting":
             self.router.table.pop(endpoint.name, None)
         else:
@@ -206,7 +206,7 @@ class LocalAws:
 
 
 def _install_cloudformation(url: str) -> None:
-    """Put CloudFormation behind moto, when it is first asked for: its import is as large as all else together."""
+    """Install CloudFormation behind moto at its first request: importing it takes as much memory as all the rest."""
     from local_aws import cloudformation
 
     cloudformation.install(MotoClients(url).client)

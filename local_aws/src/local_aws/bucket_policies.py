@@ -1,6 +1,6 @@
-"""Bucket policies as moto evaluates them, but for what they say of TLS: on loopback every connection counts as encrypted.
+"""moto's bucket policies, without their conditions on TLS: a connection on loopback counts as encrypted.
 
-(moto looks at no condition of a Deny: one for connections without TLS would deny everything.)
+(moto ignores the conditions of a Deny: one for connections without TLS would deny everything.)
 """
 
 import json
@@ -13,7 +13,7 @@ WITHOUT_TLS = {"Bool": {"aws:SecureTransport": "false"}}
 
 
 def permission(policy: bytes | None, action: str, resource: str) -> Any:
-    """Say what a bucket's policy means for an action on a resource."""
+    """Evaluate a bucket's policy for an action on a resource."""
     document = json.loads(policy) if policy else {"Statement": []}
     statements = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
     counting = [statement for statement in statements if statement.get("Condition") != WITHOUT_TLS]
@@ -23,6 +23,6 @@ def permission(policy: bytes | None, action: str, resource: str) -> Any:
 
 
 def install() -> None:
-    """Put it behind moto's S3."""
+    """Install it in moto's S3."""
     seam: Any = FakeBucket
     seam.get_permission = lambda bucket, action, resource: permission(bucket.policy, action, resource)

@@ -38,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return asyncio.run(_up(settings, arguments.port, with_parent=arguments.with_parent))
         return asyncio.run(_run(settings, arguments.words))
     except (ValueError, OSError, UnavailableError, RegistryError) as error:
-        print(f"local_aws: {error}", file=sys.stderr)
+        print(f"local-aws: {error}", file=sys.stderr)
         return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local_aws", description="AWS on this machine.")
+    parser = argparse.ArgumentParser(prog="local-aws", description="AWS on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="serve until Ctrl-C, and print the exports that point clients here")
     up.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
@@ -61,24 +61,32 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help=f"show it again every SECONDS (default: {REFRESH_SECONDS:g}) until Ctrl-C",
     )
-    fault = commands.add_parser("fault", help="let something go wrong at the AWS at AWS_ENDPOINT_URL")
-    fault.add_argument("kind", choices=(*KINDS, "list", "off"), help="what; or: list them; or: switch off")
-    fault.add_argument("id", nargs="?", default="all", help="which to switch off (default: all)")
-    fault.add_argument("--endpoint", help="whose instances (default: every endpoint's)")
-    fault.add_argument("--fleet", choices=("old", "new"), help="old, or what a deployment moves to")
-    fault.add_argument("--operation", help="which call (UpdateEndpoint, InvokeEndpoint; default: all)")
+    fault = commands.add_parser("fault", help="make something fail at the AWS at AWS_ENDPOINT_URL")
+    fault.add_argument(
+        "kind",
+        choices=(*KINDS, "list", "off"),
+        help="the kind of fault; `list` shows and `off` ends those that are on",
+    )
+    fault.add_argument("id", nargs="?", default="all", help="the fault to switch off (default: all)")
+    fault.add_argument("--endpoint", help="only instances of this endpoint (default: of all)")
+    fault.add_argument(
+        "--fleet", choices=("old", "new"), help="only the old fleet, or the new one of a running deployment"
+    )
+    fault.add_argument("--operation", help="only calls of this operation (UpdateEndpoint; default: all)")
     fault.add_argument(
         "--amount", type=float, help="ms for slow, percent for errors, AWS seconds for late-metrics"
     )
-    fault.add_argument("--vulnerability", help="that scans of images find (CVE-…)")
-    fault.add_argument("--severity", help="of that vulnerability: CRITICAL, HIGH, …")
-    fault.add_argument("--times", type=int, help="how many instances, or calls (default: all; crash: 1)")
+    fault.add_argument("--vulnerability", help="the vulnerability that image scans find (CVE-…)")
+    fault.add_argument("--severity", help="the severity of that vulnerability: CRITICAL, HIGH, …")
+    fault.add_argument(
+        "--times", type=int, help="the number of instances or calls to hit (default: all; crash: 1)"
+    )
     return parser
 
 
 @asynccontextmanager
 async def _serving(settings: Settings, port: int) -> AsyncIterator[str]:
-    """Serve while the block runs; yield the address. What a crashed run left is removed first."""
+    """Serve while the block runs; yield the address. The leftovers of crashed runs are removed first."""
     aws = LocalAws(settings)
     url = await aws.start(port)
     try:
@@ -105,13 +113,13 @@ async def _up(settings: Settings, port: int, *, with_parent: bool) -> int:
 
 
 async def _run(settings: Settings, words: Sequence[str]) -> int:
-    """Run a command in front of an AWS of its own; a signal that ends the command gives 128 + its number.
+    """Run a command with an AWS of its own; return its exit code, or 128 + the signal that ended it.
 
     Ctrl-C reaches the command by itself (it is in the same process group); SIGTERM is passed on.
     """
     command = list(words[1:] if words[:1] == ["--"] else words)
     if not command:
-        raise ValueError("run needs a command: python -m local_aws run -- COMMAND")
+        raise ValueError("run needs a command: local-aws run -- COMMAND")
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     ended = asyncio.Event()
@@ -132,9 +140,7 @@ async def _run(settings: Settings, words: Sequence[str]) -> int:
 def _endpoint_url() -> str:
     url = os.environ.get("AWS_ENDPOINT_URL")
     if not url:
-        raise ValueError(
-            "AWS_ENDPOINT_URL is not set: paste the exports that `python -m local_aws up` printed"
-        )
+        raise ValueError("AWS_ENDPOINT_URL is not set: paste the exports that `local-aws up` printed")
     return url
 
 
@@ -154,13 +160,13 @@ def _status(*, as_json: bool, every: float | None) -> int:
 
 
 def _fault(arguments: argparse.Namespace) -> int:
-    """Switch a fault on, or off, or list those that are on; print what is on then."""
+    """Switch a fault on or off, or list them; print the faults that are on afterwards."""
     url = _endpoint_url()
     if arguments.kind == "off":
         ask(url, f"faults?id={arguments.id}", "DELETE")
     elif arguments.kind != "list":
-        wish = {name: value for name, value in vars(arguments).items() if name in AIMS and value is not None}
-        ask(url, "faults", "POST", wish)
+        fault = {name: value for name, value in vars(arguments).items() if name in AIMS and value is not None}
+        ask(url, "faults", "POST", fault)
     for fault in ask(url, "faults"):
         print("  ".join(f"{name}={value}" for name, value in fault.items()))
     return 0

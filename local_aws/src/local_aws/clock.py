@@ -11,13 +11,13 @@ class Clock:
         self.scale = scale
 
     def now(self) -> float:
-        """Epoch seconds, never scaled."""
+        """Return epoch seconds, never scaled."""
         return time.time()
 
     def real(self, aws_seconds: float) -> float:
-        """Real seconds that `aws_seconds` take here."""
+        """Convert AWS seconds to real seconds."""
         return aws_seconds / self.scale
 
     async def sleep(self, aws_seconds: float) -> None:
-        """Wait as long as `aws_seconds` take here."""
+        """Sleep for AWS seconds."""
         await asyncio.sleep(self.real(aws_seconds))

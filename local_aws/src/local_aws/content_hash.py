@@ -1,4 +1,4 @@
-"""Bodies that must have the hash which was signed with them: S3's `x-amz-content-sha256`."""
+"""Check bodies against the hash that was signed with them: S3's `x-amz-content-sha256`."""
 
 import hashlib
 import re
@@ -11,21 +11,21 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def expected_hash(header: str | None) -> str | None:
-    """The hash that a body must have; None for one that was signed without (UNSIGNED-PAYLOAD, STREAMING-…)."""
+    """Return the hash that a body must have; None when it was signed without one (UNSIGNED-PAYLOAD, STREAMING-…)."""
     return header if header and _HASH.fullmatch(header) else None
 
 
 def check_body(body: bytes, header: str | None) -> None:
-    """Accept a body that has been read. Raises AwsError."""
+    """Check a whole body. Raises AwsError when its hash is another."""
     expected = expected_hash(header)
     if expected is not None and hashlib.sha256(body).hexdigest() != expected:
         raise mismatch()
 
 
 class HashedBody:
-    """A body on its way: its last piece is held back until all of it is known to have the expected hash.
+    """A streamed body whose last piece is held back until the whole has the expected hash.
 
-    Whoever reads it never gets a whole body that is not the one signed; `is_wrong` says why it ended early.
+    A reader never gets a whole body other than the signed one; `is_wrong` is the reason of an early end.
     """
 
     def __init__(self, pieces: AsyncIterable[bytes], expected: str) -> None:
@@ -47,6 +47,6 @@ class HashedBody:
 
 
 def mismatch() -> AwsError:
-    """AWS's refusal."""
+    """Return AWS's refusal of a wrong hash."""
     text = "The provided 'x-amz-content-sha256' header does not match what was computed."
     return AwsError("XAmzContentSHA256Mismatch", text)

@@ -1,4 +1,4 @@
-"""Errors in the caller's own protocol, so that boto3 raises them with their code and their sentence."""
+"""Error encoding: errors in the caller's own protocol, so that boto3 raises them with code and message."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The one way in which an API of this AWS says no."""
+"""Errors of this AWS's APIs."""
 
 
 class AwsError(Exception):
@@ -13,14 +13,14 @@ class AwsError(Exception):
 
 
 class LeftToMoto(Exception):
-    """Raised by a service that leaves this one request to moto (a tag of a resource that is moto's, say)."""
+    """A request that moto shall answer (the tags of one of moto's resources, for example)."""
 
 
 def not_imitated(what: str) -> AwsError:
-    """Say that `what` exists at AWS and is not imitated here: an error at once, never a success."""
+    """Return the error for `what`, which exists at AWS and is not imitated here."""
     return AwsError("NotImplementedByLocalAws", f"{what} is not imitated by this local AWS.")
 
 
 def invalid(message: str) -> AwsError:
-    """Refuse a request in the words of AWS's JSON services."""
+    """Return a ValidationException in the form of AWS's JSON services."""
     return AwsError("ValidationException", message)

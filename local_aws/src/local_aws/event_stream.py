@@ -1,9 +1,14 @@
-"""The framing of `application/vnd.amazon.eventstream`, written; botocore only reads it."""
+"""Event streams: frames of `application/vnd.amazon.eventstream`, which botocore can only read."""
 
 import json
 import struct
 from collections.abc import Mapping
 from zlib import crc32
+
+import aiohttp
+from aiohttp import web
+
+from local_aws.runtime_errors import TIMED_OUT
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 STRING = 7
@@ -24,7 +29,7 @@ def stream_error(code: str, message: str) -> bytes:
 
 
 def _message(headers: Mapping[str, str], content_type: str, payload: bytes) -> bytes:
-    """Lengths and their CRC, headers, payload, and the CRC of everything before."""
+    """Frame a message: lengths and their CRC, headers, payload, CRC of all before."""
     packed = b"".join(_header(*item) for item in {**headers, ":content-type": content_type}.items())
     lengths = struct.pack(">II", 16 + len(packed) + len(payload), len(packed))
     body = lengths + struct.pack(">I", crc32(lengths)) + packed + payload
@@ -35,3 +40,23 @@ def _header(name: str, value: str) -> bytes:
     return (
         struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", STRING, len(value)) + value.encode()
     )
+
+
+async def relay(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> int:
+    """Stream the container's answer to the client; return its status, or 0 when it ended early."""
+    chunks = answer.content.iter_any().__aiter__()
+    while True:
+        try:
+            chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return answer.status
+        except TimeoutError:
+            event = stream_error("ModelInvocationTimeExceeded", TIMED_OUT)
+        except aiohttp.ClientError as error:
+            text = f"The connection to the container broke: {type(error).__name__}"
+            event = stream_error("StreamBroken", text)
+        else:
+            await response.write(payload_part(chunk))
+            continue
+        await response.write(event)
+        return 0

@@ -8,7 +8,7 @@ from local_aws.faults import Faults
 
 
 class FaultsPage:
-    """The faults as JSON; what makes no sense is 400 with its reason."""
+    """The HTTP handler of the faults, as JSON; an impossible fault is a 400 with the reason."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults

@@ -1,4 +1,4 @@
-"""Faults on request: what goes wrong, for whom, and how often; each is switched off again by its id.
+"""Faults that can be switched on, for some instances or calls, and off again by their id.
 
 Instances of one endpoint, of its old or new fleet (new: the one a running deployment moves to):
   crash         their process is killed (one instance, unless `times` says more)
@@ -8,7 +8,7 @@ Instances of one endpoint, of its old or new fleet (new: the one a running deplo
   slow          every request takes `amount` milliseconds more
   errors        `amount` percent of the requests are answered 500
   no-capacity   none can be launched
-  late-metrics  what CloudWatch is told of them can be read `amount` AWS seconds later than otherwise
+  late-metrics  their metrics can be read `amount` AWS seconds later than otherwise
 Images in ECR, all of them:
   finding       a scan has found `vulnerability` (CVE-…) of this `severity` in them
 Calls of the API, of one `operation` or of all:
@@ -72,19 +72,19 @@ class Fault(BaseModel):
 
     kind: Kind
     endpoint: str | None = None
-    """None: every endpoint."""
+    """Name of the endpoint; None: every endpoint."""
     fleet: Literal["old", "new"] | None = None
-    """None: both."""
+    """Fleet of the endpoint; None: both."""
     amount: float | None = Field(default=None, gt=0)
     operation: str | None = None
-    """Such as UpdateEndpoint or InvokeEndpoint; None: every call that is not a fault's own."""
+    """Operation, such as UpdateEndpoint; None: every call except those that switch faults."""
     vulnerability: str | None = None
     severity: Literal["INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL", "UNDEFINED"] | None = None
     times: int | None = Field(default=None, ge=1)
-    """How many instances, or calls, it hits; None: all."""
+    """Number of instances or calls to hit; None: all."""
     id: str = Field(default_factory=lambda: token_hex(4))
     hit: set[str] = Field(default_factory=set)
-    """Ids of the instances it has hit, or numbers of the calls."""
+    """Ids of the instances hit so far, or numbers of the calls."""
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> "Fault":
@@ -105,7 +105,7 @@ class Fault(BaseModel):
         return self
 
     def hits(self, what: str) -> bool:
-        """Say whether it hits `what`, which counts: the first `times` are hit, and killed only once."""
+        """Check whether it hits `what`, and count that; only the first `times` are hit."""
         if what in self.hit:
             return self.kind not in KILL
         if self.times is not None and len(self.hit) >= self.times:
@@ -114,25 +114,25 @@ class Fault(BaseModel):
         return True
 
     def shown(self) -> dict[str, Any]:
-        """Describe it: id, kind, and what was asked for."""
+        """Describe the fault: id, kind, and the fields that were given."""
         return self.model_dump(exclude_none=True, mode="json", exclude={"hit"}) | {"hits": len(self.hit)}
 
 
 class Faults:
-    """The faults that are on. `fleet_of(endpoint, config)` says which fleet that config is, "old" or "new"."""
+    """The faults that are on. `fleet_of(endpoint, config)` returns "old" or "new"."""
 
     def __init__(self, fleet_of: Callable[[str, str], str] = lambda *_: "old") -> None:
         self._fleet_of = fleet_of
         self.on: dict[str, Fault] = {}
         self._calls = 0
 
-    def switch_on(self, wish: Mapping[str, Any]) -> Fault:
-        """Switch a fault on. Raises ValueError for one that makes no sense."""
+    def switch_on(self, request: Mapping[str, Any]) -> Fault:
+        """Switch a fault on. Raises ValueError for an invalid one."""
         try:
-            fault = Fault.model_validate(wish)
+            fault = Fault.model_validate(request)
         except ValidationError as error:
-            told = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-            raise ValueError(f"no such fault: {told}") from error
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+            raise ValueError(f"invalid fault: {problems}") from error
         self.on[fault.id] = fault
         return fault
 
@@ -150,11 +150,11 @@ class Faults:
                 yield fault
 
     def kills(self, endpoint: str, config: str, instance_id: str) -> str | None:
-        """Say by which kind of fault an instance is to be killed now, if by any: each fault kills it once."""
+        """Return the kind of fault that kills an instance now, or None; each fault kills an instance once."""
         return next((fault.kind for fault in self.of_instance(endpoint, config, instance_id, *KILL)), None)
 
     def lateness(self, endpoint: str | None, config: str | None) -> float:
-        """AWS seconds by which metrics with these dimensions are late; without a config they are of no fleet."""
+        """Return the AWS seconds by which metrics of these dimensions are late."""
         late = (fault for fault in tuple(self.on.values()) if fault.kind == "late-metrics")
         return max((f.amount or 0.0 for f in late if self._aims_at(f, endpoint, config)), default=0.0)
 
@@ -163,19 +163,19 @@ class Faults:
         return fault.endpoint in (None, endpoint) and fault.fleet in (None, fleet)
 
     def findings(self) -> dict[str, str]:
-        """Return what scans of images find: the severity of each vulnerability."""
+        """Return the findings of image scans: severity by vulnerability."""
         found = (fault for fault in tuple(self.on.values()) if fault.kind == FINDING)
         return {str(fault.vulnerability): str(fault.severity) for fault in found}
 
     def refuse_call(self, operation: str | None) -> None:
-        """Raise the AwsError that a call of this operation is to get, if any; None is one without a name."""
+        """Raise the AwsError that a fault wants for a call of this operation (None: an unnamed one)."""
         self._calls += 1
         for fault in self.on.values():
             if fault.kind in REFUSALS and self._is_aimed_at(fault, operation):
                 raise AwsError(*REFUSALS[fault.kind])
 
     def lose_answer(self, operation: str | None) -> None:
-        """Raise the AwsError that comes instead of the answer to a call that was made, if it is to be lost."""
+        """Raise an AwsError in place of the answer to a call that was made, if a fault wants that."""
         for fault in self.on.values():
             if fault.kind == LOST_ANSWER and self._is_aimed_at(fault, operation):
                 raise AwsError(*INTERNAL_ERROR)

@@ -35,7 +35,7 @@ HOP_BY_HOP = frozenset(
 
 @dataclass(frozen=True)
 class ServiceRoute:
-    """One AWS service behind the door: who answers it, and which further operations moto may answer."""
+    """The route of one AWS service: its implementation here, and the operations left to moto."""
 
     model: str
     service: Service
@@ -43,17 +43,17 @@ class ServiceRoute:
 
 
 class RefusedService:
-    """A service that moto would answer from its own half of the resources: every operation is refused."""
+    """A service refused as a whole, because moto would answer from its own half of the resources."""
 
     actions: frozenset[str] = frozenset()
 
     async def handle(self, action: str, request: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """Refuse, as the front door does before."""
+        """Refuse the request."""
         raise not_imitated(f"The operation {action}")
 
 
 class FrontDoor:
-    """Sends every request to whoever answers it."""
+    """The proxy that sends each request to its service here, or to moto."""
 
     def __init__(self, moto_url: str, service_routes: Mapping[str, ServiceRoute]) -> None:
         self._moto = moto_url
@@ -78,7 +78,7 @@ class FrontDoor:
         """Answer one request of a control plane."""
         prefix, _, action = request.headers.get("X-Amz-Target", "").rpartition(".")
         service_route = self._service_routes.get(prefix) if request.method == "POST" else None
-        if service_route is None:  # what the gate has read is no stream any more
+        if service_route is None:  # request_checks may have read the body already
             was_read = request.body_exists and not request.can_read_body
             return await self._proxy(request, await request.read() if was_read else None)
         body = await request.read()
@@ -90,11 +90,11 @@ class FrontDoor:
             return refusal(request, error)
 
     async def refuse(self, request: web.Request) -> web.StreamResponse:
-        """Refuse what moto would answer from a can."""
+        """Refuse a request to which moto would give a canned answer."""
         return refusal(request, not_imitated(f"{request.method} {request.path}"))
 
     async def _proxy(self, request: web.Request, body: bytes | None) -> web.StreamResponse:
-        """Pass a request to moto and its answer back, both as streams; `body` when it was already read."""
+        """Stream a request to moto and the answer back; `body` is given when it was already read."""
         stream = None
         expected = expected_hash(request.headers.get(HEADER))
         if body is None and request.can_read_body:
@@ -155,7 +155,7 @@ async def _serve(
 
 
 def refusal(request: web.Request, error: AwsError) -> web.Response:
-    """Say no in the caller's own protocol."""
+    """Encode an error in the caller's own protocol."""
     encoded = encode_error(request.headers, error.code, error.message, error.status)
     return web.Response(status=encoded.status, headers=encoded.headers, body=encoded.body)
 
@@ -169,6 +169,6 @@ def _json(answer: dict[str, Any]) -> web.Response:
 
 
 def _without_hops(headers: Mapping[str, str], body: bytes | None) -> list[tuple[str, str]]:
-    """Keep what belongs to the request itself; Host stays, because moto reads buckets and services from it."""
+    """Drop hop-by-hop headers; Host stays, because moto reads buckets and services from it."""
     dropped = HOP_BY_HOP if body is None else HOP_BY_HOP | {"content-length"}
     return [(name, value) for name, value in headers.items() if name.lower() not in dropped]

@@ -11,7 +11,7 @@ from local_aws.ticker import serving
 
 
 class InstanceKiller:
-    """Kills, at each tick, the instances in service that a fault wants dead: by SIGKILL, as the kernel does."""
+    """Killer of the instances in service that a fault selects, at each tick, by SIGKILL."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class InstanceKiller:
         self._killings: set[asyncio.Task[None]] = set()
 
     def tick(self) -> None:
-        """Begin to kill whom a fault has hit since the last tick."""
+        """Begin to kill the instances that a fault has hit since the last tick."""
         for _, source, member in serving(self._endpoints(), traffic=False):
             assert member.instance is not None, "it serves"
             kind = self._faults.kills(source.endpoint, source.config, member.instance.id)

@@ -1,4 +1,4 @@
-"""What CloudWatch and `status` are told of the traffic and of the instances."""
+"""Metrics of traffic and instances, for CloudWatch and `status`."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ TRAFFIC = {
 UTILISATION = dict.fromkeys(("CPUUtilization", "MemoryUtilization", "DiskUtilization"), "Percent")
 CONCURRENCY_SECONDS = 10
 MOST_SILENT_PERIODS = 60
-"""Periods that are made up for at once after the machine has slept."""
+"""Most silent periods published at once, for example after the machine has slept."""
 MICROSECONDS = 1e6
 
 
 @dataclass(frozen=True)
 class MetricSource:
-    """One variant on one endpoint config that takes traffic, or one instance of it."""
+    """The source of a metric: one variant on one endpoint config, or one instance of it."""
 
     endpoint: str
     variant: str
@@ -36,7 +36,7 @@ class MetricSource:
 
 
 class Measurements:
-    """Publishes one datum per request and metric; counts that AWS sums per minute are multiplied by the scale.
+    """The publisher of one datum per request and metric; counts that AWS sums per minute are multiplied by the scale.
 
     `metrics_seconds` (AWS) is the period in which silence is published as zeros.
     """
@@ -55,7 +55,7 @@ class Measurements:
         now = store.clock.now()
         self._open = {name: store.period_number(period, now) for name, period in self._periods.items()}
         self.raw: Counter[tuple[MetricSource, int]] = Counter()
-        """Requests by what source them and by the container's status; never scaled."""
+        """Number of requests by source and status of the container; never scaled."""
 
     def record(self, invocation: InvocationOutcome) -> None:
         """Publish the metrics of one request. A time-out or broken connection counts as 5XX."""
@@ -81,8 +81,8 @@ class Measurements:
     def fill_silence(self, in_flight: Mapping[MetricSource, int]) -> None:
         """Publish each period that has ended without a request, once per variant, so that idle fleets scale in.
 
-        `in_flight` has what serves now, with the requests on its busiest instance: those that were there at the last
-        call, too, are the concurrency of the silence between. No zeros of errors: they would dilute their ratio.
+        `in_flight` has the requests on the busiest instance of each source; those that were there at the last call
+        too are the concurrency of the silence between. No zeros of errors: they would dilute their ratio.
         """
         now = self._store.clock.now()
         for name, period in self._periods.items():
@@ -100,7 +100,7 @@ class Measurements:
         self._in_flight = in_flight
 
     def publish_utilisation(self, source: MetricSource, stats: Stats, *, at: float) -> None:
-        """Publish what one instance used at epoch seconds `at`."""
+        """Publish the utilisation of one instance at epoch seconds `at`."""
         used = (stats.cpu_percent, stats.memory_percent, stats.disk_percent)
         for name, percent in zip(UTILISATION, used, strict=True):
             self.publish_used(source, name, percent, at=at)
@@ -111,7 +111,7 @@ class Measurements:
             one.put(percent, at=at)
 
     def _series_of(self, source: MetricSource) -> dict[str, tuple[Series, ...]]:
-        """The series of every metric: AWS publishes by variant, and again by the endpoint config that source.
+        """Return the series of every metric: AWS publishes by variant, and again by endpoint config.
 
         Enhanced metrics are the utilisation of one instance.
         """

@@ -1,4 +1,4 @@
-"""What our parts ask of moto, through boto3 like everybody else: weights from S3, logs to CloudWatch Logs."""
+"""boto3 clients of moto for the parts of this AWS: weights from S3, logs to CloudWatch Logs."""
 
 import asyncio
 import logging
@@ -69,11 +69,11 @@ class MotoClients:
             raise KeyError(f"s3://{bucket}/{key}") from error
 
     async def keep_logs(self, spec: InstanceSpec, instance_id: str, lines: Sequence[Line]) -> None:
-        """Put what an instance wrote where AWS puts it, so that `aws logs tail` shows it."""
+        """Put an instance's lines into its log stream, so that `aws logs tail` shows them."""
         await self._keep(f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/{instance_id}", lines)
 
     async def keep_log(self, group: str, stream: str, text: str) -> None:
-        """Put the lines of a text into a log stream, made if need be, as written now."""
+        """Put the lines of a text, with the time of now, into a log stream, made if need be."""
         now = time.time()
         await self._keep(group, stream, [Line(now, line) for line in text.splitlines()])
 

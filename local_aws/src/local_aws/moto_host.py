@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class StrictMoto:
-    """moto's WSGI application; what moto has not implemented is a JSON or XML error, never an HTML page.
+    """moto's WSGI application; an unimplemented operation is a JSON or XML error, never an HTML page.
 
     The status of such an error is 400: boto3 retries 500s, and a missing feature does not come back.
     """
@@ -27,7 +27,7 @@ class StrictMoto:
     def __init__(self) -> None:
         self._moto = DomainDispatcherApplication(self._create)
         self.before_first_use: Mapping[str, Callable[[], None]] = {}
-        """What is to be done before a service ("cloudformation") answers its first request."""
+        """Functions to call before the first request of a service ("cloudformation")."""
 
     def _create(self, service: Any) -> Any:
         if service in self.before_first_use:
@@ -63,7 +63,7 @@ class StrictMoto:
 
 
 class MotoHost:
-    """The thread in which moto serves; `url` is its loopback address."""
+    """moto in a thread of this process; `url` is its loopback address."""
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -75,7 +75,7 @@ class MotoHost:
         self._thread = threading.Thread(target=self._server.serve_forever, name="moto", daemon=True)
 
     def start(self, before_first_use: Mapping[str, Callable[[], None]]) -> None:
-        """Begin to serve; `before_first_use` has what a service needs before its first request."""
+        """Begin to serve; call a function of `before_first_use` before a service's first request."""
         self._app.before_first_use = before_first_use
         self._thread.start()
 

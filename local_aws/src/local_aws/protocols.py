@@ -1,4 +1,4 @@
-"""What the parts of this AWS need of each other, so that none imports another."""
+"""Protocols between the parts of this AWS, so that none imports another."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class VariantState:
-    """What scaling may know of one production variant."""
+    """The state of one production variant, for scaling."""
 
     endpoint_status: str
     instance_type: str
@@ -28,7 +28,7 @@ class VariantState:
 
 
 class Fleets(Protocol):
-    """What scaling needs of the endpoints."""
+    """The endpoints, for scaling."""
 
     def variant(self, endpoint: str, variant: str) -> VariantState | None:
         """Describe one variant; None when there is no such endpoint or variant."""
@@ -40,8 +40,8 @@ class Fleets(Protocol):
 
 
 class AlarmStates(Protocol):
-    """What deployments need of the alarms."""
+    """The alarms, for deployments."""
 
     def state(self, name: str) -> str | None:
-        """`OK`, `ALARM` or `INSUFFICIENT_DATA`; None when there is no such alarm."""
+        """Return `OK`, `ALARM` or `INSUFFICIENT_DATA`; None when there is no such alarm."""
         ...

@@ -1,4 +1,4 @@
-"""Service Quotas for endpoint instances, from one table; what it says is also what SageMaker holds to."""
+"""Service Quotas for endpoint instances, from one table that SageMaker also enforces."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ class Quotas:
         self._table = table
 
     def check(self, used: Mapping[str, int], more: Mapping[str, int]) -> None:
-        """Accept `more` instances by type beside those in use. Raises AwsError (ResourceLimitExceeded)."""
+        """Check `more` instances by type beside those in use. Raises AwsError (ResourceLimitExceeded)."""
         for kind, count in more.items():
             limit, now = self._limit(kind), used.get(kind, 0)
             if count > 0 and now + count > limit:
@@ -70,7 +70,7 @@ class Quotas:
 
 
 def _types() -> Iterable[str]:
-    """List the types that have figures here: no endpoint can have others."""
+    """List the instance types that endpoints can have here."""
     for name in service_model("sagemaker").shape_for("ProductionVariantInstanceType").enum:
         try:
             yield instance_type(name).name

@@ -1,4 +1,4 @@
-"""Before any call is answered: its signature, when LOCAL_AWS_STRICT_AUTH=1, and the faults aimed at calls."""
+"""Checks before a call is answered: its signature with LOCAL_AWS_STRICT_AUTH=1, and faults for calls."""
 
 from urllib.parse import parse_qs
 
@@ -15,11 +15,11 @@ RUNTIME = {
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
 OURS = ("/_local_aws/", "/v2/")
-"""No calls of AWS's API: what people tell this AWS itself, and the registry, which has its own password."""
+"""Paths outside AWS's API: this AWS's own, and the registry, which has its own password."""
 
 
 def check_requests(faults: Faults, *, strict: bool) -> Middleware:
-    """Make the middleware that refuses calls."""
+    """Make the middleware that checks each call."""
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -31,7 +31,7 @@ def check_requests(faults: Faults, *, strict: bool) -> Middleware:
             name = await operation(request)
             faults.refuse_call(name)
             answer = await handler(request)
-            if not answer.prepared:  # what moto answers is on its way already
+            if not answer.prepared:  # an answer of moto has begun to stream
                 faults.lose_answer(name)
         except AwsError as error:
             return refusal(request, error)
@@ -41,7 +41,7 @@ def check_requests(faults: Faults, *, strict: bool) -> Middleware:
 
 
 async def operation(request: web.Request) -> str | None:
-    """Name the operation a request calls, in whichever protocol; None for S3 and other REST services."""
+    """Return the operation of a request in any protocol; None for S3 and other REST services."""
     if request.path.startswith("/endpoints/"):
         return RUNTIME.get(request.path.rpartition("/")[2])
     if "X-Amz-Target" in request.headers:

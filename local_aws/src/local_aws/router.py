@@ -1,4 +1,4 @@
-"""InvokeEndpoint, whole or streamed: one request to one instance, and its answer or its error in SageMaker's form."""
+"""InvokeEndpoint, whole or streamed: pass a request to one instance, return its answer or SageMaker's error."""
 
 import asyncio
 import random
@@ -34,7 +34,7 @@ NOT_IMITATED = (
 
 @dataclass(frozen=True, kw_only=True)
 class InvocationOutcome:
-    """What is measured of one request that reached a variant."""
+    """Outcome and timings of one invocation that reached a variant."""
 
     endpoint: str
     variant: str
@@ -58,16 +58,16 @@ class InvocationRequest:
     body: bytes
     started: float
     streamed: bool
-    """Whether the answer goes back piece by piece, as InvokeEndpointWithResponseStream wants it."""
+    """True for InvokeEndpointWithResponseStream: the answer is sent piece by piece."""
 
     @property
     def target(self) -> str | None:
-        """The variant it is for, if it says."""
+        """Name of the target variant, if the request has one."""
         return self.request.headers.get(TARGET_VARIANT)
 
 
 class Router:
-    """The table of endpoints, and the handlers of `/endpoints/{name}/invocations…`."""
+    """The routes of all endpoints, and the handlers of `/endpoints/{name}/invocations…`."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Router:
         return await self._forward(invocation)
 
     def _refuse(self, request: web.Request, route: Route) -> web.Response | None:
-        """Say no before the body is read, or None."""
+        """Return a refusal that needs no body, or None."""
         for name in NOT_IMITATED:
             if name in request.headers:
                 return errors.validation(f"The header {name} is not imitated by this local AWS.")
@@ -133,7 +133,7 @@ class Router:
         return None
 
     async def _forward(self, invocation: InvocationRequest) -> web.StreamResponse:
-        """Try instances until one has accepted the connection; from then on there is no second try."""
+        """Try instances until one accepts the connection; a request that was sent is not tried again."""
         tried: list[Upstream] = []
         for _ in range(CONNECTION_TRIES):
             # Read anew: the fleet may have changed during a failed connection.
@@ -171,7 +171,7 @@ class Router:
     async def _send(
         self, invocation: InvocationRequest, variant_route: VariantRoute, upstream: Upstream
     ) -> tuple[web.StreamResponse, int]:
-        """Pass the request on; return the response with the container's status, 0 when nothing usable came.
+        """Send the request; return the response and the container's status, 0 when there was no usable answer.
 
         Raises one of NEVER_CONNECTED only when the connection was never made.
         """
@@ -208,12 +208,12 @@ class Router:
         response = web.StreamResponse(status=200, headers=headers)
         await response.prepare(invocation.request)
         async with answer:
-            status = await _relay(answer, response)
+            status = await event_stream.relay(answer, response)
         await response.write_eof()
         return response, status
 
     async def _apply_faults(self, endpoint: str, config: str, instance_id: str, seconds: float) -> int:
-        """Do to a request what faults want; return the status that the container seems to answer, or 0.
+        """Apply faults to a request; return the status that a fault gives it, or 0.
 
         Raises TimeoutError when it would have to wait for longer than `seconds`.
         """
@@ -240,23 +240,3 @@ def _answer_headers(
     if streamed:
         return headers | {"Content-Type": event_stream.CONTENT_TYPE, STREAM_CONTENT_TYPE: kind}
     return headers | {"Content-Type": kind}
-
-
-async def _relay(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> int:
-    """Pass the container's answer on as it comes; return its status, or 0 when it ended too early."""
-    chunks = answer.content.iter_any().__aiter__()
-    while True:
-        try:
-            chunk = await anext(chunks)
-        except StopAsyncIteration:
-            return answer.status
-        except TimeoutError:
-            event = event_stream.stream_error("ModelInvocationTimeExceeded", errors.TIMED_OUT)
-        except aiohttp.ClientError as error:
-            text = f"The connection to the container broke: {type(error).__name__}"
-            event = event_stream.stream_error("StreamBroken", text)
-        else:
-            await response.write(event_stream.payload_part(chunk))
-            continue
-        await response.write(event)
-        return 0

@@ -1,4 +1,4 @@
-"""Which instance answers a request: a copy-on-write table, and a pure choice in it."""
+"""Routing: an immutable route for each endpoint, and a pure choice of the instance."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ CONNECT_SECONDS = 0.25
 
 @dataclass(eq=False)
 class Upstream:
-    """One healthy instance: where it listens, and how many requests it is answering."""
+    """One healthy instance: its URL and the number of its requests in flight."""
 
     instance_id: str
     url: str
@@ -25,7 +25,7 @@ class Upstream:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """Keep-alive connections to this instance alone, opened at the first request."""
+        """The keep-alive connections to this instance, opened at the first request."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
@@ -35,18 +35,18 @@ class Upstream:
         return self._session
 
     def enter(self) -> None:
-        """Count one request in."""
+        """Count a request that begins."""
         self.in_flight += 1
         self._idle.clear()
 
     def leave(self) -> None:
-        """Count one request out."""
+        """Count a request that has ended."""
         self.in_flight -= 1
         if self.in_flight == 0:
             self._idle.set()
 
     async def drain(self, seconds: float) -> bool:
-        """Wait until nothing is in flight, then close the connections; False when `seconds` were too few.
+        """Wait until no request is in flight, then close the connections; return False after `seconds`.
 
         Call it once the table no longer names this instance. The connections are closed because gunicorn
         would otherwise hold them for its whole graceful time-out.
@@ -65,7 +65,7 @@ class Upstream:
 
 @dataclass(frozen=True)
 class VariantRoute:
-    """The instances that share one stream of traffic: one variant on one endpoint config."""
+    """The instances of one variant on one endpoint config, and their share of the traffic."""
 
     variant: str
     config: str
@@ -76,7 +76,7 @@ class VariantRoute:
 
 @dataclass(frozen=True)
 class Route:
-    """All variant_routes of one endpoint; replaced as a whole, never changed."""
+    """The route of one endpoint to all its variants; immutable, replaced as a whole."""
 
     variant_routes: tuple[VariantRoute, ...]
 
@@ -92,9 +92,9 @@ class Route:
 def choose(
     route: Route, target_variant: str | None, tried: Iterable[Upstream], dice: random.Random
 ) -> tuple[VariantRoute, Upstream] | None:
-    """Choose the variant_route by weight, then the instance by the variant_route's strategy; None when nobody can answer.
+    """Choose a variant by weight, then an instance by the variant's strategy; None when there is none.
 
-    A target variant overrides the weights. Instances in `tried` come last: they did not accept a connection.
+    A target variant overrides the weights. Instances in `tried`, which refused a connection, are chosen last.
     """
     variant_routes = [
         variant_route

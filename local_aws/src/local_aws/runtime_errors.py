@@ -13,29 +13,29 @@ TIMED_OUT = (
 
 
 def no_such_endpoint(endpoint: str) -> web.Response:
-    """The endpoint does not exist, or does not serve yet."""
+    """Refuse: the endpoint does not exist, or does not serve yet."""
     message = f"Endpoint {endpoint} of account {ACCOUNT_ID} not found."
     return _error(400, "ValidationError", message, ErrorCode="NO_SUCH_ENDPOINT")
 
 
 def validation(message: str) -> web.Response:
-    """The request itself is wrong."""
+    """Refuse: the request is invalid."""
     return _error(400, "ValidationError", message)
 
 
 def too_large(limit: int) -> web.Response:
-    """The body is larger than an invocation may be."""
+    """Refuse: the body is larger than an invocation may be."""
     return _error(413, "413", f"HTTP content length exceeded {limit} bytes.")
 
 
 def unavailable(endpoint: str) -> web.Response:
-    """The endpoint exists and none of its instances accepts a connection."""
+    """Refuse: the endpoint exists, but none of its instances accepts a connection."""
     message = f"No healthy instance of endpoint {endpoint} accepts connections."
     return _error(503, "ServiceUnavailable", message)
 
 
 def model_error(endpoint: str, status: int, body: bytes) -> web.Response:
-    """The container answered with other than 2xx, not in time (status 0), or broke the connection (0)."""
+    """Report a container that answered with other than 2xx, not in time (status 0), or broke the connection (0)."""
     kind, code = (
         ("client", "CLIENT_ERROR_FROM_MODEL")
         if 400 <= status < 500

@@ -1,5 +1,6 @@
-"""S3 that refuses an object whose checksum is not the one that was sent with it (moto takes any), and that makes
-conditional writes one after the other (moto looks, then writes: two may both find nothing).
+"""S3 with verified checksums and serialised conditional writes.
+
+(moto accepts any checksum; it checks the condition before it writes, so two writers may both succeed.)
 """
 
 import re
@@ -15,7 +16,7 @@ from moto.s3.utils import compute_checksum
 from local_aws.errors import AwsError
 
 VERIFIED = ("SHA256", "SHA1", "CRC32")
-"""CRC32C and CRC64NVME are kept as they are sent: nothing here computes them."""
+"""Algorithms that are verified; CRC32C and CRC64NVME are stored as they are sent."""
 
 
 _one_at_a_time = threading.Lock()
@@ -53,7 +54,7 @@ class CheckedS3Response(S3Response):  # type: ignore[misc]  # moto is untyped he
 
 
 class CheckedS3Backend(S3Backend):  # type: ignore[misc]
-    """moto's S3, whose URLs lead to `CheckedS3Response`. (moto's own loads its URLs anew each time.)"""
+    """moto's S3, whose URLs lead to `CheckedS3Response`; moto's own loads its URLs anew each time."""
 
     @property
     def _url_module(self) -> Any:
@@ -61,7 +62,7 @@ class CheckedS3Backend(S3Backend):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Put it behind moto's S3, before the first request."""
+    """Install it in moto's S3, before the first request."""
     for pattern, handler in urls.url_paths.items():
         urls.url_paths[pattern] = getattr(CheckedS3Response, handler.__name__)
     seam: Any = s3_backends

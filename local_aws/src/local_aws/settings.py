@@ -20,7 +20,7 @@ INSTANCE_KINDS = ("auto", "docker", "process")
 
 
 def user_cache() -> Path:
-    """Where this user's caches live (XDG), in the project's own folder."""
+    """Return the project's folder in this user's caches (XDG)."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "sagemaker-pytorch-release"
 
@@ -51,39 +51,39 @@ class Settings:
     train_command: tuple[str, ...] = field(default_factory=lambda: _container_program("train"))
     """Command of a training job where instances are processes (shell words); found as `process_command` is."""
     state_dir: Path = field(default_factory=lambda: user_cache() / "local-aws")
-    """Register of the instances started, unpacked model data: what a later start sweeps."""
+    """Folder of the records of started instances and of unpacked model data; the next start sweeps it."""
     cache_dir: Path = field(default_factory=user_cache)
-    """What may be kept between runs, by content (registry blobs)."""
+    """Folder of the caches kept between runs, by content (registry blobs)."""
     provision_seconds: float = 0.0
-    """AWS seconds an instance takes to come, its real start included; a start that takes longer is reported."""
+    """AWS seconds from launch to healthy, the real start included; a longer start is logged."""
     startup_timeout_seconds: float = 480.0
-    """Real seconds until an instance must be healthy; a variant's
-    ContainerStartupHealthCheckTimeoutInSeconds goes before it."""
+    """Real seconds until an instance must be healthy, unless the variant has a
+    ContainerStartupHealthCheckTimeoutInSeconds."""
     ping_interval_seconds: float = 5.0
     """Real seconds between the pings of a healthy instance."""
     unhealthy_after: int = 6
-    """Failed pings in a row until a serving instance is replaced; AWS does not tell its own number."""
+    """Failed pings in a row until a serving instance is replaced; AWS does not document its number."""
     invocation_timeout_seconds: float = 60.0
     """Real seconds a container may take to answer."""
     stream_timeout_seconds: float = 480.0
     """Real seconds until the end of an answer that is streamed."""
     strict_auth: bool = False
-    """Whether requests must be signed (SigV4) by somebody this AWS knows."""
+    """Require requests to be signed (SigV4) with known credentials."""
     max_payload_bytes: int = 25 * 1024 * 1024
     """Largest request body of an invocation."""
     drain_seconds: float = 65.0
-    """Real seconds a leaving instance may take to answer what it has accepted."""
+    """Real seconds that a stopping instance may take for its requests in flight."""
     stop_grace_seconds: float = 30.0
     """Real seconds between SIGTERM and SIGKILL."""
     alarm_poll_seconds: float = 0.1
-    """Real seconds between two looks at the alarms of a deployment."""
+    """Real seconds between two checks of a deployment's alarms."""
     metrics_seconds: float = 60.0
     """AWS seconds between two publications of utilisation and of zeros where there was no traffic."""
 
     endpoint_quotas: tuple[str, ...] = ()
     """Instances that endpoints may have, by type: words TYPE=COUNT; *=COUNT is for all other types (20)."""
     oidc_issuers: tuple[str, ...] = ()
-    """Where the documents of an OIDC issuer are found, when not at its own URL: words ISSUER=URL."""
+    """URLs of the documents of OIDC issuers, where not at the issuer itself: words ISSUER=URL."""
     metric_delay_seconds: float = 0.0
     """AWS seconds until a period of one of AWS's own metrics can be read; 120 to 180 have been seen on AWS."""
 
@@ -124,7 +124,7 @@ def _pair(setting: str, word: str) -> tuple[str, str]:
 
 
 def variable(name: str) -> str:
-    """Name the environment variable of a field."""
+    """Return the environment variable of a field."""
     return f"LOCAL_AWS_{name.upper()}"
 
 

@@ -84,7 +84,7 @@ def _broken_text(shape: Shape, value: str, where: str) -> Iterator[str]:
 
 @lru_cache(maxsize=512)
 def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Compile AWS's (Java's) pattern; None for the few that Python cannot read, such as `\\p{L}`."""
+    r"""Compile AWS's (Java's) pattern; None for the few that Python cannot read, such as `\p{L}`."""
     try:
         return re.compile(pattern)
     except re.error:

@@ -1,4 +1,4 @@
-"""The Python API: an AWS in a process of its own, for as long as a `with` block lasts."""
+"""The Python API: an AWS in a process of its own, for the length of a `with` block."""
 
 import json
 import os
@@ -21,12 +21,12 @@ STOP_SECONDS = 60
 
 
 def environment(url: str, time_scale: float) -> dict[str, str]:
-    """List what a client needs in its environment to find this AWS, and to read its clock."""
+    """Return the environment variables by which a client finds this AWS and its time scale."""
     return {"AWS_ENDPOINT_URL": url, "AWS_SECONDS_PER_SECOND": f"{time_scale:g}", **CREDENTIALS}
 
 
 def ask(url: str, path: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
-    """Ask the AWS at `url` itself: `status`, or `faults`. Raises OSError when it does not answer as asked."""
+    """Call the AWS's own API at `url`: `status` or `faults`. Raises OSError when it fails."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{url}/_local_aws/{path}", data, method=method)  # noqa: S310 - ours
@@ -35,8 +35,8 @@ def ask(url: str, path: str, method: str = "GET", body: Mapping[str, Any] | None
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
-            told = error.read().decode(errors="replace")
-        raise OSError(f"{url} answers {error.code}: {told[:500]}") from error
+            answer = error.read().decode(errors="replace")
+        raise OSError(f"{url} answers {error.code}: {answer[:500]}") from error
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Running:
 
     @contextmanager
     def fault(self, kind: str, **aim: Any) -> Iterator[dict[str, Any]]:
-        """Let something go wrong while the block lasts: kinds and aims are those of local_aws/faults.py.
+        """Switch a fault on for the length of the block; kinds and aims are those of faults.py.
 
-        Raises OSError with the reason for a fault that makes no sense.
+        Raises OSError with the reason for an invalid fault.
         """
         fault = ask(self.url, "faults", "POST", {"kind": kind, **aim})
         try:
@@ -84,8 +84,8 @@ def _session() -> Any:
 def start(**settings: object) -> Iterator[Running]:
     """Run `python -m local_aws up` while the block lasts; settings by their lower-case names.
 
-    Raises ValueError for a setting that does not exist, RuntimeError when it does not come up. Should
-    this process die, its AWS ends too, and leaves nothing.
+    Raises ValueError for a setting that does not exist, RuntimeError when it does not come up. If this
+    process dies, its AWS ends too, and leaves nothing behind.
     """
     environ = {**os.environ, **_variables(settings)}
     process = subprocess.Popen(
@@ -101,7 +101,7 @@ def start(**settings: object) -> Iterator[Running]:
         exports = _read_exports(process.stdout)
         if "AWS_ENDPOINT_URL" not in exports:
             raise RuntimeError(
-                f"the local AWS did not start: exit code {process.wait()}; its words are above"
+                f"the local AWS did not start (exit code {process.wait()}); its output above has the reason"
             )
         yield Running(exports["AWS_ENDPOINT_URL"], process.pid, exports)
     finally:

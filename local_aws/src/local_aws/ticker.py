@@ -1,4 +1,4 @@
-"""What happens by the clock alone: silence and utilisation published, alarms judged, fleets scaled."""
+"""The ticker: publishes silence and utilisation, has alarms judged and fleets scaled."""
 
 import asyncio
 import logging
@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 
 
 class Ticker:
-    """Publishes what a period that has ended is still missing, then calls each of `ticks`; every TICK_SECONDS.
+    """The loop that publishes the metrics still missing, then calls each of `ticks`, every TICK_SECONDS.
 
-    So an alarm never judges a period before its silence is known. Utilisation is asked for at the first tick of
-    each period of `metrics_seconds` AWS seconds, or of a config's MetricsConfig, and counts for that moment, whenever the instances answer.
+    So an alarm never judges a period before its silence is published. Utilisation is measured at the first tick
+    of each period of `metrics_seconds` AWS seconds, or of a config's MetricsConfig, and has that tick's time.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Ticker:
                 asking.create_task(self._publish_usage(side, source, member.instance, now))
 
     def _ended(self, now: float) -> set[float]:
-        """The lengths of period, in AWS seconds, of which one has ended since the last call."""
+        """Return the period lengths, in AWS seconds, of which a period has ended since the last call."""
         last, self._last = self._last, self._numbers(now)
         return {seconds for seconds, number in self._last.items() if last[seconds] != number}
 

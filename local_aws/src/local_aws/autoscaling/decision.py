@@ -1,4 +1,4 @@
-"""Whether and how far to scale: a pure decision from what is known now."""
+"""Scaling decisions: pure functions from capacities and alarms to a new capacity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from local_aws.autoscaling.steps import StepSignal
 
 @dataclass(frozen=True)
 class Bounds:
-    """How many instances the variant has and is asked to have, and the limits of its scalable target."""
+    """Current and desired instances of a variant, and the limits of its scalable target."""
 
     current: int
     desired: int
@@ -27,7 +27,7 @@ class Signal:
     target: float
 
     def wants(self, current: int) -> int:
-        """The capacity that this policy asks for, not yet held against the limits."""
+        """Return the capacity that this policy asks for, before the limits are applied."""
         return proportional(current, self.metric, self.target)
 
 
@@ -53,7 +53,7 @@ def decide_scale_out(
     """Scale out if any policy asks for it; the largest capacity wins.
 
     `cooling_from` is the capacity before the scale-out whose cooldown is in force, else None. Then the metric is
-    held against that capacity: what is already on its way does not count twice.
+    compared with that capacity, so that instances already starting are not counted twice.
     """
     if not signals:
         return None
@@ -72,7 +72,7 @@ def decide_scale_in(
 ) -> ScaleTo | NotScaled | None:
     """Scale in if all of the `policies` that may scale in ask for it; the largest capacity wins.
 
-    `ceil` keeps the metric at or below the target afterwards: a scale-in that would breach again is none.
+    A scale-in after which the metric would exceed the target again is not made (`ceil`).
     """
     if cooling or not signals or len(signals) < policies:
         return None

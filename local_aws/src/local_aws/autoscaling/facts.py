@@ -1,4 +1,4 @@
-"""Every number and rule of Application Auto Scaling that AWS does not promise, in one place.
+"""Numbers and rules of Application Auto Scaling that AWS does not promise, each with its source.
 
 D: documented. S: seen in public reports or logs. I: inferred; no source says so.
 
@@ -7,8 +7,8 @@ D: documented. S: seen in public reports or logs. I: inferred; no source says so
   outwards and of 60 s inwards.
 * `proportional` (I): desired = ceil(current × metric ÷ target), with the newest complete period's value. AWS
   documents only "proportional, conservative".
-* A cooldown starts when the activity has been fulfilled (I). Within a scale-out cooldown the metric is held
-  against the capacity before that scale-out, and only a desired capacity above the present one acts (I): the
+* A cooldown starts when the activity has been fulfilled (I). Within a scale-out cooldown the metric is compared
+  with the capacity before that scale-out, and only a desired capacity above the present one acts (I): the
   documented rule is that a *larger* scale-out still happens.
 * An alarm that stays in ALARM triggers its policy again at each of its evaluations (I).
 * An instance variant has at least `MINIMUM_INSTANCES` (the guide's rule; the API model would allow 0).
@@ -45,7 +45,7 @@ POLICY_ARN_PREFIX = f"arn:aws:autoscaling:{REGION}:{ACCOUNT_ID}:scalingPolicy:"
 
 @dataclass(frozen=True)
 class AlarmShape:
-    """How one of a policy's two alarms looks at the metric."""
+    """Rule of one of the two alarms of a target-tracking policy."""
 
     kind: str
     comparison: str
@@ -82,12 +82,12 @@ PREDEFINED_METRICS = {
 
 
 def proportional(current: int, metric: float, target: float) -> int:
-    """Instances that would bring `metric` (per instance) to `target`."""
+    """Return the instances that would bring `metric` (per instance) to `target`."""
     return math.ceil(round(current * metric / target, 9))  # so that 2 × 1.5 ÷ 1.5 stays 2
 
 
 def check_limits(minimum: int | None, maximum: int | None) -> tuple[int, int]:
-    """Return the limits of a scalable target, if they can be. Raises AwsError."""
+    """Return the limits of a scalable target. Raises AwsError when they are impossible."""
     if minimum is None or maximum is None:
         raise invalid("Both MinCapacity and MaxCapacity are required to register a new scalable target.")
     if minimum < MINIMUM_INSTANCES:

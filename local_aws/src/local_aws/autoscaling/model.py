@@ -43,7 +43,7 @@ class Resource:
         return f"endpoint/{self.endpoint}/variant/{self.variant}"
 
     def identity(self) -> dict[str, str]:
-        """The three fields that name a scalable target in every request and answer."""
+        """Return the three fields that name a scalable target in every request and answer."""
         return {
             "ServiceNamespace": facts.NAMESPACE,
             "ResourceId": str(self),
@@ -51,14 +51,14 @@ class Resource:
         }
 
     def sentence(self) -> str:
-        """The same three as AWS's errors write them."""
+        """Return the same three as AWS's errors write them."""
         where = f"resource ID: {self}, scalable dimension: {facts.DIMENSION}"
         return f"service namespace: {facts.NAMESPACE}, {where}"
 
 
 @dataclass
 class Policy:
-    """One policy; `configuration` is the request's, `alarms` are those that it made itself, by name."""
+    """One policy; `configuration` is the request's, `alarms` are the policy's own, by name."""
 
     name: str
     resource: Resource
@@ -68,31 +68,31 @@ class Policy:
     created: float
     id: str = field(default_factory=lambda: str(uuid4()))
     acted_on: dict[str, int] = field(default_factory=dict)
-    """Last period of each alarm that was acted on."""
+    """Period in which each alarm last made the policy act."""
 
     @property
     def arn(self) -> str:
-        """What its alarms name as their action."""
+        """ARN that the policy's alarms name as their action."""
         where = f"resource/{facts.NAMESPACE}/{self.resource}:policyName/{self.name}"
         return f"{facts.POLICY_ARN_PREFIX}{self.id}:{where}"
 
     @property
     def tracks(self) -> bool:
-        """Is it a target-tracking policy, not a step policy?"""
+        """True for a target-tracking policy, False for a step policy."""
         return self.kind == TRACKING
 
     @property
     def may_scale_in(self) -> bool:
-        """Is the scale-in half of target tracking switched on?"""
+        """False when `DisableScaleIn` switches the scale-in half of target tracking off."""
         return not self.configuration.get("DisableScaleIn", False)
 
     def cooldown(self, *, outwards: bool) -> float:
-        """AWS seconds to wait after a change that it made."""
+        """Return the AWS seconds to wait after a change made by this policy."""
         name = "Cooldown" if not self.tracks else "ScaleOutCooldown" if outwards else "ScaleInCooldown"
         return float(self.configuration.get(name, facts.DEFAULT_COOLDOWN_SECONDS))
 
     def signal(self, trigger: Trigger) -> Signal | StepSignal:
-        """What it makes of an alarm."""
+        """Read the capacity that an alarm makes this policy ask for."""
         if not self.tracks:
             return StepSignal.of(self.name, trigger, self.configuration)
         return Signal(self.name, trigger.alarm, trigger.values[0], float(self.configuration["TargetValue"]))
@@ -103,11 +103,11 @@ class Policy:
         return replace(new, id=self.id, created=self.created, alarms=self.alarms if same else new.alarms)
 
     def alarms_described(self) -> list[dict[str, str]]:
-        """The alarms as PutScalingPolicy returns them."""
+        """Describe the alarms as PutScalingPolicy does."""
         return [{"AlarmName": name, "AlarmARN": f"{facts.ALARM_ARN_PREFIX}{name}"} for name in self.alarms]
 
     def described(self) -> dict[str, Any]:
-        """The policy as DescribeScalingPolicies returns it."""
+        """Describe the policy as DescribeScalingPolicies does."""
         return {
             "PolicyARN": self.arn,
             "PolicyName": self.name,
@@ -121,7 +121,7 @@ class Policy:
 
 @dataclass
 class ScheduledAction:
-    """New limits at certain times; `request` is PutScheduledAction's, `looked` when it was last looked at."""
+    """New limits at certain times; `request` is PutScheduledAction's, `looked` the time of the last check."""
 
     request: dict[str, Any]
     is_due: IsDue
@@ -130,14 +130,14 @@ class ScheduledAction:
     arn: str = field(default_factory=lambda: f"{facts.SCHEDULE_ARN_PREFIX}{uuid4()}")
 
     def comes_due(self, now: float) -> bool:
-        """Has its time come since the last look, between StartTime and EndTime?"""
+        """Check whether its time has come since the last check, between StartTime and EndTime."""
         after = max(self.looked, self.request.get("StartTime", 0.0) - 0.001)
         self.looked = now
         until = min(now, self.request.get("EndTime", now))
         return after < until and self.is_due(after, until)
 
     def described(self) -> dict[str, Any]:
-        """The action as DescribeScheduledActions returns it."""
+        """Describe the action as DescribeScheduledActions does."""
         return {**self.request, "ScheduledActionARN": self.arn, "CreationTime": self.created}
 
 
@@ -153,7 +153,7 @@ class RunningActivity:
 
 @dataclass(frozen=True)
 class LastScaling:
-    """The last fulfilled change of a target's capacity by a policy: what cooldowns count from."""
+    """Last fulfilled change of a target's capacity by a policy; cooldowns count from it."""
 
     outwards: bool
     before: int
@@ -177,7 +177,7 @@ class Target:
     arn: str = field(default_factory=lambda: f"{facts.ARN_PREFIX}{uuid4().hex}")
 
     def described(self) -> dict[str, Any]:
-        """The target as DescribeScalableTargets returns it."""
+        """Describe the target as DescribeScalableTargets does."""
         return {
             **self.resource.identity(),
             "MinCapacity": self.minimum,

@@ -1,4 +1,4 @@
-"""PutScalingPolicy's configuration: what can act here, what is refused, and the two alarms that tracking makes."""
+"""PutScalingPolicy's configuration: checks, refusals, and the two alarms of a target-tracking policy."""
 
 from typing import Any
 from uuid import uuid4
@@ -57,7 +57,7 @@ def _check_predefined(specification: dict[str, Any]) -> None:
 
 
 def alarm_request(policy: Policy, name: str, shape: AlarmShape) -> dict[str, Any]:
-    """The PutMetricAlarm request for one of a policy's alarms."""
+    """Write the PutMetricAlarm request for one of a policy's alarms."""
     return {
         "AlarmName": name,
         **_metric_fields(policy, shape.period_seconds),

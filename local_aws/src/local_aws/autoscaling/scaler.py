@@ -1,4 +1,4 @@
-"""Acts on alarms and schedules: changes capacities, follows each change to its end, keeps the record."""
+"""The scaler: acts on alarms and schedules, follows each change to its end, records the activities."""
 
 from collections import deque
 from uuid import uuid4
@@ -38,7 +38,7 @@ class Scaler:
         self.activities: deque[Activity] = deque(maxlen=ACTIVITIES_KEPT)
 
     def tick(self, target: Target, state: VariantState) -> None:
-        """Follow the running activity of one target; where nothing is in the way, let its alarms act."""
+        """Follow the running activity of one target; when none is running, let its alarms act."""
         if target.running is not None:
             self._follow(target, target.running, state)
         due = self._due(target)
@@ -46,7 +46,7 @@ class Scaler:
             self._act(target, state, due)
 
     def move_limits(self, target: Target, state: VariantState, action: ScheduledAction) -> None:
-        """Give a target the limits of a scheduled action, and the capacity that they ask for."""
+        """Apply the limits of a scheduled action to a target, then bring its capacity inside them."""
         limits = action.request["ScalableTargetAction"]
         said = " and ".join(
             f"{name} capacity to {limits[key]}"
@@ -66,7 +66,7 @@ class Scaler:
         self.move_inside(target, state)
 
     def move_inside(self, target: Target, state: VariantState) -> None:
-        """Pull the capacity inside the target's limits, if the variant can be scaled now."""
+        """Bring the capacity inside the target's limits, if the variant can be scaled now."""
         if state.endpoint_status != "InService" or target.running is not None:
             return
         if state.desired < target.minimum:
@@ -75,7 +75,7 @@ class Scaler:
             self._scale(target, state, target.maximum, f"maximum capacity was set to {target.maximum}")
 
     def _due(self, target: Target) -> Signals:
-        """Collect what started the policies, if one of the alarms was evaluated since it was last acted on."""
+        """Collect the triggers of all policies, if one of their alarms was evaluated since the last action."""
         due: Signals = []
         fresh = False
         for policy in target.policies.values():
@@ -173,7 +173,7 @@ class Scaler:
 
 
 def _inwards(target: Target, due: Signals, current: int) -> list[Signal | StepSignal]:
-    """What asks for fewer: each step policy for itself, target tracking only with one voice."""
+    """Collect the scale-in signals; those of target tracking count only when every such policy asks."""
     steps = [signal for policy, signal in due if not policy.tracks and signal.wants(current) < current]
     tracking = [
         signal

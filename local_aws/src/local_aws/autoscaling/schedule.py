@@ -1,4 +1,4 @@
-"""When a scheduled action happens: at(…), rate(…) and AWS's six-field cron(…).
+"""Schedules of scheduled actions: at(…), rate(…) and AWS's six-field cron(…).
 
 Dates and times of day are wall-clock and never scaled: at(…), cron(…), StartTime and EndTime mean the hour that
 the clock on the wall shows. A rate(…) is a duration of AWS's and passes at the time scale, from StartTime on,
@@ -19,7 +19,7 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 IsDue = Callable[[float, float], bool]
-"""Does it happen after the first and up to the second moment (epoch seconds)?"""
+"""Check for a time after the first and up to the second moment (epoch seconds)."""
 
 
 class BadScheduleError(ValueError):
@@ -86,7 +86,7 @@ class Cron:
         )
 
     def matches(self, now: datetime) -> bool:
-        """Is this minute one of its own?"""
+        """Check whether the expression names this minute."""
         return (
             now.minute in self.minutes
             and now.hour in self.hours
@@ -115,7 +115,7 @@ def _numbers(text: str, low: int, high: int, names: tuple[str, ...] = ()) -> fro
 
 
 def _day_of_month(text: str) -> Callable[[date], bool]:
-    """`?`, `L` (the last), `15W` (the weekday nearest to the 15th), `LW`, or numbers."""
+    """Read `?`, `L` (the last), `15W` (the weekday nearest to the 15th), `LW`, or numbers."""
     if text == "?":
         return lambda _: True
     if match := re.fullmatch(r"(L|[1-9]|[12]\d|3[01])(W?)", text):
@@ -129,7 +129,7 @@ def _day_of_month(text: str) -> Callable[[date], bool]:
 
 
 def _only_day(month: date, number: int | None, nearest_weekday: bool) -> int | None:
-    """Day of this month that `number` (None: the last) stands for; a weekday of the same month if so wanted."""
+    """Return the day of the month for `number` (None: the last), or the nearest weekday of that month."""
     length = calendar.monthrange(month.year, month.month)[1]
     if number is not None and number > length:
         return None
@@ -143,7 +143,7 @@ def _only_day(month: date, number: int | None, nearest_weekday: bool) -> int | N
 
 
 def _day_of_week(text: str) -> Callable[[date], bool]:
-    """`?`, `L` (Saturday), `6L` (the last Friday), `2#1` (the first Monday), numbers or names."""
+    """Read `?`, `L` (Saturday), `6L` (the last Friday), `2#1` (the first Monday), numbers or names."""
     if text == "?":
         return lambda _: True
     match = re.fullmatch(r"(\w+?)(?:(L)|#([1-5]))", text)

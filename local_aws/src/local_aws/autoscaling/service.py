@@ -25,7 +25,7 @@ PAGE = 50
 
 
 class Autoscaling:
-    """The service (all in the event loop's thread): `handle` its requests, `tick` its scaling."""
+    """The service, in the event loop's thread: `handle` answers requests, `tick` scales."""
 
     def __init__(self, alarms: Alarms, fleets: Fleets, clock: Clock) -> None:
         self._alarms, self._fleets, self._clock = alarms, fleets, clock
@@ -58,7 +58,7 @@ class Autoscaling:
         return self._answers[action](request)
 
     def tick(self) -> None:
-        """Let alarms act and follow what runs; drop the targets whose endpoint is gone."""
+        """Let alarms act, follow running activities, drop the targets of deleted endpoints."""
         for target in tuple(self._targets.values()):
             state = self._variant(target.resource)
             if state is None:
@@ -82,7 +82,7 @@ class Autoscaling:
         return {name: next(iter(answer.values())) for name, answer in answers.items()}
 
     def is_registered(self, endpoint: str, variant: str) -> bool:
-        """Is the variant a scalable target? (Updates may then not remove it or change its instance type.)"""
+        """Check whether a variant is a scalable target, which updates may not remove or give another type."""
         return Resource(endpoint, variant) in self._targets
 
     def _register(self, request: Request) -> Answer:
@@ -179,7 +179,7 @@ class Autoscaling:
         return _page(request, "ScheduledActions", found, "ScheduledActionName", "ScheduledActionNames")
 
     def _take(self, request: Request, where: str, what: str, key: str) -> Any:
-        """Remove what a Delete request names from its target. Raises AwsError."""
+        """Remove the policy or action that a Delete request names. Raises AwsError."""
         resource, name = _resource(request), request[key]
         target = self._targets.get(resource)
         if target is None or name not in getattr(target, where):
@@ -238,7 +238,7 @@ def _refuse_forecast(_: Request) -> Answer:
 
 
 def _page(request: Request, name: str, items: Iterable[Answer], key: str = "", names: str = "") -> Answer:
-    """Answer a Describe request with those `items` that it asks for, PAGE at a time."""
+    """Answer a Describe request with the `items` that match it, PAGE at a time."""
     _check_namespace(request)
     wanted, resource, token = request.get(names), request.get("ResourceId"), request.get("NextToken", "0")
     found = [i for i in items if (not wanted or i[key] in wanted) and resource in (None, i["ResourceId"])]

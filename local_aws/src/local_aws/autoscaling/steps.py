@@ -1,4 +1,4 @@
-"""Step policies: how far the metric is from the alarm's threshold says how far to scale (pure)."""
+"""Step policies: the distance of the metric from the alarm's threshold selects the step (pure)."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +58,7 @@ class StepSignal:
         return cls(policy, trigger.alarm, aggregate(trigger.values) - trigger.threshold, configuration)
 
     def wants(self, current: int) -> int:
-        """The capacity that this policy asks for, not yet held against the limits; `current` without a step."""
+        """Return the capacity that this policy asks for, before the limits; `current` when no step matches."""
         adjustment = self._adjustment()
         if adjustment is None:
             return current
@@ -73,7 +73,7 @@ class StepSignal:
         return max(current + int(math.copysign(size, change)), 0)
 
     def _adjustment(self) -> int | None:
-        """Above the threshold a step's lower bound is its own, below it its upper one; on it, whichever fits."""
+        """Find the step: above the threshold lower bounds are inclusive, below it upper ones, on it both."""
         steps = [
             (_bounds(step), int(step["ScalingAdjustment"])) for step in self.configuration["StepAdjustments"]
         ]

@@ -1,15 +1,16 @@
-"""One model class of moto's CloudFormation for each kind of resource; all it does is call this AWS's own APIs."""
+"""Model classes for moto's CloudFormation, one for each kind of resource; each calls this AWS's own APIs."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 from botocore.model import Shape
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 from moto.core.common_models import CloudFormationModel
 
-from local_aws.cloudformation.kinds import Call, Further, Kind
+from local_aws.cloudformation.resource_kind import Call, Further, Kind
 from local_aws.errors import not_imitated
 
 Clients = Callable[[str], Any]
@@ -22,81 +23,91 @@ GONE = frozenset(
 _NUMBERS: dict[str, Callable[[Any], Any]] = {"integer": int, "long": int, "float": float, "double": float}
 
 
-def model_class(kind: Kind, clients: Clients) -> type[CloudFormationModel]:
-    """Make the class that moto's parser finds by `kind.type`."""
+class KindModel:
+    """The methods of a model class for moto, without its `kind` and its way to `call` the API."""
 
-    class Resource(CloudFormationModel):  # type: ignore[misc]  # moto is untyped here
-        def __init__(self, properties: dict[str, Any]) -> None:
-            self.properties = properties
-            self.answer = _call(kind, clients, [_creation(kind, properties)])
-            self.physical_resource_id = kind.identity(properties, self.answer)
-            try:
-                self._make(kind.further, properties)
-            except Exception:
-                self.delete()
+    kind: ClassVar[Kind]
+
+    @staticmethod
+    def call(calls: Iterable[Call]) -> Any:
+        """Make calls in order; return the answer of the last one. Raises ClientError, AwsError."""
+        raise NotImplementedError
+
+    def __init__(self, properties: dict[str, Any]) -> None:
+        self.properties = properties
+        self.answer = self.call([_creation(self.kind, properties)])
+        self.physical_resource_id = self.kind.identity(properties, self.answer)
+        try:
+            self._make(self.kind.further, properties)
+        except Exception:
+            self.delete()
+            raise
+
+    @classmethod
+    def cloudformation_type(cls) -> str:
+        return cls.kind.type
+
+    @classmethod
+    def cloudformation_name_type(cls) -> str:
+        return cls.kind.name
+
+    @classmethod
+    def has_cfn_attr(cls, attr: str) -> bool:
+        return attr in cls.kind.attributes
+
+    def get_cfn_attribute(self, attribute_name: str) -> str:
+        if attribute_name not in self.kind.attributes:
+            raise UnformattedGetAttTemplateException
+        return self.kind.attributes[attribute_name](self.physical_resource_id, self.answer)
+
+    @classmethod
+    def create_from_cloudformation_json(cls, name: str, template: Any, *_: Any, **__: Any) -> Any:
+        return cls(({cls.kind.name: name} if cls.kind.name else {}) | template["Properties"])
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource: Any, **given: Any) -> Any:
+        original_resource.change(given["cloudformation_json"]["Properties"])
+        return original_resource
+
+    def change(self, properties: dict[str, Any]) -> None:
+        """Change the resource's properties. Raises AwsError where AWS would replace the resource."""
+        old = self.properties
+        wanted = ({self.kind.name: old[self.kind.name]} if self.kind.name else {}) | properties
+        changed = {name for name in old.keys() | wanted.keys() if old.get(name) != wanted.get(name)}
+        fixed = {name for name in changed if not _can_change(self.kind, name, removed=name not in wanted)}
+        if fixed:
+            raise not_imitated(f"An update that changes or removes {min(fixed)} of {self.kind.type}")
+        new = {name: wanted[name] for name in changed & wanted.keys()}
+        if changed and self.kind.puts:
+            self.answer = self.call([_creation(self.kind, wanted)])
+        self._make(self.kind.changes, new)
+        self._make(self.kind.undo, {name: old[name] for name in changed & old.keys()})
+        self._make(self.kind.further, new)
+        self.properties = wanted
+
+    def delete(self, *_: Any) -> None:
+        """Delete the resource; a missing one is no error, as on AWS."""
+        try:
+            self._make(self.kind.undo, self.properties)
+            self.call(self.kind.delete(self.physical_resource_id, self.properties))
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in GONE:
                 raise
 
-        @staticmethod
-        def cloudformation_type() -> str:
-            return kind.type
+    def _make(self, how: Mapping[str, Further], values: Mapping[str, Any]) -> None:
+        """Make the calls of `how` for those of its properties that `values` has."""
+        for name in how.keys() & values.keys():
+            self.call(how[name](self.physical_resource_id, values[name]))
 
-        @staticmethod
-        def cloudformation_name_type() -> str:
-            return kind.name
 
-        @classmethod
-        def has_cfn_attr(cls, attr: str) -> bool:
-            return attr in kind.attributes
-
-        def get_cfn_attribute(self, attribute_name: str) -> str:
-            if attribute_name not in kind.attributes:
-                raise UnformattedGetAttTemplateException
-            return kind.attributes[attribute_name](self.physical_resource_id, self.answer)
-
-        @classmethod
-        def create_from_cloudformation_json(cls, name: str, template: Any, *_: Any, **__: Any) -> Any:
-            return cls(({kind.name: name} if kind.name else {}) | template["Properties"])
-
-        @classmethod
-        def update_from_cloudformation_json(cls, original_resource: Any, **given: Any) -> Any:
-            original_resource.change(given["cloudformation_json"]["Properties"])
-            return original_resource
-
-        def change(self, properties: dict[str, Any]) -> None:
-            """Bring the resource to other properties. Raises AwsError where that would take another resource."""
-            old = self.properties
-            wanted = ({kind.name: old[kind.name]} if kind.name else {}) | properties
-            changed = {name for name in old.keys() | wanted.keys() if old.get(name) != wanted.get(name)}
-            fixed = {name for name in changed if not _can_change(kind, name, removed=name not in wanted)}
-            if fixed:
-                raise not_imitated(f"An update that changes or removes {min(fixed)} of {kind.type}")
-            new = {name: wanted[name] for name in changed & wanted.keys()}
-            if changed and kind.puts:
-                self.answer = _call(kind, clients, [_creation(kind, wanted)])
-            self._make(kind.changes, new)
-            self._make(kind.undo, {name: old[name] for name in changed & old.keys()})
-            self._make(kind.further, new)
-            self.properties = wanted
-
-        def delete(self, *_: Any) -> None:
-            """Delete the resource; one that is gone already is no error, as on AWS."""
-            try:
-                self._make(kind.undo, self.properties)
-                _call(kind, clients, kind.delete(self.physical_resource_id, self.properties))
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in GONE:
-                    raise
-
-        def _make(self, how: Mapping[str, Further], values: Mapping[str, Any]) -> None:
-            """Make the calls that `how` has for the properties among `values`."""
-            for name in how.keys() & values.keys():
-                _call(kind, clients, how[name](self.physical_resource_id, values[name]))
-
-    return Resource
+def model_class(kind: Kind, clients: Clients) -> type[CloudFormationModel]:
+    """Define the class that moto's parser finds by `kind.type` among the direct subclasses of its own."""
+    members = {"kind": kind, "call": staticmethod(partial(_call, kind, clients))}
+    return type("Resource", (KindModel, CloudFormationModel), members)
 
 
 def as_api(value: Any, shape: Shape, where: str) -> Any:
-    """Turn what a template says into what the API takes: case of names, numbers, documents as text.
+    """Convert a template's value to the API's form: case of names, numbers, documents as text.
 
     Raises AwsError (NotImplementedByLocalAws) for a name that the API call does not know.
     """

@@ -1,4 +1,4 @@
-"""moto's stacks, made strict: templates are checked first, and a failure is told instead of left half-way."""
+"""moto's stacks, made strict: templates are checked first, and a failed operation ends in a failed status."""
 
 import logging
 from functools import lru_cache
@@ -45,13 +45,13 @@ class StrictBackend(CloudFormationBackend):  # type: ignore[misc]  # moto is unt
             return new[0]
 
     def create_change_set(self, *given: Any, **more: Any) -> tuple[str, str]:
-        """Create a change set of a template that could be executed."""
+        """Create a change set, if its template could be executed."""
         check_template(more["template"])
         made: tuple[str, str] = super().create_change_set(*given, **more)
         return made
 
     def execute_change_set(self, change_set_name: str, stack_name: str | None = None) -> None:
-        """Execute a change set; the stack tells how it ended."""
+        """Execute a change set; the result is the stack's status."""
         found = [
             one
             for one in self.change_sets.values()
@@ -69,7 +69,7 @@ class StrictBackend(CloudFormationBackend):  # type: ignore[misc]  # moto is unt
             fail(self.stacks[found[-1].stack_id], error)
 
     def update_stack(self, name: str, template: str, *given: Any, **more: Any) -> Stack:
-        """Update a stack; what a failed update has changed stays changed, and the stack says so."""
+        """Update a stack; changes made before a failure stay, and the status says so."""
         check_template(template)
         try:
             updated: Stack = super().update_stack(name, template, *given, **more)
@@ -93,7 +93,7 @@ class StrictBackend(CloudFormationBackend):  # type: ignore[misc]  # moto is unt
         super().delete_stack(name_or_stack_id)
 
     def validate_template(self, template: str) -> list[Any]:
-        """Check a template as CreateStack does (moto would want cfn-lint)."""
+        """Check a template as CreateStack does (moto would need cfn-lint)."""
         check_template(template)
         return []
 
@@ -113,7 +113,7 @@ def check_template(template: str) -> None:
 
 
 def _refresh(stack: Stack) -> None:
-    """Bring every resource to its template. (moto looks at none whose text is the same, whatever it refers to.)"""
+    """Update every resource by its template. moto skips those whose text is unchanged, even if a reference changed."""
     resources = stack.resource_map
     for name, template in resources._resource_json_map.items():
         if resources._parsed_resources.get(name) is not None:
@@ -123,14 +123,14 @@ def _refresh(stack: Stack) -> None:
 
 
 def _keep_what_was_made(stack: Stack) -> None:
-    """Read RetainExceptOnCreate as Retain, which is all that moto knows; a roll-back has deleted before."""
+    """Read RetainExceptOnCreate as Retain, the only policy that moto knows; a rollback has deleted it already."""
     for resource in stack.resource_map._resource_json_map.values():
         if resource.get("DeletionPolicy") == "RetainExceptOnCreate":
             resource["DeletionPolicy"] = "Retain"
 
 
 def _roll_back(stack: Stack, error: Exception) -> None:
-    """Delete what a creation has made before it failed."""
+    """Delete the resources that a failed creation has made."""
     _end(stack, "CREATE_FAILED", error)
     try:
         stack.resource_map.delete()
@@ -141,7 +141,7 @@ def _roll_back(stack: Stack, error: Exception) -> None:
 
 
 def _leave(stack: Stack, error: Exception) -> None:
-    """End an update where it failed: nothing here knows the way back, and the status does not claim it."""
+    """End a failed update in UPDATE_ROLLBACK_FAILED: its finished changes cannot be undone here."""
     _end(stack, "UPDATE_ROLLBACK_FAILED", error)
 
 
@@ -153,7 +153,7 @@ def _end(stack: Stack, status: str, error: Exception) -> None:
 
 
 def install(clients: Clients) -> None:
-    """Put it behind moto's CloudFormation; `clients` makes clients of the front door, so its rules apply."""
+    """Install it in moto's CloudFormation; `clients` makes boto3 clients of the front door, so that its rules apply."""
     cached = lru_cache(clients)
     _MODELS[:] = [model_class(kind, cached) for kind in KINDS]  # found by moto among all subclasses
     for known in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
@@ -164,4 +164,4 @@ def install(clients: Clients) -> None:
 
 
 _MODELS: list[Any] = []
-"""Holds the classes: moto finds them as subclasses, for which Python keeps weak references alone."""
+"""References that keep the model classes alive: moto finds them as subclasses, which Python holds weakly."""

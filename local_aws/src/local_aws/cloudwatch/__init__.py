@@ -1,4 +1,4 @@
-"""CloudWatch that tells the truth: own metric store, alarms that are evaluated, moto for the wire.
+"""CloudWatch with a metric store and evaluated alarms of its own; moto parses the protocols.
 
 `install(store, clock)` before moto answers its first request; then `Alarms.tick()` several times per period.
 """
@@ -19,7 +19,7 @@ __all__ = ["Alarms", "MetricStore", "install"]
 
 
 def install(store: MetricStore, clock: Clock) -> Alarms:
-    """Put `store` behind moto's CloudWatch in this process; other accounts and regions get a store of their own.
+    """Install `store` in moto's CloudWatch in this process; other accounts and regions get stores of their own.
 
     Must come before the first request: moto makes one backend per account and region and keeps it.
     """

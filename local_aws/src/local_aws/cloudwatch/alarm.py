@@ -21,15 +21,15 @@ class Trigger:
 
     alarm: str
     period_number: int
-    """The period that was judged last: a new one triggers anew."""
+    """Number of the last period judged; each new period triggers again."""
     values: tuple[float, ...]
-    """The datapoints that decided, newest first."""
+    """Datapoints that decided the state, newest first."""
     threshold: float
 
 
 @dataclass
 class Alarm:
-    """A metric or composite alarm. (`name`, `alarm_arn`, `actions_enabled`, `update_state`: moto uses them.)"""
+    """A metric or composite alarm; moto uses `name`, `alarm_arn`, `actions_enabled` and `update_state`."""
 
     request: Mapping[str, Any]
     rule: AlarmRule | CompositeRule
@@ -44,11 +44,11 @@ class Alarm:
     """Number of the last period judged."""
     values: tuple[float, ...] = ()
     children: Mapping[str, str | None] | None = None
-    """States of a composite alarm's children when it was judged last."""
+    """States of a composite alarm's children at its last judgement."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the alarm."""
         return str(self.request["AlarmName"])
 
     @property
@@ -57,23 +57,23 @@ class Alarm:
         return "MetricAlarm" if isinstance(self.rule, AlarmRule) else "CompositeAlarm"
 
     def depends_on(self, name: str) -> bool:
-        """Is it a composite alarm with `name` in its rule?"""
+        """Check for a composite alarm with `name` in its rule."""
         return isinstance(self.rule, CompositeRule) and name in self.rule.names()
 
     def update_state(self, reason: str, reason_data: str, state_value: str) -> None:
-        """Take on a state."""
+        """Change the state."""
         self.state_value, self.state_reason, self.state_reason_data = state_value, reason, reason_data or "{}"
         self.state_updated = datetime.now(UTC)
 
     def trigger_of(self, action: str) -> Trigger | None:
-        """How it starts `action` in its present state; None when it does not."""
+        """Return the trigger of `action` in the present state; None when the alarm does not start it."""
         named = action in (self.request.get(ACTIONS[self.state_value]) or ())
         if not (named and self.actions_enabled and self.values and isinstance(self.rule, AlarmRule)):
             return None
         return Trigger(self.name, self.judged, self.values, self.rule.threshold.value)
 
     def described(self) -> dict[str, Any]:
-        """The alarm as DescribeAlarms returns it."""
+        """Describe the alarm as DescribeAlarms does."""
         return {
             **dict.fromkeys(ACTIONS.values(), ()),
             **{name: value for name, value in self.request.items() if name != "Tags"},

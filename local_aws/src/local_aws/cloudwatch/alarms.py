@@ -1,4 +1,4 @@
-"""The alarms as the rest of this AWS sees them: one tick for all, one state by name."""
+"""The alarms, for the rest of this AWS: evaluate them all, read a state by name."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from local_aws.settings import ACCOUNT_ID, REGION
 
 
 class Alarms:
-    """Evaluates the alarms of every region; speaks of those of this AWS's own account and region."""
+    """Evaluator of the alarms of every region; lookups are in this AWS's own account and region."""
 
     def tick(self) -> None:
         """Judge every alarm whose period has ended since the last call. Cheap when none has."""
@@ -22,7 +22,7 @@ class Alarms:
                 backend.evaluate()
 
     def state(self, name: str) -> str | None:
-        """`OK`, `ALARM` or `INSUFFICIENT_DATA`; None when there is no such alarm."""
+        """Return `OK`, `ALARM` or `INSUFFICIENT_DATA`; None when there is no such alarm."""
         alarm = self._own.alarms.get(name)
         return None if alarm is None else alarm.state_value
 
@@ -39,11 +39,11 @@ class Alarms:
             raise invalid(str(error.message)) from error
 
     def delete(self, names: Sequence[str]) -> None:
-        """Forget alarms, even those that composite alarms name."""
+        """Delete alarms, even those that composite alarms name."""
         self._own.forget(names)
 
     def summary(self) -> list[dict[str, str]]:
-        """Name, kind, state and reason of every alarm, for `status`."""
+        """List name, kind, state and reason of every alarm, for `status`."""
         return [
             {"name": one.name, "kind": one.kind, "state": one.state_value, "reason": one.state_reason}
             for one in self._own.alarms.values()

@@ -1,7 +1,7 @@
 """moto's CloudWatch with our metric store and a real evaluation of alarms behind it.
 
-moto keeps the tags, dashboards and insight rules; this subclass the metrics, the alarms and their history.
-Request threads and the ticker both come here, hence the lock.
+moto keeps tags, dashboards and insight rules; this subclass keeps metrics, alarms and their history. Request
+threads and the ticker both call it, hence the lock.
 """
 
 import json
@@ -51,11 +51,11 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         return urls  # moto would derive it from this class's own module
 
     def reset(self) -> None:
-        """Forget alarms and history (moto's reset call); the metrics stay, as do the endpoints they tell of."""
+        """Delete alarms and history (moto's reset call); metrics and endpoints stay."""
         self.__dict__ = StoreBackend(self.region_name, self.account_id, self.store).__dict__
 
     def put_metric_data(self, namespace: str, metric_data: list[dict[str, Any]]) -> None:
-        """Put what a client sends into the store, or nothing of it when one datum is wrong."""
+        """Store a client's data; store nothing when one datum is invalid."""
         for number, datum in enumerate(metric_data, 1):
             self._validate_parameters_put_metric_data(datum, number)
             self._check_time(datum, number)
@@ -133,7 +133,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         return rule
 
     def delete_alarms(self, alarm_names: list[str]) -> None:
-        """Forget alarms; unknown names are no error, as in moto. Raises ValidationError for one that is needed."""
+        """Delete alarms; unknown names are no error, as in moto. Raises ValidationError for a composite alarm's child."""
         with self.lock:
             staying = [alarm for name, alarm in self.alarms.items() if name not in alarm_names]
             for name in alarm_names:
@@ -143,7 +143,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
             self.forget(alarm_names)
 
     def forget(self, names: Sequence[str]) -> None:
-        """Forget alarms, needed or not."""
+        """Delete alarms, even children of composite alarms."""
         with self.lock:
             for name in names:
                 if (alarm := self.alarms.pop(name, None)) is not None:
@@ -157,7 +157,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
             self._record_change(self.alarms[alarm_name], before)
 
     def evaluate(self) -> None:
-        """Judge each metric alarm whose period has ended since it was judged, then what is composed of them."""
+        """Judge each metric alarm whose period has ended since its last judgement, then the composite alarms."""
         now = self.store.clock.now()
         with self.lock:
             for alarm in self.alarms.values():
@@ -186,7 +186,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         self._change(alarm, judgement.state, judgement.reason, data)
 
     def _compose(self, alarm: Alarm, rule: CompositeRule) -> None:
-        """Judge a composite alarm if one of its children has changed: a state set by hand lasts until then."""
+        """Judge a composite alarm if a child has changed; a state set by hand lasts until then."""
         children = {name: self.alarms.get(name) for name in rule.names()}
         states = {name: child.state_value if child else None for name, child in children.items()}
         if states == alarm.children:

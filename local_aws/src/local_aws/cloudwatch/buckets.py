@@ -1,4 +1,4 @@
-"""What is known of one metric in one span of time: four sums and a histogram.
+"""The values of one metric in one span of time, as four sums and a histogram.
 
 The histogram is log-spaced (bins grow by a constant factor), so a percentile is within 1 % of the true
 value whatever its magnitude. It exists only once two different values have been seen: counters of 0 and 1
@@ -26,7 +26,7 @@ def percentile_of(statistic: str) -> float | None:
 
 
 def is_statistic(name: str) -> bool:
-    """Is this a statistic that a bucket can answer?"""
+    """Check whether a bucket can answer a statistic."""
     return name in SIMPLE_STATISTICS or percentile_of(name) is not None
 
 
@@ -42,10 +42,10 @@ class Bucket:
         self.maximum = -math.inf
         self.bins: dict[int, float] | None = None
         self.has_values = True
-        """False once a StatisticSet of different values came in: no percentile can be told any more."""
+        """False once a StatisticSet of different values was added: percentiles are unknown from then on."""
 
     def add(self, value: float, count: float = 1.0) -> None:
-        """Take in `value`, `count` times."""
+        """Add `value`, `count` times."""
         if self.bins is not None:
             key = _bin_of(value)
             self.bins[key] = self.bins.get(key, 0.0) + count
@@ -58,7 +58,7 @@ class Bucket:
         self.maximum = max(self.maximum, value)
 
     def add_summary(self, *, count: float, total: float, minimum: float, maximum: float) -> None:
-        """Take in a StatisticSet, which says nothing of how its values were spread."""
+        """Add a StatisticSet, which lacks the distribution of its values."""
         if minimum == maximum or count == 1:
             self.add(total / count, count)
             return
@@ -66,7 +66,7 @@ class Bucket:
         self._widen(count, total, minimum, maximum)
 
     def merge(self, other: "Bucket") -> None:
-        """Take in all that `other` knows."""
+        """Add the values of another bucket."""
         if not other.count:
             return
         same = other.minimum == other.maximum and (

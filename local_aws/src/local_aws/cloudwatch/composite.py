@@ -1,7 +1,7 @@
-"""The rule of a composite alarm: which states of other alarms put it in ALARM.
+"""The rule of a composite alarm: a boolean expression over the states of other alarms.
 
-AWS's AND, OR, NOT and brackets are Python's, in the same order of precedence: a rule is cut into its tokens, each
-known one becomes a word of Python's, and Python's own parser checks what they say together.
+AND, OR, NOT and brackets have the same precedence in AWS's rules and in Python: each token of a rule becomes one of
+Python's, and Python's own parser checks the whole.
 """
 
 import ast
@@ -57,11 +57,11 @@ class CompositeRule:
         return cls(_compile(" ".join(words), text), tuple(children))
 
     def names(self) -> set[str]:
-        """The alarms this one depends on."""
+        """Names of the alarms that the rule depends on."""
         return {name for _, name in self.children}
 
     def holds(self, state: Callable[[str], str | None]) -> bool:
-        """Is the rule true, given the states of the alarms now?"""
+        """Evaluate the rule for the present states of the alarms."""
         states = [state(name) == wanted for wanted, name in self.children]
         return bool(eval(self.code, {"__builtins__": {}}, {"states": states}))  # noqa: S307 - made of _PYTHON
 

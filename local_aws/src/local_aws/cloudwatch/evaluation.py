@@ -1,4 +1,4 @@
-"""Does an alarm's metric breach? A pure decision from datapoints to state and reason.
+"""Alarm evaluation: a pure function from datapoints to a state and its reason.
 
 As the CloudWatch guide describes it: the last N datapoints that exist within the evaluation range decide; only
 where there are fewer than N does the treatment of missing data fill the gap. The range is N and two more
@@ -39,7 +39,7 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Datapoint:
-    """One complete period: when it started (epoch seconds) and its value, None when there was none."""
+    """One complete period: its start (epoch seconds) and its value, None without data."""
 
     at: float
     value: float | None
@@ -47,7 +47,7 @@ class Datapoint:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The state an alarm shall be in, why, and the datapoints that decided (newest first)."""
+    """The new state of an alarm, the reason, and the datapoints that decided (newest first)."""
 
     state: str
     reason: str
@@ -57,7 +57,7 @@ class Judgement:
 def judge(threshold: Threshold, points: Sequence[Datapoint], current: str) -> Judgement:
     """Decide the state from the evaluation range, oldest datapoint first.
 
-    `points` has N + EXTRA_PERIODS elements; `current` is the state now, kept where nothing speaks against it.
+    `points` has N + EXTRA_PERIODS elements; `current` is the state now, kept where the datapoints decide nothing.
     """
     known = [point for point in reversed(points) if point.value is not None]
     evaluated = tuple(known[: threshold.evaluation_periods])
@@ -83,7 +83,7 @@ def judge(threshold: Threshold, points: Sequence[Datapoint], current: str) -> Ju
 def _judge_sparse(
     threshold: Threshold, points: Sequence[Datapoint], evaluated: tuple[Datapoint, ...], current: str
 ) -> Judgement:
-    """Missing data treated as missing, and every datapoint there is breaches.
+    """Judge missing data treated as missing, when every existing datapoint breaches.
 
     ALARM once the oldest of them is M periods old; until then the state stays, as the guide's rule against
     premature alarms has it.
@@ -132,7 +132,7 @@ def _treated(breaching: bool, filled: int) -> str:
 def reason_data(
     judgement: Judgement, threshold: Threshold, *, statistic: str, period: int, now: float
 ) -> str:
-    """The decision as the JSON of `StateReasonData`."""
+    """Encode the decision as the JSON of `StateReasonData`."""
     points = judgement.evaluated
     data: dict[str, object] = {
         "version": "1.0",

@@ -1,4 +1,4 @@
-"""What a client or an alarm asks of the store: metric statistics and arithmetic over them.
+"""Queries of clients and alarms: metric statistics, and arithmetic over them.
 
 Metric math as far as it is imitated: numbers, ids of other queries, + - * / and brackets. Functions, SEARCH
 and SQL are refused.
@@ -23,12 +23,12 @@ _ARITHMETIC = (
 
 
 class BadQueryError(ValueError):
-    """The question cannot be answered; the message says why."""
+    """A query that cannot be answered; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Formula:
-    """Arithmetic over the answers to other queries, compiled from nothing but names, numbers and + - * /."""
+    """Arithmetic over the results of other queries, compiled from names, numbers and + - * / alone."""
 
     code: CodeType
     names: frozenset[str]
@@ -53,7 +53,7 @@ class Formula:
         return cls(compile(tree, expression, "eval"), names)
 
     def combine(self, answers: Mapping[str, Points]) -> Points:
-        """Compute the periods that every named answer has, but for those divided by zero: CloudWatch omits them."""
+        """Compute the periods that all operands have; like CloudWatch, omit divisions by zero."""
         points: Points = {}
         shared = set.intersection(*(set(answers[name]) for name in self.names)) if self.names else set()
         for number in sorted(shared):
@@ -118,7 +118,7 @@ def parse_query(member: Mapping[str, Any], *periods: int) -> Query:
 
 
 def _in_order(queries: Iterable[Query]) -> list[Query]:
-    """List metrics first, then each expression after what it uses. Raises BadQueryError when none is left to."""
+    """Sort metrics first, then each expression after its operands. Raises BadQueryError for a cycle."""
     ordered: list[Query] = []
     waiting = list(queries)
     while waiting:

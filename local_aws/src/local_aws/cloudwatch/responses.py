@@ -1,4 +1,4 @@
-"""The CloudWatch actions that read our store, over every wire protocol that moto parses.
+"""The CloudWatch actions that read this store, in every protocol that moto parses.
 
 Differences from AWS that a client can notice: a `Period` lasts Period ÷ time scale seconds of wall clock, and
 Timestamps, StartTime and EndTime are wall clock, so datapoints stand closer together; therefore neither the
@@ -130,7 +130,7 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
         return ActionResult({"Label": request["MetricName"], "Datapoints": points})
 
     def _statistics_query(self) -> Query:
-        """What the fields of GetMetricStatistics or DescribeAlarmsForMetric name."""
+        """Build the query that GetMetricStatistics or DescribeAlarmsForMetric describes."""
         request = self._get_params()
         stat = {"Period": 60, **request, "Metric": request, "Stat": "Sum"}
         try:
@@ -188,7 +188,7 @@ def _span(request: dict[str, Any]) -> tuple[float, float]:
 
 
 def _periods(store: MetricStore, period: int, start: float, end: float) -> tuple[int, int]:
-    """Number of the first period, and of the one after the last; a period belongs if it starts before `end`."""
+    """Return the numbers of the first period and of the one after the last that starts before `end`."""
     return store.period_number(period, start), math.ceil(end * store.clock.scale / period)
 
 

@@ -1,4 +1,4 @@
-"""From a PutMetricAlarm request to what an alarm watches and when it breaches; or a refusal."""
+"""Alarm rules: read PutMetricAlarm requests, and refuse what is not imitated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ NOT_IMITATED = (
 
 @dataclass(frozen=True)
 class AlarmRule:
-    """The queries an alarm runs, the one of them that it judges, and its threshold."""
+    """The queries of an alarm, the id of the judged one, and its threshold."""
 
     queries: tuple[Query, ...]
     watched: Query

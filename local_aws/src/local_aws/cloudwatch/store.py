@@ -44,7 +44,7 @@ Delay = Callable[[MetricKey], float]
 
 
 def is_period(seconds: int) -> bool:
-    """Is this a period that the store can answer?"""
+    """Check whether the store can answer a period."""
     return seconds in (5, 10, 20, 30) or (seconds > 0 and seconds % BLOCK_SECONDS == 0)
 
 
@@ -76,7 +76,7 @@ class Series:
             self._bucket_at(at).add_summary(**sums)
 
     def delivered(self, period: int, first: int, last: int) -> dict[int, Bucket]:
-        """The same as `buckets`, as far as it has been delivered."""
+        """Aggregate as `buckets` does, without the periods that are not yet delivered."""
         delay_seconds = self._delay(self.key)
         if delay_seconds:
             last = min(last, int((self._clock.now() * self._scale - delay_seconds) // period))
@@ -95,7 +95,7 @@ class Series:
         return merged
 
     def newest(self) -> float:
-        """Wall-clock second of the newest value, to the tick."""
+        """Return the epoch second of the newest value, to the tick."""
         return self._newest * TICK_SECONDS / self._scale
 
     def _bucket_at(self, at: float | None) -> Bucket:
@@ -116,7 +116,7 @@ class Series:
             self._bucket = self._fine.setdefault(tick, Bucket())
 
     def _age(self, now: int) -> None:
-        """Fold what is past its resolution into whole minutes, and drop what is past those."""
+        """Merge values past their fine resolution into minutes; drop those past the coarse one."""
         self._aged = now
         for tick in [tick for tick in self._fine if tick < now - FINE_SECONDS // TICK_SECONDS]:
             self._coarse.setdefault(tick // _TICKS_PER_BLOCK, Bucket()).merge(self._fine.pop(tick))
@@ -138,7 +138,7 @@ def _gather(
 
 
 class MetricStore:
-    """All series of one region; those of AWS's own namespaces are delivered as late as `delay` says now."""
+    """All series of one region; those of AWS's own namespaces become readable after `delay`."""
 
     def __init__(self, clock: Clock, delay: Delay = lambda _: 0.0) -> None:
         self.clock = clock
@@ -161,7 +161,7 @@ class MetricStore:
         self.series(namespace, name, dimensions, unit=unit).put(value, at=at)
 
     def series(self, namespace: str, name: str, dimensions: Mapping[str, str], *, unit: str) -> Series:
-        """Return the series, new or not: keep it where the same one is put to again and again."""
+        """Return the series, made if need be; keep it for repeated puts."""
         key = MetricKey.of(namespace, name, dimensions)
         series = self._series.get(key)
         if series is None:
@@ -170,7 +170,7 @@ class MetricStore:
         return series
 
     def delay_of(self, key: MetricKey) -> float:
-        """AWS seconds after which a period of a metric can be read: none for metrics of the client's own."""
+        """Return the AWS seconds after which a period can be read: 0 for a client's own metrics."""
         return self._delay(key) if key.namespace.lstrip("/").lower().startswith("aws/") else 0.0
 
     def find(self, key: MetricKey) -> Series | None:
@@ -178,7 +178,7 @@ class MetricStore:
         return self._series.get(key)
 
     def all_series(self) -> tuple[Series, ...]:
-        """All series, the oldest first."""
+        """List all series, the oldest first."""
         return tuple(self._order)
 
     def page(
@@ -197,11 +197,11 @@ class MetricStore:
         return found, None
 
     def period_number(self, period: int, at: float) -> int:
-        """Number of the aligned period that contains epoch seconds `at`."""
+        """Return the number of the aligned period that contains epoch seconds `at`."""
         return int(at * self.clock.scale // period)
 
     def period_start(self, period: int, number: int) -> float:
-        """Wall-clock epoch seconds at which period `number` starts."""
+        """Return the epoch seconds at which period `number` starts."""
         return number * period / self.clock.scale
 
     def _add(self, key: MetricKey) -> Series:

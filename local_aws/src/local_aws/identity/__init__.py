@@ -1,6 +1,4 @@
-"""Who may take which role, and what a role may do: STS for the tokens of OIDC providers, by the trust
-policies of IAM; simulations of its other policies.
-"""
+"""Identity: STS for the tokens of OIDC providers by IAM's trust policies, and simulations of IAM's policies."""
 
 from collections.abc import Mapping
 
@@ -8,6 +6,6 @@ from local_aws.identity import simulation, web_identity
 
 
 def install(issuers: Mapping[str, str]) -> None:
-    """Put both behind moto, before the first request; `issuers` as `web_identity.install` takes them."""
+    """Install both in moto, before the first request; `issuers` as `web_identity.install` takes them."""
     web_identity.install(issuers)
     simulation.install()

@@ -1,7 +1,7 @@
-"""SimulatePrincipalPolicy: what the policies of a role or user would allow, without doing it.
+"""SimulatePrincipalPolicy: evaluate the policies of a role or user.
 
-Nothing here is refused by IAM; the answer is that of the policies alone. The credentials of this AWS belong
-to nobody in IAM: they may do everything.
+IAM refuses nothing here; the answer is that of the policies alone. The credentials of this AWS belong to no
+user in IAM and may do everything.
 """
 
 import json
@@ -22,7 +22,7 @@ STATEMENT_FIELDS = frozenset({"Sid", "Effect", "Action", "Resource", "Condition"
 
 
 def install() -> None:
-    """Put it behind moto's IAM, before the first request."""
+    """Install it in moto's IAM, before the first request."""
 
     class SimulatingResponse(IamResponse):  # type: ignore[misc]  # moto is untyped here
         def simulate_principal_policy(self) -> ActionResult:
@@ -49,7 +49,7 @@ def install() -> None:
 
 
 def decide(policies: Sequence[Mapping[str, Any]], action: str, resource: str, context: Context) -> str:
-    """Return AWS's word for what these policies say together: a denial outweighs everything.
+    """Return the decision of these policies in AWS's word; a Deny overrides every Allow.
 
     Raises AwsError for an element or condition that is not imitated.
     """

@@ -28,7 +28,7 @@ _NEGATIVE = {name.replace("String", "StringNot", 1): test for name, test in _POS
 
 
 def allows(policy: Mapping[str, Any], provider_arn: str, context: Context) -> bool:
-    """Say whether a trust policy lets `provider_arn` in, given the token's condition keys.
+    """Check whether a trust policy allows `provider_arn`, given the token's condition keys.
 
     Raises AwsError for an operator, an element or a condition key that is not imitated.
     """

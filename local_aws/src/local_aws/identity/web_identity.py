@@ -22,15 +22,15 @@ from local_aws.identity.trust import ACTION, allows
 from local_aws.settings import ACCOUNT_ID
 
 CONTEXT_CLAIMS = ("aud", "sub", "amr", "azp")
-"""What a token adds to the condition keys. (Other claims are no keys: a test of one is not met.)"""
+"""Claims of a token that are condition keys; a condition on any other claim is not met."""
 SHORTEST_SESSION_SECONDS = 900
 FETCH_SECONDS = 5
 
 
 def install(issuers: Mapping[str, str]) -> None:
-    """Put it behind moto's STS, before the first request.
+    """Install it in moto's STS, before the first request.
 
-    `issuers` tells where an issuer's documents are found, when not at its own URL.
+    `issuers` maps an issuer to the URL of its documents, where that is not the issuer itself.
     """
 
     class WebIdentityResponse(TokenResponse):  # type: ignore[misc]  # moto is untyped here
@@ -114,7 +114,7 @@ def _get(url: str) -> dict[str, Any]:
 
 
 def _trusting(arn: str, provider: OpenIDConnectProvider, claims: Mapping[str, Any]) -> Role:
-    """Find a role whose trust policy lets the token in. Raises AwsError: AWS does not say which part failed."""
+    """Find a role whose trust policy allows the token. Raises AwsError, which like AWS's does not say what failed."""
     context = {
         f"{provider.url}:{name}".lower(): value if isinstance(value, list) else [str(value)]
         for name, value in claims.items()

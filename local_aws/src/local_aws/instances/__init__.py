@@ -34,5 +34,5 @@ __all__ = [
 
 
 def launcher(settings: Settings) -> Launcher:
-    """The launcher of this run."""
+    """Return the launcher of this run."""
     return Launcher(settings)

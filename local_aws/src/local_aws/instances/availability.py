@@ -1,4 +1,4 @@
-"""Which kind of instance this machine can run, and why: one line for people."""
+"""The kind of instance that this machine can run, with the reason in one line."""
 
 import shutil
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ Kind = Literal["docker", "process"]
 
 
 class UnavailableError(Exception):
-    """The kind of instance asked for cannot run here."""
+    """The requested kind of instance cannot run here."""
 
 
 @dataclass(frozen=True)
 class Availability:
-    """The kind that will run, and the sentence that says why."""
+    """The kind of instance that will run, and the reason."""
 
     kind: Kind
     reason: str
 
 
 def availability(settings: Settings) -> Availability:
-    """Look at this machine and decide. Blocks; raises UnavailableError if `docker` is demanded in vain."""
+    """Inspect this machine and choose. Blocks; raises UnavailableError if `docker` is demanded but missing."""
     if settings.instances == "process":
         return decide(settings.instances, None, None)
     try:
@@ -62,7 +62,7 @@ def decide(wanted: str, engine_problem: str | None, registry_problem: str | None
 
 
 def registry_source(engine: Engine) -> str | None:
-    """Path of the registry program, else the registry image this engine has, else None."""
+    """Return the registry program's path, else the registry image of this engine, else None."""
     program = shutil.which(REGISTRY_PROGRAM)
     if program:
         return program

@@ -1,4 +1,4 @@
-"""A share of the CPUs and of the memory for a group of processes, by the kernel's own means: control groups.
+"""Control groups: shares of CPU and memory for a group of processes, enforced by the kernel.
 
 Version 1 and version 2, wherever this user may make a group. The period is 20 ms, so that a limited instance
 answers smoothly instead of freezing for a tenth of a second. A group that takes more memory than it may has a
@@ -23,20 +23,20 @@ _ENTER = 'echo $$ >"$1" && echo $$ >"$2" && shift 2 && exec "$@"'
 
 
 def quota_microseconds(cpus: float) -> int:
-    """CPU time per period that `cpus` CPUs mean."""
+    """Return the CPU time per period for `cpus` CPUs."""
     return max(_SMALLEST_QUOTA, round(cpus * PERIOD_MICROSECONDS))
 
 
 @dataclass(frozen=True)
 class Cgroup:
-    """One control group; `version` is 1 or 2. `memory` is where version 1 has its memory, if anywhere."""
+    """One control group; `version` is 1 or 2. `memory` is version 1's separate group for memory, if any."""
 
     path: Path
     version: int
     memory: Path | None = None
 
     def create(self, memory_bytes: int | None = None) -> None:
-        """Make the group, with the lowest weight there is and, where the kernel lets us, so much memory."""
+        """Make the group with the lowest weight and, where the kernel allows it, a memory limit."""
         self.path.mkdir()
         self._set_weight(lowest=True)
         if self.memory is not None:
@@ -45,7 +45,7 @@ class Cgroup:
             self._limit_memory(memory_bytes)
 
     def entering(self, command: tuple[str, ...]) -> tuple[str, ...]:
-        """The command that runs `command` inside the group."""
+        """Return the command that runs `command` inside the group."""
         groups = (self.path, self.memory or self.path)
         return ("/bin/sh", "-c", _ENTER, "sh", *(str(group / "cgroup.procs") for group in groups), *command)
 
@@ -60,7 +60,7 @@ class Cgroup:
         self._set_weight(lowest=False)
 
     def unlimit(self) -> None:
-        """Back to the lowest weight without a quota, as at the start."""
+        """Restore the lowest weight without a quota, as at the start."""
         self._set_weight(lowest=True)
         if self.version == 1:
             self._write("cpu.cfs_quota_us", "-1")
@@ -68,7 +68,7 @@ class Cgroup:
             self._write("cpu.max", f"max {PERIOD_MICROSECONDS}")
 
     def pids(self) -> list[int]:
-        """The processes in the group; none when it is gone."""
+        """List the processes in the group; none when it is gone."""
         with suppress(FileNotFoundError):
             return [int(line) for line in (self.path / "cgroup.procs").read_text().split()]
         return []
@@ -80,7 +80,7 @@ class Cgroup:
                 _remove(group)
 
     def _limit_memory(self, memory_bytes: int) -> None:
-        """Swap does not help. A kernel without the controller, or without its accounting of swap, limits less."""
+        """Limit memory and swap, as far as the kernel has the controller and accounts for swap."""
         limits = ("memory.max", "memory.swap.max"), (str(memory_bytes), "0")
         group = self.path
         if self.version == 1:
@@ -114,7 +114,7 @@ def _remove(group: Path) -> None:
 
 
 def usable_parent(probe_id: str) -> Cgroup | None:
-    """The nearest group of this process below which it can make, limit and fill another; None if nowhere.
+    """Find the nearest own group in which this process can make, limit and fill another; None if there is none.
 
     Tried for real, with a process that enters and leaves at once; with memory first, then without.
     """
@@ -139,13 +139,13 @@ def usable_parent(probe_id: str) -> Cgroup | None:
 
 
 def child(parent: Cgroup, name: str) -> Cgroup:
-    """The group of one instance below `parent`."""
+    """Return the group of one instance below `parent`."""
     own = f"local-aws-{name}"
     return Cgroup(parent.path / own, parent.version, parent.memory / own if parent.memory else None)
 
 
 def candidates(mountinfo: str, memberships: str) -> Iterator[Cgroup]:
-    """Own CPU control group and those above it, nearest first, from the text of two files in /proc/self."""
+    """List the own CPU group and those above it, nearest first, from the text of two files in /proc/self."""
     for line in mountinfo.splitlines():
         fields, _, tail = line.partition(" - ")
         filesystem, _, options = tail.split(" ", 2)
@@ -157,7 +157,7 @@ def candidates(mountinfo: str, memberships: str) -> Iterator[Cgroup]:
 
 
 def memory_group(mountinfo: str, memberships: str) -> Path | None:
-    """The own group of this process in version 1's hierarchy of memory; None where there is none."""
+    """Return this process's group in version 1's memory hierarchy; None without one."""
     for line in mountinfo.splitlines():
         fields, _, tail = line.partition(" - ")
         filesystem, _, options = tail.split(" ", 2)

@@ -179,6 +179,6 @@ class ContainerInstance:
 
 
 def _stamped(line: str) -> Line:
-    """Part the engine's stamp (RFC 3339, nanoseconds) from what was written."""
+    """Split a log line into the engine's time stamp (RFC 3339, nanoseconds) and the text."""
     stamp, _, text = line.partition(" ")
     return Line(datetime.fromisoformat(stamp).timestamp(), text)

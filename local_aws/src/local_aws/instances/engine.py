@@ -17,7 +17,7 @@ from local_aws.instances.login import PASSWORD, USER
 log = logging.getLogger(__name__)
 
 LABEL = "sagemaker-pytorch-release.local-aws"
-"""Every container of ours has it; its value is the id of the record in the resources."""
+"""Label of every container started here; its value is the id of its record."""
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _THREADS = 16
@@ -28,14 +28,14 @@ _T = TypeVar("_T")
 
 
 class EngineError(Exception):
-    """The engine does not answer, or refuses."""
+    """The engine does not answer, or refuses a call."""
 
 
 class Engine:
-    """One client of the engine, and the threads in which it waits. Raises EngineError if none answers."""
+    """A client of the engine with its own threads. Raises EngineError if no engine answers."""
 
     def __init__(self) -> None:
-        _knock()
+        _check_socket()
         try:
             self.client = docker.from_env(timeout=60, max_pool_size=_THREADS)
             self.client.ping()
@@ -45,16 +45,16 @@ class Engine:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="engine")
 
     async def run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Call a blocking function in a thread of the engine's own: waits for it hold up nobody else."""
+        """Call a blocking function in one of the engine's own threads."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
 
     def fetch_image(self, image: str) -> str:
-        """Have an image; return its id. Raises EngineError with the engine's own reason.
+        """Make sure that the engine has an image; return its id. Raises EngineError with the engine's reason.
 
-        This AWS's ECR is asked whether it has the image, though the engine may have it, too: what was
-        deleted there cannot start. (A pull would not ask for a digest it knows.) Elsewhere a digest names one content for ever, and a local copy will
-        do. A name without a registry is an image that this engine has itself.
+        An image of this AWS's ECR must still be there even if the engine has a copy: a deleted image cannot
+        start. (A pull skips digests that the engine has.) From other registries a local copy of a digest is
+        used as it is. A name without a registry is an image that this engine has itself.
         """
         if _is_in_ecr(image):
             return self._pull_from_ecr(image)
@@ -80,7 +80,7 @@ class Engine:
                 container.wait(condition="removed", timeout=_REMOVAL_SECONDS)
 
     def close(self) -> None:
-        """Wait for calls under way, drop the names that only this run used, close the client. Repeatable."""
+        """Wait for running calls, drop the image names of this run, close the client. Repeatable."""
         self._threads.shutdown()
         while self._pulled:
             self._drop_name(self._pulled.pop())
@@ -110,7 +110,7 @@ class Engine:
             raise EngineError(f"{image} cannot be pulled: {error.explanation}") from error
 
     def _drop_name(self, image: str) -> None:
-        """Untag what was pulled from this run's port, unless it is the image's last name: layers are kept."""
+        """Untag an image pulled from this run's port, unless it is the last name: the layers are kept."""
         try:
             known = self.client.images.get(image).attrs
             if other_names(image, known["RepoTags"], known["RepoDigests"]):
@@ -120,14 +120,14 @@ class Engine:
 
 
 def other_names(image: str, tags: list[str] | None, digests: list[str] | None) -> list[str]:
-    """The names an image has beside `image`: its tags, and digests of other repositories."""
+    """List the image's names other than `image`: its tags, and digests of other repositories."""
     repository = image.partition("@")[0]
     elsewhere = [name for name in digests or [] if name.partition("@")[0] != repository]
     return [name for name in tags or [] if name != image] + elsewhere
 
 
-def _knock() -> None:
-    """Try the engine's socket first: a client that finds none leaves its own half-open."""
+def _check_socket() -> None:
+    """Check the engine's socket first: the SDK's client leaks its own when no engine answers."""
     host = os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
     if not host.startswith("unix://"):
         return

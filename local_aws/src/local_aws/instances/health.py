@@ -4,13 +4,13 @@ import aiohttp
 
 
 class Pinger:
-    """Asks instances whether they are well; made and closed within one event loop."""
+    """The HTTP client of all pings, made and closed within one event loop."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
     async def ping(self, url: str, timeout: float) -> bool:
-        """Say whether GET url/ping answers 200 within `timeout` seconds."""
+        """Check whether GET url/ping answers 200 within `timeout` seconds."""
         if self._session is None:
             # A kept connection would hold up the draining server at the other end.
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))

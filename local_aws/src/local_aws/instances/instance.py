@@ -1,4 +1,4 @@
-"""What an instance is, whatever kind runs it."""
+"""The interface of an instance, the same for containers and processes."""
 
 import secrets
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class InstanceSpec:
-    """What a production variant asks of one instance.
+    """The requirements of a production variant for one instance.
 
     `model_dir` is the unpacked model data (shared, read-only), None for a model without data;
     `cpu_scale` CPUs stand for one vCPU of `instance_type`, `memory_scale` bytes for one of its memory.
@@ -42,7 +42,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class Line:
-    """A line that `serve` has written, and when (epoch seconds)."""
+    """A line written by `serve`, with its time (epoch seconds)."""
 
     at: float
     text: str
@@ -55,11 +55,11 @@ class Instance(Protocol):
     url: str
 
     async def alive(self) -> bool:
-        """Say whether `serve` is still running."""
+        """Check whether `serve` is still running."""
         ...
 
     async def ping(self, timeout: float = 2.0) -> bool:
-        """Say whether GET /ping answers 200 within `timeout` seconds."""
+        """Check whether GET /ping answers 200 within `timeout` seconds."""
         ...
 
     async def limit(self) -> None:
@@ -67,7 +67,7 @@ class Instance(Protocol):
         ...
 
     async def stop(self, grace_seconds: float = 30.0) -> None:
-        """SIGTERM, then SIGKILL after `grace_seconds`; leave nothing behind. Repeatable.
+        """Send SIGTERM, then SIGKILL after `grace_seconds`; leave nothing behind. Repeatable.
 
         Call it when no request is under way: the instance ends as it started, without its quota but at
         the lowest weight. Tearing down Python and torch within a tenth of a CPU takes 20 s.
@@ -75,21 +75,21 @@ class Instance(Protocol):
         ...
 
     async def lines(self) -> tuple[Line, ...]:
-        """The end of what `serve` has written (at most 64 KiB), also after `stop`.
+        """Return the end of the log of `serve` (at most 64 KiB), also after `stop`.
 
         A container's lines have the engine's times; a process's the time at which a ping, or this, found them.
         """
         ...
 
     async def stats(self) -> Stats:
-        """Utilisation since the call before this one (the first: since `limit`, or the start)."""
+        """Return the utilisation since the last call (the first time: since `limit`, or the start)."""
         ...
 
 
 class LaunchError(Exception):
-    """An instance could not be started: what happened, and how to fix it."""
+    """An instance could not be started; the message has the reason and the fix."""
 
 
 def new_id() -> str:
-    """An instance id in AWS's form: "i-" and 17 hexadecimal digits."""
+    """Return a new instance id in AWS's form: "i-" and 17 hexadecimal digits."""
     return f"i-{secrets.token_hex(9)[:17]}"

@@ -1,4 +1,4 @@
-"""Where instances come from: one launcher per run, of one kind."""
+"""The launcher of instances: one per run, for one kind of instance."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ from local_aws.settings import Settings
 
 
 class Launcher:
-    """Starts instances of one kind (`kind`, chosen for the `reason`), and ends with all of them stopped.
+    """The launcher of instances of one kind (`kind`, chosen for `reason`); `close` stops them all.
 
     `models` holds the unpacked model data of this run. Made outside, used inside one event loop.
     Raises UnavailableError when the settings demand a kind that this machine cannot run.
@@ -35,7 +35,7 @@ class Launcher:
         self.models = ModelData(self._resources.directory / "models")
 
     async def launch(self, spec: InstanceSpec) -> Instance:
-        """Start one instance: on disk before it runs, not yet healthy.
+        """Start one instance, recorded on disk first; it is not yet healthy.
 
         Raises LaunchError when it cannot be started, AwsError for an instance type without figures.
         """
@@ -62,7 +62,7 @@ class Launcher:
         return made
 
     def sweep(self) -> list[str]:
-        """Remove what crashed runs left; say what was removed, one line each. Blocks."""
+        """Remove the leftovers of crashed runs; return one line for each. Blocks."""
         return sweep(self._resources, self._engine)
 
     async def close(self, grace_seconds: float = 30.0) -> None:

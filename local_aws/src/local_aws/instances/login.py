@@ -1,4 +1,4 @@
-"""The login to ECR in this run: what GetAuthorizationToken gives out, and what instances pull with."""
+"""The ECR login of this run, given out by GetAuthorizationToken and used to pull images."""
 
 import secrets
 

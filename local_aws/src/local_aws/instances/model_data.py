@@ -26,19 +26,19 @@ class ModelDataError(Exception):
 
 
 class Objects(Protocol):
-    """What model data needs of S3."""
+    """The reads of S3 that model data needs."""
 
     def read(self, bucket: str, key: str) -> bytes:
-        """The object's bytes. Raises KeyError when there is no such bucket or key."""
+        """Read an object. Raises KeyError when there is no such bucket or key."""
         ...
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
-        """All keys that begin with the prefix. Raises KeyError when there is no such bucket."""
+        """List the keys that begin with the prefix. Raises KeyError when there is no such bucket."""
         ...
 
 
 class ModelData:
-    """Unpacked model data in `directory`: once per content, read-only, shared by instances.
+    """A cache of unpacked model data in `directory`: once per content, read-only, shared by instances.
 
     Calls block (they read and unpack); they may come from several threads.
     """
@@ -48,7 +48,7 @@ class ModelData:
         self._lock = threading.Lock()
 
     def unpack(self, source: str | Mapping[str, Any], objects: Objects) -> Path:
-        """The directory with the model of a ModelDataUrl or a ModelDataSource. Raises ModelDataError."""
+        """Unpack the model of a ModelDataUrl or ModelDataSource; return its directory. Raises ModelDataError."""
         files = fetch(source, objects)
         target = self._directory / _content_hash(files)
         with self._lock:
@@ -57,7 +57,7 @@ class ModelData:
         return target
 
     def remove(self) -> None:
-        """Remove everything unpacked; no instance may be using it any more."""
+        """Remove all unpacked models; no instance may be using one."""
         remove_tree(self._directory)
 
 
@@ -81,7 +81,7 @@ def fetch(source: str | Mapping[str, Any], objects: Objects) -> dict[str, bytes]
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of an s3:// URI (or of S3's https form). Raises ModelDataError."""
+    """Split an s3:// URI (or S3's https form) into bucket and key. Raises ModelDataError."""
     parts = urlsplit(uri)
     if parts.scheme == "s3" and parts.netloc and parts.path.strip("/"):
         return parts.netloc, parts.path.lstrip("/")
@@ -92,7 +92,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def read_archive(content: bytes, uri: str) -> dict[str, bytes]:
-    """The files of a .tar.gz by path. Raises ModelDataError for what is no archive, or an unsafe one."""
+    """Read the files of a .tar.gz by path. Raises ModelDataError for a broken or unsafe archive."""
     files: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
@@ -115,7 +115,7 @@ def read_archive(content: bytes, uri: str) -> dict[str, bytes]:
 
 
 def relative_paths(keys: Iterable[str], prefix: str, uri: str) -> dict[str, str]:
-    """Path under /opt/ml/model of each key below a prefix. Raises ModelDataError by SageMaker's rules."""
+    """Return the path under /opt/ml/model of each key below a prefix. Raises ModelDataError by SageMaker's rules."""
     paths = {key: key[len(prefix) :] for key in keys}
     if not paths:
         raise ModelDataError(f'There is no object below "{uri}".')
@@ -185,4 +185,4 @@ def _write(files: Mapping[str, bytes], target: Path) -> None:
         file.chmod(0o444)
     draft.rename(target)
     for folder, _, _ in os.walk(target):
-        os.chmod(folder, 0o555)  # noqa: S103 (readable, and nobody's to write)
+        Path(folder).chmod(0o555)

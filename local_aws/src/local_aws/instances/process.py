@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
@@ -27,7 +28,7 @@ class ProcessInstance:
     """One `serve` in its own session, held to its CPU share by a control group or by stopping it in turn.
 
     It starts at the lowest weight (in the control group, else nice 19). `SAGEMAKER_BASE_DIR` stands
-    for /opt/ml; the port is held for it from before it starts until it is gone. Its memory is limited
+    for /opt/ml; the port is reserved from before it starts until it is gone. Its memory is limited
     by the control group alone, and its model is read-only by file mode alone (which root may ignore).
     """
 
@@ -59,6 +60,9 @@ class ProcessInstance:
         self._resources.write(self._record)
         root = self._base_directory()
         try:
+            environment = self._environment(root)
+            if shutil.which(command[0], path=environment.get("PATH")) is None:
+                raise FileNotFoundError("no such program; set LOCAL_AWS_PROCESS_COMMAND")
             if self._cgroup:
                 self._cgroup.create(self._size.memory_bytes)
             wrapped = (
@@ -67,7 +71,7 @@ class ProcessInstance:
                 else ("nice", "-n", str(_LOWEST_PRIORITY), *command)
             )
             with self._log_path.open("wb") as log:
-                self._serve = await self._spawn(wrapped, log.fileno(), self._environment(root))
+                self._serve = await self._spawn(wrapped, log.fileno(), environment)
         except OSError as error:
             await self.stop()
             raise LaunchError(f"Instance {self.id} cannot run {command[0]}: {error}") from error
@@ -81,7 +85,7 @@ class ProcessInstance:
         self._note_growth()
         if not await self.alive() or not await self._pinger.ping(self.url, timeout):
             return False
-        if not self._port_is_ours:  # who answered? asked once
+        if not self._port_is_ours:  # checked once: another program may have answered
             self._port_is_ours = await asyncio.to_thread(
                 process_tree.listens, self._record, self._port.number
             )
@@ -126,7 +130,7 @@ class ProcessInstance:
                 self.stopped = True
 
     async def _end(self, grace_seconds: float) -> None:
-        """Like an engine: SIGTERM to `serve` alone; when it has ended or time is up, SIGKILL to all."""
+        """Stop as an engine does: SIGTERM to `serve` alone, then SIGKILL to all processes."""
         if self._serve is not None and self._serve.returncode is None:
             await self._unlimit()
             with suppress(ProcessLookupError):
@@ -139,14 +143,14 @@ class ProcessInstance:
                 await process.wait()
 
     def _note_growth(self) -> None:
-        """Remember when the log was found to have grown."""
+        """Note the size of the log and the time, for the times of its lines."""
         with suppress(FileNotFoundError):
             size = self._log_path.stat().st_size
             if size > (self._growth[-1][0] if self._growth else 0):
                 self._growth.append((size, time.time()))
 
     def _seen_at(self, offset: int) -> float:
-        """When the log was first seen to reach so far (epoch s); what came while it was read: now."""
+        """Return the epoch second at which the log was first seen to reach `offset`; else now."""
         index = bisect_left(self._growth, (offset, 0.0))
         return self._growth[index][1] if index < len(self._growth) else time.time()
 
@@ -165,7 +169,7 @@ class ProcessInstance:
         return root
 
     def _environment(self, root: Path) -> dict[str, str]:
-        """This run's environment without its settings, then the contract's, then the model's own."""
+        """Merge this run's environment without its settings, the contract's, and the model's own."""
         inherited = {name: value for name, value in os.environ.items() if not is_private(name)}
         return {
             **inherited,
@@ -213,5 +217,5 @@ class ProcessInstance:
 
 
 def is_private(name: str) -> bool:
-    """An instance must not inherit this AWS's settings, nor its user's credentials and endpoint."""
+    """Check for this AWS's settings and its user's credentials and endpoint, which no instance inherits."""
     return name.startswith(("LOCAL_AWS_", "AWS_"))

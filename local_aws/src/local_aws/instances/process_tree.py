@@ -1,4 +1,4 @@
-"""The processes of one instance: found, measured and killed without mistaking another's for them."""
+"""The processes of one instance: find, measure and kill them, and no others."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +15,7 @@ _START_TOLERANCE_SECONDS = 0.05
 
 
 def start_time(pid: int) -> float | None:
-    """Epoch seconds at which the process started; None when there is none."""
+    """Return the epoch second at which a process started; None when there is none."""
     try:
         return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
@@ -23,10 +23,10 @@ def start_time(pid: int) -> float | None:
 
 
 def processes(record: Record) -> list[psutil.Process]:
-    """Everything alive that belongs to a record, and nothing else.
+    """List the living processes of a record.
 
-    It belongs if it is in the record's control group, or carries the record's mark in its environment,
-    or descends from the process recorded (same id *and* same start).
+    A process belongs if it is in the record's control group, carries the record's mark in its environment,
+    or descends from the recorded process (same id *and* same start).
     """
     found: dict[int, psutil.Process] = {}
     for process in (*_in_cgroup(record), *_marked(record), *_descendants(record)):
@@ -35,10 +35,10 @@ def processes(record: Record) -> list[psutil.Process]:
 
 
 def kill(record: Record) -> None:
-    """SIGKILL everything that belongs to the record, and wait until it is gone.
+    """Kill all processes of a record, and wait until they are gone.
 
-    Raises psutil.TimeoutExpired if something stays: a process being killed may still fork, so one
-    look is not enough, but five are.
+    Raises psutil.TimeoutExpired if something stays: a process being killed may still fork, so
+    the list is read five times.
     """
     for _ in range(5):
         alive = processes(record)
@@ -56,7 +56,7 @@ def kill(record: Record) -> None:
 
 
 def measure(leader: int, at: float) -> Sample:
-    """What the process and its descendants have used; children that have ended count, too."""
+    """Measure the use of a process and its descendants, ended children included."""
     cpu_seconds = memory = 0.0
     for process in _tree(leader):
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -68,7 +68,7 @@ def measure(leader: int, at: float) -> Sample:
 
 
 def listens(record: Record, port: int) -> bool:
-    """Say whether a process of the record listens on the TCP port."""
+    """Check whether a process of the record listens on the TCP port."""
     for process in processes(record):
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             for connection in process.net_connections("tcp"):
@@ -78,7 +78,7 @@ def listens(record: Record, port: int) -> bool:
 
 
 def _own_memory(process: psutil.Process) -> float:
-    """Bytes, shared pages counted once among those who share them where the system tells (PSS)."""
+    """Return bytes of memory, with shared pages split among their users where known (PSS)."""
     memory = process.memory_full_info()
     return float(getattr(memory, "pss", memory.rss))
 

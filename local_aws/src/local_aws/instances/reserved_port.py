@@ -1,4 +1,4 @@
-"""A TCP port of this machine that nobody else is given while it is held."""
+"""A TCP port of this machine, reserved for one server."""
 
 import errno
 import random
@@ -14,9 +14,9 @@ TRIES = 500
 class ReservedPort:
     """A port on 127.0.0.1, bound but not listening.
 
-    The kernel refuses it to whoever does not set SO_REUSEADDR, other held ports included, and nobody who asks
-    for any port is given it; servers set SO_REUSEADDR (gunicorn, nginx, asyncio, http.server), so the one told
-    may listen. Raises OSError when none of the ports tried is free.
+    The kernel refuses it to whoever does not set SO_REUSEADDR, other reserved ports included, and gives it to
+    nobody who asks for any port; servers set SO_REUSEADDR (gunicorn, nginx, asyncio, http.server), so the server
+    that knows the number may listen. Raises OSError when none of the ports tried is free.
     """
 
     def __init__(self, ports: Iterable[int] | None = None) -> None:
@@ -24,12 +24,12 @@ class ReservedPort:
         self.number: int = self._socket.getsockname()[1]
 
     def release(self) -> None:
-        """Let go of the port. Repeatable."""
+        """Release the port. Repeatable."""
         self._socket.close()
 
 
 def _bound(ports: Iterable[int]) -> socket.socket:
-    """Bind the first port that nobody has, and only then let a server that sets SO_REUSEADDR have it too."""
+    """Bind the first free port, and only then set SO_REUSEADDR, which lets the server bind it too."""
     for number in ports:
         held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:

@@ -1,4 +1,4 @@
-"""What this run has started, on disk before it can run and until it is gone.
+"""Records of everything that a run starts, on disk before it runs and until it is gone.
 
     STATE_DIR/started/OWNER/            locked (flock) for as long as the owner lives
     STATE_DIR/started/OWNER/ID.json     one record per instance or server started
@@ -44,7 +44,7 @@ MARK = "STARTED_BY_LOCAL_AWS"
 
 
 def scratch(record_id: str) -> Path:
-    """Where a process puts its temporary files: a short path, because Unix sockets allow 107 bytes."""
+    """Return the folder of a process's temporary files, short because Unix sockets allow 107 bytes."""
     return Path(tempfile.gettempdir()) / f"local-aws-{record_id}"
 
 
@@ -61,13 +61,13 @@ class StartedResources:
             self._lock = _try_lock(self.directory)
 
     def folder(self, record_id: str) -> Path:
-        """The directory for the files of one record, made if need be."""
+        """Return the directory for the files of one record, made if need be."""
         path = self.directory / record_id
         path.mkdir(exist_ok=True)
         return path
 
     def write(self, record: Record) -> None:
-        """Put a record on disk, or replace it; it is complete on disk when this returns."""
+        """Write or replace a record; it is complete on disk when this returns."""
         path = self.directory / f"{record.id}.json"
         new = path.with_suffix(".new")
         with new.open("w") as file:
@@ -77,13 +77,13 @@ class StartedResources:
         new.replace(path)
 
     def forget(self, record_id: str) -> None:
-        """Drop a record and its files: what it named is gone."""
+        """Delete the record and the files of something that is gone."""
         remove_tree(self.directory / record_id)
         remove_tree(scratch(record_id))
         (self.directory / f"{record_id}.json").unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Remove this run's directory if no record is left, and let go of it. Repeatable."""
+        """Unlock this run's directory, and remove it if no record is left. Repeatable."""
         if self._lock is None:
             return
         if not any(self.directory.glob("*.json")):
@@ -93,7 +93,7 @@ class StartedResources:
 
     @contextmanager
     def abandoned(self) -> Iterator[list[Path]]:
-        """Hold the directories of runs that are over; nobody else sweeps them meanwhile."""
+        """Lock and yield the directories of runs that are over, so that no one else sweeps them."""
         with self._door():
             tried = {path: _try_lock(path) for path in sorted(self._root.iterdir())}
         held = {path: lock for path, lock in tried.items() if lock is not None}
@@ -105,7 +105,7 @@ class StartedResources:
 
     @contextmanager
     def _door(self) -> Iterator[None]:
-        """One at a time: a directory being made is not yet locked, and must not look abandoned."""
+        """Serialise: a directory being made is not yet locked, and must not look abandoned."""
         door = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(door, fcntl.LOCK_EX)
@@ -115,7 +115,7 @@ class StartedResources:
 
 
 def read_records(directory: Path) -> list[Record]:
-    """All records in the directory of a run."""
+    """Read all records in the directory of a run."""
     return [Record(**json.loads(path.read_text())) for path in sorted(directory.glob("*.json"))]
 
 
@@ -124,12 +124,12 @@ def remove_tree(directory: Path) -> None:
     if not directory.exists():
         return
     for folder, _, _ in os.walk(directory):
-        os.chmod(folder, stat.S_IRWXU)
+        Path(folder).chmod(stat.S_IRWXU)
     shutil.rmtree(directory)
 
 
 def _try_lock(directory: Path) -> int | None:
-    """The open, locked directory; None when another holds it, or it has just gone."""
+    """Open and lock a directory; None when another process has the lock, or it is gone."""
     try:
         lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:

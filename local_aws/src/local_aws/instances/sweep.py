@@ -1,4 +1,4 @@
-"""Remove what runs that crashed have left: processes, control groups, containers and files."""
+"""Remove the leftovers of crashed runs: processes, control groups, containers and files."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from local_aws.instances.started_resources import Record, StartedResources, read
 
 
 def sweep(resources: StartedResources, engine: Engine | None) -> list[str]:
-    """Remove what runs that are over have left, and say so, one line each; live runs are not touched.
+    """Remove the leftovers of runs that are over; return one line for each. Live runs are not touched.
 
     What cannot be removed now (an engine that does not answer) stays on record for the next sweep.
     `engine` is the launcher's; without one, an engine is looked for if a container needs it.

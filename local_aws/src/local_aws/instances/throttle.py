@@ -22,12 +22,12 @@ _PROC = Path("/proc")
 
 
 def settle(savings: float, granted: float, used: float) -> float:
-    """CPU seconds the group may still use; below zero it must stand still."""
+    """Return the CPU seconds that the group may still use; below zero it must be stopped."""
     return min(_SAVINGS_SECONDS, savings + granted - used)
 
 
 def members(group: int) -> Iterator[int]:
-    """The processes of a process group."""
+    """List the processes of a process group."""
     for entry in _PROC.iterdir():
         if entry.name.isdigit():
             try:
@@ -38,7 +38,7 @@ def members(group: int) -> Iterator[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of all threads of a process, to the nanosecond; 0 once it is gone."""
+    """Return the CPU time of all threads of a process, to the nanosecond; 0 once it is gone."""
     try:
         threads = list((_PROC / str(pid) / "task").iterdir())
         return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
@@ -47,14 +47,14 @@ def cpu_seconds(pid: int) -> float:
 
 
 def pause_seconds(savings: float, cpus: float, used: float) -> float:
-    """How long until the next look: until a debt is paid, soon while the group works, else later."""
+    """Return the seconds until the next check: until a debt is paid, short while the group works, else longer."""
     if savings <= 0:
         return max(_BUSY_LOOK_SECONDS, -savings / cpus)
     return _BUSY_LOOK_SECONDS if used > 0 else _IDLE_LOOK_SECONDS
 
 
 def throttle(group: int, cpus: float) -> None:
-    """Hold the group to `cpus` CPUs until it is gone (ProcessLookupError) or this process is ended."""
+    """Limit the group to `cpus` CPUs until it is gone (ProcessLookupError) or this process is ended."""
     savings, used, running = _SAVINGS_SECONDS, 0.0, True
     known = {pid: cpu_seconds(pid) for pid in members(group)}
     then = counted = time.monotonic()
@@ -75,7 +75,7 @@ def throttle(group: int, cpus: float) -> None:
 
 
 def throttle_blindly(group: int, cpus: float) -> None:
-    """The same without knowing the time used: run for `cpus` of each period (at most all of it)."""
+    """Limit the group without knowing the time used: run for `cpus` of each period (at most all of it)."""
     share = min(1.0, cpus)
     while True:
         os.killpg(group, signal.SIGCONT)

@@ -36,7 +36,7 @@ LOWEST_SHARES = 2
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """What a training job asks of its one instance."""
+    """The requirements of a training job for its one instance."""
 
     image: str
     environment: Mapping[str, str]
@@ -58,7 +58,7 @@ class Training(Protocol):
         ...
 
     async def logs(self) -> str:
-        """The end of what `train` has written; until `stop`."""
+        """Return the end of the log of `train`; until `stop`."""
         ...
 
     async def stop(self, grace_seconds: float = 30.0) -> None:
@@ -67,7 +67,7 @@ class Training(Protocol):
 
 
 class _Run:
-    """What both kinds share: an id, a record in the resources and the files of the run."""
+    """The common part of both kinds: an id, a record on disk and the files of the run."""
 
     def __init__(self, spec: TrainingSpec, resources: StartedResources) -> None:
         self.id = new_id()
@@ -196,7 +196,7 @@ class ContainerTraining(_Run):
         self._container.start()
 
     def _exit_code(self) -> int | None:
-        """Its exit code; None while it runs. 137 when it has been removed under us."""
+        """Return the exit code; None while it runs, 137 when the container was removed."""
         assert self._container is not None
         try:
             self._container.reload()

@@ -1,4 +1,4 @@
-"""From CPU seconds and bytes to the percentages CloudWatch shows."""
+"""CPU seconds and bytes as the percentages that CloudWatch shows."""
 
 import shutil
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from local_aws.instances.instance_types import InstanceType
 
 @dataclass(frozen=True)
 class Sample:
-    """What an instance had used at one moment: monotonic seconds, CPU seconds, bytes."""
+    """The use of an instance up to one moment: monotonic seconds, CPU seconds, bytes."""
 
     at: float
     cpu_seconds: float
@@ -18,7 +18,7 @@ class Sample:
 
 
 def disk_percent(directory: Path) -> float:
-    """How full the disk of a directory is, 0…100."""
+    """Return the percentage of the directory's disk that is used, 0…100."""
     disk = shutil.disk_usage(directory)
     return 100.0 * disk.used / disk.total
 
@@ -26,7 +26,7 @@ def disk_percent(directory: Path) -> float:
 def utilisation(
     before: Sample, after: Sample, size: InstanceType, cpu_scale: float, disk: float = 0.0
 ) -> Stats:
-    """Utilisation between two samples, in AWS's sense: 100 % is one vCPU of the instance's own share."""
+    """Return the utilisation between two samples, in AWS's sense: 100 % is one vCPU of the instance's own share."""
     passed = after.at - before.at
     used = max(0.0, after.cpu_seconds - before.cpu_seconds)
     cpu = 100.0 * used / passed / cpu_scale if passed > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Two ways to run the same registry: the program, or its image in a container."""
+"""The registry as a program, or as its image in a container."""
 
 import asyncio
 import json
@@ -21,20 +21,20 @@ _STORAGE, _CONFIG, _PORT = "/var/lib/registry", "/local-aws.yml", "5000/tcp"
 
 
 class Backend(Protocol):
-    """A registry being run; `url` answers once it is ready."""
+    """A running registry; `url` answers once it is ready."""
 
     url: str
 
     async def start(self) -> None:
-        """Run it; it is on disk before it runs."""
+        """Start the registry, recorded on disk first."""
         ...
 
     async def log(self) -> str:
-        """What it has said."""
+        """Return the log."""
         ...
 
     async def stop(self) -> None:
-        """Stop it and leave nothing behind."""
+        """Stop the registry and leave nothing behind."""
         ...
 
 
@@ -128,7 +128,7 @@ class ImageBackend:
 
 
 def configuration(storage: Path, address: str) -> str:
-    """The registry's configuration file (JSON is YAML): plain HTTP, no cache besides the disk itself."""
+    """Write the registry's configuration (JSON is YAML): plain HTTP, no cache."""
     settings = {
         "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": True}},

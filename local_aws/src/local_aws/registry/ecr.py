@@ -1,4 +1,4 @@
-"""ECR's answers about images, true to the registry behind this AWS.
+"""ECR's operations on images, answered from the registry behind this AWS.
 
 The registry's storage persists over runs, by content: a repository created anew in a fresh local AWS
 sees the images that an earlier run pushed under its name. That is the warm cache: an image whose tag
@@ -33,12 +33,12 @@ _MOTO_MAY = frozenset(
 
 
 def moto_may(action: str) -> bool:
-    """Say whether moto's answer to an operation is true: it is for what concerns no image."""
+    """Check whether moto may answer an operation: all that concern no image."""
     return action in _MOTO_MAY
 
 
 class Ecr:
-    """A Service for ECR: images, the login, and DeleteRepository's look at whether any image is left."""
+    """The ECR service: images, the login, and DeleteRepository's check for images that are left."""
 
     def __init__(self, registry: Registry, front_url: str, faults: Faults | None = None) -> None:
         """`front_url` is http://127.0.0.1:PORT, where the proxy answers /v2/*; `faults`: what scans find."""
@@ -118,7 +118,7 @@ class Ecr:
 
 
 def _find(images: Sequence[StoredImage], image_id: dict[str, str]) -> StoredImage | tuple[str, str]:
-    """The image of an ImageIdentifier, or ECR's failure code and reason."""
+    """Find the image of an ImageIdentifier, else return ECR's failure code and reason."""
     digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
     if digest is None and tag is None:
         reason = "Invalid request parameters: both tag and digest cannot be null"
@@ -175,7 +175,7 @@ def _ids(image: StoredImage) -> list[dict[str, str]]:
 
 
 def _page(items: list[Any], request: dict[str, Any]) -> tuple[list[Any], dict[str, str]]:
-    """One page of `maxResults` items (default 100), and the token of the next when there is one."""
+    """Cut one page of `maxResults` items (default 100), and the token of the next when there is one."""
     try:
         first = int(request.get("nextToken", "0"))
     except ValueError as error:

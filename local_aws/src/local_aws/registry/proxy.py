@@ -1,4 +1,4 @@
-"""/v2/* at the front door: the registry, with ECR's rules on who may push what.
+"""The proxy for /v2/*: the registry, with ECR's rules for logins and tags.
 
 Bodies pass as streams in both directions, so a layer of any size needs a few hundred kilobytes here.
 Clients log in with GetAuthorizationToken's password, as at AWS (reading a blob by hand is not refused). A tag of an IMMUTABLE repository keeps its image; the same image may be pushed again.
@@ -68,7 +68,7 @@ class Proxy:
             self._session = None
 
     def _check(self, request: web.Request) -> None:
-        """Raise Refusal for a push (or a look whether one is needed) without login, or to no repository."""
+        """Raise Refusal for a push, or the check before one, without login or to a missing repository."""
         route = _ROUTE.fullmatch(request.path)
         if (route is None or request.method not in _READS) and not _is_logged_in(request):
             raise Refusal(401, "UNAUTHORIZED", "Not Authorized: log in with GetAuthorizationToken")
@@ -76,7 +76,7 @@ class Proxy:
             raise Refusal(404, "NAME_UNKNOWN", missing(route["name"]))
 
     async def _checked_manifest(self, request: web.Request) -> bytes:
-        """Read the manifest of a push; raise Refusal if its tag must keep another image."""
+        """Read the manifest of a push. Raises Refusal if its immutable tag names another image."""
         route = _ROUTE.fullmatch(request.path)
         assert route is not None
         name, tag = route["name"], unquote(route["rest"])

@@ -1,4 +1,4 @@
-"""The repositories of ECR: moto keeps them, this gives them a true address and a rule for tags."""
+"""The repositories of ECR: moto keeps them; addresses and the rule for tags are added here."""
 
 import re
 from typing import Any
@@ -18,7 +18,7 @@ class Repositories:
         moto_ecr.Repository = _repository_class(address)
 
     def names(self) -> frozenset[str]:
-        """All of them."""
+        """List the names of all repositories."""
         return frozenset(self._backend.repositories)
 
     def check(self, name: str) -> None:
@@ -27,7 +27,7 @@ class Repositories:
             raise AwsError("RepositoryNotFoundException", missing(name))
 
     def is_immutable(self, name: str, tag: str) -> bool:
-        """Say whether a tag, once pushed, may not name another image."""
+        """Check whether a pushed tag must keep its image."""
         repository = self._backend.repositories.get(name)
         if repository is None:
             return False
@@ -39,7 +39,7 @@ class Repositories:
         return mutability == "IMMUTABLE"
 
     def scans_what_is_pushed(self, name: str) -> bool:
-        """Say whether ImageScanningConfiguration has ScanOnPush, by ECR's own spelling or CloudFormation's."""
+        """Check whether ImageScanningConfiguration has ScanOnPush, by ECR's own spelling or CloudFormation's."""
         settings = self._backend.repositories[name].image_scanning_configuration
         return any(key.lower() == "scanonpush" and str(on).lower() == "true" for key, on in settings.items())
 
@@ -49,17 +49,17 @@ class Repositories:
 
 
 def missing(name: str) -> str:
-    """What ECR says of a repository that is not there."""
+    """Return ECR's error for a missing repository."""
     return f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT_ID}'"
 
 
 def _matches(wildcard: str, tag: str) -> bool:
-    """ECR's exclusion filters know one special character: `*`."""
+    """Match a tag with one of ECR's exclusion filters, in which only `*` is special."""
     return re.fullmatch(".*".join(map(re.escape, wildcard.split("*"))), tag) is not None
 
 
 def _repository_class(address: str) -> type[Any]:
-    """Moto's repository, whose address is where this registry is, not a name in amazonaws.com."""
+    """Subclass moto's repository with the address of this registry in place of amazonaws.com."""
     original: Any = getattr(moto_ecr.Repository, "_moto_original", moto_ecr.Repository)
 
     class Repository(original):  # type: ignore[misc]

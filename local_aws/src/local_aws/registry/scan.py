@@ -1,4 +1,4 @@
-"""What ECR's scan of an image says: complete as soon as the image is there, and of what it is told to find."""
+"""ECR's image scans: complete at once; their findings are those of the fault `finding`."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from local_aws.settings import ACCOUNT_ID
 
 
 def scan_of(image: StoredImage, repository: str, found: Mapping[str, str]) -> dict[str, Any]:
-    """DescribeImageScanFindings' answer. `found`: vulnerability → severity, in ECR's words."""
+    """Write DescribeImageScanFindings' answer; `found` maps vulnerability to severity, in ECR's words."""
     findings = [
         {
             "name": name,
@@ -37,7 +37,7 @@ def scan_of(image: StoredImage, repository: str, found: Mapping[str, str]) -> di
 
 
 def no_scan(image: StoredImage, repository: str) -> AwsError:
-    """ECR's refusal where the repository does not scan what is pushed to it."""
+    """Return ECR's error for a repository without scan on push."""
     return AwsError(
         "ScanNotFoundException",
         f"Image scan does not exist for the image with '{{imageDigest:'{image.digest}', imageTag:'null'}}' in "

@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.05
 
 
 class RegistryError(Exception):
-    """The registry does not start: its own log says why."""
+    """The registry did not start; the message has its log."""
 
 
 class Registry:
@@ -63,7 +63,7 @@ class Registry:
 
 
 def choose_backend(storage: Path, resources: StartedResources) -> Backend:
-    """The registry this machine has. Raises RegistryError, EngineError."""
+    """Choose the registry that this machine has. Raises RegistryError, EngineError."""
     engine = Engine()
     source = registry_source(engine)
     if source in REGISTRY_IMAGES:

@@ -1,7 +1,7 @@
-"""What the registry holds, read from its own storage on disk.
+"""The images of the registry, read from its storage on disk.
 
-The registry's API tells neither when an image was pushed nor which images have no tag; its storage
-(distribution's filesystem driver, layout v2) tells both, and keeps every manifest byte for byte.
+The registry's API has neither push times nor images without a tag; its storage (distribution's filesystem
+driver, layout v2) has both, and every manifest byte for byte.
 """
 
 import json
@@ -39,7 +39,7 @@ class ImageStore:
         self._v2 = directory / "docker" / "registry" / "v2"
 
     def images(self, repository: str) -> list[StoredImage]:
-        """All images of a repository, oldest push first."""
+        """List the images of a repository, oldest push first."""
         tags: dict[str, list[str]] = {}
         for tag, digest in self._tags(repository):
             tags.setdefault(digest, []).append(tag)
@@ -47,11 +47,11 @@ class ImageStore:
         return sorted((image for image in found if image), key=lambda image: (image.pushed_at, image.digest))
 
     def tagged(self, repository: str, tag: str) -> str | None:
-        """The digest a tag names now; None without such a tag."""
+        """Return the digest of a tag; None without such a tag."""
         return dict(self._tags(repository)).get(tag)
 
     def remove(self, repository: str) -> None:
-        """Forget a repository's images. Layers stay, by content, for whoever pushes them again."""
+        """Delete a repository's images. Layers stay, by content, for later pushes."""
         if _NAME.fullmatch(repository):
             shutil.rmtree(self._v2 / "repositories" / repository / "_manifests", ignore_errors=True)
 
@@ -82,7 +82,7 @@ class ImageStore:
         )
 
     def _size(self, content: dict[str, Any]) -> int:
-        """Bytes of the layers and the configuration; of an index, of all the images it lists."""
+        """Sum the bytes of layers and configuration; for an index, of all its images."""
         if "manifests" in content:
             parts = (self._blob(part["digest"]) for part in content["manifests"])
             return sum(self._size(json.loads(part.read_bytes())) for part in parts if part.exists())
@@ -97,7 +97,7 @@ class ImageStore:
 
 
 def _media_type(content: dict[str, Any]) -> str:
-    """The manifest's own word; OCI lets it be left out."""
+    """Return the manifest's media type, which OCI makes optional."""
     if "mediaType" in content:
         return str(content["mediaType"])
     if "manifests" in content:

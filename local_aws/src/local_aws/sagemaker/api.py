@@ -1,4 +1,4 @@
-"""SageMaker as a Service of the front door: each operation by its name."""
+"""The SageMaker service: each operation by its name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ Operation = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def moto_may(action: str) -> bool:
-    """Whether moto may answer an operation of SageMaker: the Model Registry, which is records and no more.
+    """Check whether moto may answer an operation: those of the Model Registry, which only keeps records.
 
     moto also answers for jobs that it never runs; those are refused here.
     """

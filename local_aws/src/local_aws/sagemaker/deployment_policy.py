@@ -1,4 +1,4 @@
-"""A DeploymentConfig turned into a plan: how much of the new fleet takes traffic, and for how long."""
+"""Deployment plans: the steps of a DeploymentConfig, each a traffic shift and a bake."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -34,12 +34,12 @@ class Step:
     bake_seconds: int
     """AWS seconds during which the alarms are watched."""
     full: bool
-    """Whether all traffic is on the new fleet."""
+    """True when all traffic is on the new fleet."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How one deployment goes, if nothing goes wrong, and how it goes back."""
+    """The steps of one deployment, and those of its rollback."""
 
     steps: tuple[Step, ...]
     alarms: tuple[str, ...]
@@ -48,13 +48,13 @@ class Plan:
     old: Counts
     new: Counts
     rolling: bool = False
-    """Whether instances come and go batch by batch; otherwise both fleets are whole until the end."""
+    """True when instances are replaced batch by batch; else both fleets are whole until the end."""
     rollback_batch: Counts | None = None
-    """Old instances that come back at a time; None: all at once."""
+    """Old instances restored at a time in a rollback; None: all at once."""
 
     @property
     def extra(self) -> Counts:
-        """The most instances that there are at a time beyond the old fleet's own number, by variant."""
+        """Return the largest number of instances beyond the old fleet's, by variant."""
         if not self.rolling:
             return self.new
         standing, most = self.old, dict.fromkeys(self.new, 0)
@@ -65,7 +65,7 @@ class Plan:
         return most
 
     def rollback_steps(self, standing: Counts) -> Iterator[Step]:
-        """Yield the steps from `standing` old instances to all of them; there is at least one."""
+        """Yield the steps from `standing` old instances back to all of them, at least one step."""
         kept, batch = standing, self.rollback_batch or self.old
         while True:
             kept = {name: min(count, kept[name] + batch[name]) for name, count in self.old.items()}
@@ -110,7 +110,7 @@ def plan_deployment(config: Mapping[str, Any] | None, new: Counts, old: Counts |
 
 
 def _blue_green(routing: Mapping[str, Any], new: Counts, old: Counts) -> Iterator[Step]:
-    """Yield what comes before all traffic is moved."""
+    """Yield the steps before all traffic is moved."""
     kind = routing["Type"]
     for wanted, size in SIZE_OF.items():
         if size in routing and kind != wanted:
@@ -145,7 +145,7 @@ def _sizes(policy: Mapping[str, Any], field: str, counts: Counts) -> dict[str, i
 
 
 def _size(size: Mapping[str, Any], field: str, variant: str, count: int) -> int:
-    """Whole instances of one variant that a CapacitySize means; percents are rounded down, to at least one."""
+    """Convert a CapacitySize to instances of one variant; percents are rounded down, to at least one."""
     (least, most), value = LIMITS[field], size["Value"]
     by_percent = size["Type"] == "CAPACITY_PERCENT"
     limit = f"it may be at least {least} %, at most {most} % of the capacity."

@@ -1,4 +1,4 @@
-"""DescribeEndpoint and its relatives: what the API shows of a resource (pure)."""
+"""The Describe… answers of models, endpoint configs and endpoints (pure)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ LONGEST_REASON = 1024
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """DescribeModel's answer."""
+    """Write DescribeModel's answer."""
     shown = {key: value for key, value in model.request.items() if key != "Tags"}
     return (
         {"EnableNetworkIsolation": False}
@@ -19,7 +19,7 @@ def describe_model(model: Model) -> dict[str, Any]:
 
 
 def describe_config(config: EndpointConfig) -> dict[str, Any]:
-    """DescribeEndpointConfig's answer: every field that was given, with the default weight filled in."""
+    """Write DescribeEndpointConfig's answer: every field that was given, with the default weight filled in."""
     shown = {key: value for key, value in config.request.items() if key != "Tags"}
     shown["ProductionVariants"] = [
         {"InitialVariantWeight": 1.0} | v for v in config.request["ProductionVariants"]
@@ -28,7 +28,7 @@ def describe_config(config: EndpointConfig) -> dict[str, Any]:
 
 
 def describe_endpoint(endpoint: Endpoint) -> dict[str, Any]:
-    """DescribeEndpoint's answer: the old config at the top level until a deployment is complete."""
+    """Write DescribeEndpoint's answer: the old config at the top level until a deployment is complete."""
     shown: dict[str, Any] = {
         "EndpointName": endpoint.name,
         "EndpointArn": endpoint.arn,
@@ -50,7 +50,7 @@ def describe_endpoint(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _config_settings(config: EndpointConfig) -> dict[str, Any]:
-    """What an endpoint shows of its config, beside the variants. Nothing is captured here: it is only kept."""
+    """Return the settings of its config that an endpoint shows; data capture is kept without effect."""
     shown = {key: config.request[key] for key in ("MetricsConfig",) if key in config.request}
     capture = config.request.get("DataCaptureConfig")
     if capture is not None:

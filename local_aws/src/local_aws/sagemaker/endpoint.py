@@ -13,7 +13,7 @@ from local_aws.sagemaker.resources import EndpointConfig, arn
 
 @dataclass(frozen=True)
 class Stage:
-    """What a variant is doing: VariantStatus of the API."""
+    """The stage of a variant: VariantStatus of the API."""
 
     status: str
     message: str
@@ -22,7 +22,7 @@ class Stage:
 
 @dataclass
 class Deployed:
-    """One variant of an endpoint: its fleet, its weights and what it is doing."""
+    """One variant of an endpoint: its fleet, weights and stage."""
 
     fleet: Fleet
     current_weight: float
@@ -32,7 +32,7 @@ class Deployed:
 
 @dataclass(eq=False)
 class Side:
-    """One endpoint config with instances behind it; a deployment has two of them, old and new."""
+    """The fleets of one endpoint config; a deployment has an old and a new side."""
 
     config: EndpointConfig
     variants: dict[str, Deployed]
@@ -54,10 +54,10 @@ class Endpoint:
     config_name: str
     live: Side | None = None
     stranded: tuple[Side, ...] = ()
-    """What failed rollbacks of rolling deployments left in service beside `live`."""
+    """Fleets that failed rollbacks of rolling deployments left in service beside `live`."""
     pending: Side | None = None
     step: Step | None = None
-    """How much of the traffic is on `pending`."""
+    """Step of the deployment, which has the share of the traffic on `pending`."""
     failure_reason: str | None = None
     last_deployment_config: dict[str, Any] | None = None
     operation: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -69,16 +69,16 @@ class Endpoint:
 
     @property
     def sides(self) -> tuple[Side, ...]:
-        """The configs that have instances now."""
+        """The sides that have instances now."""
         return tuple(side for side in (*self.serving, self.pending) if side is not None)
 
     @property
     def serving(self) -> tuple[Side, ...]:
-        """The configs that are in service: one, but for the mix that a failed rollback leaves."""
+        """The sides in service: one, or several after a failed rollback."""
         return (self.live, *self.stranded) if self.live else ()
 
     def route(self) -> Route:
-        """Where its traffic goes at this moment."""
+        """Return the route of its traffic at this moment."""
         return Route(tuple(self._variant_routes()))
 
     def _variant_routes(self) -> Iterator[VariantRoute]:

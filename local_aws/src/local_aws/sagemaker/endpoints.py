@@ -1,4 +1,4 @@
-"""The endpoint operations of the API: what is allowed when, and which operation it begins."""
+"""The endpoint operations of the API: check whether each is allowed now, then begin it."""
 
 import asyncio
 from collections import Counter
@@ -102,7 +102,7 @@ class Endpoints:
         return {"EndpointArn": endpoint.arn}
 
     def update_weights_and_capacities(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Begin to change weights and instance counts; what is omitted stays as it is."""
+        """Begin to change weights and instance counts; omitted ones stay."""
         endpoint = self._in_status(request["EndpointName"], SCALABLE)
         wanted = request["DesiredWeightsAndCapacities"]
         check_weights(endpoint, wanted)
@@ -163,7 +163,7 @@ class Endpoints:
         self.update_weights_and_capacities({"EndpointName": endpoint, "DesiredWeightsAndCapacities": wanted})
 
     async def abandon(self) -> None:
-        """Stop all operations and watches: the launcher itself is about to stop every instance."""
+        """Cancel all operations and health checks, because the launcher will stop every instance."""
         running = [e.operation for e in self.all.values() if e.operation and not e.operation.done()]
         for operation in running:
             operation.cancel()

@@ -1,4 +1,4 @@
-"""The instances of one variant on one endpoint config: as many as desired, all of them healthy."""
+"""The fleet of one variant on one endpoint config: as many healthy instances as desired."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,7 +12,7 @@ REPLACEMENT_TRIES = 3
 
 
 class Fleet:
-    """Starts, replaces and stops instances; calls `on_change` whenever the healthy ones are others.
+    """The instances of one variant: started, replaced, stopped; `on_change` is called when the healthy ones change.
 
     One `reach` or `close` at a time; replacements go on beside them.
     """
@@ -28,7 +28,7 @@ class Fleet:
         self.template = template
         self.desired = 0
         self.trouble: str | None = None
-        """Why an instance that failed in service could not be replaced, if so."""
+        """Reason why a failed instance could not be replaced, or None."""
         self._context = context
         self._on_change = on_change
         self._members: list[Member] = []
@@ -48,8 +48,7 @@ class Fleet:
     async def reach(self, count: int) -> None:
         """Start or stop instances until there are `count`; returns when they are healthy, or gone.
 
-        Raises InstanceFailed when one does not come; what was started beside it is stopped, and the
-        fleet is again what it was.
+        Raises InstanceFailed when one fails to start; then the others of this call are stopped, too.
         """
         before, self.desired = self.desired, count
         surplus = self._members[count:]
@@ -67,13 +66,13 @@ class Fleet:
             self._on_change()
 
     async def close(self) -> None:
-        """Stop every instance, and wait for those that are leaving already."""
+        """Stop every instance, and wait for those that are already stopping."""
         self.desired = 0
         await asyncio.gather(*(self._dismiss(member) for member in self.members))
         await asyncio.gather(*self._leaving)
 
     def abandon(self) -> None:
-        """Stop watching: the launcher itself is about to stop every instance."""
+        """Stop the health checks, because the launcher will stop every instance."""
         for watch in self._watches.values():
             watch.cancel()
 
@@ -83,14 +82,14 @@ class Fleet:
         return member
 
     async def _dismiss(self, member: Member) -> None:
-        """Take a member out, and whatever watches or replaces it."""
+        """Stop a member, its health check and its replacement."""
         watch = self._watches.pop(member, None)
         if watch is not None:
             watch.cancel()
         await asyncio.shield(self._take_out(member))
 
     def _take_out(self, member: Member) -> asyncio.Task[None]:
-        """Take a member out of the traffic at once, and out of the context by the task returned."""
+        """Take a member out of the traffic at once; the returned task stops it."""
         self._members.remove(member)
         self._on_change()
         leaving = asyncio.create_task(member.leave())

@@ -15,7 +15,7 @@ SORT_FIELDS = {"Name": "name", "CreationTime": "created", "Status": "status"}
 
 @dataclass(frozen=True)
 class Row:
-    """One resource in a list: what it is filtered and sorted by, and its summary."""
+    """One resource in a list: the fields for filters and sorting, and its summary."""
 
     name: str
     created: float
@@ -61,6 +61,6 @@ def _fits(row: Row, request: Mapping[str, Any]) -> bool:
 
 
 def _epoch(value: Any) -> float:
-    """Read a timestamp in any form that the wire has."""
+    """Read a timestamp in any of the protocols' forms."""
     moment: datetime = parse_to_aware_datetime(value)
     return moment.timestamp()

@@ -1,4 +1,4 @@
-"""One instance of a fleet, from its launch to its stop."""
+"""A member of a fleet: one instance, from its launch to its stop."""
 
 import asyncio
 import logging
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 
 class InstanceFailed(Exception):
-    """An instance did not come; the text is a FailureReason."""
+    """The instance failed to start; the text is a FailureReason."""
 
 
 class Launcher(Protocol):
-    """Where instances come from."""
+    """A launcher of instances."""
 
     async def launch(self, spec: InstanceSpec) -> Instance:
         """Start one instance. Raises LaunchError."""
@@ -33,10 +33,10 @@ class Launcher(Protocol):
 
 @dataclass(frozen=True)
 class LaunchTemplate:
-    """What every instance of a fleet is made from."""
+    """The launch parameters of every instance of a fleet."""
 
     spec: InstanceSpec
-    """Without model data: each start fetches it, as AWS does."""
+    """Instance spec without model data: each start fetches it, as AWS does."""
     model_data: str | Mapping[str, Any] | None
     """ModelDataUrl or ModelDataSource."""
     startup_timeout_seconds: float
@@ -44,22 +44,22 @@ class LaunchTemplate:
 
 @dataclass(frozen=True)
 class FleetContext:
-    """What every fleet needs of its context."""
+    """The services that all fleets share."""
 
     launcher: Launcher
     settings: Settings
     clock: Clock
     unpack: Callable[[str | Mapping[str, Any]], Path]
-    """Brings model data to this machine; blocks. Raises ModelDataError."""
+    """Download and unpack model data; blocks. Raises ModelDataError."""
     keep_logs: Callable[[InstanceSpec, str, Sequence[Line]], Awaitable[None]]
     """Called with spec, instance id and new lines when an instance is healthy, and when it has stopped."""
     faults: Faults = field(default_factory=Faults)
     slowest_start: dict[str, float] = field(default_factory=dict)
-    """By image: the most real seconds that an instance took from its launch to its first healthy answer."""
+    """Slowest start by image: real seconds from the launch to the first healthy answer."""
 
 
 class Member:
-    """Starts an instance, waits for its health, watches it, and takes it out without losing a request."""
+    """One instance of a fleet: started, checked while it serves, stopped without losing a request."""
 
     def __init__(self, template: LaunchTemplate, context: FleetContext) -> None:
         self._template = template
@@ -75,13 +75,13 @@ class Member:
     async def start(self) -> None:
         """Launch the instance and wait until it is healthy. Raises InstanceFailed.
 
-        The provisioning delay, in AWS seconds, includes the real start, which comes at its end, as far as starts
-        before tell how long that takes.
+        The provisioning delay, in AWS seconds, includes the real start. Once earlier starts have shown how long
+        that takes, the real start is put at the end of the delay.
         """
         began = monotonic()
-        if self._suffers("no-capacity", ""):
+        if self._is_hit("no-capacity", ""):
             raise InstanceFailed(NO_CAPACITY)
-        await self._has_a_machine()
+        await self._wait_for_machine()
         spec, launched = await self._with_model_data(), monotonic()
         self._launch = asyncio.create_task(self._context.launcher.launch(spec))
         try:
@@ -97,26 +97,26 @@ class Member:
         slowest = self._context.slowest_start
         slowest[spec.image] = max(slowest.get(spec.image, 0.0), monotonic() - launched)
         await self._keep_logs(self.instance)
-        await self._is_provisioned(self.instance, began)
+        await self._wait_for_provisioning(self.instance, began)
         await self.instance.limit()
         self.upstream = Upstream(self.instance.id, self.instance.url)
 
-    async def _has_a_machine(self) -> None:
-        """Wait for the part of the provisioning delay that the start will not need, be it twice the slowest so far."""
+    async def _wait_for_machine(self) -> None:
+        """Wait for the part of the provisioning delay that twice the slowest start would leave."""
         start = self._context.slowest_start.get(self._template.spec.image)
         if start is not None:
             delay = self._context.clock.real(self._context.settings.provision_seconds)
             await asyncio.sleep(max(0.0, delay - 2 * start))
 
-    async def _is_provisioned(self, instance: Instance, began: float) -> None:
-        """Wait for what is left of the provisioning delay; say so when the start has taken longer."""
+    async def _wait_for_provisioning(self, instance: Instance, began: float) -> None:
+        """Wait for the rest of the provisioning delay; log a warning when the start took longer."""
         delay = self._context.settings.provision_seconds
         left = began + self._context.clock.real(delay) - monotonic()
         if delay and left < 0:
             self.overrun_seconds = -left * self._context.clock.scale
             log.warning(
-                "instance %s came %.0f AWS seconds later than LOCAL_AWS_PROVISION_SECONDS=%g: the time scale is too "
-                "large for this machine",
+                "instance %s started %.0f AWS seconds later than LOCAL_AWS_PROVISION_SECONDS=%g allows; "
+                "lower LOCAL_AWS_TIME_SCALE for this machine",
                 instance.id,
                 self.overrun_seconds,
                 delay,
@@ -146,21 +146,21 @@ class Member:
         try:
             instance = await self._launch
         except LaunchError:
-            return  # there is nothing to stop; start() has told it
+            return  # start() has raised it; there is nothing to stop
         await instance.stop(self._context.settings.stop_grace_seconds)
         await self._keep_logs(instance)
 
     async def _keep_logs(self, instance: Instance) -> None:
-        """Keep what the instance has written since the last time."""
+        """Store the lines that the instance has written since the last call."""
         new = [line for line in await instance.lines() if line.at > self._kept_until]
         self._kept_until = new[-1].at if new else self._kept_until
         await self._context.keep_logs(self._template.spec, instance.id, new)
 
     async def _ping(self, instance: Instance) -> bool:
-        return not self._suffers("unhealthy", instance.id) and await instance.ping()
+        return not self._is_hit("unhealthy", instance.id) and await instance.ping()
 
-    def _suffers(self, kind: str, instance_id: str) -> bool:
-        """Say whether a fault of this kind hits the instance; a hanging one answers no ping either."""
+    def _is_hit(self, kind: str, instance_id: str) -> bool:
+        """Check whether a fault of this kind, or `hang`, hits the instance."""
         spec, kinds = self._template.spec, (kind, "hang") if instance_id else (kind,)
         return any(self._context.faults.of_instance(spec.endpoint, spec.config, instance_id, *kinds))
 

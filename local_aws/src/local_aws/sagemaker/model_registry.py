@@ -1,4 +1,4 @@
-"""moto's Model Registry, with an UpdateModelPackage that keeps what it is not told to change."""
+"""moto's Model Registry, with an UpdateModelPackage that keeps omitted fields."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 
 
 class RegistryBackend(SageMakerModelBackend):  # type: ignore[misc]
-    """moto's backend, which clears approval and metadata when an update leaves them out."""
+    """A subclass of moto's backend, which would clear approval and metadata that an update omits."""
 
     @property
     def _url_module(self) -> Any:
@@ -35,7 +35,7 @@ class RegistryBackend(SageMakerModelBackend):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Put it behind moto's SageMaker in this process, before the first request."""
+    """Install it in moto's SageMaker in this process, before the first request."""
     seam: Any = sagemaker_backends
     seam.backend = RegistryBackend
     seam.clear()

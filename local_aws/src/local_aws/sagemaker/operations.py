@@ -1,4 +1,4 @@
-"""What takes time: creating, deploying, scaling and deleting an endpoint, one operation at a time."""
+"""The operations that take time: create, deploy, scale and delete an endpoint, one at a time."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ class RolledBack(Exception):
 
 
 class Operations:
-    """Runs operations; each ends with the endpoint in a status that allows the next one.
+    """The runner of operations; each ends with the endpoint in a status that allows the next.
 
     `publish(endpoint)` puts the endpoint's route in force.
     """
@@ -93,7 +93,7 @@ class Operations:
         self._enter(endpoint, "UpdateRollbackFailed" if endpoint.stranded else "InService")
 
     async def _goes_back(self, endpoint: Endpoint, new: Side, plan: Plan) -> bool:
-        """Bring the traffic back to the live side; False when it has too few instances and `new` must stay."""
+        """Bring the traffic back to the live side; return False when it lacks instances and `new` must stay."""
         live = endpoint.live
         assert live is not None, "a deployment has something to return to"
         try:
@@ -114,7 +114,7 @@ class Operations:
     async def scale(
         self, endpoint: Endpoint, counts: Mapping[str, int], weights: Mapping[str, float]
     ) -> None:
-        """Bring variants to new instance counts and weights; a count that cannot be reached is given up."""
+        """Bring variants to new instance counts and weights; a count that cannot be reached is abandoned."""
         assert endpoint.live is not None, "an endpoint that can be scaled serves something"
         endpoint.failure_reason = None
         variants = endpoint.live.variants
@@ -131,12 +131,12 @@ class Operations:
         self._enter(endpoint, "InService")
 
     async def delete(self, endpoint: Endpoint, forget: Callable[[], None]) -> None:
-        """Stop everything, then `forget` the endpoint."""
+        """Stop all instances, then call `forget`."""
         await asyncio.gather(*(side.close() for side in endpoint.sides))
         forget()
 
     async def _reach(self, side: Side, counts: Mapping[str, int]) -> None:
-        """Bring fleets of a side to `counts`. Raises InstanceFailed; those that did come stay as they are."""
+        """Bring fleets of a side to `counts`. Raises InstanceFailed; fleets that succeeded stay."""
         for name, count in counts.items():
             present = _present(side, name)
             if present == 0 < count:
@@ -177,7 +177,7 @@ class Operations:
             await self._reach(side, {n: c for n, c in counts.items() if c < _present(side, n)})
 
     async def _bake(self, aws_seconds: float, alarms: tuple[str, ...]) -> None:
-        """Wait, looking at the alarms all the while and once at the end. Raises RolledBack."""
+        """Wait, checking the alarms meanwhile and once at the end. Raises RolledBack."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._clock.real(aws_seconds)
         while True:
@@ -203,7 +203,7 @@ class Operations:
         endpoint.status, endpoint.modified = status, self._clock.now()
 
     async def _guard(self, endpoint: Endpoint, work: Coroutine[Any, Any, None]) -> None:
-        """Run an operation; a defect of ours ends it on what was live before, with the cause in the log."""
+        """Run an operation; an unexpected error ends it on the live side, with the cause in the log."""
         try:
             await work
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Models, endpoint configs and tags: what the API keeps without anything running."""
+"""The operations on models, endpoint configs and tags, which only keep records."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -38,7 +38,7 @@ class ResourceApi:
         return _list("Model", "model", self._resource_store.models.values(), request)
 
     def delete_model(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Forget a model; endpoints that run it keep their instances, and cannot start others."""
+        """Delete a model; endpoints that run it keep their instances, and cannot start others."""
         name = self._resource_store.model(request["ModelName"]).name
         del self._resource_store.models[name]
         del self._resource_store.tags[arn("model", name)]
@@ -64,7 +64,7 @@ class ResourceApi:
         return _list("EndpointConfig", "endpoint-config", self._resource_store.configs.values(), request)
 
     def delete_config(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Forget an endpoint config, even one in use: AWS's documentation forbids it, its API does not."""
+        """Delete an endpoint config, even one in use: AWS's documentation forbids that, its API does not."""
         name = self._resource_store.config(request["EndpointConfigName"]).name
         del self._resource_store.configs[name]
         del self._resource_store.tags[arn("endpoint-config", name)]

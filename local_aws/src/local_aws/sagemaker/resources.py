@@ -1,4 +1,4 @@
-"""The resources of the API as they are kept: requests verbatim, plus what time and traffic made of them."""
+"""Models, endpoint configs and their tags, kept as they were requested."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ KINDS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoin
 
 
 def arn(kind: str, name: str) -> str:
-    """Name a resource of ours; SageMaker's ARNs are lower-case."""
+    """Return the ARN of a resource; SageMaker's ARNs are lower-case."""
     return f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:{kind}/{name.lower()}"
 
 
 def missing(kind: str, name: str) -> AwsError:
-    """The error for a resource that does not exist."""
+    """Return the error for a resource that does not exist."""
     return invalid(f'Could not find {KINDS[kind]} "{arn(kind, name)}".')
 
 
 def duplicate(kind: str, name: str) -> AwsError:
-    """The error for a name that is taken."""
+    """Return the error for a name that is taken."""
     return invalid(f'Cannot create already existing {KINDS[kind]} "{arn(kind, name)}".')
 
 
@@ -96,12 +96,12 @@ class EndpointConfig:
 
 @dataclass
 class ResourceStore:
-    """Everything the API has been told, apart from the endpoints themselves."""
+    """All models, endpoint configs and tags; endpoints are kept elsewhere."""
 
     models: dict[str, Model] = field(default_factory=dict)
     configs: dict[str, EndpointConfig] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Tags by ARN; every resource of ours has an entry, perhaps an empty one."""
+    """Tags by ARN; every resource kept here has an entry, perhaps an empty one."""
 
     def model(self, name: str) -> Model:
         """Find a model. Raises AwsError when there is none."""

@@ -1,7 +1,7 @@
-"""What CreateModel and CreateEndpointConfig refuse: pure checks of requests that have the API's shape.
+"""Checks of CreateModel and CreateEndpointConfig requests that have the API's shape (pure).
 
-The field lists are what is imitated, or kept and without effect on one machine. Anything else that
-botocore's model knows is an error, so that no test passes on a setting that nobody looked at.
+The field lists name what is imitated, or kept without effect on one machine. Every other field of botocore's
+model is an error, so that no test passes on an ignored setting.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
-"""Training jobs: `train` really runs, and its model.tar.gz is in S3 afterwards.
+"""Training jobs: they run `train` and put its model.tar.gz into S3.
 
-All times are real: learning is work of this machine, and no duration that AWS owns.
+All times are real: learning is work of this machine, not a duration that AWS owns.
 """
 
 import asyncio
@@ -42,13 +42,13 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Job:
-    """One training job: its request verbatim, and what became of it."""
+    """One training job: its request and its progress."""
 
     request: dict[str, Any]
     training: Training
     created: float
     shown: dict[str, Any] = field(default_factory=dict)
-    """What DescribeTrainingJob adds to the request."""
+    """Fields that DescribeTrainingJob adds to the request."""
     transitions: list[dict[str, Any]] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -129,7 +129,7 @@ class TrainingJobs:
         return list_page(rows, {"SortOrder": "Ascending"} | request, "TrainingJobSummaries")
 
     def stop(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Begin to stop a job; what it has put into /opt/ml/model is kept."""
+        """Begin to stop a job; its files in /opt/ml/model are kept."""
         job = self._find(request)
         if job.status not in ("InProgress", "Stopping"):
             text = f"The request was rejected because the training job is in status {job.status}."
@@ -140,7 +140,7 @@ class TrainingJobs:
         return {}
 
     async def abandon(self) -> None:
-        """Leave all jobs as they are: the launcher itself is about to stop what runs."""
+        """Cancel all jobs, because the launcher will stop their processes."""
         tasks = [job.task for job in self.all.values() if job.task is not None]
         for task in tasks:
             task.cancel()
@@ -152,7 +152,7 @@ class TrainingJobs:
         return self.all[request["TrainingJobName"]]
 
     async def _guard(self, job: Job) -> None:
-        """Run a job to one of its ends, whatever happens; then nothing of it is left on this machine."""
+        """Run a job to a final status, whatever happens, and remove its files from this machine."""
         try:
             status, secondary = await self._work(job)
         except JobFailed as error:
@@ -202,7 +202,7 @@ class TrainingJobs:
 
 
 async def _run(job: Job) -> tuple[int, bool]:
-    """Run `train` until it ends, the job is stopped or its time is up; return its code and whether it was."""
+    """Run `train` until it ends, is stopped or times out; return its code and whether it timed out."""
     limit = job.request["StoppingCondition"].get("MaxRuntimeInSeconds")
     run = asyncio.create_task(job.training.run())
     stop = asyncio.create_task(job.stop.wait())

@@ -1,4 +1,4 @@
-"""What a training job reads from S3 and writes to it; these calls block."""
+"""The files of a training job: read from S3 and written to it. These calls block."""
 
 import json
 import tarfile
@@ -12,11 +12,11 @@ REASON_CHARACTERS = 1024
 
 
 class JobFailed(Exception):
-    """A job cannot go on; the text is its FailureReason."""
+    """A job failed; the text is its FailureReason."""
 
 
 class Storage(Protocol):
-    """What a job needs of S3 and CloudWatch Logs."""
+    """The calls of S3 and CloudWatch Logs that a job needs."""
 
     def keys(self, bucket: str, prefix: str) -> list[str]: ...
     def read(self, bucket: str, key: str) -> bytes: ...
@@ -71,7 +71,7 @@ def _download(uri: str, directory: Path, storage: Storage) -> None:
 
 
 def failure_reason(root: Path, code: int) -> str:
-    """Say why `train` ended with `code`, in the words it left in /opt/ml/output/failure."""
+    """Return the FailureReason for exit code `code`, with the text of /opt/ml/output/failure."""
     failure = root / "output" / "failure"
     text = failure.read_text(errors="replace")[:REASON_CHARACTERS].strip() if failure.is_file() else ""
     ending = f", exit code: {code}"

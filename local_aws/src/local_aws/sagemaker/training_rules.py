@@ -1,4 +1,4 @@
-"""What CreateTrainingJob refuses, and where the files of a channel go (pure)."""
+"""Checks of CreateTrainingJob requests, and the paths of a channel's files (pure)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -27,7 +27,7 @@ IMITATED: dict[str, tuple[Any, ...] | None] = {
 
 
 def check_training_job(request: Mapping[str, Any]) -> None:
-    """Accept a job of one image on one instance, fed from S3. Raises AwsError."""
+    """Check a job of one image on one instance with data from S3. Raises AwsError."""
     _check_fields(request)
     for name in REQUIRED:
         if name not in request:
@@ -45,7 +45,7 @@ def check_training_job(request: Mapping[str, Any]) -> None:
 
 
 def channel_files(keys: Iterable[str], prefix: str) -> dict[str, str]:
-    """Path of each key in its channel's directory: below the prefix as a folder, else by its last part.
+    """Return the path of each key in its channel's directory: below the prefix as a folder, else by its last part.
 
     Keys that end with "/" (what the console makes for a folder) are no files.
     """

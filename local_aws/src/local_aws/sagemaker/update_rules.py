@@ -1,4 +1,4 @@
-"""What an update keeps of the fleet in service, and what it may not do (pure)."""
+"""Rules of updates: properties retained from the fleet in service, and refusals (pure)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -82,7 +82,7 @@ def check_weights(endpoint: Endpoint, wanted: Iterable[Mapping[str, Any]]) -> No
 
 
 def _kept(endpoint: Endpoint, request: Mapping[str, Any], what: str) -> Mapping[str, Deployed]:
-    """The variants in service whose property `what` survives the update: none by default."""
+    """Return the variants in service whose property `what` the update retains; none by default."""
     excluded = [p["VariantPropertyType"] for p in request.get("ExcludeRetainedVariantProperties", [])]
     if "DataCaptureConfig" in excluded:
         raise not_imitated("ExcludeRetainedVariantProperties DataCaptureConfig")

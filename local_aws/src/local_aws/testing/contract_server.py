@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         if body == b"hang":
             HANGING.set()
         if body == b"about":
-            shared = os.statvfs("/dev/shm")
+            shared = os.statvfs("/dev/shm")  # noqa: S108 - its size is reported
             about = {"uid": os.getuid(), "shm_bytes": shared.f_blocks * shared.f_frsize}
             self._answer(200, json.dumps(about).encode())
             return
@@ -105,6 +105,7 @@ class Server(ThreadingHTTPServer):
 
 
 def main() -> int:
+    """Serve until SIGTERM; return the exit code."""
     if MODE == "exits":
         print("this container exits at once", flush=True)
         return 3
