@@ -5,15 +5,15 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from local_aws.instances import Instance, InstanceSpec
+from local_aws.instances import Instance, InstanceSpec, Launcher
+from local_aws.instances.cgroup import Cgroup, usable_parent
 from local_aws.settings import Settings
 from local_aws.testing import wait_until_async
 
@@ -36,12 +36,26 @@ def spec(image: str = "any", model: Path | None = None, **environment: str) -> I
     )
 
 
-async def wait_until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 10.0) -> None:
-    """Poll a condition; fail with a sentence when it does not hold in time."""
-    end = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.02)
+def no_control_group(_: str) -> Cgroup | None:
+    """Find none, as on a machine where no control group can be made."""
+    return None
+
+
+@asynccontextmanager
+async def launching(
+    root: Path, find_control_group: Callable[[str], Cgroup | None] = usable_parent, **changes: Any
+) -> AsyncIterator[Launcher]:
+    """Have a launcher of tiny processes while the block lasts."""
+    launcher = Launcher(process_settings(root, **changes), find_control_group)
+    try:
+        yield launcher
+    finally:
+        await launcher.close(grace_seconds=2.0)
+
+
+async def is_gone(instance: Instance) -> bool:
+    """Check whether the program of an instance has ended."""
+    return not await instance.alive()
 
 
 async def healthy(instance: Instance) -> None:

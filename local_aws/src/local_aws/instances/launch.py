@@ -1,9 +1,10 @@
 """The launcher of instances: one per run, for one kind of instance."""
 
 import asyncio
+from collections.abc import Callable
 
 from local_aws.instances.availability import availability
-from local_aws.instances.cgroup import usable_parent
+from local_aws.instances.cgroup import Cgroup, usable_parent
 from local_aws.instances.container import ContainerInstance
 from local_aws.instances.engine import Engine
 from local_aws.instances.health import Pinger
@@ -20,16 +21,19 @@ from local_aws.settings import Settings
 class Launcher:
     """The launcher of instances of one kind (`kind`, chosen for `reason`); `close` stops them all.
 
-    `models` holds the unpacked model data of this run. Made outside, used inside one event loop.
+    `models` holds the unpacked model data of this run; `control_group` is the parent of the groups of its
+    processes, None where none can be made. Made outside, used inside one event loop.
     Raises UnavailableError when the settings demand a kind that this machine cannot run.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, find_control_group: Callable[[str], Cgroup | None] = usable_parent
+    ) -> None:
         self.kind, self.reason = (chosen := availability(settings)).kind, chosen.reason
         self._settings = settings
         self._engine = Engine() if self.kind == "docker" else None
         self._resources = StartedResources(settings.state_dir)
-        self._parent = usable_parent(self._resources.owner) if self.kind == "process" else None
+        self.control_group = find_control_group(self._resources.owner) if self.kind == "process" else None
         self._pinger = Pinger()
         self._instances: list[ContainerInstance | ProcessInstance | Training] = []
         self.models = ModelData(self._resources.directory / "models")
@@ -45,7 +49,7 @@ class Launcher:
             self._instances.append(container)
             await container.start()
             return container
-        process = ProcessInstance(spec, self._resources, self._pinger, self._parent)
+        process = ProcessInstance(spec, self._resources, self._pinger, self.control_group)
         self._instances.append(process)
         await process.start(self._settings.process_command)
         return process
