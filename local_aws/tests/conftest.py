@@ -46,7 +46,7 @@ def credentials_of_its_own() -> Iterator[None]:
     """Let every module of tests have its own credentials: boto3 keeps those that it first saw."""
     yield
     if "boto3" in sys.modules:
-        sys.modules["boto3"].DEFAULT_SESSION = None
+        vars(sys.modules["boto3"])["DEFAULT_SESSION"] = None
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""Clients as they are, told of this AWS by the exports alone: the SageMaker SDK v3, the AWS CLI, Locust. (boto3: all other tests.)"""
+"""Unchanged clients with the exports of this AWS: the SageMaker SDK v3, the AWS CLI, Locust."""
 
 import json
 import os

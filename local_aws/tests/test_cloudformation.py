@@ -137,8 +137,7 @@ def test_a_scaling_policy_of_a_stack_scales(aws: local_aws.Running, stacks: Stac
     )["ScalingPolicies"]
     assert found["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 600.0
     assert len(found["Alarms"]) == 2
-    count = lambda: serving.describe(endpoint)["ProductionVariants"][0]["DesiredInstanceCount"]  # noqa: E731
-    wait_until(lambda: count() == 2, "the endpoint is brought to its minimum")
+    wait_until(lambda: _desired(serving, endpoint) == 2, "the endpoint is brought to its minimum")
     serving.settled(endpoint)
     stacks.client.delete_stack(StackName=stack["StackName"])
     assert not scaling.describe_scalable_targets(
@@ -148,7 +147,7 @@ def test_a_scaling_policy_of_a_stack_scales(aws: local_aws.Running, stacks: Stac
 
 @pytest.fixture
 def own_issuer() -> Iterator[GithubIssuer]:
-    """An issuer that no other test has made a provider of."""
+    """Serve an issuer that no other test has made a provider of."""
     with GithubIssuer() as serving:
         serving.issuer = serving.url
         yield serving
@@ -378,3 +377,7 @@ def test_a_budget_is_made(aws: local_aws.Running, stacks: Stacks) -> None:
     assert stack["StackStatus"] == "CREATE_COMPLETE", stack
     found = aws.client("budgets").describe_budget(AccountId="123456789012", BudgetName="monthly")["Budget"]
     assert found["BudgetLimit"]["Amount"] == "50"
+
+
+def _desired(serving: Serving, endpoint: str) -> int:
+    return int(serving.describe(endpoint)["ProductionVariants"][0]["DesiredInstanceCount"])

@@ -30,7 +30,7 @@ def start(aws: local_aws.Running, *words: str, **variables: str) -> subprocess.P
 
 
 def left(serving: Serving) -> list[str]:
-    """What a run has made and not deleted."""
+    """List what a run has made and not deleted."""
     sagemaker, logs = serving.sagemaker, serving.client("logs")
     named = [
         *(one["EndpointName"] for one in sagemaker.list_endpoints(NameContains="conformance-")["Endpoints"]),

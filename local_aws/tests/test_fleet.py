@@ -262,7 +262,7 @@ def test_one_missed_ping_is_forgiven() -> None:
         async def ping() -> bool:
             return pings.pop(0) if pings else True
 
-        instance.ping = ping
+        instance.ping = ping  # type: ignore[method-assign, assignment]
         await wait_until_async(lambda: not pings, "it is pinged")
 
         assert len(scene.launcher.launched) == 1

@@ -1,14 +1,15 @@
 """Instances as containers: the real engine, a tiny image."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -21,20 +22,20 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.fixture(scope="module")
-def image():
+def image() -> Iterator[str]:
     with built() as name:
         yield name
 
 
 @pytest.fixture
-def engine():
+def engine() -> Iterator[docker.DockerClient]:
     client = docker.from_env()
     yield client
     client.close()
 
 
 @asynccontextmanager
-async def launching(root: Path):
+async def launching(root: Path) -> AsyncIterator[Launcher]:
     launcher = Launcher(process_settings(root, instances="docker"))
     try:
         yield launcher
@@ -42,11 +43,13 @@ async def launching(root: Path):
         await launcher.close(grace_seconds=2.0)
 
 
-def test_a_container_serves_its_model_on_a_loopback_port(tmp_path, image, engine):
+def test_a_container_serves_its_model_on_a_loopback_port(
+    tmp_path: Path, image: str, engine: docker.DockerClient
+) -> None:
     (model := tmp_path / "unpacked").mkdir()
     (model / "weights").write_text("0.5")
 
-    async def scenario():
+    async def scenario() -> Any:
         async with launching(tmp_path) as launcher:
             instance = await launcher.launch(spec(image, model=model, COLOUR="green"))
             await healthy(instance)
@@ -65,8 +68,10 @@ def test_a_container_serves_its_model_on_a_loopback_port(tmp_path, image, engine
     assert not files_below(tmp_path / "state")
 
 
-def test_a_container_starts_at_the_lowest_weight_and_is_then_held_to_its_share(tmp_path, image, engine):
-    async def scenario():
+def test_a_container_starts_at_the_lowest_weight_and_is_then_held_to_its_share(
+    tmp_path: Path, image: str, engine: docker.DockerClient
+) -> None:
+    async def scenario() -> Any:
         async with launching(tmp_path) as launcher:
             instance = await launcher.launch(spec(image))
             [container] = engine.containers.list(filters={"label": f"{LABEL}={instance.id}"})
@@ -87,8 +92,8 @@ def test_a_container_starts_at_the_lowest_weight_and_is_then_held_to_its_share(t
     assert 0 < stats.memory_percent < 10
 
 
-def test_stopping_lets_the_container_drain_and_keeps_its_log(tmp_path, image):
-    async def scenario():
+def test_stopping_lets_the_container_drain_and_keeps_its_log(tmp_path: Path, image: str) -> None:
+    async def scenario() -> Any:
         async with launching(tmp_path) as launcher:
             instance = await launcher.launch(spec(image))
             await healthy(instance)
@@ -104,8 +109,8 @@ def test_stopping_lets_the_container_drain_and_keeps_its_log(tmp_path, image):
     assert log.endswith("drained\n")
 
 
-def test_a_container_that_dies_is_not_alive(tmp_path, image, engine):
-    async def scenario():
+def test_a_container_that_dies_is_not_alive(tmp_path: Path, image: str, engine: docker.DockerClient) -> None:
+    async def scenario() -> Any:
         async with launching(tmp_path) as launcher:
             instance = await launcher.launch(spec(image))
             await healthy(instance)
@@ -122,8 +127,8 @@ def test_a_container_that_dies_is_not_alive(tmp_path, image, engine):
 
 
 @pytest.mark.parametrize("missing", ["nobody-has-this:1", "127.0.0.1:9/nobody/listens:1"])
-def test_an_image_that_cannot_be_had_is_named_and_leaves_nothing(tmp_path, missing):
-    async def scenario():
+def test_an_image_that_cannot_be_had_is_named_and_leaves_nothing(tmp_path: Path, missing: str) -> None:
+    async def scenario() -> None:
         async with launching(tmp_path) as launcher:
             with pytest.raises(LaunchError, match=missing):
                 await launcher.launch(spec(missing))
@@ -137,7 +142,7 @@ CRASHING_OWNER = """
     import asyncio, sys
     sys.path.insert(0, {tests!r})
     from pathlib import Path
-    from tiny_instances import process_settings, spec
+    from testbed.tiny_instances import process_settings, spec
     from local_aws.instances import Launcher
 
     async def main():
@@ -149,17 +154,20 @@ CRASHING_OWNER = """
 """
 
 
-def test_the_container_of_a_killed_run_is_swept_and_that_of_a_live_run_is_not(tmp_path, image, engine):
+def test_the_container_of_a_killed_run_is_swept_and_that_of_a_live_run_is_not(
+    tmp_path: Path, image: str, engine: docker.DockerClient
+) -> None:
     """The next run may even be one whose own instances are processes."""
     code = textwrap.dedent(CRASHING_OWNER).format(
         tests=str(Path(__file__).parent), root=str(tmp_path), image=image
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
         left = owner.stdout.readline().strip()
         owner.send_signal(signal.SIGKILL)
     assert engine.containers.list(filters={"label": f"{LABEL}={left}"})
 
-    async def scenario():
+    async def scenario() -> Any:
         async with launching(tmp_path) as live:
             instance = await live.launch(spec(image))
             sweeper = Launcher(process_settings(tmp_path))
@@ -175,13 +183,13 @@ def test_the_container_of_a_killed_run_is_swept_and_that_of_a_live_run_is_not(tm
     assert alive
 
 
-def test_what_cannot_be_removed_now_stays_on_record(tmp_path, monkeypatch):
+def test_what_cannot_be_removed_now_stays_on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine is away when the next run starts: it says so, and the one after tries again."""
     from local_aws.instances.started_resources import Record, StartedResources, read_records
 
     crashed = StartedResources(tmp_path / "state")
     crashed.write(Record("i-00000000000000000", "container"))
-    os.close(crashed._lock)
+    crashed.close()
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
     launcher = Launcher(process_settings(tmp_path))
     said = launcher.sweep()

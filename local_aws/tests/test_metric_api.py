@@ -304,7 +304,7 @@ def test_data_without_values_are_refused(cloudwatch: Any, store: MetricStore, wr
 def test_ten_thousand_series_are_listed_in_pages_that_look_once_at_each(
     cloudwatch: Any, store: MetricStore
 ) -> None:
-    """The whole list, 500 a page, and one series by its dimensions. (benchmarks/list_metrics.py has the time.)"""
+    """The whole list, 500 a page, and one series by its dimensions; benchmarks/list_metrics.py measures the time."""
     for number in range(10_000):
         store.put("Digits", "Latency", {"Endpoint": str(number)}, 1.0)
 
@@ -673,7 +673,7 @@ def test_the_aws_cli_reads_the_same_store(
     arguments += ["--start-time", str(int(clock.at)), "--end-time", str(int(clock.at) + 1)]
 
     done = subprocess.run(
-        [os.path.join(os.path.dirname(sys.executable), "aws"), "cloudwatch", *arguments, "--output", "json"],
+        [str(Path(sys.executable).with_name("aws")), "cloudwatch", *arguments, "--output", "json"],
         env=os.environ | environ,
         capture_output=True,
         text=True,

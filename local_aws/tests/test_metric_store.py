@@ -137,7 +137,8 @@ def test_pages_together_look_once_at_each_series_and_one_more_a_page() -> None:
         looked.append(series.key.dimensions[0][1])
         return series.key.name == "even"
 
-    pages, start = [], 0
+    pages: list[list[Series]] = []
+    start: int | None = 0
     while start is not None:
         page, start = store.page(start, 50, is_even)
         pages.append(page)

@@ -4,6 +4,9 @@ import asyncio
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from moto.ecr.models import ecr_backends
@@ -20,14 +23,17 @@ from testbed.tiny_instances import process_settings
 
 NAME = "team/digits"
 
+Ask = Callable[..., dict[str, Any]]
+"""One operation of ECR by its name, and its request."""
+
 
 class Storage:
     """Writes what distribution's filesystem driver writes."""
 
-    def __init__(self, root):
+    def __init__(self, root: Path) -> None:
         self.v2 = root / "docker" / "registry" / "v2"
 
-    def push(self, content, *tags, at, repository=NAME):
+    def push(self, content: dict[str, Any], *tags: str, at: float, repository: str = NAME) -> str:
         manifest = json.dumps(content).encode()
         value = hashlib.sha256(manifest).hexdigest()
         self._write(self.v2 / "blobs" / "sha256" / value[:2] / value / "data", manifest)
@@ -39,12 +45,12 @@ class Storage:
             self._write(below / "tags" / tag / "current" / "link", f"sha256:{value}".encode())
         return f"sha256:{value}"
 
-    def _write(self, path, content):
+    def _write(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 
-def image(*layers):
+def image(*layers: int) -> dict[str, Any]:
     return {
         "schemaVersion": 2,
         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
@@ -54,17 +60,17 @@ def image(*layers):
 
 
 @pytest.fixture
-def storage(tmp_path):
+def storage(tmp_path: Path) -> Storage:
     return Storage(tmp_path / "cache" / "registry")
 
 
 @pytest.fixture
-def faults():
+def faults() -> Faults:
     return Faults()
 
 
 @pytest.fixture
-def ask(tmp_path, faults):
+def ask(tmp_path: Path, faults: Faults) -> Iterator[Ask]:
     """Ask ECR about a repository that exists, as if its registry ran."""
     registry = Registry(process_settings(tmp_path))
     ecr = Ecr(registry, "http://127.0.0.1:4566", faults)
@@ -75,7 +81,7 @@ def ask(tmp_path, faults):
     backend.repositories.pop(NAME)
 
 
-def test_an_image_is_described_by_what_the_registry_keeps_of_it(storage, ask):
+def test_an_image_is_described_by_what_the_registry_keeps_of_it(storage: Storage, ask: Ask) -> None:
     digest = storage.push(image(100, 20), "v1", "latest", at=1000.5)
 
     [detail] = ask("DescribeImages")["imageDetails"]
@@ -91,7 +97,7 @@ def test_an_image_is_described_by_what_the_registry_keeps_of_it(storage, ask):
     }
 
 
-def test_an_index_is_as_large_as_the_images_it_lists(storage):
+def test_an_index_is_as_large_as_the_images_it_lists(storage: Storage) -> None:
     parts = [storage.push(image(100), at=1), storage.push(image(200), at=2)]
     storage.push({"schemaVersion": 2, "manifests": [{"digest": part} for part in parts]}, "all", at=3)
 
@@ -101,7 +107,7 @@ def test_an_index_is_as_large_as_the_images_it_lists(storage):
     assert index.media_type == "application/vnd.oci.image.index.v1+json"
 
 
-def test_an_image_without_a_tag_is_listed_by_its_digest(storage, ask):
+def test_an_image_without_a_tag_is_listed_by_its_digest(storage: Storage, ask: Ask) -> None:
     bare = storage.push(image(1), at=1)
     tagged = storage.push(image(2), "v2", at=2)
 
@@ -114,7 +120,9 @@ def test_an_image_without_a_tag_is_listed_by_its_digest(storage, ask):
 
 
 @pytest.mark.parametrize("image_id", [{"imageTag": "v9"}, {"imageDigest": "sha256:" + "0" * 64}])
-def test_an_image_that_is_not_there_is_ecrs_own_error(storage, ask, image_id):
+def test_an_image_that_is_not_there_is_ecrs_own_error(
+    storage: Storage, ask: Ask, image_id: dict[str, str]
+) -> None:
     storage.push(image(1), "v1", at=1)
 
     with pytest.raises(AwsError, match=next(iter(image_id.values()))) as raised:
@@ -123,7 +131,7 @@ def test_an_image_that_is_not_there_is_ecrs_own_error(storage, ask, image_id):
     assert raised.value.code == "ImageNotFoundException"
 
 
-def test_batch_get_image_tells_each_image_found_and_each_that_was_not(storage, ask):
+def test_batch_get_image_tells_each_image_found_and_each_that_was_not(storage: Storage, ask: Ask) -> None:
     first = storage.push(image(1), "v1", at=1)
     second = storage.push(image(2), "v2", at=2)
     wanted = [
@@ -149,7 +157,7 @@ def test_batch_get_image_tells_each_image_found_and_each_that_was_not(storage, a
     ]
 
 
-def test_many_images_come_in_pages(storage, ask):
+def test_many_images_come_in_pages(storage: Storage, ask: Ask) -> None:
     for number in range(5):
         storage.push(image(number), f"v{number}", at=number)
 
@@ -167,7 +175,9 @@ def test_many_images_come_in_pages(storage, ask):
 
 
 @pytest.mark.parametrize("key", ["scanOnPush", "ScanOnPush"])
-def test_a_scan_is_complete_and_has_found_what_it_is_told_to_find(storage, ask, faults, key):
+def test_a_scan_is_complete_and_has_found_what_it_is_told_to_find(
+    storage: Storage, ask: Ask, faults: Faults, key: str
+) -> None:
     digest = storage.push(image(1), "v1", at=1000.5)
     wanted = {"imageId": {"imageDigest": digest}}
     with pytest.raises(AwsError, match=digest) as raised:
@@ -185,14 +195,14 @@ def test_a_scan_is_complete_and_has_found_what_it_is_told_to_find(storage, ask, 
 
 
 @pytest.mark.parametrize("action", ["DescribeImages", "ListImages", "BatchGetImage", "DeleteRepository"])
-def test_a_repository_that_is_not_there_is_ecrs_own_error(ask, action):
+def test_a_repository_that_is_not_there_is_ecrs_own_error(ask: Ask, action: str) -> None:
     with pytest.raises(AwsError, match="'nobody' does not exist in the registry") as raised:
         ask(action, repositoryName="nobody", imageIds=[])
 
     assert raised.value.code == "RepositoryNotFoundException"
 
 
-def test_where_instances_are_processes_no_repository_has_an_image(tmp_path, storage):
+def test_where_instances_are_processes_no_repository_has_an_image(tmp_path: Path, storage: Storage) -> None:
     """Even if an earlier run with an engine has filled the storage: nothing could pull from it."""
     storage.push(image(1), "v1", at=1)
     registry = Registry(process_settings(tmp_path))
@@ -200,7 +210,7 @@ def test_where_instances_are_processes_no_repository_has_an_image(tmp_path, stor
     backend = ecr_backends[ACCOUNT_ID][REGION]
     backend.create_repository(NAME, None, None, None, "MUTABLE", [], None)
 
-    async def scenario():
+    async def scenario() -> Any:
         await registry.start()
         with pytest.raises(AwsError, match="ImageNotFoundException"):
             await ecr.handle("DescribeImages", {"repositoryName": NAME, "imageIds": [{"imageTag": "v1"}]})
@@ -212,14 +222,16 @@ def test_where_instances_are_processes_no_repository_has_an_image(tmp_path, stor
         backend.repositories.pop(NAME)
 
 
-def test_the_login_names_the_front_door(ask):
+def test_the_login_names_the_front_door(ask: Ask) -> None:
     [data] = ask("GetAuthorizationToken")["authorizationData"]
 
     assert data["proxyEndpoint"] == "http://127.0.0.1:4566"
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/../../outside", "UPPER"])
-def test_a_name_that_is_no_repository_reads_nothing_even_if_something_is_there(storage, name):
+def test_a_name_that_is_no_repository_reads_nothing_even_if_something_is_there(
+    storage: Storage, name: str
+) -> None:
     storage.push(image(1), "v1", at=1, repository=name)
 
     assert ImageStore(storage.v2.parents[2]).images(name) == []
@@ -237,7 +249,9 @@ def test_a_name_that_is_no_repository_reads_nothing_even_if_something_is_there(s
         ("MUTABLE_WITH_EXCLUSION", ["release-*"], "dev", False),
     ],
 )
-def test_which_tags_keep_their_image_is_the_repositorys_own_rule(mutability, filters, tag, immutable):
+def test_which_tags_keep_their_image_is_the_repositorys_own_rule(
+    mutability: str, filters: Any, tag: str, immutable: bool
+) -> None:
     repositories = Repositories("127.0.0.1:4566")
     backend = ecr_backends[ACCOUNT_ID][REGION]
     made = backend.create_repository(NAME, None, None, None, "MUTABLE", [], None)
@@ -254,11 +268,11 @@ def test_which_tags_keep_their_image_is_the_repositorys_own_rule(mutability, fil
 
 
 @pytest.mark.parametrize("action", ["PutImage", "BatchDeleteImage", "StartImageScan", "InitiateLayerUpload"])
-def test_motos_own_images_are_not_shown_as_if_they_were_in_the_registry(action):
+def test_motos_own_images_are_not_shown_as_if_they_were_in_the_registry(action: str) -> None:
     assert not moto_may(action)
 
 
-def test_the_registrys_own_file_says_where_its_images_are(tmp_path):
+def test_the_registrys_own_file_says_where_its_images_are(tmp_path: Path) -> None:
     written = json.loads(configuration(tmp_path, "127.0.0.1:5000"))
 
     assert written["storage"]["filesystem"]["rootdirectory"] == str(tmp_path)

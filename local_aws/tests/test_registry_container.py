@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import threading
 import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psutil
@@ -32,6 +34,9 @@ from testbed.tiny_instances import built, files_below, healthy, process_settings
 
 pytestmark = pytest.mark.docker
 
+Repository = tuple[str, Callable[..., Any]]
+"""The name of a repository, and the function that creates it."""
+
 
 class Front:
     """A front door with ECR only, and a docker command that logs in to it."""
@@ -40,10 +45,10 @@ class Front:
         self.registry, self.ecr, self.url, self.root = registry, ecr, url, root
         self.address = url.removeprefix("http://")
 
-    async def ask(self, action, **request):
+    async def ask(self, action: str, **request: Any) -> Any:
         return await self.ecr.handle(action, request)
 
-    async def docker(self, *arguments, login=True):
+    async def docker(self, *arguments: str, login: bool = True) -> tuple[int, str]:
         """Run the docker command; return exit code and everything it said."""
         token = (await self.ask("GetAuthorizationToken"))["authorizationData"][0]["authorizationToken"]
         config = self.root / f"docker-{login}"
@@ -56,7 +61,7 @@ class Front:
         )
         return done.returncode, done.stdout + done.stderr
 
-    async def push(self, image, name, **options):
+    async def push(self, image: str, name: str, **options: Any) -> tuple[int, str]:
         """Push a local image as NAME:TAG; return exit code, output."""
         reference = f"{self.address}/{name}"
         await self.docker("tag", image, reference)
@@ -67,7 +72,7 @@ class Front:
 
 
 @asynccontextmanager
-async def front(root: Path, **changes):
+async def front(root: Path, **changes: Any) -> AsyncIterator[Front]:
     registry = Registry(process_settings(root, instances="docker", **changes))
     await registry.start()
     app = web.Application()
@@ -75,7 +80,7 @@ async def front(root: Path, **changes):
     try:
         handler: list[Proxy] = []
 
-        async def registry_door(request):
+        async def registry_door(request: web.Request) -> web.StreamResponse:
             return await handler[0].handle(request)
 
         app.router.add_route("*", "/v2/{path:.*}", registry_door)
@@ -93,47 +98,49 @@ async def front(root: Path, **changes):
 
 
 @pytest.fixture(scope="module")
-def image():
+def image() -> Iterator[str]:
     with built("FROM scratch\nCOPY serve /serve\n") as name:
         yield name
 
 
 @pytest.fixture(scope="module")
-def other_image():
-    """The same file, another label: another manifest."""
+def other_image() -> Iterator[str]:
+    """Build the same file with another label, which gives another manifest."""
     with built("FROM scratch\nCOPY serve /serve\nLABEL other=yes\n") as name:
         yield name
 
 
 @pytest.fixture(scope="module")
-def serving_image():
+def serving_image() -> Iterator[str]:
     with built() as name:
         yield name
 
 
 @pytest.fixture
-def repository():
-    """An ECR repository with immutable tags, as moto keeps it; made inside the test by calling it."""
+def repository() -> Iterator[Repository]:
+    """Offer the name of an ECR repository, and the function by which the test creates it in moto."""
     name = f"digits-{uuid4().hex[:8]}"
     backend = ecr_backends[ACCOUNT_ID][REGION]
 
-    def create(mutability="IMMUTABLE"):
+    def create(mutability: str = "IMMUTABLE") -> Any:
         return backend.create_repository(name, None, None, None, mutability, [], None)
 
     yield name, create
     backend.repositories.pop(name, None)
 
 
-def test_a_pushed_image_has_in_ecr_the_digest_that_docker_printed(tmp_path, serving_image, repository):
+def test_a_pushed_image_has_in_ecr_the_digest_that_docker_printed(
+    tmp_path: Path, serving_image: str, repository: Repository
+) -> None:
     """And an instance made from that digest serves, as long as the repository is there."""
     name, create = repository
 
-    async def scenario():
+    async def scenario() -> Any:
         async with front(tmp_path) as aws:
             uri = create().uri
             code, said = await aws.push(serving_image, f"{name}:v1")
             assert code == 0, said
-            digest = re.search(r"digest: (sha256:[0-9a-f]{64})", said)[1]
+            (digest,) = re.findall(r"digest: (sha256:[0-9a-f]{64})", said)
             [detail] = (await aws.ask("DescribeImages", repositoryName=name, imageIds=[{"imageTag": "v1"}]))[
                 "imageDetails"
             ]
@@ -160,10 +167,12 @@ def test_a_pushed_image_has_in_ecr_the_digest_that_docker_printed(tmp_path, serv
     assert not files_below(tmp_path / "state")
 
 
-def test_an_immutable_tag_keeps_its_image_and_a_mutable_one_moves(tmp_path, image, other_image, repository):
+def test_an_immutable_tag_keeps_its_image_and_a_mutable_one_moves(
+    tmp_path: Path, image: str, other_image: str, repository: Repository
+) -> None:
     name, create = repository
 
-    async def scenario():
+    async def scenario() -> Any:
         async with front(tmp_path) as aws:
             made = create()
             first = await aws.push(image, f"{name}:v1")
@@ -183,10 +192,12 @@ def test_an_immutable_tag_keeps_its_image_and_a_mutable_one_moves(tmp_path, imag
     assert [list(one) for one in untagged] == [["imageDigest"]]
 
 
-def test_pushing_without_login_or_to_no_repository_is_refused_as_at_aws(tmp_path, image, repository):
+def test_pushing_without_login_or_to_no_repository_is_refused_as_at_aws(
+    tmp_path: Path, image: str, repository: Repository
+) -> None:
     name, create = repository
 
-    async def scenario():
+    async def scenario() -> Any:
         async with front(tmp_path) as aws:
             create()
             return [
@@ -203,12 +214,12 @@ def test_pushing_without_login_or_to_no_repository_is_refused_as_at_aws(tmp_path
 
 
 def test_an_image_survives_the_run_that_pushed_it_until_its_repository_is_deleted(
-    tmp_path, image, repository
-):
+    tmp_path: Path, image: str, repository: Repository
+) -> None:
     """The warm cache: what has the same repository name and tag is there in the next run."""
     name, create = repository
 
-    async def scenario():
+    async def scenario() -> Any:
         async with front(tmp_path) as aws:
             create()
             assert (await aws.push(image, f"{name}:v1"))[0] == 0
@@ -226,12 +237,14 @@ def test_an_image_survives_the_run_that_pushed_it_until_its_repository_is_delete
     assert deleted == []
 
 
-def test_a_layer_passes_the_front_door_without_being_held_in_memory(tmp_path, repository):
+def test_a_layer_passes_the_front_door_without_being_held_in_memory(
+    tmp_path: Path, repository: Repository
+) -> None:
     """64 MB up and down, byte for byte, while this process grows by far less."""
     name, create = repository
     layer = os.urandom(1024 * 1024) * 64
 
-    async def scenario():
+    async def scenario() -> Any:
         async with front(tmp_path) as aws:
             create()
             return await asyncio.to_thread(_round_trip, aws.url, name, layer)
@@ -243,7 +256,7 @@ def test_a_layer_passes_the_front_door_without_being_held_in_memory(tmp_path, re
     assert grown < 48
 
 
-def test_the_registry_image_serves_where_the_program_is_missing(tmp_path):
+def test_the_registry_image_serves_where_the_program_is_missing(tmp_path: Path) -> None:
     """A stand-in for it is made from the program of this machine, under a name of its own."""
     program = shutil.which(REGISTRY_PROGRAM)
     if program is None:
@@ -252,7 +265,7 @@ def test_the_registry_image_serves_where_the_program_is_missing(tmp_path):
     shutil.copy(program, context / "registry")
     (storage := tmp_path / "storage").mkdir()
 
-    async def scenario(name):
+    async def scenario(name: str) -> None:
         resources = StartedResources(tmp_path / "state")
         backend = ImageBackend(name, storage, resources, Engine())
         await backend.start()
@@ -279,22 +292,22 @@ async def _serves(root: Path, image: str) -> bool:
         await launcher.close(grace_seconds=2.0)
 
 
-def _layer_bytes(manifest) -> int:
-    return manifest["config"]["size"] + sum(layer["size"] for layer in manifest["layers"])
+def _layer_bytes(manifest: dict[str, Any]) -> int:
+    return int(manifest["config"]["size"]) + sum(layer["size"] for layer in manifest["layers"])
 
 
-def _round_trip(url, name, layer):
+def _round_trip(url: str, name: str, layer: bytes) -> Any:
     """Upload a blob in one PATCH and read it back; the Location, whether it is the same, MB grown."""
     process, peak, stop = psutil.Process(), [0], threading.Event()
     digest = f"sha256:{hashlib.sha256(layer).hexdigest()}"
     headers = {"Authorization": f"Basic {TOKEN}"}
     before = process.memory_info().rss
 
-    def watch():
+    def watch() -> None:
         while not stop.wait(0.005):
             peak[0] = max(peak[0], process.memory_info().rss - before)
 
-    def call(method, path, data=None):
+    def call(method: str, path: str, data: Any = None) -> Any:
         request = urllib.request.Request(f"{url}{path}", data=data, headers=headers, method=method)
         request.add_header("Content-Type", "application/octet-stream")
         return urllib.request.urlopen(request, timeout=60)

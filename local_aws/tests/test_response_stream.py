@@ -17,7 +17,7 @@ from testbed.serving import SETTINGS, Serving
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, str]]:
-    """An AWS that lets a stream last 1 s."""
+    """Start an AWS that lets a stream last 1 s."""
     root = tmp_path_factory.mktemp("streams")
     with local_aws.start(**SETTINGS, stream_timeout_seconds=1, state_dir=root, cache_dir=root) as aws:
         serving = Serving(aws)

@@ -30,7 +30,7 @@ class Instance:
 
 
 def closed_port() -> int:
-    """A port where nobody listens."""
+    """Return a port where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -87,55 +87,65 @@ def test_nobody_who_accepts_is_a_service_that_is_unavailable() -> None:
     assert recorded == []
 
 
+async def two_instances() -> tuple[list[Instance], tuple[Upstream, ...]]:
+    """Start two instances; return them with their upstreams."""
+    instances = [Instance(), Instance()]
+    for instance in instances:
+        await instance.server.start_server()
+    urls = [str(instance.server.make_url("")).rstrip("/") for instance in instances]
+    return instances, tuple(Upstream(f"i-{url}", url) for url in urls)
+
+
+class Load:
+    """Requests without a pause; their statuses are counted."""
+
+    def __init__(self) -> None:
+        self.statuses: Counter[int] = Counter()
+        self.is_over = False
+
+    async def run(self, client: TestClient[web.Request, web.Application]) -> None:
+        while not self.is_over:
+            async with client.post("/endpoints/digits/invocations", data=b"x") as answer:
+                self.statuses[answer.status] += 1
+
+    async def wait_for(self, more: int) -> None:
+        """Wait until so many more requests are answered."""
+        wanted = self.statuses.total() + more
+        while self.statuses.total() < wanted:
+            await asyncio.sleep(0)
+
+
 def test_twenty_swaps_of_all_upstreams_under_load_lose_no_request() -> None:
     """Each time two new instances take over, and the old ones are stopped once they have answered."""
-
-    async def two() -> tuple[list[Instance], tuple[Upstream, ...]]:
-        instances = [Instance(), Instance()]
-        for instance in instances:
-            await instance.server.start_server()
-        urls = [str(instance.server.make_url("")).rstrip("/") for instance in instances]
-        return instances, tuple(Upstream(f"i-{url}", url) for url in urls)
 
     async def act() -> tuple[Counter[int], list[int]]:
         router = Router(timeout_seconds=5, max_payload_bytes=1000, record=lambda _: None)
         app = web.Application()
         app.router.add_post("/endpoints/{name}/invocations", router.handle)
-        statuses: Counter[int] = Counter()
-        answered, over = [], asyncio.Event()
-        instances, upstreams = await two()
+        load, answered = Load(), list[int]()
+        instances, upstreams = await two_instances()
 
         def publish() -> None:
             router.table["digits"] = Route((VariantRoute("A", "config", 1.0, "RANDOM", upstreams),))
 
-        async def ask(client: TestClient[web.Request, web.Application]) -> None:
-            while not over.is_set():
-                async with client.post("/endpoints/digits/invocations", data=b"x") as answer:
-                    statuses[answer.status] += 1
-
-        async def at_least(more: int) -> None:
-            wanted = statuses.total() + more
-            while statuses.total() < wanted:
-                await asyncio.sleep(0)
-
         publish()
         async with TestClient(TestServer(app)) as client, asyncio.TaskGroup() as asking:
             for _ in range(16):
-                asking.create_task(ask(client))
+                asking.create_task(load.run(client))
             for _ in range(20):
-                await at_least(100)
+                await load.wait_for(100)
                 old, leaving = instances, upstreams
-                instances, upstreams = await two()
+                instances, upstreams = await two_instances()
                 publish()
                 assert all(await asyncio.gather(*(upstream.drain(5) for upstream in leaving)))
                 for instance in old:
                     await instance.server.close()
                     answered.append(instance.requests)
-            over.set()
+            load.is_over = True
         await asyncio.gather(*(upstream.drain(5) for upstream in upstreams))
         for instance in instances:
             await instance.server.close()
-        return statuses, answered
+        return load.statuses, answered
 
     statuses, answered = asyncio.run(asyncio.wait_for(act(), 60))
 

@@ -20,7 +20,7 @@ def endpoint(aws: local_aws.Running) -> Iterator[tuple[Serving, str]]:
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """An AWS that waits 0.3 s for a container, and takes bodies of a thousand bytes."""
+    """Start an AWS that waits 0.3 s for a container, and takes bodies of a thousand bytes."""
     root = tmp_path_factory.mktemp("impatient")
     limits = {
         "invocation_timeout_seconds": 0.3,

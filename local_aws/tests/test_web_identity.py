@@ -28,7 +28,7 @@ Assume = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def role(aws: local_aws.Running) -> str:
-    """The ARN of a role as the deploy workflow has it: exact audience, both forms of one subject."""
+    """Create a role like the deploy workflow has it: exact audience, both forms of one subject."""
     iam = aws.client("iam")
     known = [p["Arn"] for p in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]]
     if PROVIDER not in known:

@@ -9,12 +9,12 @@ from locust import User, constant, task
 CLIENT = boto3.client("sagemaker-runtime")
 
 
-class Caller(User):
-    """Asks again and again."""
+class Caller(User):  # type: ignore[misc]  # locust is untyped here
+    """A user that invokes the endpoint again and again."""
 
     wait_time = constant(0.01)
 
-    @task
+    @task  # type: ignore[untyped-decorator]
     def ask(self) -> None:
         began, length, failure = time.perf_counter(), 0, None
         try:

@@ -1,4 +1,4 @@
-"""Where the tests of this folder run: an AWS on this machine, or the real one. Everything is asked by boto3."""
+"""The account under test: on an AWS of this machine, or on the real one; boto3 makes every call."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -15,8 +15,8 @@ VARIABLE = "CONFORMANCE_"
 class AwsAccount:
     """One account and region, and what the tests need there.
 
-    `scale` is AWS seconds per real second; `patience_seconds` is how long (real) a test waits for what it expects,
-    looking every `poll_seconds`. Every name that is made begins with `prefix`.
+    `scale` is AWS seconds per real second; a test waits at most `patience_seconds` (real) for what it expects, and
+    polls every `poll_seconds`. Every name that is made begins with `prefix`.
     """
 
     client: Callable[..., Any]
@@ -25,7 +25,7 @@ class AwsAccount:
     role: str | None = None
     prefix: str = ""
     containers: bool = False
-    """Whether instances are containers: on AWS always."""
+    """True when instances are containers, as always on AWS."""
     patience_seconds: float = 60.0
     poll_seconds: float = 0.01
 
@@ -40,11 +40,11 @@ class AwsAccount:
         return account_id
 
     def arn(self, kind: str, name: str) -> str:
-        """The ARN of a SageMaker resource."""
+        """Return the ARN of a SageMaker resource."""
         return f"arn:aws:sagemaker:{self.region}:{self.account_id}:{kind}/{name}"
 
     def variables(self) -> dict[str, str]:
-        """Tell another process of this account, but for its clients."""
+        """Return the variables that name this account to another process."""
         shown = {
             "image": self.image,
             "role": self.role or "",
@@ -55,7 +55,7 @@ class AwsAccount:
 
 
 def account_from_environment(environ: Mapping[str, str] = os.environ) -> AwsAccount | None:
-    """The account that `python -m conformance` has named; None when it does not run.
+    """Return the account that `python -m conformance` has named; None when it does not run.
 
     A creation that fails for its health checks has taken 25 minutes on AWS, one for lack of capacity 30.
     """

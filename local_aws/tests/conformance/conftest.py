@@ -1,4 +1,4 @@
-"""The AWS that the behaviour tests are put to: one on this machine, unless `make conformance` names the real one."""
+"""The account of the behaviour tests: on an AWS of this machine, unless `make conformance` names the real one."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ def serving(account: AwsAccount) -> Iterator[Serving]:
 
 @pytest.fixture(scope="module")
 def endpoint(account: AwsAccount) -> Iterator[tuple[Serving, str]]:
-    """An endpoint of two instances for all tests of a module."""
+    """Serve an endpoint of two instances to all tests of a module."""
     made = Serving(account)
     yield made, made.endpoint(made.config("one", instances=2))
     made.close()

@@ -4,6 +4,7 @@ import datetime
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 
 import pytest
 from botocore.exceptions import ClientError
@@ -156,11 +157,15 @@ def test_every_request_is_measured_by_variant_and_by_endpoint_config(serving: Se
     for more in ({}, {"EndpointConfigName": config}):
         dimensions = {"EndpointName": name, "VariantName": "AllTraffic", **more}
         serving.wait_until(
-            lambda of=dimensions: _statistic(serving, "Invocations", "Sum", of) == 4 * serving.account.scale,
+            partial(_has_four_requests, serving, dimensions),
             "four requests are counted",
         )
         assert _statistic(serving, "Invocation5XXErrors", "Average", dimensions) == 0.25
         assert 100 < _statistic(serving, "ModelLatency", "Average", dimensions) < 1e6
+
+
+def _has_four_requests(serving: Serving, dimensions: dict[str, str]) -> bool:
+    return _statistic(serving, "Invocations", "Sum", dimensions) == 4 * serving.account.scale
 
 
 def _statistic(serving: Serving, metric: str, statistic: str, dimensions: dict[str, str]) -> float:

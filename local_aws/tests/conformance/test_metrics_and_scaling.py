@@ -1,6 +1,7 @@
 """CloudWatch's metrics and alarms, and Application Auto Scaling that follows them. All times are AWS seconds."""
 
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -130,7 +131,7 @@ def test_an_alarm_is_born_without_data_and_changes_by_what_it_gets(serving: Serv
 
     born = state()
     for wanted, value in (("ALARM", 5.0), ("OK", 0.0)):
-        serving.wait_until(lambda w=wanted, v=value: becomes(w, v), f"the alarm is {wanted}")
+        serving.wait_until(partial(becomes, wanted, value), f"the alarm is {wanted}")
     history = cloudwatch.describe_alarm_history(AlarmName=name, HistoryItemType="StateUpdate")
     changes = [item["HistorySummary"] for item in history["AlarmHistoryItems"]]
 

@@ -40,7 +40,7 @@ def verdicts(report: ElementTree.Element) -> dict[str, Ended]:
 
 
 def matching(test: str, differences: Iterable[Difference]) -> list[Difference]:
-    """The differences that name a test."""
+    """Return the differences that name a test."""
     return [each for each in differences if any(fnmatchcase(test, name) for name in each["tests"])]
 
 

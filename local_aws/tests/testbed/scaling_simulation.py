@@ -123,7 +123,13 @@ def check_shape(shape: Shape, value: Any) -> None:
     elif shape.type_name == "timestamp":
         assert isinstance(value, float)
     else:
-        kinds = {"string": str, "integer": int, "double": (int, float), "boolean": bool, "map": dict}
+        kinds: dict[str, Any] = {
+            "string": str,
+            "integer": int,
+            "double": (int, float),
+            "boolean": bool,
+            "map": dict,
+        }
         assert isinstance(value, kinds[shape.type_name]), (shape.name, value)
 
 

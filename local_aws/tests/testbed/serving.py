@@ -1,4 +1,4 @@
-"""What the tests of endpoints share: short ways to make, move and ask them, and waits with a bound."""
+"""A driver for tests of endpoints: make, update, invoke and delete them, with bounded waits."""
 
 import json
 import re
@@ -57,7 +57,7 @@ class Answer:
 
 @dataclass
 class Traffic:
-    """What a stream of requests got."""
+    """The answers and failures of a stream of requests."""
 
     answers: list[Answer] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
@@ -67,9 +67,9 @@ class Traffic:
 
 
 class Serving:
-    """Makes endpoints of the contract server on one AWS, and deletes them at the end.
+    """A driver of endpoints of the contract server on one AWS; it deletes them at the end.
 
-    On a `AwsAccount` that may be any AWS; a running AWS of this machine can also be asked for its status (`aws`).
+    An `AwsAccount` may be on any AWS; a running AWS of this machine also has a status (`aws`).
     """
 
     def __init__(self, where: Running | AwsAccount) -> None:
@@ -93,7 +93,7 @@ class Serving:
         return wait_until(condition, what, self.account.patience_seconds, self.account.poll_seconds)
 
     def role(self) -> dict[str, str]:
-        """The execution role, for an AWS that needs one."""
+        """Return the execution role, for an AWS that needs one."""
         return {"ExecutionRoleArn": self.account.role} if self.account.role else {}
 
     def model(self, release: str = "one", **environment: str) -> str:
@@ -157,7 +157,8 @@ class Serving:
         self.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **request)
 
     def describe(self, endpoint: str) -> dict[str, Any]:
-        return self.sagemaker.describe_endpoint(EndpointName=endpoint)
+        description: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=endpoint)
+        return description
 
     def settled(self, endpoint: str) -> dict[str, Any]:
         """Wait until the running operation is over, and describe the endpoint."""
@@ -166,7 +167,8 @@ class Serving:
             found = self.describe(endpoint)
             return found if found["EndpointStatus"] in SETTLED else None
 
-        return self.wait_until(description, f"{endpoint} is settled")
+        settled: dict[str, Any] = self.wait_until(description, f"{endpoint} is settled")
+        return settled
 
     def stage(self, endpoint: str, status: str) -> dict[str, Any]:
         """Wait until the pending variant is in a stage ("Baking"), and describe the endpoint."""
@@ -177,7 +179,8 @@ class Serving:
             stages = [s["Status"] for v in pending["ProductionVariants"] for s in v.get("VariantStatus", [])]
             return found if status in stages else None
 
-        return self.wait_until(description, f"{endpoint} is {status}")
+        staged: dict[str, Any] = self.wait_until(description, f"{endpoint} is {status}")
+        return staged
 
     def invoke(self, endpoint: str, body: bytes = b"hello", **request: Any) -> Answer:
         answer = self.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **request)
@@ -256,7 +259,8 @@ class Serving:
                 self.sagemaker.delete_endpoint(EndpointName=name)
 
     def _listed(self, name: str) -> list[dict[str, Any]]:
-        return self.sagemaker.list_endpoints(NameContains=name)["Endpoints"]
+        listed: list[dict[str, Any]] = self.sagemaker.list_endpoints(NameContains=name)["Endpoints"]
+        return listed
 
 
 def blue_green(

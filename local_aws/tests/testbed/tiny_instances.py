@@ -1,4 +1,4 @@
-"""What the tests of instances share: the tiny server, a spec for it, and waits with a bound."""
+"""Tools for tests of instances: the tiny server as process or image, a spec for it, and its launcher."""
 
 import asyncio
 import json
@@ -63,7 +63,7 @@ async def healthy(instance: Instance) -> None:
 
 
 async def said(instance: Instance) -> str:
-    """The end of its log, as text."""
+    """Return the end of its log as text."""
     return "".join(f"{line.text}\n" for line in await instance.lines())
 
 
@@ -82,7 +82,7 @@ def files_below(directory: Path) -> list[Path]:
 
 @contextmanager
 def built(dockerfile: str | None = None, context: Path = SERVE.parent) -> Iterator[str]:
-    """An image (the tiny server, unless told otherwise) under a name of its own, removed afterwards."""
+    """Build an image (by default the tiny server) under a new name, and remove it afterwards."""
     name = f"tiny-{uuid4().hex[:12]}"
     docker_command = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"  # it has BuildKit
     build = [
