@@ -4,7 +4,8 @@ from typing import Any
 
 from local_aws import status
 from local_aws.testing import wait_until
-from testbed.serving import Serving, blue_green
+from testbed.deployment_configs import blue_green
+from testbed.serving import Serving
 
 
 def test_a_release_that_answers_500_is_rolled_back_by_an_alarm_on_its_own_metrics(serving: Serving) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from local_aws.errors import AwsError
 from local_aws.sagemaker.deployment_policy import plan_deployment
-from testbed.serving import blue_green, rolling
+from testbed.deployment_configs import blue_green, rolling
 
 
 def test_without_a_config_all_traffic_moves_at_once_and_nothing_bakes() -> None:

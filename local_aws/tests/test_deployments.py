@@ -3,7 +3,8 @@
 from typing import Any
 
 from local_aws.testing import wait_until
-from testbed.serving import Serving, rolling
+from testbed.deployment_configs import rolling
+from testbed.serving import Serving
 
 
 def test_a_rolling_deployment_replaces_a_batch_at_a_time_and_loses_no_request(serving: Serving) -> None:

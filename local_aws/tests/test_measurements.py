@@ -169,7 +169,7 @@ async def tick_by_tick(world: World, ticker: Ticker, minutes: int, let_go: list[
     async with asyncio.TaskGroup() as asking:
         for _ in range(minutes * 4):
             world.clock.at += 0.25
-            ticker._publish(asking)
+            ticker.publish(asking)
             await asyncio.sleep(0)
         for one in let_go:
             one.may_answer.set()

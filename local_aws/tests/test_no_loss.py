@@ -7,7 +7,8 @@ from collections.abc import Callable
 import aiohttp
 import pytest
 
-from testbed.serving import Serving, blue_green
+from testbed.deployment_configs import blue_green
+from testbed.serving import Serving
 
 PER_SECOND = 200
 

@@ -1,11 +1,12 @@
-"""Quotas: what Service Quotas tells is what SageMaker holds to. (This account has 3 ml.c5.xlarge.)"""
+"""Quotas: SageMaker enforces what Service Quotas shows; this account has 3 ml.c5.xlarge."""
 
 from typing import Any
 
 import pytest
 
 import local_aws
-from testbed.serving import Serving, blue_green, refused, rolling
+from testbed.deployment_configs import blue_green, rolling
+from testbed.serving import Serving, refused
 
 XLARGE = {"InstanceType": "ml.c5.xlarge"}
 

@@ -23,7 +23,8 @@ from hypothesis.stateful import (
 
 import local_aws
 from local_aws.testing import wait_until
-from testbed.serving import SETTINGS, Serving, blue_green, rolling
+from testbed.deployment_configs import blue_green, rolling
+from testbed.serving import SETTINGS, Serving
 
 MOST = 3
 GONE = "gone"

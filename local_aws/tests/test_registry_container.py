@@ -1,23 +1,15 @@
 """ECR with a real registry and a real engine: push, digests, immutable tags, pull by digest."""
 
 import asyncio
-import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import threading
-import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psutil
 import pytest
-from aiohttp import web
 from moto.ecr.models import ecr_backends
 
 from local_aws.errors import AwsError, LeftToMoto
@@ -25,76 +17,17 @@ from local_aws.instances import Launcher, LaunchError
 from local_aws.instances.availability import REGISTRY_PROGRAM
 from local_aws.instances.engine import Engine
 from local_aws.instances.started_resources import StartedResources
-from local_aws.registry import Ecr, Proxy, Registry
 from local_aws.registry.backends import ImageBackend
-from local_aws.registry.ecr import TOKEN
 from local_aws.registry.server import wait_until_ready
 from local_aws.settings import ACCOUNT_ID, REGION
+from testbed.registry_front import front
 from testbed.tiny_instances import built, files_below, healthy, process_settings, spec
 
 pytestmark = pytest.mark.docker
 
+
 Repository = tuple[str, Callable[..., Any]]
 """The name of a repository, and the function that creates it."""
-
-
-class Front:
-    """A front door with ECR only, and a docker command that logs in to it."""
-
-    def __init__(self, registry: Registry, ecr: Ecr, url: str, root: Path) -> None:
-        self.registry, self.ecr, self.url, self.root = registry, ecr, url, root
-        self.address = url.removeprefix("http://")
-
-    async def ask(self, action: str, **request: Any) -> Any:
-        return await self.ecr.handle(action, request)
-
-    async def docker(self, *arguments: str, login: bool = True) -> tuple[int, str]:
-        """Run the docker command; return exit code and everything it said."""
-        token = (await self.ask("GetAuthorizationToken"))["authorizationData"][0]["authorizationToken"]
-        config = self.root / f"docker-{login}"
-        config.mkdir(exist_ok=True)
-        auths = {self.address: {"auth": token}} if login else {}
-        (config / "config.json").write_text(json.dumps({"auths": auths}))
-        environ = {**os.environ, "DOCKER_CONFIG": str(config)}
-        done = await asyncio.to_thread(
-            subprocess.run, ["docker", *arguments], env=environ, capture_output=True, text=True, timeout=120
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    async def push(self, image: str, name: str, **options: Any) -> tuple[int, str]:
-        """Push a local image as NAME:TAG; return exit code, output."""
-        reference = f"{self.address}/{name}"
-        await self.docker("tag", image, reference)
-        try:
-            return await self.docker("push", reference, **options)
-        finally:
-            await self.docker("rmi", reference)
-
-
-@asynccontextmanager
-async def front(root: Path, **changes: Any) -> AsyncIterator[Front]:
-    registry = Registry(process_settings(root, instances="docker", **changes))
-    await registry.start()
-    app = web.Application()
-    runner = web.AppRunner(app)
-    try:
-        handler: list[Proxy] = []
-
-        async def registry_door(request: web.Request) -> web.StreamResponse:
-            return await handler[0].handle(request)
-
-        app.router.add_route("*", "/v2/{path:.*}", registry_door)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        ecr = Ecr(registry, url)
-        handler.append(Proxy(registry, ecr))
-        yield Front(registry, ecr, url, root)
-        await handler[0].close()
-    finally:
-        await runner.cleanup()
-        await registry.stop()
 
 
 @pytest.fixture(scope="module")
@@ -237,25 +170,6 @@ def test_an_image_survives_the_run_that_pushed_it_until_its_repository_is_delete
     assert deleted == []
 
 
-def test_a_layer_passes_the_front_door_without_being_held_in_memory(
-    tmp_path: Path, repository: Repository
-) -> None:
-    """64 MB up and down, byte for byte, while this process grows by far less."""
-    name, create = repository
-    layer = os.urandom(1024 * 1024) * 64
-
-    async def scenario() -> Any:
-        async with front(tmp_path) as aws:
-            create()
-            return await asyncio.to_thread(_round_trip, aws.url, name, layer)
-
-    location, same, grown = asyncio.run(scenario())
-
-    assert location.startswith("/v2/")
-    assert same
-    assert grown < 48
-
-
 def test_the_registry_image_serves_where_the_program_is_missing(tmp_path: Path) -> None:
     """A stand-in for it is made from the program of this machine, under a name of its own."""
     program = shutil.which(REGISTRY_PROGRAM)
@@ -293,39 +207,4 @@ async def _serves(root: Path, image: str) -> bool:
 
 
 def _layer_bytes(manifest: dict[str, Any]) -> int:
-    return int(manifest["config"]["size"]) + sum(layer["size"] for layer in manifest["layers"])
-
-
-def _round_trip(url: str, name: str, layer: bytes) -> Any:
-    """Upload a blob in one PATCH and read it back; the Location, whether it is the same, MB grown."""
-    process, peak, stop = psutil.Process(), [0], threading.Event()
-    digest = f"sha256:{hashlib.sha256(layer).hexdigest()}"
-    headers = {"Authorization": f"Basic {TOKEN}"}
-    before = process.memory_info().rss
-
-    def watch() -> None:
-        while not stop.wait(0.005):
-            peak[0] = max(peak[0], process.memory_info().rss - before)
-
-    def call(method: str, path: str, data: Any = None) -> Any:
-        request = urllib.request.Request(f"{url}{path}", data=data, headers=headers, method=method)
-        request.add_header("Content-Type", "application/octet-stream")
-        return urllib.request.urlopen(request, timeout=60)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        with call("POST", f"/v2/{name}/blobs/uploads/") as answer:
-            location = answer.headers["Location"]
-        with call("PATCH", location, (layer[i : i + 65536] for i in range(0, len(layer), 65536))) as answer:
-            location = answer.headers["Location"]
-        with call("PUT", f"{location}&digest={digest}", b""):
-            pass
-        read = hashlib.sha256()
-        with call("GET", f"/v2/{name}/blobs/{digest}") as answer:
-            while chunk := answer.read(65536):
-                read.update(chunk)
-    finally:
-        stop.set()
-        watcher.join()
-    return location, f"sha256:{read.hexdigest()}" == digest, peak[0] / 1e6
+    return sum(int(part["size"]) for part in (manifest["config"], *manifest["layers"]))

@@ -43,14 +43,15 @@ class Ticker:
         """Tick until cancelled. A tick that fails is logged and does not stop the others."""
         async with asyncio.TaskGroup() as asking:
             while True:
-                for tick in (lambda: self._publish(asking), *self._ticks):
+                for tick in (lambda: self.publish(asking), *self._ticks):
                     try:
                         tick()
                     except Exception:  # the clock goes on, whatever one reader of it does
                         log.exception("a tick failed")
                 await asyncio.sleep(TICK_SECONDS)
 
-    def _publish(self, asking: asyncio.TaskGroup) -> None:
+    def publish(self, asking: asyncio.TaskGroup) -> None:
+        """Publish silence, and begin to publish the utilisation of periods that have ended."""
         in_flight: dict[MetricSource, int] = {}
         for _, source, member in serving(self._endpoints(), traffic=True):
             busy = member.upstream.in_flight if member.upstream else 0

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from testbed.serving import Serving, blue_green, refused
+from testbed.deployment_configs import blue_green
+from testbed.serving import Serving, refused
 
 pytestmark = pytest.mark.sky(instances=2, minutes=60)
 

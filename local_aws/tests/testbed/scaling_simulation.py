@@ -6,12 +6,15 @@ from typing import Any
 
 import botocore.session
 from botocore.model import Shape
+from moto.cloudwatch.models import cloudwatch_backends
 
 from local_aws.autoscaling import Autoscaling
 from local_aws.clock import Clock
 from local_aws.cloudwatch import Alarms, MetricStore, install
+from local_aws.cloudwatch.rules import AlarmRule
 from local_aws.errors import AwsError
 from local_aws.protocols import VariantState
+from local_aws.settings import ACCOUNT_ID, REGION
 
 MODEL = botocore.session.get_session().get_service_model("application-autoscaling")
 RESOURCE = "endpoint/digits/variant/AllTraffic"
@@ -103,6 +106,11 @@ class ScalingSimulation:
         self.clock.at += count
         self.alarms.tick()
         self.service.tick()
+
+    def alarm_rules(self) -> dict[str, AlarmRule]:
+        """Return the rules of all metric alarms by name."""
+        alarms = cloudwatch_backends[ACCOUNT_ID][REGION].alarms
+        return {name: alarm.rule for name, alarm in alarms.items() if isinstance(alarm.rule, AlarmRule)}
 
     def activities(self, **more: Any) -> list[dict[str, Any]]:
         answer = self.call("DescribeScalingActivities", ServiceNamespace="sagemaker", **more)

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,11 @@ from botocore.exceptions import ClientError
 from conformance.account import AwsAccount
 from local_aws import Running
 from local_aws.testing import CONTRACT_SERVER, wait_until
+from testbed.traffic import Answer, Traffic
 
 TINY_TRAIN = (sys.executable, str(Path(__file__).with_name("tiny_train") / "train"))
+
+
 SETTINGS: dict[str, Any] = {
     "instances": "process",
     "process_command": CONTRACT_SERVER,
@@ -32,7 +34,11 @@ SETTINGS: dict[str, Any] = {
     "alarm_poll_seconds": 0.02,
     "stop_grace_seconds": 2,
 }
+
+
 SETTLED = {"InService", "Failed", "UpdateRollbackFailed"}
+
+
 NO_RETRY = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
 
 
@@ -43,27 +49,6 @@ def refused(code: str, call: Callable[..., Any], **request: Any) -> str:
     error = caught.value.response["Error"]
     assert error["Code"] == code, error
     return str(error["Message"])
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answered invocation."""
-
-    release: str
-    instance: str
-    variant: str
-    body: dict[str, Any]
-
-
-@dataclass
-class Traffic:
-    """The answers and failures of a stream of requests."""
-
-    answers: list[Answer] = field(default_factory=list)
-    failures: list[Exception] = field(default_factory=list)
-
-    def releases(self) -> list[str]:
-        return [answer.release for answer in self.answers]
 
 
 class Serving:
@@ -261,48 +246,3 @@ class Serving:
     def _listed(self, name: str) -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = self.sagemaker.list_endpoints(NameContains=name)["Endpoints"]
         return listed
-
-
-def blue_green(
-    kind: str = "ALL_AT_ONCE",
-    *,
-    wait: int = 0,
-    termination: int = 0,
-    size: tuple[str, int] = ("CAPACITY_PERCENT", 50),
-    alarms: tuple[str, ...] = (),
-    maximum: int = 28800,
-) -> dict[str, Any]:
-    """Write a DeploymentConfig; times in AWS seconds."""
-    routing: dict[str, Any] = {"Type": kind, "WaitIntervalInSeconds": wait}
-    if kind != "ALL_AT_ONCE":
-        routing["CanarySize" if kind == "CANARY" else "LinearStepSize"] = capacity(*size)
-    policy = {
-        "TrafficRoutingConfiguration": routing,
-        "TerminationWaitInSeconds": termination,
-        "MaximumExecutionTimeoutInSeconds": maximum,
-    }
-    return _watching({"BlueGreenUpdatePolicy": policy}, alarms)
-
-
-def rolling(
-    *,
-    batch: tuple[str, int] = ("INSTANCE_COUNT", 1),
-    wait: int = 0,
-    rollback: tuple[str, int] | None = None,
-    alarms: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    """Write a DeploymentConfig for a rolling deployment; times in AWS seconds."""
-    policy: dict[str, Any] = {"MaximumBatchSize": capacity(*batch), "WaitIntervalInSeconds": wait}
-    if rollback is not None:
-        policy["RollbackMaximumBatchSize"] = capacity(*rollback)
-    return _watching({"RollingUpdatePolicy": policy}, alarms)
-
-
-def capacity(kind: str, value: int) -> dict[str, Any]:
-    """Write a CapacitySize."""
-    return {"Type": kind, "Value": value}
-
-
-def _watching(config: dict[str, Any], alarms: tuple[str, ...]) -> dict[str, Any]:
-    watched = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarms]}}
-    return config | watched if alarms else config
