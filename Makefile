@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything runs from .venv, made from the pinned files below.
 PYTHON ?= python3.11
 PY := .venv/bin/python
-PINS := container/torch.txt container/requirements.txt requirements/all.txt
+PINS := container/torch.txt container/requirements.txt requirements/all.txt local_aws/pyproject.toml
 SCRIPTS := $(filter-out %.py,$(wildcard .ci/*)) $(wildcard container/local_test/*.sh)
 
 .DEFAULT_GOAL := help
@@ -16,6 +16,7 @@ setup: .venv/ready ## make .venv with everything pinned, torch for the CPU first
 	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check --retries 0 -r container/torch.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -r container/requirements.txt -r requirements/all.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e local_aws
 	$(PY) -c "import torch; assert torch.version.cuda is None, 'this is the CUDA build of torch'"
 	touch $@
 
@@ -26,13 +27,13 @@ test: .venv/ready lint ## linters and all tests, one seeded case of every long m
 	$(PY) -m pytest
 
 test-room: .venv/ready ## the tests of one room: make test-room ROOM=pipeline (root: those of the whole repository)
-	$(PY) -m pytest $(if $(filter root,$(ROOM)),$(wildcard tests/test_*.py),tests/$(ROOM))
+	$(PY) -m pytest $(if $(filter root,$(ROOM)),$(wildcard tests/test_*.py),$(wildcard tests/$(ROOM) $(ROOM)/tests))
 
 prove: .venv/ready lint ## every case of every matrix, resumable, JOBS at a time; the result goes to docs/proof.md
 	$(PY) -m tests.prove
 
 conformance: .venv/ready ## the behaviour tests against the real AWS, for money: ARGS="--role ARN"; asks first, never in CI
-	$(PY) -m tests.conformance $(ARGS)
+	PYTHONPATH=local_aws/tests $(PY) -m conformance $(ARGS)
 
 lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, templates, scripts and workflows
 	$(PY) -m ruff check .
@@ -61,6 +62,7 @@ screenshots: .venv/ready ## the pictures in docs/images, of what really happens
 lock: .venv/ready ## compile the requirements files anew from their .in files, with hashes (UPGRADE=--upgrade: newer pins)
 	$(PY) -m pip install --quiet pip-tools
 	$(PY) $(COMPILE) $(UPGRADE) -o requirements/all.txt requirements/all.in
+	$(PY) $(COMPILE) $(UPGRADE) -c requirements/all.txt -o local_aws/requirements.txt local_aws/pyproject.toml
 	$(PY) $(COMPILE) $(UPGRADE) -c requirements/all.txt -o container/requirements.txt container/requirements.in
 
 bench-serving: .venv/ready ## this project's server beside others, resumable (ROWS= PEERS= REPEATS= SECONDS= MINUTES= QUIET=)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from local_aws.testing import wait_until
 from tests.load_tests.fake_sagemaker import ENDPOINT, SLOWER, FakeSageMaker
-from tests.load_tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 

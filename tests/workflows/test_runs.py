@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import local_aws
+from local_aws.testing.github_issuer import GithubIssuer
 from pipeline.account.bootstrap_github import Admission, GithubRepository, bootstrap_github
 from pipeline.aws import Aws
 from pipeline.config import load_environment
-from tests.github_issuer import GithubIssuer
 from tests.rehearsal.clients import Clients
 from tests.workflows.act import REPOSITORY, ROOT, Act, RunResult, clone
 from tests.workflows.sandbox import BUCKET, Sandbox
