@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything runs from .venv, made from the locks of pyproject.toml's dependency groups.
 PYTHON ?= python3.11
 PY := .venv/bin/python
-PINS := container/torch.txt container/requirements.txt $(wildcard requirements/*.txt)
+PINS := container/torch.txt container/requirements.txt local_aws/requirements.txt $(wildcard requirements/*.txt)
 SCRIPTS := $(filter-out %.py,$(wildcard .ci/*)) $(wildcard container/local_test/*.sh)
 LINTERS := lint-ruff lint-format lint-mypy lint-container lint-files lint-workflows
 
@@ -37,7 +37,7 @@ prove: .venv/ready lint ## every case of every matrix, resumable, JOBS at a time
 	$(PY) -m tests.prove
 
 conformance: .venv/ready ## the behaviour tests against the real AWS, for money: ARGS="--role ARN"; asks first, never in CI
-	$(PY) -m tests.conformance $(ARGS)
+	PYTHONPATH=local_aws/tests $(PY) -m conformance $(ARGS)
 
 lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, templates, scripts and workflows, two at a time
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(LINTERS)

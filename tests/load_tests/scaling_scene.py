@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import local_aws
-from tests.local_aws.serving import until
+from local_aws.testing import CONTRACT_SERVER, wait_until
 
 ROOT = Path(__file__).parents[2]
 ENDPOINT = "digits-staging"
 VARIANT = "AllTraffic"
 BOUND_SECONDS = 60.0
-SERVER = shlex.join([sys.executable, "-S", str(ROOT / "tests" / "local_aws" / "contract_server.py")])
+SERVER = shlex.join(CONTRACT_SERVER)
 TARGET = 600.0  # invocations per instance and minute: 10/s
 
 
@@ -65,7 +65,7 @@ class Scene:
         """Create the endpoint, one instance of `r1`, and let it scale from 1 to 4."""
         config = self._config("r1")
         self.aws.client("sagemaker").create_endpoint(EndpointName=ENDPOINT, EndpointConfigName=config)
-        until(lambda: self.status() == "InService", f"{ENDPOINT} in service", BOUND_SECONDS)
+        wait_until(lambda: self.status() == "InService", f"{ENDPOINT} in service", BOUND_SECONDS)
         scaling = self.aws.client("application-autoscaling")
         variant = {
             "ServiceNamespace": "sagemaker",
@@ -125,7 +125,7 @@ def locust(aws: local_aws.Running, folder: Path) -> Iterator[str]:
             command, cwd=ROOT, env={**os.environ, **aws.environ}, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        until(
+        wait_until(
             lambda: re.search("Starting web interface", log.read_text()),
             f"Locust's page: {log}",
             BOUND_SECONDS,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+from local_aws.testing import wait_until
 from tests.load_tests.chromium import chromium
 from tests.load_tests.scaling_scene import BOUND_SECONDS, ROOT, scene
-from tests.local_aws.serving import until
 
 IMAGES = ROOT / "docs" / "images"
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -29,7 +29,7 @@ def main() -> int:
         _until_instances(page, 3)
         _seconds(page, CHANGE_SECONDS)
         running.deploy("r2")
-        until(lambda: running.status() == "InService", "the deployment's end", BOUND_SECONDS)
+        wait_until(lambda: running.status() == "InService", "the deployment's end", BOUND_SECONDS)
         _seconds(page, CHANGE_SECONDS)
         page.screenshot(path=IMAGES / "scaling.png", full_page=True)
         page.set_viewport_size(PHONE)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from local_aws.testing import wait_until
 from tests.load_tests.chromium import chromium
 from tests.load_tests.scaling_scene import BOUND_SECONDS, ENDPOINT, TARGET, Scene, scene
-from tests.local_aws.serving import until
 
 PLOTS = ("rate", "latency", "instances", "tracked", "alarms", "releases")
 PHONE = {"width": 390, "height": 844}
@@ -109,7 +109,7 @@ def test_a_deployment_is_seen_as_two_fleets_and_two_releases(running: Scene, pag
         "document.getElementById('releases').data?.find(({name}) => name === 'r2')?.y.at(-1) === 100",
         "r2 alone",
     )
-    until(lambda: running.status() == "InService", "the deployment's end", BOUND_SECONDS)
+    wait_until(lambda: running.status() == "InService", "the deployment's end", BOUND_SECONDS)
 
 
 def test_it_fits_on_a_phone(page: Page) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import local_aws
+from local_aws.testing.github_issuer import GithubIssuer, Job
 from pipeline.account.bootstrap import bootstrap, execution_policy
 from pipeline.account.bootstrap_github import (
     Admission,
@@ -23,7 +24,6 @@ from pipeline.account.stacks import Found, Stack, bring_up, plan_stack
 from pipeline.aws import Aws
 from pipeline.config import Environment, load_environment
 from pipeline.errors import AwsRefused, ConfigError, StackFailed
-from tests.github_issuer import GithubIssuer, Job
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = GithubRepository("ORG", "REPO", 12, 345)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import local_aws
+from local_aws.testing.github_issuer import GithubIssuer
 from pipeline.account.bootstrap_github import Admission, GithubRepository, bootstrap_github
 from pipeline.aws import Aws
 from pipeline.config import load_environment
 from pipeline.names import release_of
-from tests.github_issuer import GithubIssuer
 from tests.rehearsal.clients import Clients
 from tests.workflows.act import REPOSITORY, ROOT, Act, Ended, clone
 
