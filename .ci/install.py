@@ -87,9 +87,10 @@ def install(python: str, wanted: Sequence[str]) -> None:
         listed = subprocess.run([*pip, "config", "list"], check=True, capture_output=True, text=True)
         environ = uv_environment(pip_options(listed.stdout), os.environ)
         subprocess.run([*install, "--require-hashes", "-r", LOCKS / "uv.txt"], check=True)
+        # --compile-bytecode: as pip does, so that no warning of the compiler comes up at run time, where it is an error.
         # Not --require-hashes, which forbids the constraints that pip may be configured with: hashes are verified
         # without it, every pin has one, and --no-deps installs nothing that is not pinned.
-        uv = [Path(python).with_name("uv"), "pip", "install", "--quiet", "--python", python, "--no-deps"]
+        uv = [Path(python).with_name("uv"), "pip", "install", "--quiet", "--python", python, "--no-deps", "--compile-bytecode"]
         subprocess.run([*uv, *locks], env=environ, check=True)
     except (ValueError, subprocess.CalledProcessError) as error:
         print(f"setup: pip installs, since uv cannot: {error}", file=sys.stderr)
@@ -121,7 +122,7 @@ def main() -> None:
         return
     started = time.monotonic()
     stamp.unlink(missing_ok=True)
-    venv.create(arguments.venv, with_pip=True)
+    venv.create(arguments.venv, with_pip=True, symlinks=True)
     install(str(arguments.venv / "bin" / "python"), wanted)
     if wanted == groups():
         stamp.touch()
