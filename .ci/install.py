@@ -43,7 +43,9 @@ WITHOUT_EFFECT = {
 
 def lock_of(group: str) -> Path:
     """Locate the lock of a group: that of a part which is built by itself lies in the part's folder."""
-    return ROOT / group / "requirements.txt" if group in ("container", "local_aws") else LOCKS / f"{group}.txt"
+    return (
+        ROOT / group / "requirements.txt" if group in ("container", "local_aws") else LOCKS / f"{group}.txt"
+    )
 
 
 def groups() -> list[str]:
@@ -67,7 +69,9 @@ def uv_environment(options: Mapping[str, str], environ: Mapping[str, str]) -> di
     unknown = sorted(options.keys() - TRANSLATED.keys() - WITHOUT_EFFECT)
     if unknown:
         raise ValueError(f"pip is configured with {', '.join(unknown)}")
-    found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # pip's own strategy: all indexes are equal; hashes decide
+    found = {
+        "UV_INDEX_STRATEGY": "unsafe-best-match"
+    }  # pip's own strategy: all indexes are equal; hashes decide
     for option, value in options.items():
         if option in TRANSLATED:
             name, separator = TRANSLATED[option]
@@ -90,7 +94,16 @@ def install(python: str, wanted: Sequence[str]) -> None:
         # --compile-bytecode: as pip does, so that no warning of the compiler comes up at run time, where it is an error.
         # Not --require-hashes, which forbids the constraints that pip may be configured with: hashes are verified
         # without it, every pin has one, and --no-deps installs nothing that is not pinned.
-        uv = [Path(python).with_name("uv"), "pip", "install", "--quiet", "--python", python, "--no-deps", "--compile-bytecode"]
+        uv = [
+            Path(python).with_name("uv"),
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            python,
+            "--no-deps",
+            "--compile-bytecode",
+        ]
         subprocess.run([*uv, *locks], env=environ, check=True)
     except (ValueError, subprocess.CalledProcessError) as error:
         print(f"setup: pip installs, since uv cannot: {error}", file=sys.stderr)
@@ -110,11 +123,15 @@ def is_ready(stamp: Path, wanted: Sequence[str]) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="the environment to make (default: .venv)")
+    parser.add_argument(
+        "--venv", type=Path, default=ROOT / ".venv", help="the environment to make (default: .venv)"
+    )
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(groups())}; default: all")
     arguments = parser.parse_args()
     if unknown := set(arguments.groups) - set(groups()):
-        parser.error(f"pyproject.toml has no dependency group {', '.join(sorted(unknown))}; it has {', '.join(groups())}")
+        parser.error(
+            f"pyproject.toml has no dependency group {', '.join(sorted(unknown))}; it has {', '.join(groups())}"
+        )
     wanted = arguments.groups or groups()
     stamp = arguments.venv / "ready"
     if is_ready(stamp, wanted):

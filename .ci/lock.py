@@ -46,7 +46,9 @@ def sources(group: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Tell uv of pip's index, certificates and proxy, but of no second index, links or constraints of this machine."""
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
+    )
     options = pip_options(listed.stdout)
     for option in ("extra-index-url", "find-links", "constraint"):
         options.pop(option, None)
@@ -64,7 +66,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
     upgrade = ["--upgrade"] if parser.parse_args().upgrade else []
-    locks = {lock_of(group): sources(group) for group in groups()} | {LOCKS / "uv.txt": ["requirements/uv.in"]}
+    locks = {lock_of(group): sources(group) for group in groups()} | {
+        LOCKS / "uv.txt": ["requirements/uv.in"]
+    }
     with tempfile.TemporaryDirectory() as scratch:
         torch, everything = Path(scratch, "torch.txt"), Path(scratch, "everything.txt")
         torch.write_text("".join(line for line in pinned([TORCH]).splitlines(True) if "+" not in line))
