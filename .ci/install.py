@@ -95,7 +95,7 @@ def install(python: str, wanted: Sequence[str]) -> None:
         # Not --require-hashes, which forbids the constraints that pip may be configured with: hashes are verified
         # without it, every pin has one, and --no-deps installs nothing that is not pinned.
         uv = [
-            Path(python).with_name("uv"),
+            str(Path(python).with_name("uv")),
             "pip",
             "install",
             "--quiet",
@@ -122,6 +122,7 @@ def is_ready(stamp: Path, wanted: Sequence[str]) -> bool:
 
 
 def main() -> None:
+    """Install what is asked for; the stamp `ready` in .venv says that it has all groups."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--venv", type=Path, default=ROOT / ".venv", help="the environment to make (default: .venv)"

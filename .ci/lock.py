@@ -57,12 +57,13 @@ def environment() -> dict[str, str]:
 
 def compile_to(path: Path, words: Sequence[str]) -> str:
     """Run `uv pip compile`, to a file that keeps its versions where they still fit."""
-    command = [Path(sys.executable).with_name("uv"), "pip", "compile", *OPTIONS, *words, "-o", str(path)]
+    command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", *OPTIONS, *words, "-o", str(path)]
     subprocess.run(command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.DEVNULL)
     return path.read_text()
 
 
 def main() -> None:
+    """Resolve all groups together, then write each lock from that resolution."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
     upgrade = ["--upgrade"] if parser.parse_args().upgrade else []

@@ -108,4 +108,4 @@ def credentials_of_its_own() -> Iterator[None]:
     """Keep the credentials of one module's tests from those of the next: boto3 keeps those that it saw first."""
     yield
     if "boto3" in sys.modules:
-        sys.modules["boto3"].DEFAULT_SESSION = None
+        vars(sys.modules["boto3"])["DEFAULT_SESSION"] = None

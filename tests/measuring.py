@@ -1,6 +1,6 @@
 """Let a test marked `measures` have the machine to itself among the tests of the run (pytest-xdist).
 
-Those tests come last. Each of them waits until the other workers are between two tests, and they wait for its end.
+Those tests are scheduled last. Each of them waits until the other workers are between two tests, and they wait for its end.
 """
 
 import fcntl
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+FOLDER = Path(tempfile.gettempdir())
 
 
 @pytest.hookimpl(trylast=True)
@@ -28,7 +29,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @contextmanager
-def turn(*, alone: bool, run: str = RUN, folder: Path = Path(tempfile.gettempdir())) -> Iterator[None]:
+def turn(*, alone: bool, run: str = RUN, folder: Path = FOLDER) -> Iterator[None]:
     """Hold the machine, alone or beside others. Whoever waits for it keeps later ones behind, so that it comes."""
     if not run:
         yield

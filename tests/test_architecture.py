@@ -70,9 +70,9 @@ def wrong_arrows(package: Path, layers: Sequence[Sequence[str]]) -> list[str]:
             continue
         for name in imported(path, ".".join(place[:-1])):
             words = name.split(".")
-            if words[0] == package.name and len(words) > 1 and words[1] != part:
-                if words[1] not in order[: order.index(part)]:
-                    found.append(f"{'.'.join(place)} imports {name}")
+            is_ours = words[0] == package.name and len(words) > 1 and words[1] != part
+            if is_ours and words[1] not in order[: order.index(part)]:
+                found.append(f"{'.'.join(place)} imports {name}")
     return sorted(set(found))
 
 

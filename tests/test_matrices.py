@@ -6,6 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.prove import Verdict, cases, false_alarms, properties, run_all, words
 
 CONFTEST = Path(__file__).with_name("conftest.py")
@@ -52,13 +54,14 @@ def collected(folder: Path, **environ: str) -> tuple[list[str], str]:
     """Collect the matrix; return the names and what was printed."""
     prepare(folder)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-v", "--rootdir", folder, folder],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-v", "--rootdir", str(folder), str(folder)],
         env=environment(**environ), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return [line.strip() for line in done.stdout.splitlines() if "<Function" in line], done.stdout
 
 
+@pytest.mark.starts_processes
 def test_the_fast_tier_takes_one_case_and_every_plain_test(tmp_path: Path) -> None:
     names, printed = collected(tmp_path)
 
@@ -66,6 +69,7 @@ def test_the_fast_tier_takes_one_case_and_every_plain_test(tmp_path: Path) -> No
     assert "MATRIX_SEED=" in printed
 
 
+@pytest.mark.starts_processes
 def test_the_printed_seed_takes_the_same_case_again(tmp_path: Path) -> None:
     first = {seed: collected(tmp_path, MATRIX_SEED=seed)[0] for seed in ("1", "2", "3")}
 
@@ -73,12 +77,13 @@ def test_the_printed_seed_takes_the_same_case_again(tmp_path: Path) -> None:
     assert len({tuple(names) for names in first.values()}) > 1, "another seed takes another case"
 
 
+@pytest.mark.starts_processes
 def test_without_a_seed_the_commit_takes_the_same_case_again(tmp_path: Path) -> None:
-    for words in (
+    for options in (
         ["init", "-q"],
         ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "--allow-empty", "-m", "a"],
     ):
-        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+        subprocess.run(["git", *options], cwd=tmp_path, check=True)
     first, printed = collected(tmp_path)
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=tmp_path, text=True)
 
@@ -86,8 +91,9 @@ def test_without_a_seed_the_commit_takes_the_same_case_again(tmp_path: Path) -> 
     assert collected(tmp_path)[0] == first
 
 
+@pytest.mark.starts_processes
 def test_workers_take_the_cases_that_their_controller_takes(tmp_path: Path) -> None:
-    """xdist itself fails a run whose workers collect different tests."""
+    """A run whose workers collect different tests is failed by xdist itself."""
     prepare(tmp_path)
     words = [
         sys.executable,
@@ -107,12 +113,14 @@ def test_workers_take_the_cases_that_their_controller_takes(tmp_path: Path) -> N
     assert "2 passed" in done.stdout
 
 
+@pytest.mark.starts_processes
 def test_proving_takes_every_case(tmp_path: Path) -> None:
     names, _ = collected(tmp_path, EVERY_CASE="1")
 
     assert len(names) == 22
 
 
+@pytest.mark.starts_processes
 def test_the_cases_to_prove_are_those_of_this_repository() -> None:
     found = cases()
 
@@ -143,13 +151,14 @@ def test_cases_run_two_at_a_time_and_those_that_measure_alone_after_them() -> No
     assert order[4:] == [f"{what} {case}" for case in measuring for what in ("begin", "end")]
 
 
+@pytest.mark.starts_processes
 def test_false_alarms_are_counted_from_what_the_cases_said(tmp_path: Path) -> None:
     (tmp_path / "test_says.py").write_text(
         "def test_says(record_property):\n    record_property('a_a_verdict', 'failed')\n"
     )
     report = tmp_path / "report.xml"
-    strict = ["-p", "no:cacheprovider", "-W", "error", "--rootdir", tmp_path, "-c", "/dev/null"]
-    subprocess.run([*words(report), *strict, tmp_path], capture_output=True, timeout=60, check=True)
+    strict = ["-p", "no:cacheprovider", "-W", "error", "--rootdir", str(tmp_path), "-c", "/dev/null"]
+    subprocess.run([*words(report), *strict, str(tmp_path)], capture_output=True, timeout=60, check=True)
     alarm: Verdict = {"verdict": "passed", "seconds": 1.0, "said": properties(report)}
     quiet: Verdict = {"verdict": "passed", "seconds": 1.0, "said": {"a_a_verdict": "passed"}}
 
