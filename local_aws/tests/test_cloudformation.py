@@ -14,6 +14,8 @@ from local_aws.testing import wait_until
 from local_aws.testing.github_issuer import GithubIssuer, Job
 from testbed.serving import NO_RETRY, Serving, refused
 
+pytestmark = pytest.mark.starts_processes
+
 TOPIC = {"Type": "AWS::SNS::Topic"}
 ALARM = {
     "Type": "AWS::CloudWatch::Alarm",

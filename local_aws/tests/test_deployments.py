@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from local_aws.testing import wait_until
 from testbed.serving import Serving, rolling
+
+pytestmark = pytest.mark.starts_processes
 
 
 def test_a_rolling_deployment_replaces_a_batch_at_a_time_and_loses_no_request(serving: Serving) -> None:

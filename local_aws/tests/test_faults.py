@@ -45,6 +45,7 @@ def statistic(serving: Serving, namespace: str, metric: str, name: str, endpoint
     return sum(values) if name == "Sum" else max(values, default=0.0)
 
 
+@pytest.mark.starts_processes
 def test_a_crash_kills_one_instance_which_is_replaced(serving: Serving) -> None:
     name = serving.endpoint(serving.config("one", instances=2))
     before = healthy(serving, name)
@@ -54,6 +55,7 @@ def test_a_crash_kills_one_instance_which_is_replaced(serving: Serving) -> None:
     assert len(healthy(serving, name) & before) == 1
 
 
+@pytest.mark.starts_processes
 def test_an_instance_killed_for_memory_had_none_left_and_is_replaced(serving: Serving) -> None:
     name = serving.endpoint(serving.config("one", instances=2))
     before = healthy(serving, name)
@@ -64,6 +66,7 @@ def test_an_instance_killed_for_memory_had_none_left_and_is_replaced(serving: Se
     assert statistic(serving, "/aws/sagemaker/Endpoints", "MemoryUtilization", "Maximum", name) == 100
 
 
+@pytest.mark.starts_processes
 def test_metrics_are_late_while_the_fault_is_on_and_of_nobody_else(serving: Serving) -> None:
     late, other = serving.endpoint(serving.config("one")), serving.endpoint(serving.config("two"))
 
@@ -87,6 +90,7 @@ def test_metrics_of_one_fleet_alone_may_be_late() -> None:
     assert [faults.lateness(*of) for of in (("digits", "one"), ("digits", None), ("other", "two"))] == [0] * 3
 
 
+@pytest.mark.starts_processes
 def test_a_hanging_instance_answers_nothing_and_is_replaced(serving: Serving) -> None:
     name = serving.endpoint(serving.config("one", instances=1))
     before = healthy(serving, name)
@@ -97,6 +101,7 @@ def test_a_hanging_instance_answers_nothing_and_is_replaced(serving: Serving) ->
     assert serving.invoke(name).release == "one"
 
 
+@pytest.mark.starts_processes
 def test_a_slow_endpoint_is_slow_until_the_fault_is_off(serving: Serving) -> None:
     name, other = serving.endpoint(serving.config("one")), serving.endpoint(serving.config("two"))
     with serving.aws.fault("slow", endpoint=name, amount=400):
@@ -106,6 +111,7 @@ def test_a_slow_endpoint_is_slow_until_the_fault_is_off(serving: Serving) -> Non
     assert seconds_of(serving, name) < 0.4
 
 
+@pytest.mark.starts_processes
 def test_a_share_of_the_requests_fails_and_is_counted_as_5xx(serving: Serving) -> None:
     config = serving.config("one")
     name = serving.endpoint(config)
@@ -118,6 +124,7 @@ def test_a_share_of_the_requests_fails_and_is_counted_as_5xx(serving: Serving) -
     assert found["requests"][config]["500"] == len(traffic.failures)
 
 
+@pytest.mark.starts_processes
 def test_errors_of_the_new_fleet_roll_a_deployment_back_and_spare_the_old_one(serving: Serving) -> None:
     old, new = serving.config("old", instances=2), serving.config("new", instances=2)
     name = serving.endpoint(old)
@@ -136,6 +143,7 @@ def test_errors_of_the_new_fleet_roll_a_deployment_back_and_spare_the_old_one(se
     assert set(traffic.releases()) == {"old"}
 
 
+@pytest.mark.starts_processes
 def test_a_new_fleet_that_never_gets_healthy_leaves_the_old_one(serving: Serving) -> None:
     old = serving.config("old")
     name = serving.endpoint(old)
@@ -147,6 +155,7 @@ def test_a_new_fleet_that_never_gets_healthy_leaves_the_old_one(serving: Serving
     assert "MaximumExecutionTimeoutInSeconds" in description["FailureReason"]
 
 
+@pytest.mark.starts_processes
 def test_a_creation_without_capacity_fails_with_its_reason(serving: Serving) -> None:
     with serving.aws.fault("no-capacity"):
         description = serving.settled(serving.begin(serving.config("one")))
@@ -155,6 +164,7 @@ def test_a_creation_without_capacity_fails_with_its_reason(serving: Serving) -> 
     assert "InsufficientInstanceCapacity" in description["FailureReason"]
 
 
+@pytest.mark.starts_processes
 def test_a_rollback_without_capacity_leaves_both_releases_in_service_until_the_next_update(
     serving: Serving,
 ) -> None:
@@ -187,6 +197,7 @@ def test_a_rollback_without_capacity_leaves_both_releases_in_service_until_the_n
     assert _stands(serving, name, old) == 0
 
 
+@pytest.mark.starts_processes
 def test_a_throttled_call_is_retried_by_boto3_and_the_fault_is_spent(serving: Serving) -> None:
     patient = serving.aws.client("sagemaker")
     with serving.aws.fault("throttle", operation="ListEndpoints", times=2):
@@ -196,6 +207,7 @@ def test_a_throttled_call_is_retried_by_boto3_and_the_fault_is_spent(serving: Se
         assert patient.list_endpoints()["ResponseMetadata"]["RetryAttempts"] == 0
 
 
+@pytest.mark.starts_processes
 def test_an_internal_error_comes_before_the_call_is_made(serving: Serving) -> None:
     patient = serving.aws.client("sagemaker")
     with serving.aws.fault("internal-error", operation="CreateModel", times=2):
@@ -207,6 +219,7 @@ def test_an_internal_error_comes_before_the_call_is_made(serving: Serving) -> No
     refused("ValidationException", serving.sagemaker.describe_model, ModelName="never-made")
 
 
+@pytest.mark.starts_processes
 def test_a_lost_answer_is_that_of_a_call_that_was_made(serving: Serving) -> None:
     """So the second try of boto3 finds the model there."""
     model = {"ModelName": "made", "PrimaryContainer": {"Image": "contract-server"}}
@@ -216,6 +229,7 @@ def test_a_lost_answer_is_that_of_a_call_that_was_made(serving: Serving) -> None
     assert "Cannot create already existing model" in message
 
 
+@pytest.mark.starts_processes
 def test_expired_credentials_refuse_every_call_in_its_own_protocol(serving: Serving) -> None:
     calls: dict[str, Any] = {
         "sagemaker": "list_endpoints",
@@ -233,6 +247,7 @@ def test_expired_credentials_refuse_every_call_in_its_own_protocol(serving: Serv
     assert serving.invoke(name).release == "one"
 
 
+@pytest.mark.starts_processes
 def test_the_command_line_switches_faults_on_and_off(serving: Serving) -> None:
     def fault(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "local_aws", "fault", *words]

@@ -22,6 +22,8 @@ from local_aws.instances.ledger import MARK, Ledger, Record, scratch
 from local_aws.testing import wait_until_async
 from testbed.tiny_instances import SERVE, about, files_below, healthy, process_settings, said, spec
 
+pytestmark = pytest.mark.starts_processes
+
 
 @asynccontextmanager
 async def launching(root: Path, **changes: object) -> AsyncIterator[Launcher]:

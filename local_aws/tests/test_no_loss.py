@@ -9,6 +9,8 @@ import pytest
 
 from testbed.serving import Serving, blue_green
 
+pytestmark = pytest.mark.starts_processes
+
 PER_SECOND = 200
 
 

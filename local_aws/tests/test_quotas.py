@@ -7,6 +7,8 @@ import pytest
 import local_aws
 from testbed.serving import Serving, blue_green, refused, rolling
 
+pytestmark = pytest.mark.starts_processes
+
 XLARGE = {"InstanceType": "ml.c5.xlarge"}
 
 

@@ -25,6 +25,8 @@ import local_aws
 from local_aws.testing import wait_until
 from testbed.serving import SETTINGS, Serving, blue_green, rolling
 
+pytestmark = pytest.mark.starts_processes
+
 MOST = 3
 GONE = "gone"
 BEGINS = {

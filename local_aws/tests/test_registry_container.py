@@ -30,7 +30,7 @@ from local_aws.registry.server import wait_until_ready
 from local_aws.settings import ACCOUNT_ID, REGION
 from testbed.tiny_instances import built, files_below, healthy, process_settings, spec
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.starts_processes]
 
 
 class Front:

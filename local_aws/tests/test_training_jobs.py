@@ -20,6 +20,8 @@ from local_aws.testing import wait_until
 from testbed.serving import NO_RETRY, SETTINGS, refused
 from testbed.tiny_instances import built, files_below, process_settings
 
+pytestmark = pytest.mark.starts_processes
+
 TINY = Path(__file__).parent / "testbed" / "tiny_train"
 ENDED = {"Completed", "Failed", "Stopped"}
 

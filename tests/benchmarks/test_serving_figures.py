@@ -173,6 +173,7 @@ def test_runs_of_another_length_are_refused(tmp_path: Path) -> None:
         results.load(tmp_path / "r.json", 2)
 
 
+@pytest.mark.starts_processes
 def test_a_run_goes_on_where_one_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 

@@ -92,6 +92,7 @@ def test_a_server_with_wrong_answers_is_not_measured(tmp_path: Path, monkeypatch
         running.await_right_answer(alive, T32, "fp32")
 
 
+@pytest.mark.starts_processes
 def test_a_server_that_ends_is_named_with_what_it_said(tmp_path: Path) -> None:
     broken = Launch([sys.executable, "-c", "raise SystemExit('no model here')"], {})
 
@@ -116,6 +117,7 @@ def test_an_environment_is_made_anew_when_what_it_needs_changes(
     assert len(commands) == 2 * 4  # venv, torch, packages, the check that torch is for the CPU
 
 
+@pytest.mark.starts_processes
 def test_pips_reason_is_passed_on() -> None:
     say = "import sys; sys.exit('ERROR: No matching distribution found for x')"
 

@@ -17,6 +17,8 @@ from schemathesis.specs.openapi.checks import (
 from tests.container.conftest import path_of
 from tests.container.serving import CONTAINER, Serve
 
+pytestmark = pytest.mark.starts_processes
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:

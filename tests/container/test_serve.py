@@ -15,6 +15,8 @@ from safetensors.numpy import save_file
 
 from tests.container.serving import COMMITTED, ERRORS_ALONE, IDENTITY, JSON, Serve, read_all, send_raw, until
 
+pytestmark = pytest.mark.starts_processes
+
 GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
 DIGIT = GOLDEN["cases"][0]["instance"]
 REQUEST = json.dumps({"instances": [DIGIT]}).encode()

@@ -77,6 +77,7 @@ def test_changed_steps_are_in_force_in_the_lane(edited: Edited, engine: Engine) 
     assert ways(serve, 1) == {"lane"}
 
 
+@pytest.mark.starts_processes
 def test_a_hook_sees_every_invocation(edited: Edited) -> None:
     hook = """
     @app.before_request
@@ -95,6 +96,7 @@ def test_a_hook_sees_every_invocation(edited: Edited) -> None:
     assert "a hook" in serve.log()
 
 
+@pytest.mark.starts_processes
 def test_workers_and_timeouts_of_environment_and_nginx_conf_are_in_force(edited: Edited) -> None:
     slow = "(__import__('time').sleep(3) if data[0, 0] == 16 else None) or self.handler.predict(data)"
     serve = edited(

@@ -27,6 +27,7 @@ def transform_fn(model, body, content_type, accept):
 Start = Callable[..., Serve]
 
 
+@pytest.mark.starts_processes
 def test_an_archive_is_served_and_a_stream_goes_out_as_it_comes(start: Start, tmp_path: Path) -> None:
     archives.program(tmp_path / "model", STREAM)
     serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="1")
@@ -46,6 +47,7 @@ def test_an_archive_is_served_and_a_stream_goes_out_as_it_comes(start: Start, tm
     assert b"Transfer-Encoding: chunked" in heard
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 def test_a_state_dict_with_its_program_is_served_by_all_workers(start: Start, tmp_path: Path) -> None:
     archives.brightness(tmp_path / "model")
@@ -59,6 +61,7 @@ def test_a_state_dict_with_its_program_is_served_by_all_workers(start: Start, tm
     assert '"logger": "inference", "message": "loaded"' in serve.log()
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 @pytest.mark.parametrize(
     ("source", "environ", "says"),
@@ -105,6 +108,7 @@ def endless(closed, size):
 BEGIN = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 5\r\n\r\n"
 
 
+@pytest.mark.starts_processes
 def test_a_stream_that_takes_too_long_is_broken_off_whether_its_caller_reads_or_not(
     start: Start, tmp_path: Path
 ) -> None:
@@ -147,6 +151,7 @@ def test_what_its_requirements_name_is_installed_where_that_is_asked_for(
     assert serve.ask("POST", "/invocations", "[]", JSON).body == b"hello"
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 def test_a_requirement_that_pip_does_not_find_ends_the_start_with_pips_reason(
     start: Start, tmp_path: Path

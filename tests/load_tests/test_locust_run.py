@@ -16,6 +16,8 @@ import pytest
 
 from tests.load_tests.small_sagemaker import ENDPOINT, SLOWER, SmallSageMaker
 
+pytestmark = pytest.mark.starts_processes
+
 ROOT = Path(__file__).parents[2]
 
 

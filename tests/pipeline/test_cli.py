@@ -98,6 +98,7 @@ def test_no_option_is_lost_on_its_way_to_the_step(command: str) -> None:
     assert {option.dest for option in options(command)} <= known
 
 
+@pytest.mark.starts_processes
 def test_help_answers_at_once() -> None:
     """Nothing heavy is imported before a command runs."""
     script = "import sys, pipeline.command.cli; pipeline.command.cli.parser(); print(*sys.modules)"
@@ -158,6 +159,7 @@ def test_without_an_answer_from_aws_the_network_is_named(
     assert "AWS_ENDPOINT_URL" in capsys.readouterr().err
 
 
+@pytest.mark.starts_processes
 def test_a_step_that_is_told_to_end_unwinds_what_it_has_started() -> None:
     """SIGTERM ends a step as Ctrl-C does: its load test and its measuring endpoint go with it."""
     code = """

@@ -7,7 +7,7 @@ import pytest
 
 from testbed.serving import Serving, blue_green, refused
 
-pytestmark = pytest.mark.sky(instances=2, minutes=60)
+pytestmark = [pytest.mark.sky(instances=2, minutes=60), pytest.mark.starts_processes]
 
 PER_INSTANCE = "SageMakerVariantInvocationsPerInstance"
 
