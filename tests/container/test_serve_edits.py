@@ -116,6 +116,7 @@ def test_workers_and_timeouts_of_environment_and_nginx_conf_are_in_force(edited:
     assert ask(serve).status == 200
 
 
+@pytest.mark.starts_processes
 def test_each_of_two_gpus_has_a_process_that_sees_it_alone(edited: Edited, tmp_path: Path) -> None:
     """The machine's devices are files of the test's; what CUDA would be told is what the program finds."""
     for name in ("nvidia0", "nvidia1"):

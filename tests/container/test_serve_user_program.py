@@ -131,6 +131,7 @@ def test_a_stream_that_takes_too_long_is_broken_off_whether_its_caller_reads_or_
     assert serve.ask("POST", "/invocations", "quick", {"Content-Type": "text/csv"}).body == b"quick"
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 def test_what_its_requirements_name_is_installed_where_that_is_asked_for(
     start: Start, tmp_path: Path

@@ -41,7 +41,7 @@ from pipeline.verification.under_load import run_under_load, scaling_run, wait_f
 from pipeline.verification.verify import verify
 from tests.pipeline.scene import quiet
 
-pytestmark = pytest.mark.starts_processes
+pytestmark = [pytest.mark.measures, pytest.mark.starts_processes]
 
 ROOT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("troubled_server.py")

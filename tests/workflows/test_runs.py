@@ -22,7 +22,12 @@ from tests.workflows.act import REPOSITORY, ROOT, Act, Ended, clone
 BUCKET = "digits-releases-123456789012"
 MODEL = Path("container/local_test/opt/ml/model")
 QUICKLY = {"VERIFY_PROFILE": "quick"}
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1700), pytest.mark.starts_processes]
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.timeout(1700),
+    pytest.mark.measures,
+    pytest.mark.starts_processes,
+]
 
 
 @dataclass(frozen=True)
