@@ -22,13 +22,13 @@ check: .venv/ready ## linters, types, and every test that starts no process: und
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-tests $(LINTERS)
 
 check-tests: .venv/ready
-	$(PY) -m pytest --quiet -m "not starts_processes"
+	$(PY) -m pytest --quiet --numprocesses=2 --dist=loadfile -m "not starts_processes"
 
 rehearse: .venv/ready ## the whole journey on this machine: train, publish, deploy, verify, promote
 	$(PY) -m rehearsal
 
 test: .venv/ready lint ## linters and all tests, two at a time, one case of every long matrix (REQUIRE_DOCKER=1: no skip)
-	$(PY) -m pytest --numprocesses=2
+	$(PY) -m pytest --numprocesses=2 --dist=loadfile
 
 test-folder: .venv/ready ## the tests of one folder: make test-folder FOLDER=pipeline (root: those of the whole repository)
 	$(PY) -m pytest $(if $(filter root,$(FOLDER)),$(wildcard tests/test_*.py),$(wildcard tests/$(FOLDER) $(FOLDER)/tests))

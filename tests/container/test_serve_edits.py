@@ -57,6 +57,7 @@ def ways(serve: Serve, requests: int) -> set[object]:
     return {line["way"] for line in lines()}
 
 
+@pytest.mark.starts_processes
 def test_changed_steps_are_in_force_in_the_lane(edited: Edited, engine: Engine) -> None:
     serve = edited(
         {
