@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import local_aws
 from testbed.serving import Serving
+
+pytestmark = pytest.mark.starts_processes
 
 CLIENTS = Path(__file__).with_name("clients")
 AWS_CLI = str(Path(sys.executable).with_name("aws"))

@@ -2,10 +2,14 @@
 
 from typing import Any
 
+import pytest
+
 from local_aws import status
 from local_aws.testing import wait_until
 from testbed.deployment_configs import blue_green
 from testbed.serving import Serving
+
+pytestmark = pytest.mark.starts_processes
 
 
 def test_a_release_that_answers_500_is_rolled_back_by_an_alarm_on_its_own_metrics(serving: Serving) -> None:

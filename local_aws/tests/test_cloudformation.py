@@ -11,6 +11,8 @@ import local_aws
 from testbed.serving import refused
 from testbed.stacks import ALARM, TOPIC, Stacks, changed
 
+pytestmark = pytest.mark.starts_processes
+
 
 @pytest.fixture
 def stacks(aws: local_aws.Running) -> Iterator[Stacks]:

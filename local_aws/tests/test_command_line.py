@@ -36,6 +36,7 @@ def run(environ: dict[str, str], *command: str) -> subprocess.CompletedProcess[s
     return subprocess.run(words, env=environ, capture_output=True, text=True, timeout=30)
 
 
+@pytest.mark.starts_processes
 def test_run_gives_the_commands_own_exit_code(environ: dict[str, str]) -> None:
     seven = run(environ, "run", "--", sys.executable, "-c", "raise SystemExit(7)")
     killed = run(environ, "run", "--", sys.executable, "-c", "import os; os.kill(os.getpid(), 15)")
@@ -44,6 +45,7 @@ def test_run_gives_the_commands_own_exit_code(environ: dict[str, str]) -> None:
     assert killed.returncode == 128 + signal.SIGTERM
 
 
+@pytest.mark.starts_processes
 def test_run_finds_what_is_installed_beside_its_own_python(environ: dict[str, str]) -> None:
     answer = run({**environ, "PATH": "/usr/bin:/bin"}, "run", "--", "aws", "sagemaker", "list-endpoints")
 
@@ -51,12 +53,14 @@ def test_run_finds_what_is_installed_beside_its_own_python(environ: dict[str, st
     assert json.loads(answer.stdout) == {"Endpoints": []}
 
 
+@pytest.mark.starts_processes
 def test_the_aws_cli_finds_this_aws_by_its_environment(environ: dict[str, str]) -> None:
     answer = run(environ, "run", "--", AWS_CLI, "sagemaker", "list-endpoints")
 
     assert (answer.returncode, json.loads(answer.stdout)) == (0, {"Endpoints": []})
 
 
+@pytest.mark.starts_processes
 def test_mistakes_are_told_and_exit_with_2(environ: dict[str, str]) -> None:
     unknown = run({**environ, "LOCAL_AWS_TIME_SCAEL": "60"}, "up")
     absent = run(environ, "run", "--", "no-such-command-anywhere")
@@ -73,6 +77,7 @@ def test_start_refuses_a_setting_that_does_not_exist() -> None:
         pass
 
 
+@pytest.mark.starts_processes
 def test_status_is_a_table_and_json(
     aws: local_aws.Running, serving: Serving, environ: dict[str, str]
 ) -> None:
@@ -84,6 +89,7 @@ def test_status_is_a_table_and_json(
     assert {"endpoints", "endpoint_configs", "instances", "alarms", "scaling_activities"} <= everything.keys()
 
 
+@pytest.mark.starts_processes
 def test_a_status_that_is_watched_shows_what_has_changed_until_ctrl_c(
     aws: local_aws.Running, serving: Serving, environ: dict[str, str]
 ) -> None:
@@ -103,6 +109,7 @@ def test_a_status_that_is_watched_shows_what_has_changed_until_ctrl_c(
     assert "Traceback" not in rest
 
 
+@pytest.mark.starts_processes
 def test_an_aws_that_nobody_has_asked_for_stacks_is_small(environ: dict[str, str], tmp_path: Path) -> None:
     """CloudFormation's templates are 120 MB of moto's models: they come with the first stack."""
     with local_aws.start(instances="process", state_dir=tmp_path, cache_dir=tmp_path) as aws:
@@ -114,6 +121,7 @@ def test_an_aws_that_nobody_has_asked_for_stacks_is_small(environ: dict[str, str
     assert stacks == []
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_up_prints_exports_and_leaves_nothing_behind(
     environ: dict[str, str], tmp_path: Path, number: signal.Signals
@@ -135,6 +143,7 @@ def test_up_prints_exports_and_leaves_nothing_behind(
     assert _files(tmp_path / "state") == []
 
 
+@pytest.mark.starts_processes
 def test_a_stop_with_a_live_endpoint_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with local_aws.start(**SETTINGS, state_dir=state) as aws:
@@ -145,6 +154,7 @@ def test_a_stop_with_a_live_endpoint_leaves_no_process_and_no_file(tmp_path: Pat
     assert _files(state) == []
 
 
+@pytest.mark.starts_processes
 def test_an_aws_whose_starter_is_killed_ends_by_itself(tmp_path: Path) -> None:
     program = (
         "import sys, time, local_aws\n"
@@ -162,6 +172,7 @@ def test_an_aws_whose_starter_is_killed_ends_by_itself(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.starts_processes
 def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path: Path) -> None:
     settings = {**SETTINGS, "state_dir": tmp_path / "state"}
     with local_aws.start(**settings) as aws:

@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import local_aws
 from testbed.serving import Serving
+
+pytestmark = pytest.mark.starts_processes
 
 TESTS = Path(__file__).parent
 REPOSITORY = Path(__file__).parents[2]

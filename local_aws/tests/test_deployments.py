@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from local_aws.testing import wait_until
 from testbed.deployment_configs import rolling
 from testbed.serving import Serving
+
+pytestmark = pytest.mark.starts_processes
 
 
 def test_a_rolling_deployment_replaces_a_batch_at_a_time_and_loses_no_request(serving: Serving) -> None:

@@ -6,6 +6,8 @@ from botocore.exceptions import ClientError
 from local_aws.testing import wait_until
 from testbed.serving import Serving
 
+pytestmark = pytest.mark.starts_processes
+
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012"
 
 

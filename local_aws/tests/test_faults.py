@@ -39,6 +39,7 @@ def statistic(serving: Serving, namespace: str, metric: str, name: str, endpoint
     return sum(values) if name == "Sum" else max(values, default=0.0)
 
 
+@pytest.mark.starts_processes
 def test_a_crash_kills_one_instance_which_is_replaced(serving: Serving) -> None:
     name = serving.endpoint(serving.config("one", instances=2))
     before = healthy(serving, name)
@@ -48,6 +49,7 @@ def test_a_crash_kills_one_instance_which_is_replaced(serving: Serving) -> None:
     assert len(healthy(serving, name) & before) == 1
 
 
+@pytest.mark.starts_processes
 def test_an_instance_killed_for_memory_had_none_left_and_is_replaced(serving: Serving) -> None:
     name = serving.endpoint(serving.config("one", instances=2))
     before = healthy(serving, name)
@@ -58,6 +60,7 @@ def test_an_instance_killed_for_memory_had_none_left_and_is_replaced(serving: Se
     assert statistic(serving, "/aws/sagemaker/Endpoints", "MemoryUtilization", "Maximum", name) == 100
 
 
+@pytest.mark.starts_processes
 def test_metrics_are_late_while_the_fault_is_on_and_of_nobody_else(serving: Serving) -> None:
     late, other = serving.endpoint(serving.config("one")), serving.endpoint(serving.config("two"))
 
@@ -81,6 +84,7 @@ def test_metrics_of_one_fleet_alone_may_be_late() -> None:
     assert [faults.lateness(*of) for of in (("digits", "one"), ("digits", None), ("other", "two"))] == [0] * 3
 
 
+@pytest.mark.starts_processes
 def test_a_hanging_instance_answers_nothing_and_is_replaced(serving: Serving) -> None:
     name = serving.endpoint(serving.config("one", instances=1))
     before = healthy(serving, name)
@@ -91,6 +95,7 @@ def test_a_hanging_instance_answers_nothing_and_is_replaced(serving: Serving) ->
     assert serving.invoke(name).release == "one"
 
 
+@pytest.mark.starts_processes
 def test_a_slow_endpoint_is_slow_until_the_fault_is_off(serving: Serving) -> None:
     name, other = serving.endpoint(serving.config("one")), serving.endpoint(serving.config("two"))
     with serving.aws.fault("slow", endpoint=name, amount=400):
@@ -100,6 +105,7 @@ def test_a_slow_endpoint_is_slow_until_the_fault_is_off(serving: Serving) -> Non
     assert seconds_of(serving, name) < 0.4
 
 
+@pytest.mark.starts_processes
 def test_a_share_of_the_requests_fails_and_is_counted_as_5xx(serving: Serving) -> None:
     config = serving.config("one")
     name = serving.endpoint(config)
@@ -112,6 +118,7 @@ def test_a_share_of_the_requests_fails_and_is_counted_as_5xx(serving: Serving) -
     assert found["requests"][config]["500"] == len(traffic.failures)
 
 
+@pytest.mark.starts_processes
 def test_errors_of_the_new_fleet_roll_a_deployment_back_and_spare_the_old_one(serving: Serving) -> None:
     old, new = serving.config("old", instances=2), serving.config("new", instances=2)
     name = serving.endpoint(old)
@@ -130,6 +137,7 @@ def test_errors_of_the_new_fleet_roll_a_deployment_back_and_spare_the_old_one(se
     assert set(traffic.releases()) == {"old"}
 
 
+@pytest.mark.starts_processes
 def test_a_new_fleet_that_never_gets_healthy_leaves_the_old_one(serving: Serving) -> None:
     old = serving.config("old")
     name = serving.endpoint(old)
@@ -141,6 +149,7 @@ def test_a_new_fleet_that_never_gets_healthy_leaves_the_old_one(serving: Serving
     assert "MaximumExecutionTimeoutInSeconds" in description["FailureReason"]
 
 
+@pytest.mark.starts_processes
 def test_a_creation_without_capacity_fails_with_its_reason(serving: Serving) -> None:
     with serving.aws.fault("no-capacity"):
         description = serving.settled(serving.begin(serving.config("one")))
@@ -149,6 +158,7 @@ def test_a_creation_without_capacity_fails_with_its_reason(serving: Serving) -> 
     assert "InsufficientInstanceCapacity" in description["FailureReason"]
 
 
+@pytest.mark.starts_processes
 def test_a_rollback_without_capacity_leaves_both_releases_in_service_until_the_next_update(
     serving: Serving,
 ) -> None:

@@ -18,7 +18,7 @@ from local_aws.instances import Launcher, LaunchError
 from local_aws.instances.engine import LABEL
 from testbed.tiny_instances import about, built, files_below, healthy, process_settings, said, spec
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.starts_processes]
 
 
 @pytest.fixture(scope="module")

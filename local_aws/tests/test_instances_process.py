@@ -28,6 +28,8 @@ from testbed.tiny_instances import (
     spec,
 )
 
+pytestmark = pytest.mark.starts_processes
+
 
 def test_an_instance_serves_its_model_at_an_address_of_its_own(tmp_path: Path) -> None:
     """It gets port, directory and worker count, and nothing of its owner's AWS."""

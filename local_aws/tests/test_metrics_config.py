@@ -3,9 +3,13 @@
 import datetime
 from pathlib import Path
 
+import pytest
+
 import local_aws
 from local_aws.testing import wait_until
 from testbed.serving import SETTINGS, Serving
+
+pytestmark = pytest.mark.starts_processes
 
 
 def test_enhanced_metrics_are_published_for_each_instance_every_ten_seconds(tmp_path: Path) -> None:

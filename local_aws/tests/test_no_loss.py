@@ -10,6 +10,8 @@ import pytest
 from testbed.deployment_configs import blue_green
 from testbed.serving import Serving
 
+pytestmark = pytest.mark.starts_processes
+
 PER_SECOND = 200
 
 

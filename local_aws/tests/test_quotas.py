@@ -8,6 +8,8 @@ import local_aws
 from testbed.deployment_configs import blue_green, rolling
 from testbed.serving import Serving, refused
 
+pytestmark = pytest.mark.starts_processes
+
 XLARGE = {"InstanceType": "ml.c5.xlarge"}
 
 

@@ -26,6 +26,8 @@ from local_aws.testing import wait_until
 from testbed.deployment_configs import blue_green, rolling
 from testbed.serving import SETTINGS, Serving
 
+pytestmark = pytest.mark.starts_processes
+
 MOST = 3
 GONE = "gone"
 BEGINS = {

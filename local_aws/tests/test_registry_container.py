@@ -23,7 +23,7 @@ from local_aws.settings import ACCOUNT_ID, REGION
 from testbed.registry_front import front
 from testbed.tiny_instances import built, files_below, healthy, process_settings, spec
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.starts_processes]
 
 
 Repository = tuple[str, Callable[..., Any]]

@@ -37,6 +37,7 @@ def read(answer: dict[str, Any], pieces: list[bytes]) -> None:
         pieces.extend(event["PayloadPart"]["Bytes"] for event in events)
 
 
+@pytest.mark.starts_processes
 def test_the_pieces_arrive_while_the_container_still_writes(endpoint: tuple[Serving, str]) -> None:
     answer = ask(endpoint, b"stream 6")
     with closing(answer["Body"]) as events:
@@ -52,6 +53,7 @@ def test_the_pieces_arrive_while_the_container_still_writes(endpoint: tuple[Serv
     assert answer["CustomAttributes"].startswith("release=one;")
 
 
+@pytest.mark.starts_processes
 def test_the_accept_header_reaches_the_container(endpoint: tuple[Serving, str]) -> None:
     answer = ask(endpoint, b"hello", Accept="text/event-stream", ContentType="text/plain")
     pieces: list[bytes] = []
@@ -61,6 +63,7 @@ def test_the_accept_header_reaches_the_container(endpoint: tuple[Serving, str]) 
     assert b'"Content-Type": "text/plain"' in b"".join(pieces)
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("end", "sentence"), [("broken", "The connection to the container broke"), ("endless", "timed out")]
 )
@@ -87,6 +90,7 @@ def test_the_error_event_has_the_members_of_the_api() -> None:
     assert json.loads(event.payload) == {"Message": "ü", "ErrorCode": "StreamBroken"}
 
 
+@pytest.mark.starts_processes
 def test_an_error_before_the_first_piece_is_a_model_error(endpoint: tuple[Serving, str]) -> None:
     with pytest.raises(ClientError) as caught:
         ask(endpoint, b"status 503")
@@ -95,6 +99,7 @@ def test_an_error_before_the_first_piece_is_a_model_error(endpoint: tuple[Servin
     assert caught.value.response["OriginalStatusCode"] == 503
 
 
+@pytest.mark.starts_processes
 def test_streams_are_counted_with_the_status_they_end_in(endpoint: tuple[Serving, str]) -> None:
     serving, _ = endpoint
     name = serving.endpoint(serving.config("counted"))
@@ -107,6 +112,7 @@ def test_streams_are_counted_with_the_status_they_end_in(endpoint: tuple[Serving
     assert list(found["requests"].values()) == [{"200": 1, "0": 1}]
 
 
+@pytest.mark.starts_processes
 def test_an_instance_that_leaves_finishes_its_streams(endpoint: tuple[Serving, str]) -> None:
     serving, _ = endpoint
     name = serving.endpoint(serving.config("old"))

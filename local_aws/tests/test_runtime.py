@@ -10,6 +10,8 @@ import local_aws
 from local_aws.testing import wait_until
 from testbed.serving import SETTINGS, Serving, refused
 
+pytestmark = pytest.mark.starts_processes
+
 
 @pytest.fixture(scope="module")
 def endpoint(aws: local_aws.Running) -> Iterator[tuple[Serving, str]]:

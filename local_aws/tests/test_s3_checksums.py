@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError
 import local_aws
 from testbed.serving import NO_RETRY, refused
 
+pytestmark = pytest.mark.starts_processes
+
 CONTENT = b"weights" * 1000
 SHA256 = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
 SHA1 = base64.b64encode(hashlib.sha1(CONTENT).digest()).decode()

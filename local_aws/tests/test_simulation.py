@@ -43,6 +43,7 @@ def test_an_element_that_is_not_imitated_is_an_error() -> None:
         decide([{"Statement": {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}}], "a:b", "*", {})
 
 
+@pytest.mark.starts_processes
 def test_roles_users_and_nobody_are_asked_through_boto3(aws: local_aws.Running) -> None:
     iam = aws.client("iam")
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})

@@ -13,6 +13,8 @@ from botocore.config import Config
 import local_aws
 from testbed.serving import NO_RETRY, SETTINGS, Serving, refused
 
+pytestmark = pytest.mark.starts_processes
+
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],

@@ -14,6 +14,8 @@ from botocore.exceptions import ClientError
 import local_aws
 from testbed.serving import NO_RETRY, Serving, refused
 
+pytestmark = pytest.mark.starts_processes
+
 FORECAST = {
     "ServiceNamespace": "sagemaker",
     "PolicyName": "nightly",

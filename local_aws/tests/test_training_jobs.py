@@ -18,6 +18,8 @@ from testbed.serving import SETTINGS, refused
 from testbed.tiny_instances import built, files_below, process_settings
 from testbed.training_jobs import Jobs
 
+pytestmark = pytest.mark.starts_processes
+
 TINY = Path(__file__).parent / "testbed" / "tiny_train"
 
 

@@ -19,6 +19,8 @@ import local_aws
 from local_aws.testing.github_issuer import GithubIssuer, Job
 from testbed.serving import refused
 
+pytestmark = pytest.mark.starts_processes
+
 HOST = "token.actions.githubusercontent.com"
 PROVIDER = f"arn:aws:iam::123456789012:oidc-provider/{HOST}"
 PRODUCTION = Job("ORG/REPO", environment="production")

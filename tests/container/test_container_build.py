@@ -32,6 +32,7 @@ def program(directory: Path, name: str, code: int) -> None:
     path.chmod(0o755)
 
 
+@pytest.mark.starts_processes
 def test_a_docker_with_buildx_is_preferred(
     build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ from tests.container.serve_process import (
     until,
 )
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.starts_processes]
 
 LABEL = "sagemaker-pytorch-release.test"
 DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]

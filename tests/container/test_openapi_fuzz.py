@@ -18,6 +18,8 @@ from schemathesis.specs.openapi.checks import (
 from tests.container.conftest import path_of
 from tests.container.serve_process import CONTAINER, Serve
 
+pytestmark = pytest.mark.starts_processes
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:

@@ -24,6 +24,8 @@ from tests.container.serve_process import (
     until,
 )
 
+pytestmark = pytest.mark.starts_processes
+
 GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
 DIGIT = GOLDEN["cases"][0]["instance"]
 REQUEST = json.dumps({"instances": [DIGIT]}).encode()

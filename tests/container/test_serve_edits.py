@@ -57,6 +57,7 @@ def answering_servers(serve: Serve, requests: int) -> set[object]:
     return {line["server"] for line in lines()}
 
 
+@pytest.mark.starts_processes
 def test_changed_steps_are_in_force_in_the_batch_server(edited: Edited, engine: Engine) -> None:
     serve = edited(
         {
@@ -77,6 +78,7 @@ def test_changed_steps_are_in_force_in_the_batch_server(edited: Edited, engine: 
     assert answering_servers(serve, 1) == {"batch"}
 
 
+@pytest.mark.starts_processes
 def test_a_hook_sees_every_invocation(edited: Edited) -> None:
     hook = """
     @app.before_request
@@ -95,6 +97,7 @@ def test_a_hook_sees_every_invocation(edited: Edited) -> None:
     assert "because a hook has to see each of them" in serve.log()
 
 
+@pytest.mark.starts_processes
 def test_workers_and_timeouts_of_environment_and_nginx_conf_are_in_force(edited: Edited) -> None:
     slow = "(__import__('time').sleep(3) if data[0, 0] == 16 else None) or handler.predict(data)"
     serve = edited(
@@ -114,6 +117,7 @@ def test_workers_and_timeouts_of_environment_and_nginx_conf_are_in_force(edited:
     assert ask(serve).status == 200
 
 
+@pytest.mark.starts_processes
 def test_each_of_two_gpus_has_a_process_that_sees_it_alone(edited: Edited, tmp_path: Path) -> None:
     """The machine's devices are files of the test's; what CUDA would be told is what the program finds."""
     for name in ("nvidia0", "nvidia1"):

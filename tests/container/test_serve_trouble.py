@@ -19,6 +19,8 @@ from tests.container import archives
 from tests.container.conftest import path_of
 from tests.container.serve_process import COMMITTED, JSON, SOURCE, Answer, Serve, until
 
+pytestmark = pytest.mark.starts_processes
+
 DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]["instance"]
 REQUEST = json.dumps({"instances": [DIGIT]})
 # A handler that says who works on what, and waits where it is told to.

@@ -28,6 +28,7 @@ def transform_fn(model, body, content_type, accept):
 Start = Callable[..., Serve]
 
 
+@pytest.mark.starts_processes
 def test_an_archive_is_served_and_a_stream_goes_out_as_it_comes(start: Start, tmp_path: Path) -> None:
     archives.program(tmp_path / "model", STREAM)
     serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="1")
@@ -47,6 +48,7 @@ def test_an_archive_is_served_and_a_stream_goes_out_as_it_comes(start: Start, tm
     assert b"Transfer-Encoding: chunked" in heard
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 def test_a_state_dict_with_its_program_is_served_by_all_workers(start: Start, tmp_path: Path) -> None:
     archives.brightness(tmp_path / "model")
@@ -60,6 +62,7 @@ def test_a_state_dict_with_its_program_is_served_by_all_workers(start: Start, tm
     assert '"logger": "inference", "message": "loaded"' in serve.log()
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 @pytest.mark.parametrize(
     ("source", "environ", "says"),
@@ -106,6 +109,7 @@ def endless(closed, size):
 BEGIN = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 5\r\n\r\n"
 
 
+@pytest.mark.starts_processes
 def test_a_stream_that_takes_too_long_is_broken_off_whether_its_caller_reads_or_not(
     start: Start, tmp_path: Path
 ) -> None:
@@ -128,6 +132,7 @@ def test_a_stream_that_takes_too_long_is_broken_off_whether_its_caller_reads_or_
     assert serve.ask("POST", "/invocations", "quick", {"Content-Type": "text/csv"}).body == b"quick"
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 def test_what_its_requirements_name_is_installed_where_that_is_asked_for(
     start: Start, tmp_path: Path
@@ -148,6 +153,7 @@ def test_what_its_requirements_name_is_installed_where_that_is_asked_for(
     assert serve.ask("POST", "/invocations", "[]", JSON).body == b"hello"
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 def test_a_requirement_that_pip_does_not_find_ends_the_start_with_pips_reason(
     start: Start, tmp_path: Path

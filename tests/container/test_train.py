@@ -62,6 +62,7 @@ def failure(base: Path) -> str:
     return (base / "output" / "failure").read_text()
 
 
+@pytest.mark.starts_processes
 def test_the_committed_settings_train_an_accurate_model_like_the_committed_one(tmp_path: Path) -> None:
     base = tree(tmp_path, json.loads((COMMITTED / SETTINGS).read_text()))
 
@@ -89,6 +90,7 @@ def assert_answers_are_golden(directory: Path) -> None:
     )
 
 
+@pytest.mark.starts_processes
 def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     bases = [tree(tmp_path / name, QUICK) for name in ("a", "b")]
     runs = [
@@ -144,6 +146,7 @@ def test_a_bad_hyperparameter_is_named(given: Mapping[str, object], sentence: st
     assert str(caught.value).startswith(sentence)
 
 
+@pytest.mark.starts_processes
 def test_a_failure_exits_1_and_leaves_its_reason_for_sagemaker(tmp_path: Path) -> None:
     base = tree(tmp_path, {"epoch": "3"})
 
@@ -156,6 +159,7 @@ def test_a_failure_exits_1_and_leaves_its_reason_for_sagemaker(tmp_path: Path) -
     assert not (base / "model").exists()
 
 
+@pytest.mark.starts_processes
 def test_a_long_reason_is_cut_to_what_sagemaker_shows(tmp_path: Path) -> None:
     base = tree(tmp_path, {"x" * 5000: "3"})
 
@@ -163,6 +167,7 @@ def test_a_long_reason_is_cut_to_what_sagemaker_shows(tmp_path: Path) -> None:
     assert len(failure(base)) == 1024
 
 
+@pytest.mark.starts_processes
 def test_an_unexpected_error_is_a_reason_too(tmp_path: Path) -> None:
     base = tree(tmp_path, QUICK)
     (base / "model").write_text("a file where the directory should be")
@@ -174,6 +179,7 @@ def test_an_unexpected_error_is_a_reason_too(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.starts_processes
 def test_sigterm_ends_training_at_once(tmp_path: Path) -> None:
     arguments, environ = command(tree(tmp_path, {"epochs": "1000"}))
     with (tmp_path / "log").open("wb") as log:

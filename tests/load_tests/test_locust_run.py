@@ -16,6 +16,8 @@ import pytest
 from local_aws.testing import wait_until
 from tests.load_tests.fake_sagemaker import ENDPOINT, SLOWER, FakeSageMaker
 
+pytestmark = pytest.mark.starts_processes
+
 ROOT = Path(__file__).parents[2]
 
 

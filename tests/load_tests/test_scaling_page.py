@@ -11,6 +11,8 @@ from local_aws.testing import wait_until
 from tests.load_tests.chromium import chromium
 from tests.load_tests.scaled_endpoint import BOUND_SECONDS, ENDPOINT, TARGET, ScaledEndpoint, scaled_endpoint
 
+pytestmark = pytest.mark.starts_processes
+
 PLOTS = ("rate", "latency", "instances", "tracked", "alarms", "releases")
 PHONE: ViewportSize = {"width": 390, "height": 844}
 BOUND_MS = 60_000

@@ -76,6 +76,7 @@ def test_the_newest_lines_are_shown_oldest_first(account: Aws) -> None:
     assert lines("production", account, 2) == []
 
 
+@pytest.mark.starts_processes
 def test_every_step_of_the_command_line_leaves_one_line(
     account: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

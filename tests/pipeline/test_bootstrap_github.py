@@ -75,6 +75,7 @@ def taken(aws: Aws, role: str, token: str) -> str:
     return str(answer["AssumedRoleUser"]["Arn"])
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("job", [OLD_JOB, replace(OLD_JOB, ids=(12, 345))], ids=lambda job: job.subject)
 def test_a_job_of_the_environment_takes_its_role(
     aws: Aws, roles: dict[str, str], issuer: GithubIssuer, job: Job
@@ -82,6 +83,7 @@ def test_a_job_of_the_environment_takes_its_role(
     assert "digits-deploy-staging" in taken(aws, roles["staging"], issuer.mint(job))
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     "job",
     [
@@ -101,11 +103,13 @@ def test_no_other_job_takes_it(aws: Aws, roles: dict[str, str], issuer: GithubIs
         taken(aws, roles["staging"], issuer.mint(job))
 
 
+@pytest.mark.starts_processes
 def test_a_token_for_somebody_else_is_no_key(aws: Aws, roles: dict[str, str], issuer: GithubIssuer) -> None:
     with pytest.raises(AwsRefused, match="audience"):
         taken(aws, roles["staging"], issuer.mint(OLD_JOB, audience="https://github.com/ORG"))
 
 
+@pytest.mark.starts_processes
 def test_a_second_time_makes_no_call(aws: Aws, roles: dict[str, str], envs: list[Environment]) -> None:
     aws.made.clear()
     again = bootstrap_github(ADMISSION, envs, aws, quiet)
@@ -114,6 +118,7 @@ def test_a_second_time_makes_no_call(aws: Aws, roles: dict[str, str], envs: list
     assert again.roles == roles
 
 
+@pytest.mark.starts_processes
 def test_the_stacks_and_bootstrap_by_hand_mean_the_same(
     aws: Aws, roles: dict[str, str], envs: list[Environment]
 ) -> None:
@@ -124,6 +129,7 @@ def test_the_stacks_and_bootstrap_by_hand_mean_the_same(
     assert role["PolicyDocument"] == execution_policy(envs[0].aws)
 
 
+@pytest.mark.starts_processes
 def test_the_bucket_is_encrypted_versioned_and_closed(
     aws: Aws, roles: dict[str, str], envs: list[Environment]
 ) -> None:
@@ -138,6 +144,7 @@ def test_the_bucket_is_encrypted_versioned_and_closed(
     assert aws.get_json("weights/there.json") == {}
 
 
+@pytest.mark.starts_processes
 def test_the_repository_never_lets_go_of_a_published_image_by_itself(
     aws: Aws, roles: dict[str, str], envs: list[Environment]
 ) -> None:
@@ -152,6 +159,7 @@ def test_the_repository_never_lets_go_of_a_published_image_by_itself(
     assert found["imageTagMutability"] == "IMMUTABLE"
 
 
+@pytest.mark.starts_processes
 def test_somebody_is_told_of_alarms_and_of_money(aws: Aws, roles: dict[str, str]) -> None:
     topic = "arn:aws:sns:eu-west-1:123456789012:digits-alerts"
     attributes = aws.read("sns", "get_topic_attributes", TopicArn=topic)["Attributes"]
@@ -168,6 +176,7 @@ def test_somebody_is_told_of_alarms_and_of_money(aws: Aws, roles: dict[str, str]
     }  # fmt: skip
 
 
+@pytest.mark.starts_processes
 def test_another_address_is_an_update_and_the_budget_stays(
     aws: Aws, roles: dict[str, str], envs: list[Environment]
 ) -> None:
@@ -186,6 +195,7 @@ def test_another_address_is_an_update_and_the_budget_stays(
     assert {"ParameterKey": "MonthlyBudgetUsd", "UsePreviousValue": True} in call.params["Parameters"]
 
 
+@pytest.mark.starts_processes
 def test_a_stack_that_fails_says_which_resource_and_can_be_made_again(aws: Aws) -> None:
     topic: dict[str, Any] = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "not a name"}}
     bad = Stack("broken", json.dumps({"Resources": {"Topic": topic}}), {})
@@ -231,6 +241,7 @@ def test_environments_of_one_account_share_what_they_stand_on(envs: list[Environ
         one_place([other, envs[1]])
 
 
+@pytest.mark.starts_processes
 def test_the_command_says_what_to_tell_github(
     running: local_aws.Running, roles: dict[str, str], tmp_path: Path
 ) -> None:

@@ -271,6 +271,7 @@ def test_a_dry_run_is_a_plan(account: Aws, release: Release, tmp_path: Path) -> 
     assert account.keys(audit_prefix("staging")) == []
 
 
+@pytest.mark.starts_processes
 def test_help_answers_at_once() -> None:
     """Nothing heavy is imported before a command runs, whichever it is."""
     script = (

@@ -82,6 +82,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         assert left is None or left["EndpointStatus"] == "Deleting", "the baseline's endpoint is left behind"
 
 
+@pytest.mark.measures
+@pytest.mark.starts_processes
 @pytest.mark.matrix
 @pytest.mark.parametrize("run", range(RUNS))
 def test_a_release_compared_with_itself_is_not_called_slower(
@@ -95,6 +97,8 @@ def test_a_release_compared_with_itself_is_not_called_slower(
     assert all(each.slices > 0 for each in found.differences)
 
 
+@pytest.mark.measures
+@pytest.mark.starts_processes
 def test_a_candidate_made_slow_is_failed_by_this_gate(pair: Pair) -> None:
     with pair.aws.fault("slow", endpoint=pair.candidate, amount=60):
         found = pair.compared()

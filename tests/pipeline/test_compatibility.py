@@ -72,12 +72,14 @@ def test_a_record_that_cannot_be_read_is_an_error(record: bytes) -> None:
         fits_of(record, "here")
 
 
+@pytest.mark.starts_processes
 def test_labels_come_from_the_build_itself() -> None:
     labels = labels_of(ROOT / "container")
 
     assert {name for name in LABELS if labels[name]} == set(LABELS)
 
 
+@pytest.mark.starts_processes
 def test_a_build_that_cannot_tell_its_labels_is_an_error(tmp_path: Path) -> None:
     program = tmp_path / "build"
     program.write_text("#!/bin/sh\necho no labels >&2\nexit 3\n")
@@ -87,6 +89,7 @@ def test_a_build_that_cannot_tell_its_labels_is_an_error(tmp_path: Path) -> None
         labels_of(tmp_path)
 
 
+@pytest.mark.starts_processes
 def test_weights_that_do_not_fit_are_no_release(
     account: Aws, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

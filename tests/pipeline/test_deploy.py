@@ -93,6 +93,7 @@ def put_live(release: Release, aws: Aws, tmp_path: Path) -> None:
     aws.made.clear()
 
 
+@pytest.mark.starts_processes
 def test_a_release_goes_live_once(aws: Aws, publish_model: Publish, tmp_path: Path) -> None:
     """The second deploy of the same release makes no call, not even of its record."""
     release = publish_model("one")
@@ -121,6 +122,7 @@ class Noting(Aws):
         return super().alarms(prefix=prefix, names=names)
 
 
+@pytest.mark.starts_processes
 def test_an_update_keeps_the_scaled_out_fleet_and_changes_its_alarms(
     aws: Aws, publish_model: Publish, tmp_path: Path
 ) -> None:
@@ -141,6 +143,7 @@ def test_an_update_keeps_the_scaled_out_fleet_and_changes_its_alarms(
     assert [record.release for record in deployments(aws, aws.env.name)] == [old.id, new.id]
 
 
+@pytest.mark.starts_processes
 def test_a_release_that_answers_500_is_rolled_back_by_its_alarm_each_time(
     aws: Aws, publish_model: Publish, tmp_path: Path
 ) -> None:
@@ -159,6 +162,7 @@ def test_a_release_that_answers_500_is_rolled_back_by_its_alarm_each_time(
     assert deploy(good, aws.env, aws, tmp_path, quiet).instances_proved == 2
 
 
+@pytest.mark.starts_processes
 def test_a_new_fleet_whose_answers_are_wrong_is_vetoed_while_it_bakes(aws: Aws, tmp_path: Path) -> None:
     """No other alarm would see it: it answers 200, and in time. The bake lasts ten seconds, if nobody ends it."""
     longer = aws.env.deployment.model_copy(update={"bake_seconds": 1200})
@@ -205,6 +209,7 @@ def test_an_alarm_that_stays_loud_stops_the_update_before_it_begins(env: Environ
     assert 120 < door.now < 130
 
 
+@pytest.mark.starts_processes
 def test_what_callers_do_wrong_rolls_nothing_back(aws: Aws, publish_model: Publish, tmp_path: Path) -> None:
     """A release that answers 400 to everything is no server error; it is unproved, but stays."""
     good, picky = publish_model("good"), publish_model("picky", "status 400")
@@ -215,6 +220,7 @@ def test_what_callers_do_wrong_rolls_nothing_back(aws: Aws, publish_model: Publi
     assert endpoint_of(aws)["EndpointConfigName"] == config_name(picky, aws.env)
 
 
+@pytest.mark.starts_processes
 def test_a_failed_endpoint_is_told_and_then_replaced(
     aws: Aws, publish_model: Publish, tmp_path: Path
 ) -> None:
@@ -225,6 +231,7 @@ def test_a_failed_endpoint_is_told_and_then_replaced(
     assert deploy(good, aws.env, aws, tmp_path, quiet).instances_proved == 2
 
 
+@pytest.mark.starts_processes
 def test_a_second_runner_waits_for_the_same_deployment_and_stays_out_of_another(
     aws: Aws, publish_model: Publish, tmp_path: Path
 ) -> None:
@@ -243,6 +250,7 @@ def test_a_second_runner_waits_for_the_same_deployment_and_stays_out_of_another(
     assert not [sentence for sentence in aws.made if sentence.startswith(("create", "update"))]
 
 
+@pytest.mark.starts_processes
 def test_rollback_returns_to_the_release_before(aws: Aws, publish_model: Publish, tmp_path: Path) -> None:
     old, new = publish_model("old"), publish_model("new")
     put_live(old, aws, tmp_path)
@@ -263,6 +271,7 @@ def test_rollback_returns_to_the_release_before(aws: Aws, publish_model: Publish
     assert fetch_release(old.id, aws) == old
 
 
+@pytest.mark.starts_processes
 def test_a_policy_is_put_in_force_once_and_read_back(
     aws: Aws, publish_model: Publish, tmp_path: Path
 ) -> None:
@@ -309,6 +318,7 @@ NIGHT = {
 }
 
 
+@pytest.mark.starts_processes
 def test_another_instance_type_keeps_the_scaling(aws: Aws, publish_model: Publish, tmp_path: Path) -> None:
     release = put_scaled_live(publish_model, aws, tmp_path)
     before = observe_scaled(aws.env, aws)
@@ -325,6 +335,7 @@ def test_another_instance_type_keeps_the_scaling(aws: Aws, publish_model: Publis
     assert aws.made[:-1] == [call.says for call in plan.calls], "the last call is the record's"
 
 
+@pytest.mark.starts_processes
 def test_a_change_of_type_that_fails_leaves_the_scaling_in_force(
     aws: Aws, publish_model: Publish, tmp_path: Path
 ) -> None:
@@ -353,6 +364,7 @@ def test_what_somebody_put_meanwhile_is_kept(env: Environment) -> None:
     assert calls[0].params["PolicyName"] == "theirs"
 
 
+@pytest.mark.starts_processes
 def test_status_tells_release_fleet_scaling_and_alarms(
     aws: Aws, publish_model: Publish, tmp_path: Path
 ) -> None:

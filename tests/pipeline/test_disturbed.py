@@ -23,6 +23,8 @@ from tests.pipeline.killing import Deadly, begin, exit_code, is_killed
 from tests.pipeline.scene import endpoint_of, quiet, wait_for
 from tests.pipeline.stage import Caller, Scene, Stage, promote_two, scale_in_every_way
 
+pytestmark = pytest.mark.starts_processes
+
 SLOW = {
     "bake_seconds": 600,
     "termination_wait_seconds": 360,

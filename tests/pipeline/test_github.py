@@ -106,6 +106,7 @@ LOAD = {
 }  # fmt: skip
 
 
+@pytest.mark.starts_processes
 def test_a_verification_is_shown_with_its_plots(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "staging"
     folder.mkdir()
@@ -144,6 +145,7 @@ def test_a_step_that_github_runs_is_on_its_page_and_its_error_beside_it(
     assert "### ❌ deploy staging: ReleaseError" in (tmp_path / "page.md").read_text()
 
 
+@pytest.mark.starts_processes
 def test_json_is_all_that_is_on_standard_output(
     account: Aws, env: Environment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ def packed(content: bytes, piece: int = 10_240) -> bytes:
     return target.getvalue()
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     "content",
     [b"", b"a", TEXT, NOISE, TEXT + NOISE + TEXT, NOISE[:-1], NOISE + b"a"],

@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import EVERY_CASE, MATRIX_SEED
 from tests.pipeline.stage import STEPS, Stage
 
+pytestmark = pytest.mark.starts_processes
+
 
 @pytest.mark.matrix
 @pytest.mark.timeout(1700)

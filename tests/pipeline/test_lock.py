@@ -48,6 +48,7 @@ def test_a_lock_is_released_when_the_step_fails(account: Aws) -> None:
     assert look_at_lock(account.env, account) is None
 
 
+@pytest.mark.starts_processes
 def test_the_lock_of_a_process_that_is_gone_is_taken_over(account: Aws) -> None:
     hold(account, pid=gone())
     said: list[str] = []

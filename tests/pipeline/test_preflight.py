@@ -243,6 +243,7 @@ def aws(
     return Aws(make_env(name=name, endpoint={"name": name}, aws=place))
 
 
+@pytest.mark.starts_processes
 def test_what_is_published_into_a_bootstrapped_account_can_be_deployed(aws: Aws, tmp_path: Path) -> None:
     bootstrap(aws.env, aws, quiet)
     release = publish(aws.env, aws, tmp_path, weights=None, engine=False, say=quiet)
@@ -281,6 +282,7 @@ def test_a_key_that_cannot_be_used_is_named() -> None:
     assert "alias/c is not there" in gone.what
 
 
+@pytest.mark.starts_processes
 def test_network_and_keys_are_looked_up(aws: Aws, release: Release) -> None:
     vpc = aws.read("ec2", "create_vpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = aws.read("ec2", "create_subnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
@@ -297,6 +299,7 @@ def test_network_and_keys_are_looked_up(aws: Aws, release: Release) -> None:
     assert found([subnet, "subnet-0a"], "alias/none") == {"network", "keys"}
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("statements", "is_allowed"),
     [
@@ -342,6 +345,7 @@ def test_the_role_of_the_session_decides_whether_the_role_may_be_passed(
     assert ("pass role" not in found) is is_allowed
 
 
+@pytest.mark.starts_processes
 def test_a_live_fleet_is_looked_at(aws: Aws, make_env: MakeEnv, tmp_path: Path) -> None:
     """The next fleet keeps the live one's size, and is checked against what is live."""
     bootstrap(aws.env, aws, quiet)
@@ -359,6 +363,7 @@ def test_a_live_fleet_is_looked_at(aws: Aws, make_env: MakeEnv, tmp_path: Path) 
     assert inspect(Sight(release, scaled, aws)).problems == {}, "deploy sets the scaling aside"
 
 
+@pytest.mark.starts_processes
 def test_all_problems_are_told_at_once(aws: Aws, release: Release, make_env: MakeEnv) -> None:
     """Nothing was bootstrapped or published, and the config names an alarm that nobody made."""
     env = make_env(**{**aws.env.model_dump(), "alarms": {"named": ("gone",)}})
@@ -371,6 +376,7 @@ def test_all_problems_are_told_at_once(aws: Aws, release: Release, make_env: Mak
     assert config_name(release, env) not in str(failed.value)
 
 
+@pytest.mark.starts_processes
 def test_what_may_not_be_asked_is_a_problem(aws: Aws, release: Release) -> None:
     """SageMaker refuses this name as one that no endpoint can have."""
     endpoint = aws.env.endpoint.model_copy(update={"name": "no_name"})

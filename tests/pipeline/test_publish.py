@@ -32,6 +32,7 @@ def _at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.starts_processes
 def test_a_second_publish_returns_the_same_release_and_changes_nothing(
     account: Aws, env: Environment, tmp_path: Path
 ) -> None:
@@ -43,6 +44,7 @@ def test_a_second_publish_returns_the_same_release_and_changes_nothing(
     assert account.made == []
 
 
+@pytest.mark.starts_processes
 def test_the_first_manifest_of_a_release_stays(
     account: Aws, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +59,7 @@ def test_the_first_manifest_of_a_release_stays(
     assert fetch_release(first.id, account) == first
 
 
+@pytest.mark.starts_processes
 def test_a_release_keeps_the_address_of_its_run(
     account: Aws, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +72,7 @@ def test_a_release_keeps_the_address_of_its_run(
     assert release.run_url == "https://github.com/someone/digits/actions/runs/7"
 
 
+@pytest.mark.starts_processes
 def test_a_release_is_one_version_in_the_model_registry(
     account: Aws, env: Environment, tmp_path: Path
 ) -> None:
@@ -97,6 +101,7 @@ def test_two_publishes_at_once_register_one_package(release: Release, env: Envir
     assert plan_registration(release, env).params["ClientToken"] == release.id
 
 
+@pytest.mark.starts_processes
 def test_a_change_of_config_alone_publishes_nothing_and_still_deploys(
     account: Aws, make_env: Callable[..., Environment], tmp_path: Path
 ) -> None:
@@ -112,6 +117,7 @@ def test_a_change_of_config_alone_publishes_nothing_and_still_deploys(
     assert shift.operation == "update_endpoint"
 
 
+@pytest.mark.starts_processes
 def test_without_an_engine_the_release_says_that_its_digest_is_a_stand_in(
     account: Aws, env: Environment, tmp_path: Path
 ) -> None:
@@ -160,6 +166,7 @@ def test_where_an_image_comes_from_is_kept_outside_the_registry(account: Aws, en
     assert kept["predicate"]["runDetails"]["builder"]["id"] == origin.run_url
 
 
+@pytest.mark.starts_processes
 def test_a_list_of_packages_that_cannot_be_made_stops_the_publish(
     account: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -201,6 +208,7 @@ def test_a_push_that_is_refused_is_no_failure_if_the_tag_is_there_by_now(
             push_unless_there("r:t", "t" * 40, account, said.append)
 
 
+@pytest.mark.starts_processes
 def test_publishing_before_bootstrap_names_the_command(moto: str, env: Environment, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="pipeline bootstrap --env staging"):
         publish(env, Aws(env), tmp_path, engine=False, say=quiet)
@@ -259,6 +267,7 @@ def test_retrained_weights_are_no_new_image(tmp_path: Path) -> None:
     assert source_hash(container) == before
 
 
+@pytest.mark.starts_processes
 def test_uncommitted_edits_are_seen(tmp_path: Path) -> None:
     def git(*words: str) -> None:
         subprocess.run(
@@ -284,6 +293,7 @@ def test_uncommitted_edits_are_seen(tmp_path: Path) -> None:
     assert git_commit(tmp_path, made_of=[Path("/")]) == (commit, False)
 
 
+@pytest.mark.starts_processes
 def test_an_uncommitted_edit_is_another_release_and_says_so(
     account: Aws, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,6 +322,7 @@ def test_manifests_are_kept_by_release() -> None:
     assert release_key("a-b") == "releases/a-b/release.json"
 
 
+@pytest.mark.starts_processes
 @pytest.mark.docker
 def test_the_list_of_packages_is_made_by_syft_of_the_image_itself(account: Aws) -> None:
     """Whoever unpacks the list finds Debian's and Python's packages in it."""

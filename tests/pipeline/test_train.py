@@ -76,6 +76,7 @@ def with_epochs(aws: Aws, epochs: int) -> Aws:
     return replace(aws, env=aws.env.model_copy(update={"training": changed}), made=[])
 
 
+@pytest.mark.starts_processes
 def test_what_was_trained_is_what_weights_choose(aws: Aws) -> None:
     said: list[str] = []
     result = run(aws, said.append)
@@ -88,6 +89,7 @@ def test_what_was_trained_is_what_weights_choose(aws: Aws) -> None:
     assert aws.made[0] == "upload training data golden.json"
 
 
+@pytest.mark.starts_processes
 def test_the_same_content_trains_once(aws: Aws) -> None:
     first = run(aws)
     aws.made.clear()
@@ -97,6 +99,7 @@ def test_the_same_content_trains_once(aws: Aws) -> None:
     assert run(with_epochs(aws, 3)).job != first.job
 
 
+@pytest.mark.starts_processes
 def test_a_failed_job_says_why_and_does_not_stand_in_the_way(aws: Aws) -> None:
     failing = with_epochs(aws, 0)
     with pytest.raises(TrainingFailed, match=r"no epochs[\s\S]*epochs 0"):
@@ -105,12 +108,14 @@ def test_a_failed_job_says_why_and_does_not_stand_in_the_way(aws: Aws) -> None:
         run(failing)
 
 
+@pytest.mark.starts_processes
 def test_an_environment_without_training_says_how_to_have_one(aws: Aws) -> None:
     without = replace(aws, env=aws.env.model_copy(update={"training": None}))
     with pytest.raises(ConfigError, match="Add `training:`"):
         run(without)
 
 
+@pytest.mark.starts_processes
 def test_data_that_is_not_there_is_named(aws: Aws) -> None:
     assert aws.env.training is not None
     nowhere = aws.env.training.model_copy(update={"data": "nowhere"})

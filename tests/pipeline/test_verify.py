@@ -41,6 +41,8 @@ from pipeline.verification.under_load import run_under_load, scaling_run, wait_f
 from pipeline.verification.verify import verify
 from tests.pipeline.scene import quiet
 
+pytestmark = [pytest.mark.measures, pytest.mark.starts_processes]
+
 ROOT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("troubled_server.py")
 CAPACITY = 40.0  # requests per second and instance: far below what one can do here

@@ -212,6 +212,7 @@ def running(tmp_path: Path, code: str) -> RunningLoad:
     return RunningLoad(process, tmp_path / "result.json", log)
 
 
+@pytest.mark.starts_processes
 def test_a_load_test_that_leaves_no_result_shows_its_last_words(tmp_path: Path) -> None:
     load = running(tmp_path, "raise SystemExit('no such endpoint')")
     wait_for_end(load, 20, lambda _: None)
@@ -220,6 +221,7 @@ def test_a_load_test_that_leaves_no_result_shows_its_last_words(tmp_path: Path) 
         load.read()
 
 
+@pytest.mark.starts_processes
 def test_a_load_test_that_does_not_end_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     load = running(tmp_path, "import time; time.sleep(60)")
     try:
@@ -230,6 +232,7 @@ def test_a_load_test_that_does_not_end_is_not_waited_for_for_ever(tmp_path: Path
         load.process.wait()
 
 
+@pytest.mark.starts_processes
 def test_each_phase_is_said_once_as_it_ends(tmp_path: Path) -> None:
     load = running(tmp_path, "print('noise'); print('phase steady: 50/s'); print('phase surge: 90/s')")
     load.process.wait(timeout=20)

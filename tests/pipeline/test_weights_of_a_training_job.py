@@ -14,6 +14,8 @@ from pipeline.aws import Aws
 from pipeline.config import load_environment
 from pipeline.publishing.weights import sync_weights
 
+pytestmark = pytest.mark.starts_processes
+
 DIGITS = Path("container/local_test/opt/ml/input/data/training/digits.csv.gz")
 JOB = "digits-1"
 ENDED = ("Completed", "Failed", "Stopped")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.measures, pytest.mark.starts_processes]
+
 ROOT = Path(__file__).parents[2]
 KINDS = [pytest.param("docker", marks=pytest.mark.docker), pytest.param("process")]
 

@@ -16,6 +16,8 @@ from safetensors.numpy import load_file, save_file
 import local_aws
 from tests.rehearsal.clients import Clients
 
+pytestmark = [pytest.mark.measures, pytest.mark.starts_processes]
+
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "container" / "local_test" / "opt" / "ml" / "model"
 ANSWER_TO_A_BLANK_IMAGE = """

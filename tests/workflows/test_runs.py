@@ -17,7 +17,12 @@ from tests.workflows.act import REPOSITORY, ROOT, Act, RunResult, clone
 from tests.workflows.sandbox import BUCKET, Sandbox
 
 MODEL = Path("container/local_test/opt/ml/model")
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1700)]
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.timeout(1700),
+    pytest.mark.measures,
+    pytest.mark.starts_processes,
+]
 
 
 @pytest.fixture

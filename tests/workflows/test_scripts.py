@@ -29,6 +29,7 @@ def gh_calls(log: Path) -> list[list[str]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
+@pytest.mark.starts_processes
 def test_a_missing_variable_is_reported_with_the_line_that_sets_it() -> None:
     ended = run(
         "require-variables", "AWS_ROLE_ARN", "AWS_REGION",
@@ -41,6 +42,7 @@ def test_a_missing_variable_is_reported_with_the_line_that_sets_it() -> None:
     assert "AWS_REGION is not set" not in ended.stdout
 
 
+@pytest.mark.starts_processes
 def test_with_all_variables_set_nothing_is_printed() -> None:
     ended = run("require-variables", "AWS_REGION", TARGET="staging", AWS_REGION="eu-west-1")
 
@@ -51,6 +53,7 @@ def status(*changes: dict[str, Any]) -> str:
     return json.dumps({"environments": [{"environment": "staging", "drift": list(changes)}]})
 
 
+@pytest.mark.starts_processes
 def test_drift_opens_one_issue_updates_it_and_closes_it(tmp_path: Path) -> None:
     log, seen = tmp_path / "gh.jsonl", tmp_path / "status.json"
     change = {"setting": "min instances", "live": "1", "coming": "2"}
@@ -63,6 +66,7 @@ def test_drift_opens_one_issue_updates_it_and_closes_it(tmp_path: Path) -> None:
     assert "- **staging** min instances: live 1, config 2" in str(gh_calls(log)[2])
 
 
+@pytest.mark.starts_processes
 def test_without_drift_no_issue_is_touched(tmp_path: Path) -> None:
     log, seen = tmp_path / "gh.jsonl", tmp_path / "status.json"
     seen.write_text(status())
@@ -71,6 +75,7 @@ def test_without_drift_no_issue_is_touched(tmp_path: Path) -> None:
     assert [words[:2] for words in gh_calls(log)] == [["issue", "list"]]
 
 
+@pytest.mark.starts_processes
 def test_a_github_release_is_made_once_and_its_files_are_renewed_by_a_re_run(tmp_path: Path) -> None:
     log, manifest = tmp_path / "gh.jsonl", tmp_path / "release.json"
     manifest.write_text(json.dumps({"id": "a-b"}))
@@ -82,6 +87,7 @@ def test_a_github_release_is_made_once_and_its_files_are_renewed_by_a_re_run(tmp
     assert verbs == [["release", "create", "release-a-b"], ["release", "upload", "release-a-b"]]
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("attested", "code"), [("r@sha256:a provenance\n", 0), ("r@sha256:b provenance\n", 1)]
 )

@@ -5,7 +5,7 @@ import pytest
 from testbed.deployment_configs import blue_green
 from testbed.serving import Serving
 
-pytestmark = pytest.mark.sky(instances=4, minutes=60)
+pytestmark = [pytest.mark.sky(instances=4, minutes=60), pytest.mark.starts_processes]
 
 
 def test_a_canary_moves_half_then_all_and_loses_no_request(serving: Serving) -> None:

@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 
 from testbed.serving import NO_RETRY, Serving, refused
 
+pytestmark = pytest.mark.starts_processes
+
 PAYLOAD_BYTES = 25 * 1024 * 1024
 
 

@@ -8,6 +8,8 @@ from botocore.exceptions import ClientError, WaiterError
 
 from testbed.serving import Serving, refused
 
+pytestmark = pytest.mark.starts_processes
+
 DELAY = {"Delay": 1, "MaxAttempts": 3600}
 
 

@@ -9,7 +9,7 @@ import pytest
 from testbed.deployment_configs import blue_green
 from testbed.serving import Serving, refused
 
-pytestmark = pytest.mark.sky(instances=2, minutes=60)
+pytestmark = [pytest.mark.sky(instances=2, minutes=60), pytest.mark.starts_processes]
 
 PER_INSTANCE = "SageMakerVariantInvocationsPerInstance"
 

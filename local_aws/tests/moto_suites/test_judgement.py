@@ -76,6 +76,7 @@ def test_the_committed_page_has_every_written_reason() -> None:
 
 
 @pytest.mark.matrix(only_in_prove=True)
+@pytest.mark.starts_processes
 @pytest.mark.timeout(1700)
 def test_the_suites_of_moto_differ_only_as_written() -> None:
     words = [sys.executable, "-m", "moto_suites"]

@@ -36,6 +36,7 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.starts_processes
 def test_the_committed_archive_exports_to_itself_and_measures_again(tmp_path: Path) -> None:
     directory = Path(shutil.copytree(COMMITTED / "model", tmp_path / "model"))
     (directory / "engines.json").unlink()
@@ -57,6 +58,7 @@ def test_the_committed_archive_exports_to_itself_and_measures_again(tmp_path: Pa
     assert again.engines == first.engines
 
 
+@pytest.mark.starts_processes
 def test_what_cannot_be_exported_or_measured_says_why(tmp_path: Path) -> None:
     archives.brightness(tmp_path / "user")
     (tmp_path / "none").mkdir()
@@ -74,6 +76,7 @@ def test_what_cannot_be_exported_or_measured_says_why(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_a_users_program_is_served_by_the_engine_that_was_exported_for_it(
     tmp_path: Path, engine: str

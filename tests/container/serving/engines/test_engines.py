@@ -91,6 +91,7 @@ print(ready, "torch" in sys.modules, before_the_fork, "multiprocessing" in sys.m
 """
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("engine", ["auto", "onnxruntime", "openvino"])
 def test_torch_is_not_imported_where_another_engine_serves_and_none_calls_home(engine: str) -> None:
     """An engine that does starts a thread, or a process, when it is imported: a fork would break it."""

@@ -331,6 +331,7 @@ def test_variables_without_effect_are_named_in_one_warning(
     )
 
 
+@pytest.mark.starts_processes
 def test_requirements_that_are_there_are_enough(tmp_path: Path) -> None:
     archives.program(tmp_path, "def model_fn(d): pass\ndef transform_fn(m, b, c, a): return 'ok'")
     (tmp_path / "code" / "requirements.txt").write_text("# ours\nnumpy>=1\n")
@@ -338,6 +339,7 @@ def test_requirements_that_are_there_are_enough(tmp_path: Path) -> None:
     assert ask(serve(tmp_path), "[1]").text == "ok"
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("environ", [{}, {"SERVE_INSTALL_REQUIREMENTS": "1"}])
 def test_requirements_that_cannot_be_met_stop_the_start(tmp_path: Path, environ: dict[str, str]) -> None:
     archives.program(tmp_path, "")

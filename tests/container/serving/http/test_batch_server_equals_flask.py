@@ -12,6 +12,8 @@ from tests.container import malformed
 from tests.container.conftest import path_of
 from tests.container.serve_process import COMMITTED, JSON, Answer, Serve, until
 
+pytestmark = pytest.mark.starts_processes
+
 CASES = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"]
 DIGITS = [case["instance"] for case in CASES]
 PAYLOADS = Path(COMMITTED).parents[1] / "payloads"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from multiprocessing import get_context
 
+import pytest
 from serving.http.counters import Counters
 from serving.http.invocation import Invocation
 
@@ -28,6 +29,7 @@ def lines(counters: Counters) -> list[str]:
     return counters.prometheus_text("r", "i").splitlines()
 
 
+@pytest.mark.starts_processes
 def test_workers_counting_at_once_lose_nothing() -> None:
     counters = Counters()
 
@@ -57,6 +59,7 @@ def test_durations_are_a_histogram_as_prometheus_reads_it() -> None:
     assert found[-3:] == [f'{name}_bucket{{le="+Inf"}} 4', f"{name}_sum 100.201500", f"{name}_count 4"]
 
 
+@pytest.mark.starts_processes
 def test_a_worker_that_cannot_predict_is_known_to_all_and_forgotten_with_its_death() -> None:
     counters = Counters()
 
@@ -67,6 +70,7 @@ def test_a_worker_that_cannot_predict_is_known_to_all_and_forgotten_with_its_dea
     assert counters.unfit_workers() == 0
 
 
+@pytest.mark.starts_processes
 def test_a_worker_that_replaces_another_goes_on_counting() -> None:
     counters = Counters()
 

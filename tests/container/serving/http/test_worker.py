@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.container.serve_process import COMMITTED, CONTAINER, until
+
+pytestmark = pytest.mark.starts_processes
 
 SOURCE = CONTAINER / "src"
 CONFIGURATION = """

@@ -4,7 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.container.serve_process import CONTAINER
+
+pytestmark = pytest.mark.starts_processes
 
 # In a process of its own: a supervisor blocks signals, and adopts what its children leave behind.
 STUBBORN = """

@@ -1,0 +1,44 @@
+"""Let a test marked `measures` have the machine to itself among the tests of the run (pytest-xdist).
+
+Those tests are scheduled last. Each of them waits until the other workers are between two tests, and they wait for its end.
+"""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+FOLDER = Path(tempfile.gettempdir())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("measures") is not None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Wait outside the protocol, so that the time limit of the test does not run meanwhile."""
+    with turn(alone=item.get_closest_marker("measures") is not None):
+        return (yield)
+
+
+@contextmanager
+def turn(*, alone: bool, run: str = RUN, folder: Path = FOLDER) -> Iterator[None]:
+    """Hold the machine, alone or beside others. Whoever waits for it keeps later ones behind, so that it comes."""
+    if not run:
+        yield
+        return
+    with (
+        (folder / f"tests-{run}.entry").open("a") as entry,
+        (folder / f"tests-{run}.machine").open("a") as machine,
+    ):
+        fcntl.flock(entry, fcntl.LOCK_EX)
+        fcntl.flock(machine, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(entry, fcntl.LOCK_UN)
+        yield
