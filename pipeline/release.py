@@ -17,7 +17,7 @@ ReleaseId = Annotated[str, Field(pattern=rf"^{RELEASE_ID.pattern}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Fits(Model):
+class Requirements(Model):
     """What an image must have for an archive: `request_response` is a digest of both schemas, `engines` are
     the versions of those that the archive lets ENGINE=auto choose.
     """
@@ -52,7 +52,7 @@ class Weights(Model):
     bytes: Annotated[int, Field(gt=0)]
     checksum: str | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
-    fits: Fits | None = None  # None: the archive says nothing about images
+    fits: Requirements | None = None  # None: the archive says nothing about images
 
 
 class Release(Model):

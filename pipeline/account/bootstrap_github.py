@@ -1,5 +1,6 @@
 """Let a GitHub repository deploy: what an account's environments share, and a role for each, as stacks."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.account.stacks import Stack, bring_up, observe_stack
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.config import AwsPlace, Environment
 from pipeline.errors import ConfigError
 from pipeline.model import Model
-from pipeline.state.records import Say
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "cloudformation"
 GITHUB = "token.actions.githubusercontent.com"
@@ -53,7 +56,7 @@ class GithubRepository:
 
 
 @dataclass(frozen=True)
-class Admission:
+class GithubAccess:
     """Who is let in, and who is told of trouble. `monthly_budget`: USD; None leaves the template's."""
 
     repository: GithubRepository
@@ -71,31 +74,29 @@ class GithubBootstrapResult(Model):
     commands: tuple[str, ...]
 
 
-def bootstrap_github(
-    admission: Admission, envs: Sequence[Environment], aws: Aws, say: Say = print
-) -> GithubBootstrapResult:
+def bootstrap_github(admission: GithubAccess, envs: Sequence[Environment], run: Run) -> GithubBootstrapResult:
     """Bring the account's stack and each environment's to their templates; say what to tell GitHub.
 
     Raises ConfigError when something of the account's stack exists outside of it, StackFailed.
     """
-    place, before = one_place(envs), len(aws.made)
-    account = account_stack(admission, place, _provider_parameter(place, aws))
-    if observe_stack(account.name, aws) is None:
-        require_nothing_there(place, aws)
-    outputs = bring_up(account, aws, say)
+    place, before = one_place(envs), len(run.aws.made)
+    account = account_stack(admission, place, _provider_parameter(place, run.aws))
+    if observe_stack(account.name, run.aws) is None:
+        require_nothing_there(place, run.aws)
+    outputs = bring_up(account, run)
     roles, stacks = {}, [account.name]
     for env in envs:
         stack = role_stack(admission.repository, env, outputs["GithubProviderArn"])
-        roles[env.name] = bring_up(stack, aws, say)["RoleArn"]
+        roles[env.name] = bring_up(stack, run)["RoleArn"]
         stacks.append(stack.name)
-    if len(aws.made) == before:
-        say("every stack is as its template: no calls made")
+    if len(run.aws.made) == before:
+        log.info("every stack is as its template: no calls made")
     commands = tuple(line for env in envs for line in github_commands(admission, env, roles[env.name]))
-    say("Tell GitHub (required reviewers of production: its page Settings → Environments):")
+    log.info("Tell GitHub (required reviewers of production: its page Settings → Environments):")
     for line in commands:
-        say(f"  {line}")
+        log.info(f"  {line}")
     return GithubBootstrapResult(
-        made=len(aws.made) - before,
+        made=len(run.aws.made) - before,
         stacks=tuple(stacks),
         roles=roles,
         alerts_topic=outputs["AlertsTopicArn"],
@@ -116,7 +117,7 @@ def one_place(envs: Sequence[Environment]) -> AwsPlace:
     return place
 
 
-def account_stack(admission: Admission, place: AwsPlace, provider: str) -> Stack:
+def account_stack(admission: GithubAccess, place: AwsPlace, provider: str) -> Stack:
     """What the environments of an account share. `provider`: ARN of one made elsewhere; empty: this stack's."""
     parameters = {
         "RepositoryName": place.repository,
@@ -157,7 +158,7 @@ def role_stack(repository: GithubRepository, env: Environment, provider: str) ->
     return Stack(name, _template("deploy-role"), parameters)
 
 
-def github_commands(admission: Admission, env: Environment, role: str) -> tuple[str, ...]:
+def github_commands(admission: GithubAccess, env: Environment, role: str) -> tuple[str, ...]:
     """What a person types once so that the environment exists on GitHub and its jobs find their role."""
     repository = admission.repository
     variables = {"AWS_ROLE_ARN": role, "AWS_REGION": env.aws.region, "AWS_ACCOUNT_ID": env.aws.account_id}
@@ -170,7 +171,7 @@ def github_commands(admission: Admission, env: Environment, role: str) -> tuple[
     )
 
 
-def _provider_parameter(place: AwsPlace, aws: Aws) -> str:
+def _provider_parameter(place: AwsPlace, aws: AwsClient) -> str:
     """The parameter of the stack that is there; else the ARN of a provider that is; else empty."""
     found = observe_stack(f"{place.model_package_group}-account", aws)
     if found is not None:
@@ -180,7 +181,7 @@ def _provider_parameter(place: AwsPlace, aws: Aws) -> str:
     return arn if there else ""
 
 
-def require_nothing_there(place: AwsPlace, aws: Aws) -> None:
+def require_nothing_there(place: AwsPlace, aws: AwsClient) -> None:
     """Raises ConfigError naming what the stack would make and another has made already."""
     asked: dict[str, tuple[str, str, dict[str, Any]]] = {
         f"repository {place.repository}": ("ecr", "describe_repositories", {"repositoryNames": [place.repository]}),

@@ -19,7 +19,7 @@ ALARMS_AT_ONCE = 100  # nor does DeleteAlarms
 
 
 @dataclass(frozen=True)
-class Served:
+class InUse:
     """What the endpoints of an account need, whoever made them: names of configs and models, image and weights URIs."""
 
     configs: frozenset[str] = frozenset()
@@ -29,13 +29,13 @@ class Served:
 
 
 @dataclass(frozen=True)
-class Stock:
+class Inventory:
     """What an account has of releases; of each thing, when it was made.
 
     `deployed`: the records of each environment, oldest first. `images` by digest. `weights` and `manifests` by key.
     """
 
-    served: Served = Served()
+    served: InUse = InUse()
     deployed: Mapping[str, Sequence[DeploymentRecord]] = field(default_factory=dict)
     releases: Mapping[str, Release] = field(default_factory=dict)
     configs: Mapping[str, datetime] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Rule:
         return cls(releases, now - timedelta(days=days))
 
 
-def kept_releases(stock: Stock, rule: Rule) -> frozenset[str]:
+def kept_releases(stock: Inventory, rule: Rule) -> frozenset[str]:
     """Return the ids of all releases that are worth keeping."""
     kept = {release for name in stock.served.configs | stock.served.models if (release := release_of(name))}
     for records in stock.deployed.values():
@@ -68,7 +68,7 @@ def kept_releases(stock: Stock, rule: Rule) -> frozenset[str]:
     return frozenset(kept)
 
 
-def plan_collection(place: AwsPlace, stock: Stock, rule: Rule) -> tuple[Call, ...]:
+def plan_collection(place: AwsPlace, stock: Inventory, rule: Rule) -> tuple[Call, ...]:
     """List the deletions: what points first, what is pointed at after it, a release's manifest last."""
     kept = kept_releases(stock, rule)
     needed = [release for release in stock.releases.values() if release.id in kept]

@@ -1,15 +1,17 @@
 """A CloudFormation stack brought to its template: nothing to do is no call, and a failure says which resource."""
 
-import time
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
-from pipeline.aws.waiting import pause_seconds
+from pipeline.aws.waiting import wait_until
 from pipeline.errors import AwsRefused, StackFailed
-from pipeline.state.records import Say
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 STACK_SECONDS = 900
 GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
@@ -28,7 +30,7 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Found:
+class StackState:
     """What AWS has of a stack."""
 
     status: str
@@ -38,14 +40,14 @@ class Found:
     reason: str
 
 
-def observe_stack(name: str, aws: Aws) -> Found | None:
+def observe_stack(name: str, aws: AwsClient) -> StackState | None:
     """Describe a stack; None when there is none of that name."""
     described = aws.find("cloudformation", "describe_stacks", StackName=name)
     if described is None:
         return None
     stack = described["Stacks"][0]
     body = aws.read("cloudformation", "get_template", StackName=name)["TemplateBody"]
-    return Found(
+    return StackState(
         status=stack["StackStatus"],
         template=body if isinstance(body, str) else "",
         parameters={each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])},
@@ -54,7 +56,7 @@ def observe_stack(name: str, aws: Aws) -> Found | None:
     )
 
 
-def plan_stack(stack: Stack, found: Found | None) -> tuple[Call, ...]:
+def plan_stack(stack: Stack, found: StackState | None) -> tuple[Call, ...]:
     """List the calls that bring a stack to its template. Raises StackFailed for one that only a person can free."""
     given = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack.parameters.items()]
     request = {
@@ -87,44 +89,44 @@ def plan_stack(stack: Stack, found: Found | None) -> tuple[Call, ...]:
     return (Call("cloudformation", "update_stack", changed, f"update stack {stack.name}"),)
 
 
-def bring_up(stack: Stack, aws: Aws, say: Say) -> Mapping[str, str]:
+def bring_up(stack: Stack, run: Run) -> Mapping[str, str]:
     """Bring a stack to its template, wait for it, and return its outputs.
 
     Raises StackFailed when CloudFormation puts it back, or does not end within a quarter of an hour.
     """
-    for call in plan_stack(stack, settled(stack.name, aws)):
-        say(call.says)
+    for call in plan_stack(stack, settled(stack.name, run.aws)):
         try:
-            aws.apply(call)
+            run.apply([call])
         except AwsRefused as error:
             if NOTHING_TO_DO not in error.message:
                 raise
-        found = settled(stack.name, aws)
+        found = settled(stack.name, run.aws)
         if call.operation != "delete_stack" and (found is None or found.status not in GOOD):
             raise StackFailed(
                 f"Stack {stack.name} ended in {found.status if found else 'nothing'}: "
-                f"{_first_failure(stack.name, aws) or (found.reason if found else '')}",
+                f"{_first_failure(stack.name, run.aws) or (found.reason if found else '')}",
                 fix="Correct the cause, then run the same command again.",
             )
-    found = observe_stack(stack.name, aws)
+    found = observe_stack(stack.name, run.aws)
     return found.outputs if found else {}
 
 
-def settled(name: str, aws: Aws) -> Found | None:
-    """Return a stack once nothing changes it any more. Raises StackFailed after a quarter of an hour."""
-    started = time.monotonic()
-    while (found := observe_stack(name, aws)) and found.status.endswith("_IN_PROGRESS"):
-        waited = time.monotonic() - started
-        if waited > STACK_SECONDS:
-            raise StackFailed(
-                f"Stack {name} is {found.status} after {waited:.0f} s.",
-                fix="Look at its events in CloudFormation, then run the same command again.",
-            )
-        aws.sleep(pause_seconds(waited))
+def settled(name: str, aws: AwsClient) -> StackState | None:
+    """Return a stack once no change of it is under way. Raises StackFailed after a quarter of an hour."""
+    found = wait_until(
+        lambda: observe_stack(name, aws),
+        lambda found: found is None or not found.status.endswith("_IN_PROGRESS"),
+        STACK_SECONDS,
+        aws.clock,
+        timed_out=lambda found, waited: StackFailed(
+            f"Stack {name} is {found.status if found else 'gone'} after {waited:.0f} s.",
+            fix="Look at its events in CloudFormation, then run the same command again.",
+        ),
+    )
     return None if found and found.status == "DELETE_COMPLETE" else found
 
 
-def _first_failure(name: str, aws: Aws) -> str:
+def _first_failure(name: str, aws: AwsClient) -> str:
     """Say which resource failed first, and why; empty when no event tells."""
     events: list[dict[str, Any]] = list(
         aws.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=name)

@@ -6,7 +6,7 @@ from pipeline.config import Environment
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredCapacity:
     """What one instance was measured to do.
 
     `concurrent_requests`: under way on it at `requests_per_second` × the safety factor, by the metric of the
@@ -17,7 +17,7 @@ class Measured:
     concurrent_requests: float | None = None
 
 
-def wanted_target(env: Environment, measured: Measured | None) -> float | None:
+def wanted_target(env: Environment, measured: MeasuredCapacity | None) -> float | None:
     """Invocations per instance and minute: AWS's advice is capacity × safety factor × 60."""
     if env.autoscaling.target != "measured":
         return env.autoscaling.target
@@ -26,7 +26,7 @@ def wanted_target(env: Environment, measured: Measured | None) -> float | None:
     return round(measured.requests_per_second * env.autoscaling.safety_factor * 60, 2)
 
 
-def with_measured_concurrency(env: Environment, measured: Measured | None) -> Environment:
+def with_measured_concurrency(env: Environment, measured: MeasuredCapacity | None) -> Environment:
     """Return the environment with a number for `concurrency_target: measured`; as it is, where none is known."""
     if (
         env.autoscaling.concurrency_target != "measured"
@@ -38,7 +38,7 @@ def with_measured_concurrency(env: Environment, measured: Measured | None) -> En
     return env.model_copy(update={"autoscaling": env.autoscaling.model_copy(update=known)})
 
 
-def what_is_waited_for(env: Environment, measured: Measured | None) -> str | None:
+def missing_measurement(env: Environment, measured: MeasuredCapacity | None) -> str | None:
     """Say what a policy of the config still lacks; None: nothing."""
     scaling = env.autoscaling
     if measured is None and "measured" in (scaling.target, scaling.concurrency_target):

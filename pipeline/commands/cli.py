@@ -80,9 +80,9 @@ def _environment(args: argparse.Namespace) -> "Environment":
 def _order(args: argparse.Namespace) -> "Order":
     """What was asked for, by the options that this command has; Order knows what holds without the others."""
     env = _environment(args)
-    from pipeline.aws import Aws
+    from pipeline.aws import AwsClient
     from pipeline.commands.steps import Order
 
     known = {field.name for field in fields(Order)} - {"env"}
     asked = {name: value for name, value in vars(args).items() if name in known}
-    return Order(env=env, aws=Aws(env), every_environment=args.env is None, **asked)
+    return Order(env=env, aws=AwsClient(env.aws), every_environment=args.env is None, **asked)

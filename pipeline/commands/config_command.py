@@ -1,6 +1,7 @@
 """`config`: show an environment as it is understood, its schema, or what it costs. Asks nothing of AWS."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -9,8 +10,8 @@ import yaml
 from pipeline.account.cost import cost_of, load_prices
 from pipeline.config import Environment, load_environment
 from pipeline.errors import ConfigError
-from pipeline.state.records import Say
 
+Say = Callable[[str], None]
 View = Literal["show", "schema", "cost"]
 
 

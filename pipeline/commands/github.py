@@ -5,12 +5,14 @@ Elsewhere, where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are not set, nothing is 
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.commands.markdown import failed, succeeded
 from pipeline.errors import PipelineError
-from pipeline.state.records import Say, StepRecord
+from pipeline.state.records import StepRecord
+
+Say = Callable[[str], None]
 
 PLOTS_SECONDS = 60
 

@@ -4,16 +4,17 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 
 from pipeline.account.bootstrap import require_account
-from pipeline.aws import Aws
 from pipeline.commands import github
 from pipeline.errors import PipelineError
 from pipeline.model import Model
+from pipeline.run import Run
 from pipeline.state.audit import audited
 from pipeline.state.lock import environment_lock
-from pipeline.state.records import Say, StepRecord, record_step
+from pipeline.state.records import StepRecord, record_step
+
+Say = Callable[[str], None]
 
 # What changes an environment, or measures it while nothing may change: one of them at a time.
 LOCKING = frozenset({"deploy", "autoscale", "verify", "promote", "rollback", "destroy"})
@@ -21,34 +22,29 @@ LOCKING = frozenset({"deploy", "autoscale", "verify", "promote", "rollback", "de
 READING = frozenset({"preflight", "plan", "status", "audit", "release"})
 
 
-def run_step(
-    step: str, aws: Aws, build: Path, say: Say, release: str | None, work: Callable[[], Model]
-) -> StepRecord:
+def run_step(step: str, run: Run, say: Say, release: str | None, work: Callable[[], Model]) -> StepRecord:
     """Check whose account this is, do the work, and leave its record in the build folder.
 
     `release`: the id of the one that the step is about, where it is known before. Raises
     EnvironmentLocked when another run is changing the environment, and whatever the work raises.
     """
-    require_account(aws.env, aws)
-    started, folder = time.time(), build / aws.env.name
+    require_account(run)
+    started, folder = time.time(), run.build / run.env.name
     try:
-        record = _kept(step, aws, build, say, release, work)
+        record = _kept(step, run, release, work)
     except PipelineError as error:
         github.tell_failure(step, error, folder, started, os.environ, say)
         raise
-    github.tell_success(record, build, os.environ, say)
+    github.tell_success(record, run.build, os.environ, say)
     return record
 
 
-def _kept(
-    step: str, aws: Aws, build: Path, say: Say, release: str | None, work: Callable[[], Model]
-) -> StepRecord:
+def _kept(step: str, run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
     """Hold the lock and keep the audit line, where the step is one that needs them."""
-    name = aws.env.name
     if step in READING:
-        return record_step(build, name, step, aws.made, work)
-    locked = environment_lock(aws.env, aws, step, say) if step in LOCKING else nullcontext()
-    with audited(step, name, release, aws, say) as entry, locked:
-        record = record_step(build, name, step, aws.made, work)
+        return record_step(run, step, work)
+    locked = environment_lock(run, step) if step in LOCKING else nullcontext()
+    with audited(step, run, release) as entry, locked:
+        record = record_step(run, step, work)
         entry.release = record.result.get("release") or record.result.get("id") or release
         return record

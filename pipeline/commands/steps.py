@@ -1,20 +1,22 @@
 """Each command as one function from an order to its result; the CLI and the journey run the same ones."""
 
 import json
+import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.account.bootstrap import bootstrap
-from pipeline.account.bootstrap_github import Admission, GithubRepository, bootstrap_github
+from pipeline.account.bootstrap_github import GithubAccess, GithubRepository, bootstrap_github
 from pipeline.account.collect import collect
 from pipeline.account.cost import PRICES, load_prices
 from pipeline.account.destroy import destroy
 from pipeline.autoscaling.autoscale import autoscale
-from pipeline.aws import Aws
-from pipeline.aws.shapes import require_valid
-from pipeline.commands.step_runner import run_step
+from pipeline.aws import AwsClient
+from pipeline.aws.validation import require_valid
+from pipeline.commands.step_runner import Say, run_step
 from pipeline.config import Environment, environments, load_environment
 from pipeline.deployment.deploy import deploy
 from pipeline.deployment.difference import PlanResult, describe_plan, lines_of
@@ -22,23 +24,24 @@ from pipeline.deployment.observe import observe, observe_live, require_live
 from pipeline.deployment.plan import plan_deployment
 from pipeline.errors import ConfigError
 from pipeline.model import Model
-from pipeline.preflight.preflight import PreflightResult, Sight, inspect, require_clear
+from pipeline.preflight.preflight import PreflightResult, PreflightSnapshot, inspect, require_clear
+from pipeline.promotion.after_promotion import after_promotion
 from pipeline.promotion.chain import chain_to, following
-from pipeline.promotion.lifetime import after_promotion
 from pipeline.promotion.promote import promote
 from pipeline.promotion.rollback import rollback
-from pipeline.promotion.status import Overview, show, standing_of
+from pipeline.promotion.status import Overview, environment_status, show
 from pipeline.publishing.image import CONTAINER
 from pipeline.publishing.publish import origin_of, publish
 from pipeline.publishing.train import train
 from pipeline.release import MANIFEST, RELEASE_ID, Release, load_release
 from pipeline.release_store.manifests import published_release
-from pipeline.state.audit import AuditTrail, lines
+from pipeline.run import Run
+from pipeline.state.audit import AuditTrail, audit_lines
 from pipeline.state.lock import unlock
-from pipeline.state.records import Say, StepRecord
+from pipeline.state.records import StepRecord
 from pipeline.verification.evidence import Profile
-from pipeline.verification.findings import find_capacity
-from pipeline.verification.load_test import Wish, judge_joined, load_test, offer_share
+from pipeline.verification.run_load_test import LoadTestOptions, judge_joined, offer_share, run_load_test
+from pipeline.verification.stored_evidence import find_capacity
 from pipeline.verification.verify import verify
 
 TABLE_COLUMNS = 150  # of a table in a log, where there is no terminal to ask
@@ -49,7 +52,7 @@ class Order:
     """What was asked for: where, with which release, how."""
 
     env: Environment
-    aws: Aws
+    aws: AwsClient
     build: Path
     config: Path
     manifest: Path | None = None  # None: <build>/release.json
@@ -81,6 +84,11 @@ class Order:
     say: Say = print
 
     @property
+    def run(self) -> Run:
+        """Return what every step of this order carries."""
+        return Run(self.env, self.aws, self.build)
+
+    @property
     def release(self) -> Release:
         named = str(self.manifest or "")
         if RELEASE_ID.fullmatch(named):
@@ -107,12 +115,12 @@ class JourneyResult(Model):
 def _bootstrap(order: Order) -> Model:
     if order.github_repo is not None:
         repository = GithubRepository.parse(order.github_repo, order.github_ids)
-        admission = Admission(repository, order.alert_email, order.monthly_budget)
+        admission = GithubAccess(repository, order.alert_email, order.monthly_budget)
         envs = _of_this_account(order) if order.every_environment else [order.env]
-        return bootstrap_github(admission, envs, order.aws, order.say)
+        return bootstrap_github(admission, envs, order.run)
     if order.every_environment:
         raise ConfigError("bootstrap needs to know for what.", fix="Give --env NAME, --github-repo, or both.")
-    return bootstrap(order.env, order.aws, order.say)
+    return bootstrap(order.run)
 
 
 def _of_this_account(order: Order) -> list[Environment]:
@@ -121,39 +129,27 @@ def _of_this_account(order: Order) -> list[Environment]:
 
 
 def _publish(order: Order) -> Model:
-    return publish(
-        order.env,
-        order.aws,
-        order.build,
-        weights=order.weights,
-        engine=order.engine,
-        sbom=order.sbom,
-        say=order.say,
-    )
+    return publish(order.run, weights=order.weights, engine=order.engine, sbom=order.sbom)
 
 
 def _train(order: Order) -> Model:
     origin = origin_of(CONTAINER)
-    return train(order.env, order.aws, origin, engine=order.engine, sbom=order.sbom, say=order.say)
+    return train(order.run, origin, engine=order.engine, sbom=order.sbom)
 
 
 def _preflight(order: Order) -> PreflightResult:
-    result = inspect(Sight(order.release, order.env, order.aws))
+    result = inspect(PreflightSnapshot(order.release, order.run))
     if order.as_json:
         order.say(json.dumps(result.document(), indent=2))
-    return require_clear(result, _silent if order.as_json else order.say)
-
-
-def _silent(_: str) -> None:
-    """Say nothing: standard output belongs to the JSON."""
+    return require_clear(result)
 
 
 def _plan(order: Order) -> PlanResult:
     """Show what is live, what will be, and every call between them; make none."""
     release = order.release
-    planned = plan_deployment(release, order.env, observe(release, order.env, order.aws))
+    planned = plan_deployment(release, order.env, observe(release, order.run))
     require_valid(planned.calls)
-    result = describe_plan(release, order.env, planned, observe_live(order.env, order.aws))
+    result = describe_plan(release, order.env, planned, observe_live(order.run))
     if order.as_json:
         order.say(json.dumps(result.document(), indent=2))
     else:
@@ -163,24 +159,21 @@ def _plan(order: Order) -> PlanResult:
 
 
 def _deploy(order: Order) -> Model:
-    return deploy(order.release, order.env, order.aws, order.build, order.say)
+    return deploy(order.release, order.run)
 
 
 def _autoscale(order: Order) -> Model:
     release = order.release
-    capacity = find_capacity(release.id, order.env, order.aws, order.build)
-    require_live(release, order.env, order.aws)
-    return autoscale(order.env, order.aws, capacity, order.say)
+    capacity = find_capacity(release.id, order.run)
+    require_live(release, order.run)
+    return autoscale(order.run, capacity)
 
 
 def _verify(order: Order) -> Model:
     return verify(
         order.release,
-        order.env,
-        order.aws,
-        order.build,
+        order.run,
         order.profile,
-        order.say,
         again=order.again,
         following=following(order.env.name, order.config),
         shape=order.shape,
@@ -189,7 +182,7 @@ def _verify(order: Order) -> Model:
 
 
 def _load_test(order: Order) -> Model:
-    wish = Wish(
+    options = LoadTestOptions(
         shape=order.shape or "steps",
         minutes=order.minutes,
         times_rate=order.times_rate,
@@ -199,28 +192,28 @@ def _load_test(order: Order) -> Model:
         at=order.at,
     )
     if order.join is not None:
-        return judge_joined(order.join, wish.shape, order.env, order.aws, order.build, order.say)
+        return judge_joined(order.join, options.shape, order.run)
     if order.share is not None:
-        return offer_share(wish, order.env, order.aws, order.build, order.say)
-    return load_test(wish, order.env, order.aws, order.build, order.say)
+        return offer_share(options, order.run)
+    return run_load_test(options, order.run)
 
 
 def _promote(order: Order) -> Model:
     """Promote, then do with the environment before what its config says."""
-    result = promote(order.release, order.env, order.aws, order.build, order.say)
+    result = promote(order.release, order.run)
     source = load_environment(str(order.env.promotes_from), order.config)
-    after_promotion(source, Aws(source, made=order.aws.made), order.say)
+    after_promotion(order.run.in_environment(source))
     return result
 
 
 def _rollback(order: Order) -> Model:
-    return rollback(order.env, order.aws, order.build, order.say, to=order.rollback_to)
+    return rollback(order.run, to=order.rollback_to)
 
 
 def _status(order: Order) -> Overview:
     """Show every environment of this environment's account."""
     here = _of_this_account(order)
-    overview = Overview(environments=tuple(standing_of(env, Aws(env)) for env in here))
+    overview = Overview(environments=tuple(environment_status(order.run.in_environment(env)) for env in here))
     if order.as_json:
         order.say(json.dumps(overview.document(), indent=2))
     else:
@@ -231,17 +224,17 @@ def _status(order: Order) -> Overview:
 
 
 def _destroy(order: Order) -> Model:
-    return destroy(order.env, order.aws, order.say, confirmed=order.confirmed)
+    return destroy(order.run, confirmed=order.confirmed)
 
 
 def _gc(order: Order) -> Model:
     envs = _of_this_account(order)
-    return collect(envs, order.aws, order.say, releases=order.keep, days=order.days, dry_run=order.dry_run)
+    return collect(envs, order.run, releases=order.keep, days=order.days, dry_run=order.dry_run)
 
 
 def _audit(order: Order) -> AuditTrail:
     """Show who did what here lately, oldest first."""
-    trail = AuditTrail(lines=tuple(lines(order.env.name, order.aws, order.newest)))
+    trail = AuditTrail(lines=tuple(audit_lines(order.run, order.newest)))
     if not order.as_json:
         for line in trail.lines:
             order.say(str(line))
@@ -249,13 +242,13 @@ def _audit(order: Order) -> AuditTrail:
 
 
 def _unlock(order: Order) -> Model:
-    return unlock(order.env, order.aws, order.say)
+    return unlock(order.run)
 
 
 def _release(order: Order) -> JourneyResult:
     """Take what is here through every environment up to the order's, step by step."""
     chain = chain_to(order.env.name, order.config)
-    orders = [replace(order, env=env, aws=Aws(env, made=order.aws.made)) for env in chain]
+    orders = [replace(order, env=env, aws=order.run.in_environment(env).aws) for env in chain]
     for number, each in enumerate(orders):
         is_first, is_last = number == 0, number == len(orders) - 1
         first = ["publish", "preflight", "deploy", "autoscale"]
@@ -296,4 +289,21 @@ TAKES_A_RELEASE = frozenset({"deploy", "autoscale", "verify", "promote"})
 def run(command: str, order: Order) -> StepRecord:
     """Run one command of the order. Raises whatever `run_step` does."""
     release = order.known_release if command in TAKES_A_RELEASE else None
-    return run_step(command, order.aws, order.build, order.say, release, lambda: COMMANDS[command](order))
+    with _logging_to(order.say if not (order.as_json and command == "preflight") else lambda _: None):
+        return run_step(command, order.run, order.say, release, lambda: COMMANDS[command](order))
+
+
+@contextmanager
+def _logging_to(say: Say) -> Iterator[None]:
+    """Pass on what the pipeline logs; the step of a journey passes on to the journey's own handler."""
+    logger = logging.getLogger("pipeline")
+    handler = logging.Handler()
+    handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign]
+    before, level = logger.handlers[:], logger.level
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.handlers[:] = before
+        logger.setLevel(level)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config.fields import (
+from pipeline.config.field_types import (
     Metric,
     MissingData,
     Namespace,

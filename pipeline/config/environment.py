@@ -6,16 +6,16 @@ from typing import Annotated, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from pipeline.config.alarms import Alarms
 from pipeline.config.autoscaling import Autoscaling
 from pipeline.config.endpoint import Endpoint
-from pipeline.config.fields import AwsName
-from pipeline.config.lifetime import AfterPromotion, Promotion
+from pipeline.config.field_types import AwsName
 from pipeline.config.place import AwsPlace
-from pipeline.config.promise import Limits, Load
-from pipeline.config.spelling import problems_of
+from pipeline.config.promotion import AfterPromotion, Promotion
+from pipeline.config.slo import Limits, Load
 from pipeline.config.strategy import Deployment, Strategy
 from pipeline.config.training import Training
-from pipeline.config.watching import Alarms
+from pipeline.config.validation_errors import problems_of
 from pipeline.errors import ConfigError
 from pipeline.model import Model
 

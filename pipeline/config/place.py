@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from pipeline.config.fields import AwsName
+from pipeline.config.field_types import AwsName
 from pipeline.model import Model
 
 MOST_TAGS = 50

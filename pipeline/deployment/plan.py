@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.autoscaling.rescale import Scaled, plan_putting_back, plan_setting_aside
+from pipeline.autoscaling.saved_scaling import SavedScaling, plan_restoring, plan_saving
 from pipeline.aws.calls import Call
 from pipeline.config import CAPACITY_SUFFIX, DataCapture, Environment
 from pipeline.deployment.alarms import alarms_of, plan_alarms, plan_removal
@@ -26,7 +26,7 @@ class Observed:
     has_model: bool = False
     has_config: bool = False
     alarms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    scaled_on_other_type: Scaled | None = None  # registered for scaling, on another instance type
+    scaled_on_other_type: SavedScaling | None = None  # registered for scaling, on another instance type
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Plan:
 
     config: str
     prepare: tuple[Call, ...] = ()
-    set_aside: tuple[Call, ...] = ()
+    save_scaling: tuple[Call, ...] = ()
     shift: Call | None = None
-    put_back: tuple[Call, ...] = ()
+    restore_scaling: tuple[Call, ...] = ()
     clean: tuple[Call, ...] = ()
     replaces_failed: bool = False
     is_resumed: bool = False
@@ -49,7 +49,7 @@ class Plan:
     @property
     def calls(self) -> tuple[Call, ...]:
         shift = (self.shift,) if self.shift else ()
-        return (*self.prepare, *self.set_aside, *shift, *self.put_back, *self.clean)
+        return (*self.prepare, *self.save_scaling, *shift, *self.restore_scaling, *self.clean)
 
 
 def model_parameters(release: Release, env: Environment) -> dict[str, Any]:
@@ -130,18 +130,18 @@ def deployment_config(env: Environment, config: str) -> dict[str, Any]:
 
 
 def plan_deployment(
-    release: Release, env: Environment, observed: Observed, *, at_hand: str | None = None
+    release: Release, env: Environment, observed: Observed, *, existing_config: str | None = None
 ) -> Plan:
     """List the calls that put `release` on the endpoint of `env`.
 
-    `at_hand`: an endpoint config of that release that is there, to be used as it is; None: the one that
+    `existing_config`: an endpoint config of that release that is there, to be used as it is; None: the one that
     the environment's settings ask for.
 
     A plan without calls means that the release is live: deploying twice is safe. Models and configs of
     earlier releases are kept, because a rollback needs them. Raises EndpointBusy when another change
     is under way.
     """
-    config = at_hand or config_name(release, env)
+    config = existing_config or config_name(release, env)
     is_resumed = _is_moving_to(config, observed)
     if observed.status not in CHANGEABLE | {None, "Failed"} and not is_resumed:
         raise EndpointBusy(
@@ -157,12 +157,12 @@ def plan_deployment(
         config=config,
         prepare=(
             *_plan_replacement(env, observed),
-            *(() if at_hand else _plan_making(release, env, observed)),
+            *(() if existing_config else _plan_making(release, env, observed)),
             *plan_alarms(env, config, observed.alarms),
         ),
-        set_aside=plan_setting_aside(env, scaled) if scaled else (),
+        save_scaling=plan_saving(env, scaled) if scaled else (),
         shift=shift,
-        put_back=plan_putting_back(env, scaled, None) if scaled else (),
+        restore_scaling=plan_restoring(env, scaled, None) if scaled else (),
         clean=plan_removal(env, config, observed.alarms),
         replaces_failed=observed.status == "Failed",
         is_resumed=is_resumed,

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pipeline.autoscaling.acting import why_it_cannot_act
+from pipeline.autoscaling.policy_checks import ineffective_policies
 from pipeline.config import Environment
 from pipeline.deployment.plan import CHANGEABLE
 from pipeline.model import Model
@@ -226,7 +226,7 @@ def check_keys(states: Mapping[str, str | None]) -> Iterator[Problem]:
 def check_scaling(env: Environment, is_known: Callable[[str, str], bool]) -> Iterator[Problem]:
     """Every scaling policy of the config can act; a measured target is not known yet."""
     target = env.autoscaling.target
-    for why in why_it_cannot_act(env, None if target == "measured" else target, is_known):
+    for why in ineffective_policies(env, None if target == "measured" else target, is_known):
         yield Problem(
             what=f"{why}.", fix="Correct autoscaling in the config: AWS would accept it in silence."
         )

@@ -4,14 +4,14 @@ What goes wrong after the traffic has moved is undone: the release that served b
 ended is kept beside the evidence, and a release that came through is Approved in the Model Registry.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from pipeline.autoscaling.autoscale import AutoscaleResult, autoscale
-from pipeline.aws import Aws
-from pipeline.config import Environment, Strategy
+from pipeline.config import Strategy
 from pipeline.deployment.deploy import DeployResult, deploy
 from pipeline.deployment.observe import require_live
 from pipeline.errors import (
@@ -26,18 +26,21 @@ from pipeline.gates import Verdict
 from pipeline.model import Model
 from pipeline.names import release_of
 from pipeline.promotion.rollback import previous_release, rollback
-from pipeline.publishing.registry import approve
+from pipeline.publishing.model_registry import approve
 from pipeline.publishing.scan import require_scanned
 from pipeline.release import Release
 from pipeline.release_store.golden import fetch_golden
-from pipeline.state.records import Say, deployments, record_step
-from pipeline.state.rollback_intent import Failure, interrupted
+from pipeline.run import Run
+from pipeline.state.records import deployments, record_step
+from pipeline.state.rollback_intent import Failure, interrupted_rollback
 from pipeline.verification.evidence import Evidence
-from pipeline.verification.findings import find_capacity, find_evidence
 from pipeline.verification.smoke import SmokeResult, run_smoke
+from pipeline.verification.stored_evidence import find_capacity, find_evidence
+
+log = logging.getLogger(__name__)
 
 UNDONE = (SmokeFailed, PolicyNotInForce, PolicyCannotAct)  # the deployment itself has its own rollback
-RunSmoke = Callable[[Release, Environment, Path, Path, Say], SmokeResult]
+RunSmoke = Callable[[Release, Run, Path], SmokeResult]
 
 
 class PromoteResult(Model):
@@ -63,15 +66,7 @@ class PromotionOutcome(Model):
     finished: float  # epoch seconds
 
 
-def promote(
-    release: Release,
-    env: Environment,
-    aws: Aws,
-    build: Path,
-    say: Say = print,
-    *,
-    smoke: RunSmoke = run_smoke,
-) -> PromoteResult:
+def promote(release: Release, run: Run, *, smoke: RunSmoke = run_smoke) -> PromoteResult:
     """Put a verified release live in `env`. The steps within leave their own records too.
 
     Raises PromotionRefused without recent evidence that exactly this release PASSED in the environment
@@ -79,31 +74,31 @@ def promote(
     no policy scales it, and SmokeFailed when its answers are wrong: the release before is live again then;
     and whatever deploy raises.
     """
-    _finish_undoing(release, env, aws, build, say)
-    evidence = require_evidence(release, env, aws, build)
-    say(f"release {release.id} PASSED in {evidence.environment}, {len(evidence.gates)} gates")
-    require_scanned(release.image, env, aws, say)
+    _finish_undoing(release, run)
+    evidence = require_evidence(release, run)
+    log.info(f"release {release.id} PASSED in {evidence.environment}, {len(evidence.gates)} gates")
+    require_scanned(release.image, run)
     try:
-        result = _promote(release, env, aws, build, say, evidence, smoke)
+        result = _promote(release, run, evidence, smoke)
     except PipelineError as error:
         failure = Failure(error=type(error).__name__, what=error.what)
         if isinstance(error, UNDONE):
-            _go_back(release, env, aws, build, say, failure)
-        _keep_outcome(release, env, aws, "failed", f"{failure.error}: {failure.what}", say)
+            _go_back(release, run, failure)
+        _keep_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
         raise
-    approve(release, aws, say)
-    _keep_outcome(release, env, aws, "promoted", f"{result.smoke_tests} smoke tests passed", say)
+    approve(release, run)
+    _keep_outcome(release, run, "promoted", f"{result.smoke_tests} smoke tests passed")
     return result
 
 
-def _finish_undoing(release: Release, env: Environment, aws: Aws, build: Path, say: Say) -> None:
+def _finish_undoing(release: Release, run: Run) -> None:
     """Where an earlier run was interrupted while it undid this promotion, end that, and raise what it had found."""
-    begun = interrupted(env, aws)
+    begun = interrupted_rollback(run)
     if begun is None or begun.because is None or begun.left != release.id:
         return
-    rollback(env, aws, build, say)
+    rollback(run)
     failure = begun.because
-    _keep_outcome(release, env, aws, "failed", f"{failure.error}: {failure.what}", say)
+    _keep_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
     found = {error.__name__: error for error in UNDONE}.get(failure.error, PromotionRefused)
     raise found(
         f"{failure.what} An earlier run found this, and was interrupted while it put {begun.release} back.",
@@ -111,42 +106,34 @@ def _finish_undoing(release: Release, env: Environment, aws: Aws, build: Path, s
     )
 
 
-def _go_back(release: Release, env: Environment, aws: Aws, build: Path, say: Say, failure: Failure) -> None:
+def _go_back(release: Release, run: Run, failure: Failure) -> None:
     """Put the release before back, if there was one; a first release has nothing better to give way to."""
-    before = previous_release(deployments(aws, env.name), release.id)
+    before = previous_release(deployments(run.aws, run.env.name), release.id)
     if before is None:
-        say(f"{env.endpoint.name} has had no release before {release.id}: it stays")
+        log.info(f"{run.env.endpoint.name} has had no release before {release.id}: it stays")
     else:
-        rollback(env, aws, build, say, to=before, because=failure)
+        rollback(run, to=before, because=failure)
 
 
-def _live(env: Environment, aws: Aws) -> str | None:
-    described = aws.describe_endpoint(env.endpoint.name)
+def _live(run: Run) -> str | None:
+    described = run.aws.describe_endpoint(run.env.endpoint.name)
     return release_of(described["EndpointConfigName"]) if described else None
 
 
-def _promote(
-    release: Release,
-    env: Environment,
-    aws: Aws,
-    build: Path,
-    say: Say,
-    evidence: Evidence,
-    smoke: RunSmoke,
-) -> PromoteResult:
-    deployed, scaled = _deploy_and_scale(release, env, aws, build, say)
-    if env.autoscaling.has_policy and not scaled.policies:
+def _promote(release: Release, run: Run, evidence: Evidence, smoke: RunSmoke) -> PromoteResult:
+    deployed, scaled = _deploy_and_scale(release, run)
+    if run.env.autoscaling.has_policy and not scaled.policies:
         raise PolicyNotInForce(
-            f"{env.endpoint.name} serves {release.id}, but no policy scales it: {scaled.reason}.",
+            f"{run.env.endpoint.name} serves {release.id}, but no policy scales it: {scaled.reason}.",
             fix=f"Verify the release in {evidence.environment} on instances of type "
-            f"{env.endpoint.instance_type}, or set autoscaling.target to a number.",
+            f"{run.env.endpoint.instance_type}, or set autoscaling.target to a number.",
         )
-    tested = smoke(release, env, build, fetch_golden(release, aws, build), say)
+    tested = smoke(release, run, fetch_golden(release, run))
     if not tested.passed:
         raise SmokeFailed(
-            f"{env.endpoint.name}: {tested.problem or '; '.join(tested.failed)}.",
+            f"{run.env.endpoint.name}: {tested.problem or '; '.join(tested.failed)}.",
             fix=f"Read {tested.report}. The release that served before is put back; `python -m pipeline "
-            f"status --env {env.name}` tells what is live.",
+            f"status --env {run.env.name}` tells what is live.",
         )
     return PromoteResult(
         release=release.id,
@@ -158,24 +145,22 @@ def _promote(
     )
 
 
-def _deploy_and_scale(
-    release: Release, env: Environment, aws: Aws, build: Path, say: Say
-) -> tuple[DeployResult, AutoscaleResult]:
+def _deploy_and_scale(release: Release, run: Run) -> tuple[DeployResult, AutoscaleResult]:
     """Take both steps, each of which leaves the record that it would leave by itself."""
     deployed: list[DeployResult] = []
     scaled: list[AutoscaleResult] = []
 
     def _deploy() -> DeployResult:
-        deployed.append(deploy(release, env, aws, build, say))
+        deployed.append(deploy(release, run))
         return deployed[0]
 
     def _autoscale() -> AutoscaleResult:
-        require_live(release, env, aws)
-        scaled.append(autoscale(env, aws, find_capacity(release.id, env, aws, build), say))
+        require_live(release, run)
+        scaled.append(autoscale(run, find_capacity(release.id, run)))
         return scaled[0]
 
-    record_step(build, env.name, "deploy", aws.made, _deploy)
-    record_step(build, env.name, "autoscale", aws.made, _autoscale)
+    record_step(run, "deploy", _deploy)
+    record_step(run, "autoscale", _autoscale)
     return deployed[0], scaled[0]
 
 
@@ -184,43 +169,34 @@ def outcome_key(release_id: str, environment: str) -> str:
     return f"evidence/{release_id}/{environment}-promotion.json"
 
 
-def _keep_outcome(
-    release: Release,
-    env: Environment,
-    aws: Aws,
-    verdict: Literal["promoted", "failed"],
-    reason: str,
-    say: Say,
-) -> None:
+def _keep_outcome(release: Release, run: Run, verdict: Literal["promoted", "failed"], reason: str) -> None:
     """Keep how it ended. That this is not possible hides no failure: that one is told in its place."""
     try:
         outcome = PromotionOutcome(
             release=release.id,
-            environment=env.name,
+            environment=run.env.name,
             verdict=verdict,
             reason=reason,
-            live=_live(env, aws),
-            strategy=env.deployment.strategy,
+            live=_live(run),
+            strategy=run.env.deployment.strategy,
             finished=time.time(),
         )
-        aws.put_json(outcome_key(release.id, env.name), outcome.document())
+        run.aws.put_json(outcome_key(release.id, run.env.name), outcome.document())
     except PipelineError as error:
         if verdict == "promoted":
             raise
-        say(f"how the promotion ended could not be kept: {error.what}")
+        log.info(f"how the promotion ended could not be kept: {error.what}")
 
 
-def require_evidence(
-    release: Release, env: Environment, aws: Aws, build: Path, now: Callable[[], float] = time.time
-) -> Evidence:
+def require_evidence(release: Release, run: Run, now: Callable[[], float] = time.time) -> Evidence:
     """Return the evidence that allows the promotion. Raises PromotionRefused when there is none."""
-    source = env.promotes_from
+    source = run.env.promotes_from
     if source is None:
         raise ConfigError(
-            f"Nothing is promoted to {env.name}: its promotes_from is null.",
-            fix=f"Use `python -m pipeline deploy --env {env.name}`, or name the environment before it.",
+            f"Nothing is promoted to {run.env.name}: its promotes_from is null.",
+            fix=f"Use `python -m pipeline deploy --env {run.env.name}`, or name the environment before it.",
         )
-    evidence = find_evidence(release.id, source, aws, build)
+    evidence = find_evidence(release.id, source, run)
     again = f"Run `python -m pipeline verify --env {source}` with this release live there."
     if evidence is None:
         raise PromotionRefused(f"Nobody has verified release {release.id} in {source}.", fix=again)
@@ -233,10 +209,10 @@ def require_evidence(
             f"Release {release.id} is {evidence.verdict.upper()} in {evidence.environment}: {bad}.", fix=again
         )
     hours = (now() - evidence.finished) / 3600
-    if hours > env.promotion.evidence_age_hours:
+    if hours > run.env.promotion.evidence_age_hours:
         raise PromotionRefused(
-            f"Release {release.id} PASSED in {source} {hours:.0f} hours ago; {env.name} takes evidence of the "
-            f"last {env.promotion.evidence_age_hours:g} hours.",
+            f"Release {release.id} PASSED in {source} {hours:.0f} hours ago; {run.env.name} takes evidence of the "
+            f"last {run.env.promotion.evidence_age_hours:g} hours.",
             fix=f"Measure it anew: `python -m pipeline verify --env {source} --again`.",
         )
     return evidence

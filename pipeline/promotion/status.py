@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pipeline.autoscaling.in_force import Scaling, describe, observe_scaling
-from pipeline.aws import Aws
+from pipeline.autoscaling.plan import Scaling, describe, observe_scaling
 from pipeline.aws.drift import holds
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarm_prefix, alarms_of
@@ -19,14 +18,15 @@ from pipeline.model import Model
 from pipeline.names import release_of
 from pipeline.release import Release
 from pipeline.release_store.manifests import fetch_release
-from pipeline.state.lock import look_at_lock
+from pipeline.run import Run
+from pipeline.state.lock import read_lock
 from pipeline.state.records import last_deployment
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Standing(Model):
+class EnvironmentStatus(Model):
     """How one environment stands. None: there is no such thing."""
 
     environment: str
@@ -51,30 +51,30 @@ class Standing(Model):
 class Overview(Model):
     """All environments of one account."""
 
-    environments: tuple[Standing, ...]
+    environments: tuple[EnvironmentStatus, ...]
 
 
-def standing_of(env: Environment, aws: Aws) -> Standing:
+def environment_status(run: Run) -> EnvironmentStatus:
     """Ask AWS how one environment stands."""
-    described = aws.describe_endpoint(env.endpoint.name)
-    lock = look_at_lock(env, aws)
-    changing = str(lock.holder) if lock else None
+    described = run.aws.describe_endpoint(run.env.endpoint.name)
+    lock = read_lock(run)
+    changing = str(lock.info) if lock else None
     if described is None:
-        return Standing(
-            environment=env.name, endpoint=env.endpoint.name, status="not there", changing=changing
+        return EnvironmentStatus(
+            environment=run.env.name, endpoint=run.env.endpoint.name, status="not there", changing=changing
         )
-    scaling = observe_scaling(env, aws)
+    scaling = observe_scaling(run)
     bounds = scaling.target or {}
     config = described["EndpointConfigName"]
-    last = last_deployment(aws, env.name)
+    last = last_deployment(run.aws, run.env.name)
     record = last if last and last.config == config else None
     release = release_of(config)
-    manifest = fetch_release(release, aws) if release else None
-    alarms = aws.alarms(prefix=f"{alarm_prefix(env)}{config}/")
+    manifest = fetch_release(release, run.aws) if release else None
+    alarms = run.aws.alarms(prefix=f"{alarm_prefix(run.env)}{config}/")
     variants = described.get("ProductionVariants", [])
-    return Standing(
-        environment=env.name,
-        endpoint=env.endpoint.name,
+    return EnvironmentStatus(
+        environment=run.env.name,
+        endpoint=run.env.endpoint.name,
         status=progress_line(described),
         release=release,
         config=config,
@@ -89,7 +89,7 @@ def standing_of(env: Environment, aws: Aws) -> Standing:
         target=scaling.target_of("invocations"),
         alarms={alarm["AlarmName"].rpartition("/")[2]: alarm["StateValue"] for alarm in alarms},
         run_url=record.run_url if record else None,
-        drift=drift_of(env, manifest, observe_live(env, aws), scaling, alarms) if manifest else None,
+        drift=drift_of(run.env, manifest, observe_live(run), scaling, alarms) if manifest else None,
     )
 
 
@@ -127,7 +127,7 @@ def drift_of(
     return changes_between(found, wanted)
 
 
-def show(standings: Sequence[Standing], console: "Console") -> None:
+def show(standings: Sequence[EnvironmentStatus], console: "Console") -> None:
     """Print one row for each environment."""
     from rich.table import Table  # what draws tables takes a tenth of a second to import
 
@@ -165,7 +165,7 @@ def _time(at: float | None) -> str:
     return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _scaling(standing: Standing) -> str:
+def _scaling(standing: EnvironmentStatus) -> str:
     if standing.min_instances is None:
         return "none"
     bounds = f"{standing.min_instances} to {standing.max_instances}"
@@ -174,14 +174,14 @@ def _scaling(standing: Standing) -> str:
     return f"{bounds} at {', '.join(standing.policies)}"
 
 
-def _alarms(standing: Standing) -> str:
+def _alarms(standing: EnvironmentStatus) -> str:
     loud = [name for name, state in standing.alarms.items() if state == "ALARM"]
     if loud:
         return f"[red]ALARM: {', '.join(loud)}[/]"
     return f"{len(standing.alarms)} quiet" if standing.alarms else "none"
 
 
-def _drift(standing: Standing) -> str:
+def _drift(standing: EnvironmentStatus) -> str:
     if standing.drift is None:
         return "–" if standing.config is None else "unknown"
     lines = (f"{each.setting}: {each.live or 'none'}, not {each.coming or 'set'}" for each in standing.drift)

@@ -5,6 +5,7 @@ that its answers were compared with. The image has labels of the same meaning, w
 """
 
 import json
+import logging
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.errors import BuildFailed, ReleaseError
-from pipeline.release import Fits
+from pipeline.release import Requirements
+
+log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 
@@ -21,13 +24,13 @@ LABEL = "sagemaker-pytorch-release"
 LABELS_SECONDS = 60
 
 
-def fits_of(record: bytes, where: str) -> Fits:
+def requirements_of(record: bytes, where: str) -> Requirements:
     """Read engines.json. Raises ReleaseError when it is another file."""
     try:
         told = json.loads(record)
         chosen = {choice["engine"] for choice in told["auto"].values()}
         versions = {each["engine"]: each["version"] for each in told["engines"] if each["engine"] in chosen}
-        return Fits(request_response=told["request_response"], engines=versions)
+        return Requirements(request_response=told["request_response"], engines=versions)
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise ReleaseError(
             f"{ENGINES} of {where} cannot be read: {error!r}.", fix="Train, or export, the model again."
@@ -47,7 +50,7 @@ def labels_of(container: Path) -> dict[str, str]:
     return labels
 
 
-def require_fit(fits: Fits, labels: Mapping[str, str], say: Say) -> None:
+def require_compatible(fits: Requirements, labels: Mapping[str, str]) -> None:
     """Say in which versions of engines weights and image differ: no fault by itself, because every start
     holds its answers to the golden ones.
 
@@ -56,7 +59,7 @@ def require_fit(fits: Fits, labels: Mapping[str, str], say: Say) -> None:
     has = dict(word.split("==", 1) for word in labels.get(f"{LABEL}.engines", "").split() if "==" in word)
     for engine, version in sorted(fits.engines.items()):
         if engine in has and _release(has[engine]) != _release(version):
-            say(
+            log.info(
                 f"the weights' answers were compared on {engine} {version}, the image has {has[engine]}: "
                 "every start compares them again"
             )
@@ -68,7 +71,7 @@ def require_fit(fits: Fits, labels: Mapping[str, str], say: Say) -> None:
         )
 
 
-def _problems(fits: Fits, schema: str | None, has: Mapping[str, str]) -> Iterator[str]:
+def _problems(fits: Requirements, schema: str | None, has: Mapping[str, str]) -> Iterator[str]:
     if fits.request_response != schema:
         yield f"they take and give what {fits.request_response} describes, the image {schema or 'nothing'}"
     for engine in sorted(fits.engines.keys() - has.keys()):

@@ -1,56 +1,50 @@
 """Make a release of what is here: image to ECR, weights to S3, one immutable manifest of both."""
 
+import logging
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
 from pipeline.ci import github_run_url
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused
-from pipeline.publishing.compatibility import labels_of, require_fit
+from pipeline.publishing.compatibility import labels_of, require_compatible
 from pipeline.publishing.image import CONTAINER, Origin, publish_image
-from pipeline.publishing.registry import package_of
+from pipeline.publishing.model_registry import package_of
 from pipeline.publishing.scan import require_scanned
 from pipeline.publishing.weights import sync_weights
 from pipeline.release import MANIFEST, Release, make_release
 from pipeline.release_store.manifests import fetch_release, release_key
-from pipeline.state.records import Say
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 MOST_METRICS = 40  # of the Model Registry's 50 properties
 
 
-def publish(
-    env: Environment,
-    aws: Aws,
-    build: Path,
-    *,
-    weights: str | None = None,
-    engine: bool = True,
-    sbom: bool = True,
-    say: Say = print,
-) -> Release:
+def publish(run: Run, *, weights: str | None = None, engine: bool = True, sbom: bool = True) -> Release:
     """Publish what is here and return the release; the same content gives the same release again.
 
     Writes `<build>/release.json` and, once, s3://<bucket>/releases/<id>/release.json, and registers
     the release in the Model Registry, once. Raises ReleaseError when weights and image do not fit,
     ScanNotPassed for what ECR has found in the image.
     """
-    source = weights or env.weights
+    source = weights or run.env.weights
     origin = origin_of(CONTAINER, Path(source))
     if origin.dirty:
-        say(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
-    image = publish_image(aws, origin, engine=engine, sbom=sbom, say=say)
-    require_scanned(image, env, aws, say)
-    synced = sync_weights(source, aws, say)
+        log.warning(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
+    image = publish_image(run, origin, engine=engine, sbom=sbom)
+    require_scanned(image, run)
+    synced = sync_weights(source, run.aws)
     if synced.fits is not None:
-        require_fit(synced.fits, labels_of(CONTAINER), say)
+        require_compatible(synced.fits, labels_of(CONTAINER))
     release = make_release(image, synced, commit=origin.commit, dirty=origin.dirty, run_url=origin.run_url)
-    release = _keep(release, aws, say)
-    _register(release, env, aws, say)
-    release.save(build / MANIFEST)
-    say(f"release {release.id} → {build / MANIFEST}")
+    release = _keep(release, run.aws)
+    _register(release, run)
+    release.save(run.build / MANIFEST)
+    log.info(f"release {release.id} → {run.build / MANIFEST}")
     return release
 
 
@@ -83,7 +77,7 @@ def _git(directory: Path, *words: str) -> str | None:
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 
-def _keep(release: Release, aws: Aws, say: Say) -> Release:
+def _keep(release: Release, aws: AwsClient) -> Release:
     """Write the manifest once; whoever comes second takes the one that is there."""
     stored = fetch_release(release.id, aws)
     if stored is None:
@@ -94,17 +88,16 @@ def _keep(release: Release, aws: Aws, say: Say) -> Release:
                 raise
         stored = fetch_release(release.id, aws) or release
     else:
-        say(f"release {release.id} was published before: its manifest stays")
+        log.info(f"release {release.id} was published before: its manifest stays")
     return stored
 
 
-def _register(release: Release, env: Environment, aws: Aws, say: Say) -> None:
-    if package_of(release.id, aws) is not None:
+def _register(release: Release, run: Run) -> None:
+    if package_of(release.id, run.aws) is not None:
         return
-    aws.put_json(metrics_key(release.id), release.weights.metrics)
-    call = plan_registration(release, env)
-    say(call.says)
-    aws.apply(call)
+    run.aws.put_json(metrics_key(release.id), release.weights.metrics)
+    call = plan_registration(release, run.env)
+    run.apply([call])
 
 
 def metrics_key(release_id: str) -> str:

@@ -4,6 +4,7 @@ Not in the registry beside it: an index with attestations is an image that SageM
 """
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -12,10 +13,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
 from pipeline.errors import BuildFailed
-from pipeline.state.records import Say
+
+log = logging.getLogger(__name__)
 
 SBOM_SECONDS = 600
 BUILD_TYPE = "tag:sagemaker-pytorch-release,2026:container/build"
@@ -31,12 +33,12 @@ def provenance_key(tag: str) -> str:
     return f"images/{tag}/provenance.json"
 
 
-def store_sbom(reference: str, tag: str, aws: Aws, say: Say) -> str:
+def store_sbom(reference: str, tag: str, aws: AwsClient) -> str:
     """List the packages of an image that was just built, and return the list's URI in S3.
 
     Raises BuildFailed when syft cannot.
     """
-    say(f"list what {reference} is made of (about half a minute; --no-sbom leaves it out)")
+    log.info(f"list what {reference} is made of (about half a minute; --no-sbom leaves it out)")
     with tempfile.TemporaryDirectory(prefix="sbom-") as scratch:
         path = Path(scratch, "sbom.spdx.json")
         words = [_syft(), "scan", f"docker:{reference}", "--quiet", "--output", f"spdx-json={path}"]
@@ -55,13 +57,13 @@ def store_sbom(reference: str, tag: str, aws: Aws, say: Say) -> str:
         return _put(sbom_key(tag), path.read_bytes(), f"store the SBOM of {tag[:12]}", aws)
 
 
-def store_provenance(statement: dict[str, Any], tag: str, aws: Aws) -> str:
+def store_provenance(statement: dict[str, Any], tag: str, aws: AwsClient) -> str:
     """Keep where an image comes from, once, and return the statement's URI in S3."""
     key = provenance_key(tag)
-    if aws.find("s3", "head_object", Bucket=aws.env.aws.bucket, Key=key) is None:
+    if aws.find("s3", "head_object", Bucket=aws.place.bucket, Key=key) is None:
         body = (json.dumps(statement, indent=2) + "\n").encode()
         return _put(key, body, f"store the provenance of {tag[:12]}", aws)
-    return f"s3://{aws.env.aws.bucket}/{key}"
+    return f"s3://{aws.place.bucket}/{key}"
 
 
 def provenance(
@@ -90,8 +92,8 @@ def provenance(
     }
 
 
-def _put(key: str, body: bytes, says: str, aws: Aws) -> str:
-    bucket = aws.env.aws.bucket
+def _put(key: str, body: bytes, says: str, aws: AwsClient) -> str:
+    bucket = aws.place.bucket
     params = {"Bucket": bucket, "Key": key, "Body": body, "ContentType": "application/json"}
     aws.apply(Call("s3", "put_object", params, says))
     return f"s3://{bucket}/{key}"

@@ -5,24 +5,25 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.errors import ReleaseError
 from pipeline.release import Release
 from pipeline.release_store.archives import members
+from pipeline.run import Run
 
 GOLDEN = "golden.json"
 
 
-def fetch_golden(release: Release, aws: Aws, build: Path) -> Path:
+def fetch_golden(release: Release, run: Run) -> Path:
     """Return golden.json of the release's own archive, taken from S3 once per content.
 
     Raises ReleaseError when the archive is missing, is another one, or holds no golden.json.
     """
-    target = build / "golden" / f"{release.weights.sha256}.json"
+    target = run.build / "golden" / f"{release.weights.sha256}.json"
     if target.is_file():
         return target
     with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
-        packed = fetch_object(release.weights.uri, aws, Path(scratch))
+        packed = fetch_object(release.weights.uri, run.aws, Path(scratch))
         if _sha256(packed) != release.weights.sha256:
             raise ReleaseError(
                 f"{release.weights.uri} is not what release {release.id} was published with.",
@@ -36,7 +37,7 @@ def fetch_golden(release: Release, aws: Aws, build: Path) -> Path:
     return target
 
 
-def fetch_object(uri: str, aws: Aws, scratch: Path) -> Path:
+def fetch_object(uri: str, aws: AwsClient, scratch: Path) -> Path:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     found = aws.find("s3", "get_object", Bucket=bucket, Key=key)
     if found is None:

@@ -1,22 +1,25 @@
 """Measure the candidate against the release now in the next environment: same load, same seconds, in turns."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
 from pipeline.config import BASELINE_SUFFIX, Environment
 from pipeline.deployment.plan import config_parameters
 from pipeline.gates import Verdict
 from pipeline.names import content_name, release_of
 from pipeline.release import Release
-from pipeline.state.records import Say
+from pipeline.run import Run
 from pipeline.verification.capacity_endpoint import one_instance_endpoint
 from pipeline.verification.load import LoadResult, Phase, run_load
 from pipeline.verification.measure import Bench
 from pipeline.verification.regression import ENOUGH, LOOKS, WARM_UP, Regression, judge_regression
+
+log = logging.getLogger(__name__)
 
 SLICES = 12  # at least, to a look; with fewer than 10 nothing can fail
 
@@ -31,7 +34,7 @@ class Baseline:
 
 
 def find_baseline(
-    release: Release, env: Environment, following: Environment | None, aws: Aws
+    release: Release, env: Environment, following: Environment | None, aws: AwsClient
 ) -> Baseline | str:
     """Return what to compare with, or the sentence that says why there is nothing."""
     if following is None:
@@ -74,11 +77,9 @@ def plan_baseline_endpoint(release: Release, env: Environment, baseline: Baselin
 
 
 @contextmanager
-def baseline_endpoint(
-    release: Release, env: Environment, baseline: Baseline, aws: Aws, say: Say
-) -> Iterator[str]:
+def baseline_endpoint(release: Release, run: Run, baseline: Baseline) -> Iterator[str]:
     """Yield the endpoint's name once it is InService; it is deleted whatever happens."""
-    with one_instance_endpoint(plan_baseline_endpoint(release, env, baseline), env, aws, say) as endpoint:
+    with one_instance_endpoint(plan_baseline_endpoint(release, run.env, baseline), run) as endpoint:
         yield endpoint
 
 
@@ -89,7 +90,6 @@ def compare_endpoints(
     env: Environment,
     bench: Bench,
     requests_per_second: float,
-    say: Say,
 ) -> tuple[Regression, tuple[Path, ...]]:
     """Send both the same load until there is a verdict, at most LOOKS times.
 
@@ -102,7 +102,7 @@ def compare_endpoints(
     files: list[Path] = []
     while True:
         files.append(bench.folder / f"comparison-{len(files) + 1}.json")
-        results.append(run_load(candidate, bench.golden, phases, files[-1], say, against=against))
+        results.append(run_load(candidate, bench.golden, phases, files[-1], against=against))
         found = judge_regression(
             results,
             baseline=baseline.release,
@@ -110,6 +110,6 @@ def compare_endpoints(
             requests_per_second=requests_per_second,
             allowed_percent=bench.profile.slower_than(env.limits),
         )
-        say(f"regression: {found.reason}")
+        log.info(f"regression: {found.reason}")
         if found.verdict is not Verdict.INCONCLUSIVE or len(results) == LOOKS:
             return found, tuple(files)

@@ -8,8 +8,8 @@ from pipeline.account.cost import ServingCost
 from pipeline.gates import Gate, Verdict, overall
 from pipeline.model import Model
 from pipeline.verification.capacity import Capacity
-from pipeline.verification.ledger import Ledger
 from pipeline.verification.regression import Regression
+from pipeline.verification.scaling_timeline import ScalingTimeline
 
 Profile = Literal["quick", "full"]
 
@@ -29,7 +29,7 @@ class Evidence(Model):
     verdict: Verdict
     gates: tuple[Gate, ...]
     capacity: Capacity | None
-    scaling: Ledger | None = None
+    scaling: ScalingTimeline | None = None
     regression: Regression | None = None
     cost: ServingCost | None = None
     load: tuple[str, ...]  # result files, relative to the build directory

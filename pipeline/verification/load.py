@@ -1,10 +1,11 @@
 """Run the load tests as their own program, bounded in time, and read what they recorded."""
 
 import json
+import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from pydantic import Field, ValidationError
 
 from pipeline.errors import LoadTestBroken
 from pipeline.model import Model
+
+log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[2]
 GRACE_SECONDS = 90.0  # Locust starts, and waits up to 65 s for answers in flight
@@ -123,12 +126,12 @@ class LoadResult(Model):
 
 @dataclass
 class RunningLoad:
-    """A load test under way. Its lines appear through `report`."""
+    """A load test under way. `report` logs its progress."""
 
     process: subprocess.Popen[bytes]
     result: Path
     log: Path
-    _said: int = 0
+    _reported: int = 0
 
     @property
     def is_running(self) -> bool:
@@ -144,14 +147,14 @@ class RunningLoad:
         if self.is_running:
             self.process.send_signal(signal.SIGINT)
 
-    def report(self, say: Callable[[str], None]) -> list[str]:
-        """Say each phase that has ended since the last call; return the names of all that have ended."""
+    def report(self) -> list[str]:
+        """Log each phase that has ended since the last call; return the names of all that have ended."""
         lines = [line for line in self.log.read_text().splitlines() if line.startswith("phase ")]
-        said = [line.removeprefix("phase ") for line in lines]
-        for line in said[self._said :]:
-            say(f"  {line}")
-        self._said = len(said)
-        return [line.split(":")[0] for line in said]
+        phases = [line.removeprefix("phase ") for line in lines]
+        for line in phases[self._reported :]:
+            log.info(f"  {line}")
+        self._reported = len(phases)
+        return [line.split(":")[0] for line in phases]
 
     def read(self) -> LoadResult:
         """Return what was recorded. Raises LoadTestBroken when there is nothing, with the log's last lines."""
@@ -211,7 +214,6 @@ def run_load(
     payloads: Path | str,
     phases: Sequence[Phase],
     out: Path,
-    say: Callable[[str], None],
     *,
     slo: dict[str, float] | None = None,
     against: str = "",
@@ -224,11 +226,11 @@ def run_load(
     schedule: dict[str, Any] = {"stop_when_saturated": True, "slo": slo} if slo else {}
     running = start_load(endpoint, payloads, phases, out, schedule=schedule, against=against, workers=workers)
     with running as load:
-        wait_for_end(load, sum(phase.seconds for phase in phases) + GRACE_SECONDS, say)
+        wait_for_end(load, sum(phase.seconds for phase in phases) + GRACE_SECONDS)
         return load.read()
 
 
-def wait_for_end(load: RunningLoad, seconds: float, say: Callable[[str], None]) -> None:
+def wait_for_end(load: RunningLoad, seconds: float) -> None:
     """Wait until the load test has ended by itself. Raises LoadTestBroken after `seconds`."""
     waited = 0.0
     while load.is_running:
@@ -236,9 +238,9 @@ def wait_for_end(load: RunningLoad, seconds: float, say: Callable[[str], None]) 
             load.process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
             waited += 0.5
-        load.report(say)
+        load.report()
         if waited > seconds:
             raise LoadTestBroken(
                 f"The load test still runs after {seconds:.0f} s.", fix=f"Read {load.log}; try it again."
             )
-    load.report(say)
+    load.report()

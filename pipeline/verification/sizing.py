@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pipeline.autoscaling.targets import Measured
+from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.verification.capacity import Capacity, Step, Targets
 
 LEAST_CONCURRENCY = 1.0  # the metric counts whole requests: below one, a single request would scale out
@@ -22,10 +22,14 @@ def targets_of(
     )
 
 
-def measured_of(capacity: Capacity, safety_factor: float) -> Measured | None:
+def measured_of(capacity: Capacity, safety_factor: float) -> MeasuredCapacity | None:
     """What scaling needs to know of a capacity; None: none was named."""
     rate = capacity.requests_per_second
-    return None if rate is None else Measured(rate, target_concurrency(capacity.steps, rate, safety_factor))
+    return (
+        None
+        if rate is None
+        else MeasuredCapacity(rate, target_concurrency(capacity.steps, rate, safety_factor))
+    )
 
 
 def target_per_minute(requests_per_second: float, safety_factor: float) -> float:

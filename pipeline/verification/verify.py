@@ -1,29 +1,27 @@
 """The step `verify`: measure what is live, judge it by the promise to clients, and keep the evidence."""
 
+import logging
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.account.cost import Prices
-from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.deployment.observe import require_live
 from pipeline.deployment.plan import config_name
 from pipeline.errors import GateFailed, VerificationInconclusive
 from pipeline.gates import Gate, Verdict
 from pipeline.release import Release
-from pipeline.state.records import Say
+from pipeline.run import Run
 from pipeline.verification.evidence import Evidence, Profile, already_passed, evidence_key, read_evidence
 from pipeline.verification.stages import Job, measure
+
+log = logging.getLogger(__name__)
 
 
 def verify(
     release: Release,
-    env: Environment,
-    aws: Aws,
-    build: Path,
+    run: Run,
     profile: Profile,
-    say: Say = print,
     *,
     again: bool = False,
     following: Environment | None = None,
@@ -38,18 +36,25 @@ def verify(
     Raises GateFailed or VerificationInconclusive, after the evidence is written; ReleaseError when
     another release is live.
     """
-    job = Job(release, env, aws, build, profile, config_name(release, env), following, shape, prices)
-    stored = read_evidence(aws.get_json(evidence_key(release.id, env.name)))
-    same = {"release": release.id, "endpoint": env.endpoint.name, "config": job.config, "profile": profile}
+    job = Job(release, run, profile, config_name(release, run.env), following, shape, prices)
+    stored = read_evidence(run.aws.get_json(evidence_key(release.id, run.env.name)))
+    same = {
+        "release": release.id,
+        "endpoint": run.env.endpoint.name,
+        "config": job.config,
+        "profile": profile,
+    }
     if stored is not None and already_passed(stored, **same, shape=shape) and not again:
-        say(f"already verified: {release.id} passed in {env.name} with this config; --again measures anew")
-        _save(stored, env, build)
+        log.info(
+            f"already verified: {release.id} passed in {run.env.name} with this config; --again measures anew"
+        )
+        _save(stored, run)
         return stored
-    require_live(release, env, aws, config=job.config)
+    require_live(release, run, config=job.config)
     started = time.time()
-    evidence = measure(job, say).evidence(job, started)
-    _save(evidence, env, build)
-    aws.put_json(evidence_key(release.id, env.name), evidence.document())
+    evidence = measure(job).evidence(job, started)
+    _save(evidence, run)
+    run.aws.put_json(evidence_key(release.id, run.env.name), evidence.document())
     require_passed(evidence)
     return evidence
 
@@ -74,7 +79,7 @@ def _lines(gates: Sequence[Gate]) -> str:
     return "\n".join(f"  {gate.name}: {gate.reason}" for gate in gates)
 
 
-def _save(evidence: Evidence, env: Environment, build: Path) -> None:
-    evidence.save(build / env.name / "evidence.json")
+def _save(evidence: Evidence, run: Run) -> None:
+    evidence.save(run.build / run.env.name / "evidence.json")
     if evidence.capacity is not None:
-        evidence.capacity.save(build / env.name / "capacity.json")
+        evidence.capacity.save(run.build / run.env.name / "capacity.json")

@@ -5,10 +5,10 @@ from typing import Any
 
 import local_aws
 from pipeline.autoscaling.policies import resource, step_alarm_prefix
-from pipeline.autoscaling.rescale import observe_scaled
+from pipeline.autoscaling.saved_scaling import read_scaling
 from pipeline.aws import Aws
 from pipeline.deployment.alarms import alarm_prefix
-from pipeline.state.lock import look_at_lock
+from pipeline.state.lock import read_lock
 
 EPOCH_SECONDS = 1_500_000_000  # a number above is a time
 STATE = {"AlarmArn", "StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp"}
@@ -28,11 +28,11 @@ def footprint(aws: Aws, cloud: local_aws.Running) -> dict[str, Any]:
             for prefix in (alarm_prefix(env), step_alarm_prefix(env))
             for alarm in aws.alarms(prefix=prefix)
         ],
-        "scaling": (scaled.document() if (scaled := observe_scaled(env, aws)) else None),
+        "scaling": (scaled.document() if (scaled := read_scaling(env, aws)) else None),
         "alarms of scaling": _watched(aws),
         "objects": [(key, _content(aws, key)) for key in aws.keys("")],
         "packages": _packages(aws),
-        "lock": look_at_lock(env, aws),
+        "lock": read_lock(env, aws),
     }
     return {key: _plain(value, env.name) for key, value in found.items()}
 

@@ -14,7 +14,7 @@ from pipeline.account.bootstrap import bootstrap
 from pipeline.account.destroy import destroy
 from pipeline.autoscaling.autoscale import AutoscaleResult, autoscale
 from pipeline.autoscaling.policies import resource
-from pipeline.autoscaling.targets import Measured
+from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.aws import Aws
 from pipeline.config import Autoscaling, Environment
 from pipeline.deployment.deploy import deploy
@@ -78,7 +78,7 @@ class Scene:
     def autoscale(self, mark: str, aws: Aws | None = None) -> AutoscaleResult:
         door = aws or self.aws
         require_live(self.releases[mark], door.env, door)
-        return autoscale(door.env, door, Measured(CAPACITY_RPS), quiet)
+        return autoscale(door.env, door, MeasuredCapacity(CAPACITY_RPS), quiet)
 
 
 def bare(_: Scene) -> None: ...

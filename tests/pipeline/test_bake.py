@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.aws import Answer
-from pipeline.aws.shapes import problem_of
+from pipeline.aws.validation import problem_of
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarms_of
 from pipeline.deployment.bake import ENOUGH_ANSWERS, BakeSmoke, Golden, difference

@@ -13,7 +13,7 @@ import pytest
 import local_aws
 from pipeline.account.bootstrap import bootstrap, execution_policy
 from pipeline.account.bootstrap_github import (
-    Admission,
+    GithubAccess,
     GithubRepository,
     account_stack,
     bootstrap_github,
@@ -27,7 +27,7 @@ from tests.github_issuer import GithubIssuer, Job
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = GithubRepository("ORG", "REPO", 12, 345)
-ADMISSION = Admission(REPOSITORY, alert_email="us@example.com", monthly_budget=50)
+ADMISSION = GithubAccess(REPOSITORY, alert_email="us@example.com", monthly_budget=50)
 OLD_JOB = Job("ORG/REPO", environment="staging")
 
 

@@ -9,9 +9,9 @@ import pytest
 from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.errors import BuildFailed, ReleaseError
-from pipeline.publishing.compatibility import fits_of, labels_of, require_fit
+from pipeline.publishing.compatibility import requirements_of, labels_of, require_compatible
 from pipeline.publishing.publish import publish
-from pipeline.release import Fits
+from pipeline.release import Requirements
 
 ROOT = Path(__file__).parents[2]
 LABELS = {
@@ -34,16 +34,16 @@ def quiet(_: str) -> None: ...
 
 def test_only_engines_that_may_be_chosen_are_asked_for() -> None:
     said: list[str] = []
-    fits = fits_of(json.dumps(RECORD).encode(), "here")
-    require_fit(fits, LABELS, said.append)
+    fits = requirements_of(json.dumps(RECORD).encode(), "here")
+    require_compatible(fits, LABELS, said.append)
 
-    assert fits == Fits(request_response="e7fa", engines={"onnxruntime": "1.32.0"})
+    assert fits == Requirements(request_response="e7fa", engines={"onnxruntime": "1.32.0"})
     assert said == []
 
 
 def test_which_build_of_a_version_it_is_does_not_matter() -> None:
     said: list[str] = []
-    require_fit(Fits(request_response="e7fa", engines={"torch": "2.13.0+cu130"}), LABELS, said.append)
+    require_compatible(Requirements(request_response="e7fa", engines={"torch": "2.13.0+cu130"}), LABELS, said.append)
 
     assert said == []
 
@@ -51,16 +51,16 @@ def test_which_build_of_a_version_it_is_does_not_matter() -> None:
 def test_another_version_is_said_and_does_not_stop_the_release() -> None:
     """Every start compares the answers again."""
     said: list[str] = []
-    require_fit(Fits(request_response="e7fa", engines={"onnxruntime": "1.31.0"}), LABELS, said.append)
+    require_compatible(Requirements(request_response="e7fa", engines={"onnxruntime": "1.31.0"}), LABELS, said.append)
 
     assert len(said) == 1
     assert "onnxruntime 1.31.0, the image has 1.32.0" in said[0]
 
 
 def test_everything_that_does_not_fit_is_named() -> None:
-    fits = Fits(request_response="beef", engines={"openvino": "2026.4.1", "onnxruntime": "1.32.0"})
+    fits = Requirements(request_response="beef", engines={"openvino": "2026.4.1", "onnxruntime": "1.32.0"})
     with pytest.raises(ReleaseError) as refused:
-        require_fit(fits, LABELS, quiet)
+        require_compatible(fits, LABELS, quiet)
 
     for told in ("beef", "e7fa", "openvino 2026.4.1, the image has none"):
         assert told in str(refused.value)
@@ -69,7 +69,7 @@ def test_everything_that_does_not_fit_is_named() -> None:
 @pytest.mark.parametrize("record", [b"[]", b"{", b'{"auto": {}}', b'{"auto": 1}'])
 def test_a_record_that_cannot_be_read_is_an_error(record: bytes) -> None:
     with pytest.raises(ReleaseError, match=r"engines\.json of here"):
-        fits_of(record, "here")
+        requirements_of(record, "here")
 
 
 def test_labels_come_from_the_build_itself() -> None:

@@ -12,8 +12,8 @@ import local_aws
 from pipeline.account.bootstrap import bootstrap
 from pipeline.autoscaling.autoscale import autoscale
 from pipeline.autoscaling.policies import resource
-from pipeline.autoscaling.rescale import Scaled, key_of, observe_scaled, plan_putting_back, scaling_set_aside
-from pipeline.autoscaling.targets import Measured
+from pipeline.autoscaling.saved_scaling import SavedScaling, saved_scaling_key, read_scaling, plan_restoring, scaling_saved
+from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.aws import Aws, Call
 from pipeline.config import Environment, with_strategy
 from pipeline.deployment.alarms import alarms_of
@@ -30,7 +30,7 @@ from pipeline.errors import (
     ReleaseUnproved,
 )
 from pipeline.promotion.rollback import rollback
-from pipeline.promotion.status import standing_of
+from pipeline.promotion.status import environment_status
 from pipeline.release import Release
 from pipeline.release_store.manifests import fetch_release
 from pipeline.state.lock import environment_lock
@@ -259,7 +259,7 @@ def test_rollback_returns_to_the_release_before(aws: Aws, publish_model: Publish
     assert not [sentence for sentence in aws.made if sentence.startswith("create")], (
         "its config is still there"
     )
-    assert standing_of(aws.env, aws).release == old.id
+    assert environment_status(aws.env, aws).release == old.id
     assert fetch_release(old.id, aws) == old
 
 
@@ -276,14 +276,14 @@ def test_a_policy_is_put_in_force_once_and_read_back(
     assert (waiting.min, waiting.max, waiting.target) == (2, 4, None)
     assert "policy waits for a measured capacity" in waiting.reason
 
-    in_force = autoscale(aws.env, aws, Measured(40.0), quiet)
+    in_force = autoscale(aws.env, aws, MeasuredCapacity(40.0), quiet)
     assert in_force.target == 1200.0
     assert in_force.policy_in_force_at is not None
     assert in_force.seconds_from_in_service is not None
     assert in_force.seconds_from_in_service < 60
     aws.made.clear()
 
-    assert autoscale(aws.env, aws, Measured(40.0), quiet).target == 1200.0
+    assert autoscale(aws.env, aws, MeasuredCapacity(40.0), quiet).target == 1200.0
     assert autoscale(aws.env, aws, None, quiet).target == 1200.0
     assert aws.made == []
 
@@ -297,7 +297,7 @@ def on_larger_instances(env: Environment) -> Environment:
 def put_scaled_live(publish_model: Publish, aws: Aws, tmp_path: Path) -> Release:
     release = publish_model("one")
     put_live(release, aws, tmp_path)
-    autoscale(aws.env, aws, Measured(40.0), quiet)
+    autoscale(aws.env, aws, MeasuredCapacity(40.0), quiet)
     aws.read("application-autoscaling", "put_scheduled_action", **resource(aws.env), **NIGHT)
     return release
 
@@ -311,7 +311,7 @@ NIGHT = {
 
 def test_another_instance_type_keeps_the_scaling(aws: Aws, publish_model: Publish, tmp_path: Path) -> None:
     release = put_scaled_live(publish_model, aws, tmp_path)
-    before = observe_scaled(aws.env, aws)
+    before = read_scaling(aws.env, aws)
     larger = on_larger_instances(aws.env)
     plan = plan_deployment(release, larger, observe(release, larger, aws))
     aws.made.clear()
@@ -319,9 +319,9 @@ def test_another_instance_type_keeps_the_scaling(aws: Aws, publish_model: Publis
 
     assert before is not None
     assert len(before.policies) == len(before.actions) == 1
-    assert observe_scaled(aws.env, aws) == before
+    assert read_scaling(aws.env, aws) == before
     assert result.config == config_name(release, larger)
-    assert aws.get_json(key_of(larger)) is None
+    assert aws.get_json(saved_scaling_key(larger)) is None
     assert aws.made[:-1] == [call.says for call in plan.calls], "the last call is the record's"
 
 
@@ -329,25 +329,25 @@ def test_a_change_of_type_that_fails_leaves_the_scaling_in_force(
     aws: Aws, publish_model: Publish, tmp_path: Path
 ) -> None:
     release = put_scaled_live(publish_model, aws, tmp_path)
-    before = observe_scaled(aws.env, aws)
+    before = read_scaling(aws.env, aws)
     larger = on_larger_instances(aws.env)
     plan = plan_deployment(release, larger, observe(release, larger, aws))
 
     def come_second() -> None:
-        with scaling_set_aside(plan.set_aside, larger, aws, quiet):
-            assert observe_scaled(aws.env, aws) is None
+        with scaling_saved(plan.save_scaling, larger, aws, quiet):
+            assert read_scaling(aws.env, aws) is None
             raise EndpointBusy("somebody was faster", fix="wait")
 
     with pytest.raises(EndpointBusy):
         come_second()
-    assert observe_scaled(aws.env, aws) == before
+    assert read_scaling(aws.env, aws) == before
 
 
 def test_what_somebody_put_meanwhile_is_kept(env: Environment) -> None:
     policies = tuple({"PolicyName": name} for name in ("ours", "theirs"))
-    scaled = Scaled(target={"MinCapacity": 2, "MaxCapacity": 4}, policies=policies)
-    there = Scaled(target={"MinCapacity": 3, "MaxCapacity": 3}, policies=policies[:1])
-    calls = plan_putting_back(env, scaled, there)
+    scaled = SavedScaling(target={"MinCapacity": 2, "MaxCapacity": 4}, policies=policies)
+    there = SavedScaling(target={"MinCapacity": 3, "MaxCapacity": 3}, policies=policies[:1])
+    calls = plan_restoring(env, scaled, there)
 
     assert [call.operation for call in calls] == ["put_scaling_policy", "delete_object"]
     assert calls[0].params["PolicyName"] == "theirs"
@@ -356,11 +356,11 @@ def test_what_somebody_put_meanwhile_is_kept(env: Environment) -> None:
 def test_status_tells_release_fleet_scaling_and_alarms(
     aws: Aws, publish_model: Publish, tmp_path: Path
 ) -> None:
-    assert standing_of(aws.env, aws).status == "not there"
+    assert environment_status(aws.env, aws).status == "not there"
     release = publish_model("one")
     put_live(release, aws, tmp_path)
-    autoscale(aws.env, aws, Measured(40.0), quiet)
-    standing = standing_of(aws.env, aws)
+    autoscale(aws.env, aws, MeasuredCapacity(40.0), quiet)
+    standing = environment_status(aws.env, aws)
 
     assert (standing.release, standing.status, standing.target) == (release.id, "InService", 1200.0)
     assert (standing.instances, standing.min_instances, standing.max_instances) == (2, 2, 4)
@@ -370,4 +370,4 @@ def test_status_tells_release_fleet_scaling_and_alarms(
     assert standing.by == who(os.environ)
     assert standing.changing is None
     with environment_lock(aws.env, aws, "deploy", quiet):
-        assert str(standing_of(aws.env, aws).changing).startswith("`deploy` of ")
+        assert str(environment_status(aws.env, aws).changing).startswith("`deploy` of ")

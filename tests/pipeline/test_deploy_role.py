@@ -13,7 +13,7 @@ import yaml
 from botocore import xform_name
 
 from pipeline.account.bootstrap_github import TEMPLATES
-from pipeline.autoscaling.rescale import key_of
+from pipeline.autoscaling.saved_scaling import saved_scaling_key
 from pipeline.config import Environment
 from pipeline.promotion.promote import outcome_key
 from pipeline.publishing.publish import metrics_key
@@ -158,7 +158,7 @@ def test_its_own_environment_is_open_to_it(action: str, resource: str) -> None:
 
 KEYS: tuple[Callable[[Environment], str], ...] = (
     lambda env: lock_key(env.name),
-    lambda env: key_of(env),
+    lambda env: saved_scaling_key(env),
     lambda env: intent_key(env),
     lambda env: evidence_key("a-b", env.name),
     lambda env: outcome_key("a-b", env.name),

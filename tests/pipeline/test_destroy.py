@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.account.destroy import Belongings, destroy, observe_belongings, plan_destruction
+from pipeline.account.destroy import EnvironmentResources, destroy, observe_resources, plan_destruction
 from pipeline.aws import Aws
-from pipeline.aws.shapes import problem_of
+from pipeline.aws.validation import problem_of
 from pipeline.config import Environment
 from pipeline.deployment.observe import observe
 from pipeline.deployment.plan import plan_deployment
@@ -44,11 +44,11 @@ def test_only_what_is_its_own_goes(release: Release, make_env: MakeEnv, account:
     other = make_env(name="other", endpoint={"name": "digits-other"})
     make_live(release, mine, account)
     make_live(release, other, account)
-    kept = observe_belongings(other, account)
+    kept = observe_resources(other, account)
     result = destroy(mine, account, quiet, confirmed="mine")
 
-    assert observe_belongings(mine, account) == Belongings()
-    assert observe_belongings(other, account) == kept
+    assert observe_resources(mine, account) == EnvironmentResources()
+    assert observe_resources(other, account) == kept
     assert (len(kept.endpoints), len(kept.configs), len(kept.models), len(kept.alarms)) == (1, 1, 1, 4)
     assert result.made == len(account.made) == 5
     assert deployments(account, "mine") == []
@@ -78,11 +78,11 @@ def test_destroying_nothing_asks_nothing(account: Aws) -> None:
 
 def test_an_endpoint_that_is_changing_is_not_deleted(env: Environment) -> None:
     with pytest.raises(EndpointBusy, match="digits-staging is Updating"):
-        plan_destruction(env, Belongings(endpoints=(("digits-staging", "Updating"),)))
+        plan_destruction(env, EnvironmentResources(endpoints=(("digits-staging", "Updating"),)))
 
 
 def test_what_serves_goes_first_and_its_scaling_before_it(env: Environment) -> None:
-    found = Belongings((("digits-staging", "Failed"),), True, ("c",), ("m",), tuple("a" * 150), ("k",))
+    found = EnvironmentResources((("digits-staging", "Failed"),), True, ("c",), ("m",), tuple("a" * 150), ("k",))
 
     calls = plan_destruction(env, found)
 

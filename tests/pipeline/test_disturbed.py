@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from pipeline.autoscaling.in_force import observe_scaling
+from pipeline.autoscaling.plan import observe_scaling
 from pipeline.aws import Aws, Call
 from pipeline.deployment import bake
 from pipeline.deployment.plan import config_name

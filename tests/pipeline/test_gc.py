@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.account.collect import collect, observe_served
-from pipeline.account.garbage import Rule, Served, Stock, kept_releases, plan_collection
+from pipeline.account.collect import collect, observe_in_use
+from pipeline.account.garbage import Rule, InUse, Inventory, kept_releases, plan_collection
 from pipeline.aws import Aws
-from pipeline.aws.shapes import problem_of
+from pipeline.aws.validation import problem_of
 from pipeline.config import Environment
 from pipeline.deployment.alarms import plan_alarms
 from pipeline.deployment.observe import observe
@@ -183,7 +183,7 @@ def test_fewer_than_a_rollback_needs_is_refused(account: Aws, releases: int, day
 
 
 def test_an_account_without_endpoints_serves_nothing(account: Aws) -> None:
-    assert observe_served(account) == Served()
+    assert observe_in_use(account) == InUse()
 
 
 def some_release(number: int, created: datetime) -> Release:
@@ -217,8 +217,8 @@ def test_whatever_was_deployed_in_whatever_order_what_is_needed_stays(
         for at, n in enumerate([*history, serving])
     ]  # fmt: skip
     keys = {release.id: release.weights.uri.split("/", 3)[3] for release in releases}
-    stock = Stock(
-        served=Served(frozenset({names[live.id]}), frozenset({names[live.id]}),
+    stock = Inventory(
+        served=InUse(frozenset({names[live.id]}), frozenset({names[live.id]}),
                       frozenset({live.image.uri}), frozenset({live.weights.uri})),
         deployed={"staging": records},
         releases={release.id: release for release in releases},

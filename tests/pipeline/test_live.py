@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.aws import Answer
 from pipeline.deployment.bake import Golden
-from pipeline.deployment.diagnosis import alarm_reason, last_words
+from pipeline.deployment.diagnosis import alarm_reason, recent_logs
 from pipeline.deployment.live import CALLS_PER_LOOK, PROOF_SECONDS, State, Waiter, state_of
 from pipeline.deployment.progress import progress_line, time_left
 from pipeline.errors import (
@@ -253,7 +253,7 @@ def test_a_status_without_message_is_shown_by_its_name() -> None:
 def test_what_is_stuck_is_told_with_the_last_words_of_its_containers() -> None:
     """Of those started since the deployment began, which an earlier run may have done."""
     wait = waiter(Door([moving("Launching", 0, since=77.0)]))
-    wait.last_words = lambda since: f"said since {since:g}: no such file"
+    wait.recent_logs = lambda since: f"said since {since:g}: no such file"
 
     with pytest.raises(DeploymentTimedOut, match=r"still Updating · 0/2 .*\nsaid since 77: no such file"):
         wait.until_in_service(60.0, had_traffic=False)
@@ -293,7 +293,7 @@ class Logs:
 
 
 def test_the_last_lines_are_those_of_containers_that_the_deployment_started() -> None:
-    told = last_words("digits", Logs({"AllTraffic/old": 100.0, "AllTraffic/new": 1000.0}), 990.0)
+    told = recent_logs("digits", Logs({"AllTraffic/old": 100.0, "AllTraffic/new": 1000.0}), 990.0)
 
     assert told.splitlines()[0] == "The last lines of AllTraffic/new:"
     assert told.splitlines()[-1] == "  | line 19 of AllTraffic/new"
@@ -301,7 +301,7 @@ def test_the_last_lines_are_those_of_containers_that_the_deployment_started() ->
 
 
 def test_logs_that_may_not_be_read_do_not_hide_the_failure() -> None:
-    assert "could not be read: AccessDenied" in last_words("digits", Logs({}, is_forbidden=True), 0.0)
+    assert "could not be read: AccessDenied" in recent_logs("digits", Logs({}, is_forbidden=True), 0.0)
 
 
 def test_every_instance_must_have_answered_with_the_release() -> None:

@@ -8,18 +8,18 @@ import pytest
 
 from pipeline.aws import Aws, Call
 from pipeline.errors import AwsUnreachable, EnvironmentLocked
-from pipeline.state.lock import Hold, environment_lock, lock_key, look_at_lock, take, unlock
-from pipeline.state.lock_info import SILENT_SECONDS, Holder, this_process, why_void
+from pipeline.state.lock import Lock, environment_lock, lock_key, read_lock, take, unlock
+from pipeline.state.lock_info import SILENT_SECONDS, LockInfo, this_process, stale_reason
 from tests.pipeline.scene import quiet, wait_for
 
 WRITE = Call("s3", "put_object", {"Bucket": "none", "Key": "k", "Body": b""}, "write k")
 
 
-def holder(**changes: Any) -> Holder:
+def holder(**changes: Any) -> LockInfo:
     return this_process("staging", "deploy", {}).model_copy(update=changes)
 
 
-def hold(account: Aws, **changes: Any) -> Hold:
+def hold(account: Aws, **changes: Any) -> Lock:
     return take(account.env, account, holder(**changes), quiet)
 
 
@@ -37,7 +37,7 @@ def test_the_second_run_is_told_who_is_changing_the_environment(account: Aws) ->
 
         assert "unlock --env staging" in told.value.fix
         assert "last sign of life" in told.value.what
-    assert look_at_lock(account.env, account) is None
+    assert read_lock(account.env, account) is None
     hold(account)
 
 
@@ -45,14 +45,14 @@ def test_a_lock_is_released_when_the_step_fails(account: Aws) -> None:
     with pytest.raises(ZeroDivisionError), environment_lock(account.env, account, "deploy", quiet):
         _ = 1 / 0
 
-    assert look_at_lock(account.env, account) is None
+    assert read_lock(account.env, account) is None
 
 
 def test_the_lock_of_a_process_that_is_gone_is_taken_over(account: Aws) -> None:
     hold(account, pid=gone())
     said: list[str] = []
     mine = take(account.env, account, holder(), said.append)
-    found = look_at_lock(account.env, account)
+    found = read_lock(account.env, account)
 
     assert found is not None
     assert found.holder == mine.holder
@@ -76,7 +76,7 @@ def test_the_lock_of_a_process_that_is_gone_is_taken_over(account: Aws) -> None:
 def test_a_lock_is_void_only_when_its_holder_cannot_be_alive(
     changes: dict[str, Any], mine: dict[str, Any], silent: float, why: str | None
 ) -> None:
-    found = why_void(holder(**changes), holder(**mine), silent, lives=lambda pid: pid != 7)
+    found = stale_reason(holder(**changes), holder(**mine), silent, lives=lambda pid: pid != 7)
 
     assert found == why if why is None else why in str(found)
 
@@ -90,7 +90,7 @@ def test_a_run_whose_lock_was_broken_changes_nothing_any_more(account: Aws) -> N
         assert broken == mine.holder
         with pytest.raises(EnvironmentLocked, match="was lost to `deploy` of"):
             account.apply(WRITE)
-    found = look_at_lock(account.env, account)
+    found = read_lock(account.env, account)
     assert found is not None
     assert found.holder == theirs.holder, "the lock of the run that took over stays"
 
@@ -106,7 +106,7 @@ def test_the_lock_is_renewed_while_the_step_lasts(account: Aws) -> None:
 
         wait_for(was_written_again)
         assert not mine.lost
-    assert look_at_lock(account.env, account) is None
+    assert read_lock(account.env, account) is None
     assert first
 
 

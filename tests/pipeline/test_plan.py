@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.autoscaling.in_force import Scaling, plan_autoscaling
+from pipeline.autoscaling.plan import Scaling, plan_autoscaling
 from pipeline.aws.calls import Call
-from pipeline.aws.shapes import problem_of, require_valid
+from pipeline.aws.validation import problem_of, require_valid
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarms_of, plan_alarms
 from pipeline.deployment.plan import Observed, config_name, plan_capacity_endpoint, plan_deployment

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.autoscaling.policies import policies_of, scheduled_actions_of, step_alarms_of
 from pipeline.aws.calls import Call
-from pipeline.aws.shapes import problem_of
+from pipeline.aws.validation import problem_of
 from pipeline.config import Environment
 
 MakeEnv = Callable[..., Environment]

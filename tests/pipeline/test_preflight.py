@@ -32,7 +32,7 @@ from pipeline.preflight.checks import (
     check_weights,
     principal_of,
 )
-from pipeline.preflight.preflight import CHECKS, Sight, inspect, require_clear
+from pipeline.preflight.preflight import CHECKS, PreflightSnapshot, inspect, require_clear
 from pipeline.publishing.publish import publish
 from pipeline.release import Release
 from tests.pipeline.scene import ROOT, contract_cloud, name_for, published, quiet
@@ -247,7 +247,7 @@ def test_what_is_published_into_a_bootstrapped_account_can_be_deployed(aws: Aws,
     bootstrap(aws.env, aws, quiet)
     release = publish(aws.env, aws, tmp_path, weights=None, engine=False, say=quiet)
     aws.made.clear()
-    result = require_clear(inspect(Sight(release, aws.env, aws)), quiet)
+    result = require_clear(inspect(PreflightSnapshot(release, aws.env, aws)), quiet)
 
     assert result.problems == {}
     assert set(CHECKS) < set(result.checked)
@@ -291,7 +291,7 @@ def test_network_and_keys_are_looked_up(aws: Aws, release: Release) -> None:
         inside = Vpc(subnets=tuple(subnets), security_groups=(group,))
         endpoint = aws.env.endpoint.model_copy(update={"vpc": inside, "kms_key": kms_key})
         env = aws.env.model_copy(update={"endpoint": endpoint})
-        return set(inspect(Sight(release, env, Aws(env))).problems) & {"network", "keys"}
+        return set(inspect(PreflightSnapshot(release, env, Aws(env))).problems) & {"network", "keys"}
 
     assert found([subnet], key) == set()
     assert found([subnet, "subnet-0a"], "alias/none") == {"network", "keys"}
@@ -337,7 +337,7 @@ def test_the_role_of_the_session_decides_whether_the_role_may_be_passed(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", session["SecretAccessKey"])
     monkeypatch.setenv("AWS_SESSION_TOKEN", session["SessionToken"])
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the credentials that it was made with
-    found = inspect(Sight(release, aws.env, Aws(aws.env))).problems
+    found = inspect(PreflightSnapshot(release, aws.env, Aws(aws.env))).problems
 
     assert ("pass role" not in found) is is_allowed
 
@@ -354,16 +354,16 @@ def test_a_live_fleet_is_looked_at(aws: Aws, make_env: MakeEnv, tmp_path: Path) 
     )
     scaled = make_env(**{**given, "endpoint": {**given["endpoint"], "instance_type": "ml.m5.xlarge"}})
 
-    assert inspect(Sight(release, aws.env, aws)).problems == {}
-    assert set(inspect(Sight(release, other, aws)).problems) == {"variant"}
-    assert inspect(Sight(release, scaled, aws)).problems == {}, "deploy sets the scaling aside"
+    assert inspect(PreflightSnapshot(release, aws.env, aws)).problems == {}
+    assert set(inspect(PreflightSnapshot(release, other, aws)).problems) == {"variant"}
+    assert inspect(PreflightSnapshot(release, scaled, aws)).problems == {}, "deploy sets the scaling aside"
 
 
 def test_all_problems_are_told_at_once(aws: Aws, release: Release, make_env: MakeEnv) -> None:
     """Nothing was bootstrapped or published, and the config names an alarm that nobody made."""
     env = make_env(**{**aws.env.model_dump(), "alarms": {"named": ("gone",)}})
     with pytest.raises(PreflightFailed) as failed:
-        require_clear(inspect(Sight(release, env, aws)), quiet)
+        require_clear(inspect(PreflightSnapshot(release, env, aws)), quiet)
 
     for problem in ("There is no role", "not in ECR", "There is no object s3://", "There is no alarm gone"):
         assert problem in str(failed.value)
@@ -375,6 +375,6 @@ def test_what_may_not_be_asked_is_a_problem(aws: Aws, release: Release) -> None:
     """SageMaker refuses this name as one that no endpoint can have."""
     endpoint = aws.env.endpoint.model_copy(update={"name": "no_name"})
     env = aws.env.model_copy(update={"endpoint": endpoint})
-    result = inspect(Sight(release, env, Aws(env)))
+    result = inspect(PreflightSnapshot(release, env, Aws(env)))
 
     assert "could not be checked" in result.problems["endpoint"][0].what

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.autoscaling.targets import Measured
+from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, PromotionRefused
 from pipeline.promotion.promote import require_evidence
 from pipeline.release import Release
 from pipeline.verification.evidence import Evidence, evidence_key
-from pipeline.verification.findings import find_capacity
+from pipeline.verification.stored_evidence import find_capacity
 
 NOW = time.time()
 MakeEnv = Callable[..., Environment]
@@ -153,7 +153,7 @@ def test_production_scales_by_the_capacity_measured_in_staging(
 ) -> None:
     keep(evidence(release), account)
 
-    assert find_capacity(release.id, production, account, tmp_path) == Measured(40.0)
+    assert find_capacity(release.id, production, account, tmp_path) == MeasuredCapacity(40.0)
 
 
 def test_a_capacity_of_another_instance_type_is_not_used(

@@ -11,7 +11,7 @@ from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, ScanNotPassed
 from pipeline.promotion.promote import promote
-from pipeline.publishing.ignored import IGNORED, problems, read_ignored
+from pipeline.publishing.ignored_vulnerabilities import IGNORED, problems, read_ignored
 from pipeline.publishing.scan import Finding, findings_of, require_scanned, stopping
 from pipeline.release import Image, Release, make_release
 from tests.pipeline.scene import ROOT, quiet

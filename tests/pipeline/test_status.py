@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.autoscaling.in_force import Scaling
+from pipeline.autoscaling.plan import Scaling
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarms_of
 from pipeline.deployment.difference import Live

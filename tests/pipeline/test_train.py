@@ -12,8 +12,8 @@ import local_aws
 from pipeline.account.bootstrap import bootstrap
 from pipeline.aws import Aws
 from pipeline.aws.calls import Call
-from pipeline.aws.shapes import problem_of
-from pipeline.aws.training import in_the_sdks_words
+from pipeline.aws.validation import problem_of
+from pipeline.aws.training import sdk_parameters
 from pipeline.config import Environment, Training
 from pipeline.errors import ConfigError, TrainingFailed
 from pipeline.publishing.image import Origin
@@ -132,7 +132,7 @@ def test_every_setting_is_one_that_aws_and_the_sdk_know(make_env: MakeEnv) -> No
         endpoint={"vpc": {"subnets": ["subnet-0a"], "security_groups": ["sg-0b"]}, "network_isolation": True}
     )
     request = request_of(env)
-    spelt = in_the_sdks_words(request)
+    spelt = sdk_parameters(request)
 
     assert (
         problem_of(Call("sagemaker", "create_training_job", {"TrainingJobName": "j", **request}, "x")) is None

@@ -12,7 +12,7 @@ from pipeline.aws import Aws
 from pipeline.errors import ReleaseError
 from pipeline.publishing import digests as sizes
 from pipeline.publishing.digests import checksum_of, cut, digests_of, fingerprint, is_same
-from pipeline.publishing.progress import shown
+from pipeline.publishing.upload_progress import upload_progress
 from pipeline.publishing.upload import is_there, missing_parts, upload
 
 MIB = 1024**2
@@ -129,7 +129,7 @@ def test_a_fingerprint_is_of_names_and_contents_alone(tmp_path: Path) -> None:
 def test_progress_is_said_in_tenths_where_there_is_no_terminal() -> None:
     said: list[str] = []
     total = 100 * MIB
-    with shown("weights", total, said.append) as sent:
+    with upload_progress("weights", total, said.append) as sent:
         for _ in range(100):
             sent(MIB)
 
@@ -139,7 +139,7 @@ def test_progress_is_said_in_tenths_where_there_is_no_terminal() -> None:
 
 def test_a_small_upload_says_nothing_of_its_progress() -> None:
     said: list[str] = []
-    with shown("weights", MIB, said.append) as sent:
+    with upload_progress("weights", MIB, said.append) as sent:
         sent(MIB)
 
     assert said == []

@@ -19,7 +19,7 @@ import local_aws
 from local_aws.start import Running
 from pipeline.account.bootstrap import bootstrap
 from pipeline.autoscaling.autoscale import autoscale
-from pipeline.autoscaling.targets import Measured
+from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.deployment.deploy import deploy
@@ -32,11 +32,11 @@ from pipeline.release_store.golden import fetch_golden
 from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.evidence import Evidence, evidence_key
 from pipeline.verification.load import LoadResult
-from pipeline.verification.load_test import Offered, Wish, judge_joined, load_test, offer_share
+from pipeline.verification.run_load_test import GeneratorResult, LoadTestOptions, judge_joined, load_test, offer_share
 from pipeline.verification.measure import Bench
 from pipeline.verification.scaling import ScalingPlan, plan_scaling
 from pipeline.verification.scaling_gates import ScalingLimits, judge_scaling
-from pipeline.verification.steady import judge_steady
+from pipeline.verification.steady_gates import judge_steady
 from pipeline.verification.under_load import run_under_load, scaling_run, wait_for_rest
 from pipeline.verification.verify import verify
 from tests.pipeline.scene import quiet
@@ -187,7 +187,7 @@ def test_wrong_predictions_fail_the_smoke_tests_and_nothing_more_is_measured(liv
 
 
 def test_a_load_test_in_a_shape_is_judged_and_leaves_its_evidence(live: Live) -> None:
-    wish = Wish(shape="ramp", minutes=0.2, times_rate=0.6, workers=2)
+    wish = LoadTestOptions(shape="ramp", minutes=0.2, times_rate=0.6, workers=2)
     evidence = load_test(wish, live.env, live.aws, live.build, live.said.append)
 
     assert by_name(evidence.gates) == {
@@ -202,9 +202,9 @@ def test_a_load_test_in_a_shape_is_judged_and_leaves_its_evidence(live: Live) ->
 @pytest.mark.matrix(only_in_prove=True)
 def test_two_generators_share_a_load_that_is_judged_when_they_are_joined(live: Live, tmp_path: Path) -> None:
     """Each on a machine of its own, as far as it can tell; what they have in common is when they begin."""
-    wish = Wish(shape="ramp", minutes=0.2, times_rate=0.6, share=2, at=time.time() + 1)
+    wish = LoadTestOptions(shape="ramp", minutes=0.2, times_rate=0.6, share=2, at=time.time() + 1)
 
-    def offer(folder: Path) -> Offered:
+    def offer(folder: Path) -> GeneratorResult:
         return offer_share(wish, live.env, live.aws, folder, quiet)
 
     with ThreadPoolExecutor() as machines:
@@ -221,7 +221,7 @@ def test_two_generators_share_a_load_that_is_judged_when_they_are_joined(live: L
 
 def test_a_shape_that_is_not_there_is_an_error_that_names_those_that_are(live: Live) -> None:
     with pytest.raises(ConfigError, match="use one of ramp, replay, soak, spike, steps"):
-        load_test(Wish(shape="zigzag"), live.env, live.aws, live.build, live.said.append)
+        load_test(LoadTestOptions(shape="zigzag"), live.env, live.aws, live.build, live.said.append)
 
 
 @pytest.mark.matrix
@@ -240,7 +240,7 @@ def test_a_fault_of_the_fleet_is_failed_by_the_gate_that_is_there_for_it(
     """A policy is in force, the load rises over its target and falls again; only the fault is wrong."""
     limits = live.env.limits.model_copy(update={"scale_out_seconds": out_seconds})
     env = live.env.model_copy(update={"limits": limits})
-    autoscale(env, live.aws, Measured(CAPACITY), live.said.append)
+    autoscale(env, live.aws, MeasuredCapacity(CAPACITY), live.said.append)
     assert wait_for_rest(env, live.aws, 2)
     plan = plan_scaling(capacity_rps=CAPACITY, target_rps=CAPACITY / 2, instances=2, maximum=4)
     out = live.build / "load" / "fault.json"

@@ -17,8 +17,8 @@ from pipeline.verification.evidence import Evidence
 from pipeline.verification.load import LoadResult, PhaseResult, RunningLoad, wait_for_end
 from pipeline.verification.measure import long_enough, steps_of, with_concurrency
 from pipeline.verification.scaling import FleetSample
-from pipeline.verification.steady import judge_steady
-from pipeline.verification.under_load import Conductor, fleet_sample, scaling_run
+from pipeline.verification.steady_gates import judge_steady
+from pipeline.verification.under_load import PhaseController, fleet_sample, scaling_run
 from pipeline.verification.verify import require_passed, verify
 
 
@@ -112,7 +112,7 @@ class FakeLoad:
 
 def conduct(*looks: tuple[list[str], str, int, int]) -> list[str]:
     load, samples = FakeLoad(), []
-    conductor = Conductor(load, 2)  # type: ignore[arg-type]
+    conductor = PhaseController(load, 2)  # type: ignore[arg-type]
     for at, (ended, status, current, desired) in enumerate(looks):
         samples.append(FleetSample(float(at), status, current, desired))
         conductor.look(ended, samples)
@@ -145,7 +145,7 @@ def test_a_fleet_that_did_not_grow_in_time_is_not_waited_for_any_longer() -> Non
 
 def test_an_overload_lasts_half_as_long_again_as_the_fleet_took_to_grow_and_five_seconds() -> None:
     load = FakeLoad()
-    conductor = Conductor(load, 2, is_overload=True)  # type: ignore[arg-type]
+    conductor = PhaseController(load, 2, is_overload=True)  # type: ignore[arg-type]
     samples: list[FleetSample] = []
     for at in range(100, 125):
         count = 3 if at >= 110 else 2

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config.fields import PositiveInt
+from pipeline.config.field_types import PositiveInt
 from pipeline.model import Model
 
 

@@ -4,15 +4,13 @@ Where one machine cannot offer the load, several offer a share of it at the same
 they measured and judges it.
 """
 
-import time
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipeline.aws import Aws
-from pipeline.config import Environment
+from pipeline.aws import Clock
 from pipeline.errors import ConfigError, LoadTestBroken, ReleaseError
 from pipeline.gates import overall
 from pipeline.model import Model
@@ -20,18 +18,20 @@ from pipeline.names import release_of
 from pipeline.release import Release
 from pipeline.release_store.golden import fetch_golden
 from pipeline.release_store.manifests import release_key
-from pipeline.state.records import Say
+from pipeline.run import Run
 from pipeline.verification.evidence import Evidence
-from pipeline.verification.joined import join
+from pipeline.verification.join_results import join
 from pipeline.verification.load import LoadResult
-from pipeline.verification.shaped import judge_shape, run_shape
+from pipeline.verification.load_shapes import judge_shape, run_shape
 from pipeline.verification.verify import require_passed
+
+log = logging.getLogger(__name__)
 
 LONGEST_LEAD_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
-class Wish:
+class LoadTestOptions:
     """What load is asked for. `payloads`: a file or FILE.py:FUNCTION instead of the release's golden set.
 
     `share`: of so many generators this is one. `at`: epoch seconds at which it begins.
@@ -46,7 +46,7 @@ class Wish:
     at: float | None = None
 
 
-class Offered(Model):
+class GeneratorResult(Model):
     """One generator's part of a load: measured, and not judged."""
 
     release: str
@@ -63,130 +63,119 @@ class _Live:
     config: str
 
 
-def load_test(wish: Wish, env: Environment, aws: Aws, build: Path, say: Say = print) -> Evidence:
+def run_load_test(options: LoadTestOptions, run: Run) -> Evidence:
     """Load what is live in `env`; the evidence is BUILD/<env>/load-test-evidence.json, whatever the verdict.
 
     Raises ReleaseError when nothing of this pipeline's is live, GateFailed or VerificationInconclusive.
     """
-    live, started = _live(env, aws), time.time()
-    result = _load(wish, live, env, aws, build, say)
-    return _judged(result, wish.shape, live, env, build, started, say)
+    live, started = _live(run), run.clock.now()
+    result = _load(options, live, run)
+    return _judged(result, options.shape, live, run, started)
 
 
-def offer_share(wish: Wish, env: Environment, aws: Aws, build: Path, say: Say = print) -> Offered:
-    """Offer one of `wish.share` equal parts of the load and judge nothing: `judge_joined` does, of all parts.
+def offer_share(options: LoadTestOptions, run: Run) -> GeneratorResult:
+    """Offer one of `options.share` equal parts of the load and judge nothing: `judge_joined` does, of all parts.
 
     Raises ConfigError for no such part, or a beginning too far away, and what `load_test` raises before it judges.
     """
-    generators = wish.share or 1
+    generators = options.share or 1
     if generators < 1:
         raise ConfigError(f"--share {generators} is no number of generators.", fix="Give 1 or more.")
-    live = _live(env, aws)
-    result = _load(wish, live, env, aws, build, say, generators)
-    return Offered(
+    live = _live(run)
+    result = _load(options, live, run, generators)
+    return GeneratorResult(
         release=live.release,
-        endpoint=env.endpoint.name,
-        shape=wish.shape,
+        endpoint=run.env.endpoint.name,
+        shape=options.shape,
         generators=generators,
         requests=sum(phase.requests for phase in result.phases),
-        result=str(_result_path(wish.shape, env, build).relative_to(build)),
+        result=str(_result_path(options.shape, run).relative_to(run.build)),
     )
 
 
-def judge_joined(
-    folder: Path, shape: str, env: Environment, aws: Aws, build: Path, say: Say = print
-) -> Evidence:
+def judge_joined(folder: Path, shape: str, run: Run) -> Evidence:
     """Join what the generators have left below `folder`, and judge it as `load_test` does.
 
     Raises LoadTestBroken when there is nothing, or when they were not at it together.
     """
-    name = _result_path(shape, env, build).name
+    name = _result_path(shape, run).name
     paths = sorted(folder.rglob(name))
     if not paths:
         raise LoadTestBroken(f"There is no {name} below {folder}.", fix="Let the generators run: --share N.")
     joined = join([_read(path) for path in paths])
-    say(f"{len(paths)} generators sent {sum(phase.requests for phase in joined.phases)} requests")
-    joined.save(_result_path(shape, env, build))
-    started = joined.started or time.time()
-    return _judged(joined, shape, _live(env, aws), env, build, started, say)
+    log.info(f"{len(paths)} generators sent {sum(phase.requests for phase in joined.phases)} requests")
+    joined.save(_result_path(shape, run))
+    started = joined.started or run.clock.now()
+    return _judged(joined, shape, _live(run), run, started)
 
 
-def _live(env: Environment, aws: Aws) -> _Live:
-    described = aws.describe_endpoint(env.endpoint.name)
+def _live(run: Run) -> _Live:
+    described = run.aws.describe_endpoint(run.env.endpoint.name)
     config = str(described["EndpointConfigName"]) if described else "nothing"
     release = release_of(config)
     if release is None:
         raise ReleaseError(
-            f"{env.endpoint.name} serves {config}: no release to load.",
-            fix=f"Run `python -m pipeline deploy --env {env.name}` first.",
+            f"{run.env.endpoint.name} serves {config}: no release to load.",
+            fix=f"Run `python -m pipeline deploy --env {run.env.name}` first.",
         )
     return _Live(release, config)
 
 
-def _load(
-    wish: Wish, live: _Live, env: Environment, aws: Aws, build: Path, say: Say, generators: int = 1
-) -> LoadResult:
-    payloads = wish.payloads or _golden(live.release, aws, build)
-    if wish.at is not None:
-        wait_until(wish.at, say)
+def _load(options: LoadTestOptions, live: _Live, run: Run, generators: int = 1) -> LoadResult:
+    payloads = options.payloads or _golden(live.release, run)
+    if options.at is not None:
+        wait_for_start(options.at, run.clock)
     return run_shape(
-        env,
-        wish.shape,
+        run.env,
+        options.shape,
         payloads,
-        _result_path(wish.shape, env, build),
-        say,
-        minutes=wish.minutes,
-        times_rate=wish.times_rate / generators,
-        workers=wish.workers,
+        _result_path(options.shape, run),
+        minutes=options.minutes,
+        times_rate=options.times_rate / generators,
+        workers=options.workers,
     )
 
 
-def wait_until(
-    at: float,
-    say: Say,
-    now: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Return at `at` (epoch s), at once when it has passed. Raises ConfigError when it is too far away."""
-    seconds = at - now()
+def wait_for_start(at: float, clock: Clock) -> None:
+    """Return at `at` (epoch seconds), at once when it has passed. Raises ConfigError when it is too far ahead."""
+    seconds = at - clock.now()
     if seconds > LONGEST_LEAD_SECONDS:
         raise ConfigError(
-            f"--at {at:.0f} is {seconds:.0f} s away.", fix=f"At most {LONGEST_LEAD_SECONDS:g} s are waited."
+            f"--at {at:.0f} is {seconds:.0f} s ahead.",
+            fix=f"Give a time that is at most {LONGEST_LEAD_SECONDS / 60:g} minutes ahead.",
         )
     if seconds <= 0:
-        say(f"the beginning has passed {-seconds:.0f} s ago: begin now")
+        log.info(f"the beginning has passed {-seconds:.0f} s ago: begin now")
         return
-    say(f"begin in {seconds:.0f} s, with the others")
-    sleep(seconds)
+    log.info(f"begin in {seconds:.0f} s, with the others")
+    clock.sleep(seconds)
 
 
-def _judged(
-    result: LoadResult, shape: str, live: _Live, env: Environment, build: Path, started: float, say: Say
-) -> Evidence:
-    gates = judge_shape(result, env, shape)
+def _judged(result: LoadResult, shape: str, live: _Live, run: Run, started: float) -> Evidence:
+    gates = judge_shape(result, run.env, shape)
     evidence = Evidence(
         release=live.release,
-        environment=env.name,
-        endpoint=env.endpoint.name,
+        environment=run.env.name,
+        endpoint=run.env.endpoint.name,
         config=live.config,
         profile="load-test",
         shape=shape,
         started=started,
-        finished=time.time(),
+        finished=run.clock.now(),
         verdict=overall(gates),
         gates=gates,
         capacity=None,
-        load=(str(_result_path(shape, env, build).relative_to(build)),),
+        load=(str(_result_path(shape, run).relative_to(run.build)),),
     )
-    evidence.save(build / env.name / "load-test-evidence.json")
+    evidence.save(run.build / run.env.name / "load-test-evidence.json")
     for gate in gates:
-        say(f"{gate.name}: {gate.verdict.upper()}, {gate.reason}")
+        log.info(f"{gate.name}: {gate.verdict.upper()}, {gate.reason}")
     require_passed(evidence)
     return evidence
 
 
-def _result_path(shape: str, env: Environment, build: Path) -> Path:
-    return build / env.name / "load" / f"shape-{Path(shape).stem}.json"
+def _result_path(shape: str, run: Run) -> Path:
+    return run.build / run.env.name / "load" / f"shape-{Path(shape).stem}.json"
 
 
 def _read(path: Path) -> LoadResult:
@@ -196,12 +185,12 @@ def _read(path: Path) -> LoadResult:
         raise LoadTestBroken(f"{path} is no load result: {error}", fix="Run that generator again.") from error
 
 
-def _golden(release_id: str, aws: Aws, build: Path) -> Path:
+def _golden(release_id: str, run: Run) -> Path:
     """Fetch the golden set of the release that is live, whichever that is."""
-    document = aws.get_json(release_key(release_id))
+    document = run.aws.get_json(release_key(release_id))
     if document is None:
         raise ReleaseError(
-            f"The manifest of release {release_id} is not in s3://{aws.env.aws.bucket}.",
+            f"The manifest of release {release_id} is not in s3://{run.aws.place.bucket}.",
             fix="Publish it again, or name what to send: --payloads FILE.",
         )
-    return fetch_golden(Release.model_validate(document), aws, build)
+    return fetch_golden(Release.model_validate(document), run)

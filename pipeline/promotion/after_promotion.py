@@ -3,18 +3,20 @@
 The next `deploy` makes a deleted endpoint again; the next `autoscale` gives a small fleet its bounds back.
 """
 
+import logging
 from collections.abc import Sequence
 
-from pipeline.autoscaling.in_force import observe_scaling
+from pipeline.autoscaling.plan import observe_scaling
 from pipeline.autoscaling.policies import resource, step_alarm_prefix
-from pipeline.aws import Aws
 from pipeline.aws.calls import Call
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarm_prefix
 from pipeline.deployment.plan import CHANGEABLE
 from pipeline.errors import EnvironmentLocked
+from pipeline.run import Run
 from pipeline.state.lock import environment_lock
-from pipeline.state.records import Say
+
+log = logging.getLogger(__name__)
 
 
 def plan_after_promotion(
@@ -43,33 +45,31 @@ def plan_after_promotion(
     return tuple(calls)
 
 
-def after_promotion(env: Environment, aws: Aws, say: Say) -> None:
+def after_promotion(run: Run) -> None:
     """Do with the environment that was promoted from what its config says; what is so already costs no
     call. While another run is using it, or its endpoint is changing, it is left alone, and that is said:
     the promotion is done all the same.
     """
-    if env.after_promotion.action == "keep":
+    if run.env.after_promotion.action == "keep":
         return
     try:
-        with environment_lock(env, aws, "promote", say):
-            _leave(env, aws, say)
+        with environment_lock(run, "promote"):
+            _leave(run)
     except EnvironmentLocked as error:
-        say(f"{env.name} stays as it is: {error.what}")
+        log.info(f"{run.env.name} stays as it is: {error.what}")
 
 
-def _leave(env: Environment, aws: Aws, say: Say) -> None:
-    described = aws.describe_endpoint(env.endpoint.name)
+def _leave(run: Run) -> None:
+    described = run.aws.describe_endpoint(run.env.endpoint.name)
     if described is not None and described["EndpointStatus"] not in CHANGEABLE | {"Failed"}:
-        say(f"{env.endpoint.name} is {described['EndpointStatus']}: it stays as it is")
+        log.info(f"{run.env.endpoint.name} is {described['EndpointStatus']}: it stays as it is")
         return
-    target = observe_scaling(env, aws).target
-    prefixes = (alarm_prefix(env), step_alarm_prefix(env))
+    target = observe_scaling(run).target
+    prefixes = (alarm_prefix(run.env), step_alarm_prefix(run.env))
     calls = plan_after_promotion(
-        env,
+        run.env,
         is_there=described is not None,
         bounds=(target["MinCapacity"], target["MaxCapacity"]) if target else None,
-        alarms=[alarm["AlarmName"] for prefix in prefixes for alarm in aws.alarms(prefix=prefix)],
+        alarms=[alarm["AlarmName"] for prefix in prefixes for alarm in run.aws.alarms(prefix=prefix)],
     )
-    for call in calls:
-        say(call.says)
-        aws.apply(call)
+    run.apply(calls)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from pipeline.aws import Aws
-from pipeline.aws.shapes import problem_of
+from pipeline.aws.validation import problem_of
 from pipeline.config import Environment
-from pipeline.promotion.lifetime import after_promotion, plan_after_promotion
-from pipeline.state.lock import environment_lock, look_at_lock
+from pipeline.promotion.after_promotion import after_promotion, plan_after_promotion
+from pipeline.state.lock import environment_lock, read_lock
 
 MakeEnv = Callable[..., Environment]
 DOWN = {"action": "scale_down", "instances": 2}
@@ -73,4 +73,4 @@ def test_an_environment_that_is_gone_already_costs_no_call(account: Aws, make_en
     after_promotion(source, door, lambda _: None)
 
     assert door.made == []
-    assert look_at_lock(source, account) is None
+    assert read_lock(source, account) is None

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigError, LoadTestBroken
-from pipeline.verification.joined import join
+from pipeline.verification.join_results import join
 from pipeline.verification.load import LoadResult
-from pipeline.verification.load_test import wait_until
+from pipeline.verification.run_load_test import wait_until
 from tests.pipeline.scene import quiet
 
 

@@ -1,32 +1,30 @@
 """What was measured of a release before: in S3, where every machine finds it, else in the build folder."""
 
 import json
-from pathlib import Path
 
-from pipeline.autoscaling.targets import Measured
-from pipeline.aws import Aws
-from pipeline.config import Environment
+from pipeline.autoscaling.targets import MeasuredCapacity
+from pipeline.run import Run
 from pipeline.verification.evidence import Evidence, evidence_key, read_evidence
 from pipeline.verification.sizing import measured_of
 
 
-def find_evidence(release_id: str, environment: str, aws: Aws, build: Path) -> Evidence | None:
+def find_evidence(release_id: str, environment: str, run: Run) -> Evidence | None:
     """Return the evidence of one release in one environment; None when nobody has verified it there."""
-    stored = read_evidence(aws.get_json(evidence_key(release_id, environment)))
+    stored = read_evidence(run.aws.get_json(evidence_key(release_id, environment)))
     if stored is not None:
         return stored
-    path = build / environment / "evidence.json"
+    path = run.build / environment / "evidence.json"
     local = read_evidence(json.loads(path.read_text())) if path.is_file() else None
     return local if local is not None and local.release == release_id else None
 
 
-def find_capacity(release_id: str, env: Environment, aws: Aws, build: Path) -> Measured | None:
+def find_capacity(release_id: str, run: Run) -> MeasuredCapacity | None:
     """Return what one instance was measured to do, on the same instance type; None: nobody has named a capacity.
 
     Looks at this environment's evidence first, then at that of the environment before it.
     """
-    for environment in filter(None, (env.name, env.promotes_from)):
-        found = find_evidence(release_id, environment, aws, build)
-        if found and found.capacity and found.capacity.instance_type == env.endpoint.instance_type:
-            return measured_of(found.capacity, env.autoscaling.safety_factor)
+    for environment in filter(None, (run.env.name, run.env.promotes_from)):
+        found = find_evidence(release_id, environment, run)
+        if found and found.capacity and found.capacity.instance_type == run.env.endpoint.instance_type:
+            return measured_of(found.capacity, run.env.autoscaling.safety_factor)
     return None

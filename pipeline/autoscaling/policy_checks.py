@@ -21,7 +21,7 @@ PUBLISHED = {
 }
 
 
-def why_it_cannot_act(
+def ineffective_policies(
     env: Environment, target: float | None, is_known: Callable[[str, str], bool]
 ) -> Iterator[str]:
     """Yield what is wrong with each policy that could never act rightly.

@@ -6,18 +6,20 @@ again: an interrupted run's scaling is put back by the next `deploy`.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from pipeline.autoscaling.policies import resource
-from pipeline.aws import Aws
 from pipeline.aws.calls import Call
 from pipeline.config import Environment
 from pipeline.errors import PipelineError
 from pipeline.model import Model
-from pipeline.state.records import Say
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 SERVICE = "application-autoscaling"
 # What is put again; the rest of a description is AWS's own (ARNs, times, alarms).
@@ -31,7 +33,7 @@ POLICY = (
 ACTION = ("ScheduledActionName", "Schedule", "Timezone", "StartTime", "EndTime", "ScalableTargetAction")
 
 
-class Scaled(Model):
+class SavedScaling(Model):
     """A scalable target with its policies and scheduled actions, as they are put."""
 
     target: dict[str, Any]
@@ -39,17 +41,17 @@ class Scaled(Model):
     actions: tuple[dict[str, Any], ...] = ()
 
 
-def observe_scaled(env: Environment, aws: Aws) -> Scaled | None:
+def read_scaling(run: Run) -> SavedScaling | None:
     """Read everything that deregistering would delete; None when nothing is registered."""
-    where = resource(env)
+    where = resource(run.env)
     which = {**where, "ResourceIds": [where["ResourceId"]]}
     del which["ResourceId"]
-    targets = aws.read(SERVICE, "describe_scalable_targets", **which)["ScalableTargets"]
+    targets = run.aws.read(SERVICE, "describe_scalable_targets", **which)["ScalableTargets"]
     if not targets:
         return None
-    policies = aws.pages(SERVICE, "describe_scaling_policies", "ScalingPolicies", **where)
-    actions = aws.pages(SERVICE, "describe_scheduled_actions", "ScheduledActions", **where)
-    return Scaled(
+    policies = run.aws.pages(SERVICE, "describe_scaling_policies", "ScalingPolicies", **where)
+    actions = run.aws.pages(SERVICE, "describe_scheduled_actions", "ScheduledActions", **where)
+    return SavedScaling(
         target=_kept(targets[0], TARGET),
         policies=tuple(_kept(each, POLICY) for each in policies),
         actions=tuple(_kept(each, ACTION) for each in actions),
@@ -63,22 +65,31 @@ def _kept(described: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def key_of(env: Environment) -> str:
+def saved_scaling_key(env: Environment) -> str:
     """Where scaling that was set aside waits in the release bucket."""
     return f"scaling-set-aside/{env.endpoint.name}.json"
 
 
-def plan_setting_aside(env: Environment, scaled: Scaled) -> tuple[Call, ...]:
+def plan_saving(env: Environment, scaled: SavedScaling) -> tuple[Call, ...]:
     """Write down what is in force, then deregister it."""
-    params = {"Bucket": env.aws.bucket, "Key": key_of(env), "Body": json.dumps(scaled.document(), indent=2)}
+    params = {
+        "Bucket": env.aws.bucket,
+        "Key": saved_scaling_key(env),
+        "Body": json.dumps(scaled.document(), indent=2),
+    }
     says = f"deregister {env.endpoint.name} from scaling while its instance type changes"
     return (
-        Call("s3", "put_object", params, f"write the scaling of {env.endpoint.name} down: {key_of(env)}"),
+        Call(
+            "s3",
+            "put_object",
+            params,
+            f"write the scaling of {env.endpoint.name} down: {saved_scaling_key(env)}",
+        ),
         Call(SERVICE, "deregister_scalable_target", resource(env), says),
     )
 
 
-def plan_putting_back(env: Environment, scaled: Scaled, there: Scaled | None) -> tuple[Call, ...]:
+def plan_restoring(env: Environment, scaled: SavedScaling, there: SavedScaling | None) -> tuple[Call, ...]:
     """Register and put what is not `there` already, then forget what was written down.
 
     What somebody has put meanwhile is newer, and is kept.
@@ -99,32 +110,33 @@ def plan_putting_back(env: Environment, scaled: Scaled, there: Scaled | None) ->
         if action["ScheduledActionName"] not in planned:
             says = f"put scheduled action {action['ScheduledActionName']} back"
             calls.append(Call(SERVICE, "put_scheduled_action", {**where, **action}, says))
-    forget = {"Bucket": env.aws.bucket, "Key": key_of(env)}
-    return (*calls, Call("s3", "delete_object", forget, f"forget {key_of(env)}: it is in force again"))
+    forget = {"Bucket": env.aws.bucket, "Key": saved_scaling_key(env)}
+    return (
+        *calls,
+        Call("s3", "delete_object", forget, f"forget {saved_scaling_key(env)}: it is in force again"),
+    )
 
 
-def put_back(env: Environment, aws: Aws, say: Say) -> None:
+def restore_scaling(run: Run) -> None:
     """Put scaling in force again that this run or an interrupted one has set aside; else do nothing."""
-    written = aws.get_json(key_of(env))
+    written = run.aws.get_json(saved_scaling_key(run.env))
     if written is None:
         return
-    for call in plan_putting_back(env, Scaled.model_validate(written), observe_scaled(env, aws)):
-        say(call.says)
-        aws.apply(call)
+    run.apply(plan_restoring(run.env, SavedScaling.model_validate(written), read_scaling(run)))
 
 
 @contextmanager
-def scaling_set_aside(calls: Sequence[Call], env: Environment, aws: Aws, say: Say) -> Iterator[None]:
+def scaling_saved(calls: Sequence[Call], run: Run) -> Iterator[None]:
     """Set scaling aside by `calls` (none: leave it), and put it back whatever comes of the deployment."""
     try:
-        for call in calls:
-            say(call.says)
-            aws.apply(call)
+        run.apply(calls)
         yield
     except PipelineError:
         try:
-            put_back(env, aws, say)
+            restore_scaling(run)
         except PipelineError as error:  # the deployment's own failure is the one to report
-            say(f"the scaling of {env.endpoint.name} is not in force; the next deploy puts it back: {error}")
+            log.info(
+                f"the scaling of {run.env.endpoint.name} is not in force; the next deploy puts it back: {error}"
+            )
         raise
-    put_back(env, aws, say)
+    restore_scaling(run)

@@ -9,11 +9,11 @@ import pytest
 
 from pipeline.aws.clock import time_scale
 from pipeline.errors import AwsRefused
-from pipeline.verification.ledger import Ledger, breach, ledger, table, told
+from pipeline.verification.scaling_timeline import ScalingTimeline, breach, ledger, table, told
 from pipeline.verification.load import LoadResult
 from pipeline.verification.scaling import FleetSample
 from pipeline.verification.scaling_gates import ScalingRun
-from pipeline.verification.starts import LOADED, ContainerStart, Starts, read_starts
+from pipeline.verification.container_starts import LOADED, ContainerStart, ContainerStarts, read_container_starts
 
 ROSE, FELL = 100.0, 160.0
 
@@ -42,7 +42,7 @@ def alarm(epoch: float, which: str, state: str) -> dict[str, Any]:
 TOLD = told(
     [alarm(190, "AlarmLow", "ALARM"), alarm(112, "AlarmHigh", "ALARM"), alarm(140, "AlarmHigh", "OK"), alarm(70, "AlarmHigh", "ALARM")],
     [{"StartTime": at(191), "Description": "Setting desired instance count to 2."}, {"StartTime": at(113), "Description": "Setting desired instance count to 4."}],
-    Starts((ContainerStart(95, 96), ContainerStart(125, 129), ContainerStart(126, 128), ContainerStart(170, 172))),
+    ContainerStarts((ContainerStart(95, 96), ContainerStart(125, 129), ContainerStart(126, 128), ContainerStart(170, 172))),
 )  # fmt: skip
 RUN = ScalingRun(
     samples=tuple(
@@ -53,13 +53,13 @@ RUN = ScalingRun(
 )  # fmt: skip
 
 
-def made(result: LoadResult, scale: float | None = 30.0) -> Ledger:
+def made(result: LoadResult, scale: float | None = 30.0) -> ScalingTimeline:
     breached_at, recovered_at = breach(result, result.phase("surge"), 500)
     run = replace(RUN, breached_at=breached_at, recovered_at=recovered_at)
     return ledger(run, result, TOLD, policy="hold 3000", scale=scale)
 
 
-def seconds(found: Ledger) -> dict[str, float | None]:
+def seconds(found: ScalingTimeline) -> dict[str, float | None]:
     return {row.phase: row.seconds for row in found.rows}
 
 
@@ -154,15 +154,15 @@ def test_a_containers_log_says_when_it_began_and_when_its_model_was_loaded() -> 
         B_new=(1012, [(1011, "another variant")]),
     )
 
-    found = read_starts("e", "A", logs, since=1000)
+    found = read_container_starts("e", "A", logs, since=1000)
 
-    assert found == Starts((ContainerStart(1009, None), ContainerStart(1010, 1014)))
+    assert found == ContainerStarts((ContainerStart(1009, None), ContainerStart(1010, 1014)))
 
 
 def test_logs_that_may_not_be_read_leave_rows_that_say_so() -> None:
     logs = FakeLogs()
     logs.refuses = True
-    starts = read_starts("e", "A", logs, since=1000)
+    starts = read_container_starts("e", "A", logs, since=1000)
     found = ledger(RUN, load(), replace(TOLD, starts=starts), policy="hold 3000", scale=30.0)
 
     rows = {row.phase: row for row in found.rows}

@@ -19,7 +19,7 @@ LONGEST_DAYS = 92
 _REASON = re.compile(r"until (\d{4}-\d{2}-\d{2}): *(\S.*)")
 
 
-class Ignored(Model):
+class IgnoredVulnerability(Model):
     """One exception. It holds through the day `until`."""
 
     vulnerability: str
@@ -30,7 +30,7 @@ class Ignored(Model):
         return today <= self.until
 
 
-def read_ignored(path: Path = IGNORED) -> tuple[Ignored, ...]:
+def read_ignored(path: Path = IGNORED) -> tuple[IgnoredVulnerability, ...]:
     """Return every exception; none without the file. Raises ConfigError naming each that is not complete."""
     if not path.is_file():
         return ()
@@ -47,7 +47,7 @@ def read_ignored(path: Path = IGNORED) -> tuple[Ignored, ...]:
     return tuple(found)
 
 
-def _parsed(rules: Sequence[dict[str, Any]]) -> tuple[list[Ignored], list[str]]:
+def _parsed(rules: Sequence[dict[str, Any]]) -> tuple[list[IgnoredVulnerability], list[str]]:
     """Return the exceptions that are complete, and the others as they are written."""
     found, wrong = [], []
     for rule in rules:
@@ -56,7 +56,9 @@ def _parsed(rules: Sequence[dict[str, Any]]) -> tuple[list[Ignored], list[str]]:
         if match is None or day is None or "vulnerability" not in rule:
             wrong.append(str(rule))
         else:
-            found.append(Ignored(vulnerability=str(rule["vulnerability"]), until=day, reason=match[2]))
+            found.append(
+                IgnoredVulnerability(vulnerability=str(rule["vulnerability"]), until=day, reason=match[2])
+            )
     return found, wrong
 
 
@@ -67,7 +69,7 @@ def _day(text: str) -> date | None:
         return None
 
 
-def problems(ignored: Sequence[Ignored], today: date) -> list[str]:
+def problems(ignored: Sequence[IgnoredVulnerability], today: date) -> list[str]:
     """Say which exceptions do not hold any more, or would hold for too long."""
     ended = [f"{each.vulnerability} held until {each.until}" for each in ignored if not each.holds(today)]
     long = [

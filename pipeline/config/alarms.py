@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.fields import (
+from pipeline.config.field_types import (
     Metric,
     MissingData,
     Namespace,

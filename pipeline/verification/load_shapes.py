@@ -1,6 +1,7 @@
 """Load the deployed endpoint in one of the shapes of config/shapes, and judge what its clients felt."""
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,9 @@ from pathlib import Path
 from pipeline.config import Environment
 from pipeline.errors import ConfigError
 from pipeline.gates import ENOUGH_REQUESTS, Gate, Limit, judge
-from pipeline.state.records import Say
 from pipeline.verification.load import ROOT, LoadResult, Phase, run_load
+
+log = logging.getLogger(__name__)
 
 TOOL_SECONDS = 60.0
 
@@ -34,7 +36,6 @@ def run_shape(
     shape: str,
     payloads: Path | str,
     out: Path,
-    say: Say,
     *,
     minutes: float | None = None,
     times_rate: float = 1.0,
@@ -43,8 +44,8 @@ def run_shape(
     """Load the endpoint of `env`. `minutes`: how long, instead of the shape's own time; `workers`: processes."""
     phases = shape_phases(shape, minutes, times_rate)
     seconds = sum(phase.seconds for phase in phases)
-    say(f"load: {shape} on {env.endpoint.name} for {seconds:.0f} s by {workers} process(es)")
-    return run_load(env.endpoint.name, payloads, phases, out, say, workers=workers)
+    log.info(f"load: {shape} on {env.endpoint.name} for {seconds:.0f} s by {workers} process(es)")
+    return run_load(env.endpoint.name, payloads, phases, out, workers=workers)
 
 
 def judge_shape(result: LoadResult, env: Environment, shape: str) -> tuple[Gate, Gate]:

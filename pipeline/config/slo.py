@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.config.fields import Percent, PositiveFloat
+from pipeline.config.field_types import Percent, PositiveFloat
 from pipeline.model import Model
 
 

@@ -14,10 +14,10 @@ from pipeline.autoscaling.policies import (
     step_alarm_prefix,
     step_alarms_of,
 )
-from pipeline.aws import Aws
 from pipeline.aws.calls import Call
 from pipeline.aws.drift import holds
 from pipeline.config import Environment
+from pipeline.run import Run
 
 SERVICE = "application-autoscaling"
 Described = Mapping[str, Any]
@@ -45,23 +45,23 @@ class Scaling:
         return (self.target["MinCapacity"], self.target["MaxCapacity"]) if self.target else None
 
 
-def observe_scaling(env: Environment, aws: Aws) -> Scaling:
+def observe_scaling(run: Run) -> Scaling:
     """Read the scalable target with all that hangs on it."""
-    where = resource(env)
-    targets = aws.read(
+    where = resource(run.env)
+    targets = run.aws.read(
         SERVICE,
         "describe_scalable_targets",
         ServiceNamespace=NAMESPACE,
         ResourceIds=[where["ResourceId"]],
         ScalableDimension=DIMENSION,
     )["ScalableTargets"]
-    policies = aws.pages(SERVICE, "describe_scaling_policies", "ScalingPolicies", **where)
-    actions = aws.pages(SERVICE, "describe_scheduled_actions", "ScheduledActions", **where)
+    policies = run.aws.pages(SERVICE, "describe_scaling_policies", "ScalingPolicies", **where)
+    actions = run.aws.pages(SERVICE, "describe_scheduled_actions", "ScheduledActions", **where)
     return Scaling(
         target=targets[0] if targets else None,
         policies={each["PolicyName"]: each for each in policies},
         actions={each["ScheduledActionName"]: each for each in actions},
-        alarms={each["AlarmName"]: each for each in aws.alarms(prefix=step_alarm_prefix(env))},
+        alarms={each["AlarmName"]: each for each in run.aws.alarms(prefix=step_alarm_prefix(run.env))},
     )
 
 
