@@ -5,7 +5,6 @@ ended is kept beside the evidence, and a release that came through is Approved i
 """
 
 import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -179,7 +178,7 @@ def _keep_outcome(release: Release, run: Run, verdict: Literal["promoted", "fail
             reason=reason,
             live=_live(run),
             strategy=run.env.deployment.strategy,
-            finished=time.time(),
+            finished=run.clock.now(),
         )
         run.aws.put_json(outcome_key(release.id, run.env.name), outcome.document())
     except PipelineError as error:
@@ -188,7 +187,7 @@ def _keep_outcome(release: Release, run: Run, verdict: Literal["promoted", "fail
         log.info(f"how the promotion ended could not be kept: {error.what}")
 
 
-def require_evidence(release: Release, run: Run, now: Callable[[], float] = time.time) -> Evidence:
+def require_evidence(release: Release, run: Run) -> Evidence:
     """Return the evidence that allows the promotion. Raises PromotionRefused when there is none."""
     source = run.env.promotes_from
     if source is None:
@@ -208,7 +207,7 @@ def require_evidence(release: Release, run: Run, now: Callable[[], float] = time
         raise PromotionRefused(
             f"Release {release.id} is {evidence.verdict.upper()} in {evidence.environment}: {bad}.", fix=again
         )
-    hours = (now() - evidence.finished) / 3600
+    hours = (run.clock.now() - evidence.finished) / 3600
     if hours > run.env.promotion.evidence_age_hours:
         raise PromotionRefused(
             f"Release {release.id} PASSED in {source} {hours:.0f} hours ago; {run.env.name} takes evidence of the "

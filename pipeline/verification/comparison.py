@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
 from pipeline.config import BASELINE_SUFFIX, Environment
 from pipeline.deployment.plan import config_parameters
@@ -33,15 +32,14 @@ class Baseline:
     environment: str
 
 
-def find_baseline(
-    release: Release, env: Environment, following: Environment | None, aws: AwsClient
-) -> Baseline | str:
-    """Return what to compare with, or the sentence that says why there is nothing."""
+def find_baseline(release: Release, run: Run, following: Environment | None) -> Baseline | str:
+    """Return the release to compare with, or the sentence that says why there is none."""
+    env = run.env
     if following is None:
         return f"no environment comes after {env.name}"
     if (following.aws.account_id, following.aws.region) != (env.aws.account_id, env.aws.region):
         return f"{following.name} is in another account or region, out of sight from {env.name}"
-    described = aws.describe_endpoint(following.endpoint.name)
+    described = run.aws.describe_endpoint(following.endpoint.name)
     if described is None:
         return f"{following.name} serves nothing yet"
     config = str(described["EndpointConfigName"])
@@ -50,7 +48,7 @@ def find_baseline(
         return f"{following.name} serves {config}, which this pipeline has not made"
     if live == release.id:
         return f"{following.name} serves this release already"
-    variants = aws.read("sagemaker", "describe_endpoint_config", EndpointConfigName=config)
+    variants = run.aws.read("sagemaker", "describe_endpoint_config", EndpointConfigName=config)
     return Baseline(live, str(variants["ProductionVariants"][0]["ModelName"]), following.name)
 
 

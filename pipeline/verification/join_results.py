@@ -15,7 +15,7 @@ TOGETHER = 0.8  # of the time of the longest, that all of them must have been at
 AGAIN = "Run the load test again; --at gives the generators one beginning."
 
 
-def join(results: Sequence[LoadResult]) -> LoadResult:
+def join_results(results: Sequence[LoadResult]) -> LoadResult:
     """Return the load as if one generator had offered it.
 
     Raises LoadTestBroken when the results are not parts of one load, or were not offered at the same time.

@@ -20,7 +20,7 @@ from pipeline.release_store.golden import fetch_golden
 from pipeline.release_store.manifests import release_key
 from pipeline.run import Run
 from pipeline.verification.evidence import Evidence
-from pipeline.verification.join_results import join
+from pipeline.verification.join_results import join_results
 from pipeline.verification.load import LoadResult
 from pipeline.verification.load_shapes import judge_shape, run_shape
 from pipeline.verification.verify import require_passed
@@ -102,7 +102,7 @@ def judge_joined(folder: Path, shape: str, run: Run) -> Evidence:
     paths = sorted(folder.rglob(name))
     if not paths:
         raise LoadTestBroken(f"There is no {name} below {folder}.", fix="Let the generators run: --share N.")
-    joined = join([_read(path) for path in paths])
+    joined = join_results([_read(path) for path in paths])
     log.info(f"{len(paths)} generators sent {sum(phase.requests for phase in joined.phases)} requests")
     joined.save(_result_path(shape, run))
     started = joined.started or run.clock.now()

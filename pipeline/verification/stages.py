@@ -132,7 +132,7 @@ def _measure_one_instance(job: Job, bench: Bench, found: Measurements) -> None:
 
 def _compare(job: Job, endpoint: str, bench: Bench, found: Measurements) -> None:
     """Compare with the release now in the next environment; without one there is no such gate."""
-    baseline = find_baseline(job.release, job.run.env, job.following, job.run.aws)
+    baseline = find_baseline(job.release, job.run, job.following)
     if isinstance(baseline, str):
         log.info(f"regression: nothing to compare with, {baseline}")
         return

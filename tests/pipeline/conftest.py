@@ -1,5 +1,6 @@
-"""An environment, a release and, where a test needs S3 or ECR, moto behind the pipeline's one door."""
+"""An environment, a release and, where a test needs S3 or ECR, moto behind the AWS client."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ from moto.server import ThreadedMotoServer
 
 import local_aws
 from pipeline.account.bootstrap import bootstrap
-from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.release import Image, Release, Weights, make_release
+from pipeline.run import Run
 from tests.pipeline.scene import ROOT, contract_cloud
 from tests.pipeline.stage import MakeEnv, Stage
 
@@ -90,12 +91,19 @@ def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def account(moto: str, env: Environment) -> Aws:
-    """The door to an account that was bootstrapped; what that took is forgotten."""
-    aws = Aws(env)
-    bootstrap(env, aws, say=lambda _: None)
-    aws.made.clear()
-    return aws
+def account(moto: str, env: Environment, tmp_path: Path) -> Run:
+    """Return a run in an account that was bootstrapped; what that took is forgotten."""
+    run = Run.for_environment(env, tmp_path)
+    bootstrap(run)
+    run.aws.made.clear()
+    return run
+
+
+@pytest.fixture(autouse=True)
+def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """Return a function that returns the messages that the pipeline has logged so far."""
+    caplog.set_level(logging.INFO, logger="pipeline")
+    return lambda: [each.getMessage() for each in caplog.records if each.name.startswith("pipeline.")]
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.autoscaling.policy_checks import ineffective_policies
 from pipeline.autoscaling.plan import Scaling, plan_autoscaling
 from pipeline.autoscaling.policies import policies_of, resource, scheduled_actions_of, step_alarms_of
+from pipeline.autoscaling.policy_checks import ineffective_policies
 from pipeline.autoscaling.targets import (
     MeasuredCapacity,
-    wanted_target,
     missing_measurement,
+    wanted_target,
     with_measured_concurrency,
 )
 from pipeline.config import Environment
@@ -50,7 +50,9 @@ def test_there_is_no_target_before_a_capacity_is_measured(env: Environment) -> N
 
 
 @pytest.mark.parametrize("measured", [None, MeasuredCapacity(40.0)])
-def test_a_number_in_the_config_is_the_target_itself(make_env: MakeEnv, measured: MeasuredCapacity | None) -> None:
+def test_a_number_in_the_config_is_the_target_itself(
+    make_env: MakeEnv, measured: MeasuredCapacity | None
+) -> None:
     assert wanted_target(make_env(autoscaling={"target": 900}), measured) == 900.0
 
 

@@ -4,15 +4,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.aws import AwsClient
 from pipeline.config import Environment
 from pipeline.errors import GateFailed, LoadTestBroken, ReleaseError, VerificationInconclusive
 from pipeline.gates import Gate, Verdict, overall
 from pipeline.release import Release
+from pipeline.run import Run
 from pipeline.verification.evidence import Evidence
 from pipeline.verification.load import LoadResult, PhaseResult, RunningLoad, wait_for_end
 from pipeline.verification.measure import long_enough, steps_of, with_concurrency
@@ -178,21 +181,25 @@ def test_losses_are_counted_from_the_rise_to_the_end() -> None:
     assert scaling_run(result(phase("steady", 0, 10)), (), 2) is None
 
 
-class FakeAws:
-    """Describes one endpoint as told."""
+@dataclass
+class FakeClient(AwsClient):
+    """Describes one endpoint; the bucket is empty."""
 
-    def __init__(self, described: dict[str, Any] | None) -> None:
-        self.described = described
+    described: dict[str, Any] | None = None
 
-    def describe_endpoint(self, _: str) -> dict[str, Any] | None:
+    def describe_endpoint(self, name: str) -> dict[str, Any] | None:
         return self.described
 
-    def get_json(self, _: str) -> None:
+    def get_json(self, key: str) -> None:
         return None
 
 
+def where(env: Environment, described: dict[str, Any] | None) -> Run:
+    return Run(env, FakeClient(env.aws, described=described), Path("build"))
+
+
 def test_an_endpoint_that_is_gone_has_no_counts(env: Environment) -> None:
-    sample = fleet_sample(env, FakeAws(None))  # type: ignore[arg-type]
+    sample = fleet_sample(where(env, None))
 
     assert (sample.status, sample.current, sample.desired) == ("gone", None, None)
 
@@ -202,7 +209,7 @@ def test_a_release_that_is_not_live_is_not_verified(
     env: Environment, release: Release, tmp_path: Path, described: dict[str, Any] | None
 ) -> None:
     with pytest.raises(ReleaseError, match="is not live"):
-        verify(release, env, FakeAws(described), tmp_path, "quick")  # type: ignore[arg-type]
+        verify(release, where(env, described), "quick")
 
 
 def running(tmp_path: Path, code: str) -> RunningLoad:
@@ -212,9 +219,9 @@ def running(tmp_path: Path, code: str) -> RunningLoad:
     return RunningLoad(process, tmp_path / "result.json", log)
 
 
-def test_a_load_test_that_leaves_no_result_shows_its_last_words(tmp_path: Path) -> None:
+def test_a_load_test_that_leaves_no_result_shows_its_last_lines(tmp_path: Path) -> None:
     load = running(tmp_path, "raise SystemExit('no such endpoint')")
-    wait_for_end(load, 20, lambda _: None)
+    wait_for_end(load, 20)
 
     with pytest.raises(LoadTestBroken, match=r"exit code 1(?s:.*)no such endpoint"):
         load.read()
@@ -224,19 +231,18 @@ def test_a_load_test_that_does_not_end_is_not_waited_for_for_ever(tmp_path: Path
     load = running(tmp_path, "import time; time.sleep(60)")
     try:
         with pytest.raises(LoadTestBroken, match="still runs after 0 s"):
-            wait_for_end(load, 0.1, lambda _: None)
+            wait_for_end(load, 0.1)
     finally:
         load.process.kill()
         load.process.wait()
 
 
-def test_each_phase_is_said_once_as_it_ends(tmp_path: Path) -> None:
+def test_each_phase_is_said_once_as_it_ends(tmp_path: Path, said: Callable[[], list[str]]) -> None:
     load = running(tmp_path, "print('noise'); print('phase steady: 50/s'); print('phase surge: 90/s')")
     load.process.wait(timeout=20)
-    said: list[str] = []
 
-    assert load.report(said.append) == load.report(said.append) == ["steady", "surge"]
-    assert said == ["  steady: 50/s", "  surge: 90/s"]
+    assert load.report() == load.report() == ["steady", "surge"]
+    assert said() == ["  steady: 50/s", "  surge: 90/s"]
 
 
 @pytest.fixture
