@@ -1,4 +1,4 @@
-"""Make what every environment stands on, once: ECR repository, bucket, execution role, model group."""
+"""Make the resources that all environments share: ECR repository, bucket, execution role, model group."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ BLOCKED = {
 
 
 class BootstrapResult(Model):
-    """What is there afterwards, and how many calls it took."""
+    """The shared resources, and the number of calls that were made."""
 
     made: int
     repository: str
@@ -33,7 +33,7 @@ class BootstrapResult(Model):
 
 
 def require_account(run: Run) -> None:
-    """Refuse to touch any account but the environment's. Raises WrongAccount."""
+    """Return when the credentials belong to the environment's account. Raises WrongAccount."""
     account = run.aws.account_id()
     if account != run.env.aws.account_id:
         raise WrongAccount(
@@ -45,7 +45,7 @@ def require_account(run: Run) -> None:
 
 
 def bootstrap(run: Run) -> BootstrapResult:
-    """Make what is missing; nothing is changed that is as it should be."""
+    """Make missing resources and correct those that differ."""
     place = run.env.aws
     calls = [
         *_repository_calls(place, run.aws),
@@ -134,7 +134,7 @@ def _group_calls(place: AwsPlace, aws: AwsClient) -> list[Call]:
 
 
 def trust_policy() -> dict[str, Any]:
-    """Only SageMaker may take the execution role."""
+    """Return the trust policy that lets only SageMaker assume the execution role."""
     principal = {"Service": "sagemaker.amazonaws.com"}
     return {
         "Version": "2012-10-17",
@@ -143,8 +143,9 @@ def trust_policy() -> dict[str, Any]:
 
 
 def execution_policy(place: AwsPlace) -> dict[str, Any]:
-    """The least that training and serving a release take: data, weights, image, logs, metrics, what is
-    captured, the alarms of a rollback.
+    """Return the least privileges for training and serving a release.
+
+    They cover data, weights, image, logs, metrics, captured requests and the alarms of a rollback.
     """
     bucket = f"arn:aws:s3:::{place.bucket}"
     within = f"{place.region}:{place.account_id}"

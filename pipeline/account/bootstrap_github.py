@@ -1,4 +1,4 @@
-"""Let a GitHub repository deploy: what an account's environments share, and a role for each, as stacks."""
+"""Let a GitHub repository deploy: a stack of the account's shared resources, and a role stack for each environment."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ IDS = re.compile(r"(?P<owner>\d+)/(?P<name>\d+)")
 
 @dataclass(frozen=True)
 class GithubRepository:
-    """A repository by its names and by its ids, as they stand in the tokens of its jobs."""
+    """A repository by its names and by its ids, as they appear in the tokens of its jobs."""
 
     owner: str
     name: str
@@ -50,14 +50,14 @@ class GithubRepository:
         return f"{self.owner}/{self.name}"
 
     def subjects(self, environment: str) -> tuple[str, str]:
-        """The `sub` claims of a job of one GitHub environment: the old form, and the immutable one."""
+        """Return the `sub` claims of a job of one GitHub environment: the old form, and the immutable one."""
         with_ids = f"{self.owner}@{self.owner_id}/{self.name}@{self.id}"
         return f"repo:{self}:environment:{environment}", f"repo:{with_ids}:environment:{environment}"
 
 
 @dataclass(frozen=True)
 class GithubAccess:
-    """Who is let in, and who is told of trouble. `monthly_budget`: USD; None leaves the template's."""
+    """The repository that may deploy, and the address for alerts. `monthly_budget`: USD; None leaves the template's."""
 
     repository: GithubRepository
     alert_email: str | None = None
@@ -65,7 +65,7 @@ class GithubAccess:
 
 
 class GithubBootstrapResult(Model):
-    """What is there afterwards, and what to type so that GitHub knows it."""
+    """The stacks and roles, and the `gh` commands that configure GitHub."""
 
     made: int
     stacks: tuple[str, ...]
@@ -75,9 +75,9 @@ class GithubBootstrapResult(Model):
 
 
 def bootstrap_github(admission: GithubAccess, envs: Sequence[Environment], run: Run) -> GithubBootstrapResult:
-    """Bring the account's stack and each environment's to their templates; say what to tell GitHub.
+    """Bring the account's stack and each environment's to their templates; log the commands that configure GitHub.
 
-    Raises ConfigError when something of the account's stack exists outside of it, StackFailed.
+    Raises ConfigError when a resource of the account's stack exists outside of it, StackFailed.
     """
     place, before = one_place(envs), len(run.aws.made)
     account = account_stack(admission, place, _provider_parameter(place, run.aws))
@@ -105,7 +105,7 @@ def bootstrap_github(admission: GithubAccess, envs: Sequence[Environment], run: 
 
 
 def one_place(envs: Sequence[Environment]) -> AwsPlace:
-    """Return what all environments of the account share. Raises ConfigError when they differ."""
+    """Return the `aws` section that all environments of the account share. Raises ConfigError when they differ."""
     place = envs[0].aws
     names = place.model_dump(exclude={"tags"})
     if any(env.aws.model_dump(exclude={"tags"}) != names for env in envs):
@@ -118,7 +118,10 @@ def one_place(envs: Sequence[Environment]) -> AwsPlace:
 
 
 def account_stack(admission: GithubAccess, place: AwsPlace, provider: str) -> Stack:
-    """What the environments of an account share. `provider`: ARN of one made elsewhere; empty: this stack's."""
+    """Return the stack of the account's shared resources.
+
+    `provider`: ARN of an OIDC provider made elsewhere; empty: the stack makes one.
+    """
     parameters = {
         "RepositoryName": place.repository,
         "BucketName": place.bucket,
@@ -134,7 +137,7 @@ def account_stack(admission: GithubAccess, place: AwsPlace, provider: str) -> St
 
 
 def role_stack(repository: GithubRepository, env: Environment, provider: str) -> Stack:
-    """The role of one environment's jobs. Raises ConfigError when its name would be too long."""
+    """Return the stack of the role of one environment's jobs. Raises ConfigError when its name would be too long."""
     place = env.aws
     name = f"{place.model_package_group}-deploy-{env.name}"
     if len(name) > LONGEST_ROLE_NAME:
@@ -159,7 +162,7 @@ def role_stack(repository: GithubRepository, env: Environment, provider: str) ->
 
 
 def github_commands(admission: GithubAccess, env: Environment, role: str) -> tuple[str, ...]:
-    """What a person types once so that the environment exists on GitHub and its jobs find their role."""
+    """Return the commands that create the environment on GitHub and set its variables."""
     repository = admission.repository
     variables = {"AWS_ROLE_ARN": role, "AWS_REGION": env.aws.region, "AWS_ACCOUNT_ID": env.aws.account_id}
     return (
@@ -172,7 +175,7 @@ def github_commands(admission: GithubAccess, env: Environment, role: str) -> tup
 
 
 def _provider_parameter(place: AwsPlace, aws: AwsClient) -> str:
-    """The parameter of the stack that is there; else the ARN of a provider that is; else empty."""
+    """Return the parameter of the existing stack; else the ARN of an existing provider; else empty."""
     found = observe_stack(f"{place.model_package_group}-account", aws)
     if found is not None:
         return found.parameters.get("GithubProviderArn", "")
@@ -182,7 +185,7 @@ def _provider_parameter(place: AwsPlace, aws: AwsClient) -> str:
 
 
 def require_nothing_there(place: AwsPlace, aws: AwsClient) -> None:
-    """Raises ConfigError naming what the stack would make and another has made already."""
+    """Return when no resource of the stack exists yet. Raises ConfigError naming those that do."""
     asked: dict[str, tuple[str, str, dict[str, Any]]] = {
         f"repository {place.repository}": ("ecr", "describe_repositories", {"repositoryNames": [place.repository]}),
         f"bucket {place.bucket}": ("s3", "head_bucket", {"Bucket": place.bucket}),

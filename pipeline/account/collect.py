@@ -1,4 +1,4 @@
-"""Remove what no release worth keeping needs, while no environment of the account changes."""
+"""Delete unreferenced models, configs, images and weights while no environment of the account changes."""
 
 import logging
 import re
@@ -21,12 +21,12 @@ from pipeline.state.records import deployments
 
 log = logging.getLogger(__name__)
 
-FEWEST_RELEASES = 2  # the one that is live, and the one to go back to
+FEWEST_RELEASES = 2  # the live one, and the one before it
 PUBLISHED_TAG = re.compile(r"[0-9a-f]{40}")
 
 
 class CollectionResult(Model):
-    """Which releases are worth keeping, and what was deleted (or, on a dry run, would be)."""
+    """The kept releases, and the deletions that were made (or, on a dry run, planned)."""
 
     kept: tuple[str, ...]
     deleted: tuple[str, ...]
@@ -41,10 +41,11 @@ def collect(
     days: int,
     dry_run: bool = False,
 ) -> CollectionResult:
-    """Delete what no release worth keeping needs. `envs`: all environments of the account.
+    """Delete models, configs, images and weights that no kept release references.
 
-    Raises EnvironmentLocked while one of them is being changed, ReleaseError when it cannot be known what
-    an endpoint needs, AwsRefused, ConfigError for fewer releases than a rollback needs.
+    `envs`: all environments of the account. Raises EnvironmentLocked while one of them is being changed,
+    ReleaseError when the references of an endpoint are unknown, AwsRefused, ConfigError for fewer releases
+    than a rollback needs.
     """
     if releases < FEWEST_RELEASES or days < 0:
         raise ConfigError(
@@ -68,7 +69,7 @@ def collect(
 
 
 def _require_done(says: str, answer: Mapping[str, Any]) -> None:
-    """ECR answers 200 for images that it did not delete. Raises AwsRefused naming the first."""
+    """Return when ECR has deleted every image: it answers 200 in any case. Raises AwsRefused naming the first."""
     for failure in answer.get("failures", []):
         raise AwsRefused(
             says,
@@ -79,7 +80,7 @@ def _require_done(says: str, answer: Mapping[str, Any]) -> None:
 
 
 def observe_inventory(envs: Sequence[Environment], aws: AwsClient) -> Inventory:
-    """Read what the account has of releases, and what its endpoints need."""
+    """List the releases of the account with their resources, and the resources that its endpoints use."""
     bucket, repository = aws.place.bucket, aws.place.repository
     manifests = _objects(bucket, "releases/", aws)
     ids = {key.split("/")[1] for key in manifests}
@@ -94,7 +95,7 @@ def observe_inventory(envs: Sequence[Environment], aws: AwsClient) -> Inventory:
         models=_ours(envs, aws, "list_models", "Models", "ModelName"),
         images={
             each["imageDigest"]: each["imagePushedAt"]
-            for each in images  # what has another tag, or none, is somebody else's or the lifecycle's
+            for each in images  # an image with another tag, or none, is not of this pipeline
             if each.get("imageTags")
             and all(map(PUBLISHED_TAG.fullmatch, each["imageTags"]))
             and not any(uri.endswith(f":{tag}") for tag in each["imageTags"] for uri in served.images)
@@ -106,9 +107,9 @@ def observe_inventory(envs: Sequence[Environment], aws: AwsClient) -> Inventory:
 
 
 def observe_in_use(aws: AwsClient) -> InUse:
-    """Read what every endpoint of the account serves or is on its way to, down to images and weights.
+    """Read the configs, models, images and weights that the account's endpoints serve or are changing to.
 
-    Raises ReleaseError for an endpoint whose config or model is gone: what it needs cannot be known.
+    Raises ReleaseError for an endpoint whose config or model is gone: its references are unknown.
     """
     configs = {
         name
@@ -148,7 +149,7 @@ def _containers_of(model: str, aws: AwsClient) -> list[dict[str, Any]]:
 
 def _unknown(what: str) -> ReleaseError:
     return ReleaseError(
-        f"An endpoint serves {what}, which is gone: what it needs cannot be known, and nothing is deleted.",
+        f"An endpoint serves {what}, which is gone: its references are unknown, and nothing is deleted.",
         fix="Deploy to that endpoint again, or delete it; then run the same command again.",
     )
 
@@ -156,7 +157,7 @@ def _unknown(what: str) -> ReleaseError:
 def _ours(
     envs: Sequence[Environment], aws: AwsClient, operation: str, member: str, name: str
 ) -> dict[str, datetime]:
-    """Those whose names were derived from an environment's endpoint, or from the one that measures it."""
+    """Return those whose names derive from an environment's endpoint, or from its measuring endpoints."""
     suffixes = ("", CAPACITY_SUFFIX, BASELINE_SUFFIX)
     owners = {f"{env.endpoint.name}{suffix}" for env in envs for suffix in suffixes}
     listed = aws.pages("sagemaker", operation, member)

@@ -1,4 +1,4 @@
-"""Remove everything that one environment alone has; what environments share, and evidence, stays."""
+"""Delete the resources of one environment; shared resources and evidence stay."""
 
 import logging
 import sys
@@ -25,7 +25,7 @@ ALARMS_AT_ONCE = 100  # DeleteAlarms takes no more
 
 
 class DestroyResult(Model):
-    """How many calls it took; 0: there was nothing."""
+    """The number of calls that were made; 0: the environment had no resources."""
 
     environment: str
     made: int
@@ -33,7 +33,7 @@ class DestroyResult(Model):
 
 @dataclass(frozen=True)
 class EnvironmentResources:
-    """What AWS has of one environment, by name. `endpoints`: with their statuses."""
+    """The resources of one environment, by name. `endpoints`: with their statuses."""
 
     endpoints: tuple[tuple[str, str], ...] = ()
     is_scaled: bool = False
@@ -44,7 +44,7 @@ class EnvironmentResources:
 
 
 def observe_resources(run: Run) -> EnvironmentResources:
-    """List what carries the exact name of this environment's endpoint, or of the one that measures it."""
+    """List the resources named for this environment's endpoint, or for its measuring endpoints."""
     name = run.env.endpoint.name
     described = [run.aws.describe_endpoint(each) for each in _owners(run.env)]
     configs = run.aws.pages("sagemaker", "list_endpoint_configs", "EndpointConfigs", NameContains=name)
@@ -71,12 +71,12 @@ def _owners(env: Environment) -> tuple[str, ...]:
 
 
 def _ours(env: Environment, names: Sequence[str]) -> tuple[str, ...]:
-    """Keep the names that were derived from ours: another environment's may begin with it."""
+    """Keep the names that derive from this environment's: another environment's may begin with it."""
     return tuple(sorted(name for name in names if prefix_of(name) in _owners(env)))
 
 
 def plan_destruction(env: Environment, found: EnvironmentResources) -> tuple[Call, ...]:
-    """List the deletions, what serves first. Raises EndpointBusy while an endpoint is changing."""
+    """List the deletions, endpoints first. Raises EndpointBusy while an endpoint is changing."""
     busy = [
         f"{name} is {status}" for name, status in found.endpoints if status not in CHANGEABLE | {"Failed"}
     ]
@@ -106,7 +106,7 @@ def plan_destruction(env: Environment, found: EnvironmentResources) -> tuple[Cal
 
 
 def destroy(run: Run, *, confirmed: str | None = None, ask: Callable[[], str] | None = None) -> DestroyResult:
-    """Show what would be deleted, have the environment's name typed (or given as `confirmed`), delete it.
+    """Log the planned deletions, have the environment's name typed (or given as `confirmed`), and delete.
 
     Raises ConfigError when another name, or none, was typed; nothing is deleted then.
     """
@@ -131,5 +131,5 @@ def destroy(run: Run, *, confirmed: str | None = None, ask: Callable[[], str] | 
 
 
 def _ask() -> str:
-    """Have a line typed; empty where nobody can."""
+    """Read a line from the terminal; empty without one."""
     return input("Type the environment's name to delete this: ").strip() if sys.stdin.isatty() else ""

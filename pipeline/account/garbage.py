@@ -1,7 +1,7 @@
-"""Which models, configs, images and weights no release worth keeping needs (pure); `collect.py` removes them.
+"""Plan the deletion of unreferenced models, configs, images and weights (pure); `collect.py` makes the calls.
 
-Worth keeping is what any endpoint of the account serves or is on its way to, the last releases of every
-environment, to which it can be rolled back, and whatever is young: it may be on its way.
+Kept are the releases that any endpoint of the account serves or is changing to, the last releases of every
+environment, to which it can be rolled back, and young resources: a deployment may be about to use them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ ALARMS_AT_ONCE = 100  # nor does DeleteAlarms
 
 @dataclass(frozen=True)
 class InUse:
-    """What the endpoints of an account need, whoever made them: names of configs and models, image and weights URIs."""
+    """The references of all endpoints of an account: names of configs and models, image and weights URIs."""
 
     configs: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
@@ -30,7 +30,7 @@ class InUse:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What an account has of releases; of each thing, when it was made.
+    """The releases of an account and their resources, each with the time at which it was made.
 
     `deployed`: the records of each environment, oldest first. `images` by digest. `weights` and `manifests` by key.
     """
@@ -48,7 +48,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Rule:
-    """How many releases of each environment stay, and how old a thing must be to go."""
+    """The number of releases that stay in each environment, and the age from which resources are deleted."""
 
     releases: int
     before: datetime
@@ -59,7 +59,7 @@ class Rule:
 
 
 def kept_releases(stock: Inventory, rule: Rule) -> frozenset[str]:
-    """Return the ids of all releases that are worth keeping."""
+    """Return the ids of all releases to keep."""
     kept = {release for name in stock.served.configs | stock.served.models if (release := release_of(name))}
     for records in stock.deployed.values():
         newest_first = dict.fromkeys(record.release for record in reversed(records))
@@ -69,7 +69,7 @@ def kept_releases(stock: Inventory, rule: Rule) -> frozenset[str]:
 
 
 def plan_collection(place: AwsPlace, stock: Inventory, rule: Rule) -> tuple[Call, ...]:
-    """List the deletions: what points first, what is pointed at after it, a release's manifest last."""
+    """List the deletions: a resource before those that it references, a release's manifest last."""
     kept = kept_releases(stock, rule)
     needed = [release for release in stock.releases.values() if release.id in kept]
     digests = {release.image.digest for release in needed} | {_digest(uri) for uri in stock.served.images}

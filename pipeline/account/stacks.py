@@ -1,4 +1,4 @@
-"""A CloudFormation stack brought to its template: nothing to do is no call, and a failure says which resource."""
+"""CloudFormation stacks: create, update, wait, and name the resource that failed."""
 
 import logging
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 STACK_SECONDS = 900
 GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
 CHANGEABLE = GOOD | {"UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"}
-NOTHING_CAME_OF_IT = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
+NEVER_CREATED = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 NOTHING_TO_DO = "No updates are to be performed"  # a template of which only comments changed
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What a stack should be. `parameters`: those that the template's defaults do not say."""
+    """A wanted stack. `parameters`: those that differ from the template's defaults."""
 
     name: str
     template: str
@@ -31,7 +31,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class StackState:
-    """What AWS has of a stack."""
+    """A stack as AWS describes it."""
 
     status: str
     template: str
@@ -57,7 +57,7 @@ def observe_stack(name: str, aws: AwsClient) -> StackState | None:
 
 
 def plan_stack(stack: Stack, found: StackState | None) -> tuple[Call, ...]:
-    """List the calls that bring a stack to its template. Raises StackFailed for one that only a person can free."""
+    """List the calls that bring a stack to its template. Raises StackFailed for one that only a person can repair."""
     given = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack.parameters.items()]
     request = {
         "StackName": stack.name,
@@ -68,20 +68,20 @@ def plan_stack(stack: Stack, found: StackState | None) -> tuple[Call, ...]:
     create = Call("cloudformation", "create_stack", request, f"create stack {stack.name}")
     if found is None:
         return (create,)
-    if found.status in NOTHING_CAME_OF_IT:
+    if found.status in NEVER_CREATED:
         says = f"delete stack {stack.name}, of which nothing came"
         return Call("cloudformation", "delete_stack", {"StackName": stack.name}, says), create
     if found.status not in CHANGEABLE:
         raise StackFailed(
             f"Stack {stack.name} is {found.status}: {found.reason or 'no reason is given'}.",
             fix=f"aws cloudformation continue-update-rollback --stack-name {stack.name}, or delete it; "
-            "what is to be kept stays when a stack is deleted.",
+            "resources with a retention policy stay when a stack is deleted.",
         )
     is_same = found.template == stack.template and stack.parameters.items() <= found.parameters.items()
     if is_same:
         return ()
     kept = [
-        {"ParameterKey": key, "UsePreviousValue": True}  # given by somebody once, and not taken back
+        {"ParameterKey": key, "UsePreviousValue": True}  # given in an earlier run
         for key in found.parameters
         if key not in stack.parameters and f"  {key}:" in stack.template
     ]
@@ -92,7 +92,7 @@ def plan_stack(stack: Stack, found: StackState | None) -> tuple[Call, ...]:
 def bring_up(stack: Stack, run: Run) -> Mapping[str, str]:
     """Bring a stack to its template, wait for it, and return its outputs.
 
-    Raises StackFailed when CloudFormation puts it back, or does not end within a quarter of an hour.
+    Raises StackFailed when CloudFormation rolls it back, or does not end within 15 minutes.
     """
     for call in plan_stack(stack, settled(stack.name, run.aws)):
         try:
@@ -112,7 +112,7 @@ def bring_up(stack: Stack, run: Run) -> Mapping[str, str]:
 
 
 def settled(name: str, aws: AwsClient) -> StackState | None:
-    """Return a stack once no change of it is under way. Raises StackFailed after a quarter of an hour."""
+    """Return a stack once no change of it is under way. Raises StackFailed after 15 minutes."""
     found = wait_until(
         lambda: observe_stack(name, aws),
         lambda found: found is None or not found.status.endswith("_IN_PROGRESS"),
@@ -127,7 +127,7 @@ def settled(name: str, aws: AwsClient) -> StackState | None:
 
 
 def _first_failure(name: str, aws: AwsClient) -> str:
-    """Say which resource failed first, and why; empty when no event tells."""
+    """Return the resource that failed first, with its reason; empty when no event has one."""
     events: list[dict[str, Any]] = list(
         aws.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=name)
     )

@@ -1,5 +1,6 @@
-"""Scale the live fleet: bounds and policies from the config, target from the measured capacity; put, then
-read back.
+"""Put bounds and policies in force on the live fleet, and read them back.
+
+Bounds and policies come from the config, a measured target from the capacity of one instance.
 """
 
 import logging
@@ -32,9 +33,10 @@ PROMISED_SECONDS = 60.0  # from InService to a policy in force
 
 
 class AutoscaleResult(Model):
-    """What was read back from AWS. `target`: invocations per instance and minute, None without that policy;
-    `concurrency_target`: concurrent requests per instance, likewise.
-    `policies`: all that are in force, by name, and what they do.
+    """The scaling that was read back from AWS.
+
+    `target`: invocations per instance and minute, None without that policy; `concurrency_target`: concurrent
+    requests per instance, likewise. `policies`: descriptions of all that are in force, by name.
     """
 
     min: int
@@ -50,8 +52,8 @@ class AutoscaleResult(Model):
 def autoscale(run: Run, measured: MeasuredCapacity | None) -> AutoscaleResult:
     """Put bounds and policies in force on the live fleet and return what was read back.
 
-    The caller has made sure that the release is live. Raises PolicyCannotAct before anything is put, and
-    PolicyNotInForce when AWS does not have afterwards what was put.
+    The caller has made sure that the release is live. Raises PolicyCannotAct before any call, and
+    PolicyNotInForce when AWS does not return the policies afterwards.
     """
     waits = missing_measurement(run.env, measured)
     target = wanted_target(run.env, measured)
@@ -75,7 +77,7 @@ def is_known(run: Run, namespace: str, metric: str) -> bool:
 
 
 def require_acting(run: Run, target: float | None) -> None:
-    """Raises PolicyCannotAct naming every policy that AWS would take, and that could never act."""
+    """Return when every policy can act. Raises PolicyCannotAct naming those that AWS accepts and that never act."""
     wrong = [*ineffective_policies(run.env, target, lambda *metric: is_known(run, *metric))]
     if wrong:
         raise PolicyCannotAct(
@@ -109,7 +111,7 @@ def _read_back(run: Run, target: float | None) -> Scaling:
 
 
 def _unwatched(scaling: Scaling, aws: AwsClient) -> Iterator[str]:
-    """Name the target tracking policies whose alarms, which AWS makes, cannot be seen."""
+    """Name the target tracking policies whose alarms AWS has not made yet."""
     for name, policy in scaling.policies.items():
         alarms = [each["AlarmName"] for each in policy.get("Alarms", [])]
         if policy["PolicyType"] == "TargetTrackingScaling" and (
@@ -156,7 +158,7 @@ def _reason(env: Environment, waits: str | None, scaling: Scaling, since: float 
 
 
 def _measured_kinds(env: Environment) -> Iterator[str]:
-    """The policies whose targets are still to be measured, by the end of their names."""
+    """Yield the policies whose targets are still to be measured, by the end of their names."""
     if env.autoscaling.target == "measured":
         yield "invocations"
     if env.autoscaling.concurrency_target == "measured":

@@ -1,8 +1,8 @@
-"""Scaling set aside while the instance type changes: SageMaker refuses the change of a registered variant,
-and deregistering deletes policies and scheduled actions.
+"""Save the scaling of an endpoint while its instance type changes, and restore it.
 
-What was in force is written to S3 before it is deregistered, and removed from there when it is in force
-again: an interrupted run's scaling is put back by the next `deploy`.
+SageMaker refuses the change for a registered variant, and deregistering deletes policies and scheduled actions.
+The scaling is written to S3 before it is deregistered, and deleted from there when it is in force again: the next
+`deploy` restores the scaling of an interrupted run.
 """
 
 import json
@@ -22,7 +22,7 @@ from pipeline.run import Run
 log = logging.getLogger(__name__)
 
 SERVICE = "application-autoscaling"
-# What is put again; the rest of a description is AWS's own (ARNs, times, alarms).
+# The fields that are restored; the others of a description are AWS's own (ARNs, times, alarms).
 TARGET = ("MinCapacity", "MaxCapacity", "SuspendedState")
 POLICY = (
     "PolicyName",
@@ -34,7 +34,7 @@ ACTION = ("ScheduledActionName", "Schedule", "Timezone", "StartTime", "EndTime",
 
 
 class SavedScaling(Model):
-    """A scalable target with its policies and scheduled actions, as they are put."""
+    """A scalable target with its policies and scheduled actions, as parameters of the calls that restore them."""
 
     target: dict[str, Any]
     policies: tuple[dict[str, Any], ...] = ()
@@ -42,7 +42,7 @@ class SavedScaling(Model):
 
 
 def read_scaling(run: Run) -> SavedScaling | None:
-    """Read everything that deregistering would delete; None when nothing is registered."""
+    """Read the scaling that deregistering deletes; None when the variant is not registered."""
     where = resource(run.env)
     which = {**where, "ResourceIds": [where["ResourceId"]]}
     del which["ResourceId"]
@@ -66,12 +66,12 @@ def _kept(described: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 
 def saved_scaling_key(env: Environment) -> str:
-    """Where scaling that was set aside waits in the release bucket."""
+    """Return the key of an endpoint's saved scaling in the release bucket."""
     return f"scaling-set-aside/{env.endpoint.name}.json"
 
 
 def plan_saving(env: Environment, scaled: SavedScaling) -> tuple[Call, ...]:
-    """Write down what is in force, then deregister it."""
+    """List the calls that save the scaling, then deregister it."""
     params = {
         "Bucket": env.aws.bucket,
         "Key": saved_scaling_key(env),
@@ -90,9 +90,9 @@ def plan_saving(env: Environment, scaled: SavedScaling) -> tuple[Call, ...]:
 
 
 def plan_restoring(env: Environment, scaled: SavedScaling, there: SavedScaling | None) -> tuple[Call, ...]:
-    """Register and put what is not `there` already, then forget what was written down.
+    """List the calls that restore the scaling that AWS does not have (`there`), then delete the saved copy.
 
-    What somebody has put meanwhile is newer, and is kept.
+    Policies and actions that were put meanwhile are newer, and are kept.
     """
     known = {each["PolicyName"] for each in there.policies} if there else set()
     planned = {each["ScheduledActionName"] for each in there.actions} if there else set()
@@ -118,7 +118,7 @@ def plan_restoring(env: Environment, scaled: SavedScaling, there: SavedScaling |
 
 
 def restore_scaling(run: Run) -> None:
-    """Put scaling in force again that this run or an interrupted one has set aside; else do nothing."""
+    """Restore the scaling that this run, or an interrupted one, has saved; do nothing when there is none."""
     written = run.aws.get_json(saved_scaling_key(run.env))
     if written is None:
         return
@@ -127,7 +127,7 @@ def restore_scaling(run: Run) -> None:
 
 @contextmanager
 def scaling_saved(calls: Sequence[Call], run: Run) -> Iterator[None]:
-    """Set scaling aside by `calls` (none: leave it), and put it back whatever comes of the deployment."""
+    """Save the scaling by `calls` (none: leave it), and restore it whether or not the deployment succeeds."""
     try:
         run.apply(calls)
         yield
@@ -135,7 +135,7 @@ def scaling_saved(calls: Sequence[Call], run: Run) -> Iterator[None]:
         try:
             restore_scaling(run)
         except PipelineError as error:  # the deployment's own failure is the one to report
-            log.info(
+            log.warning(
                 f"the scaling of {run.env.endpoint.name} is not in force; the next deploy puts it back: {error}"
             )
         raise

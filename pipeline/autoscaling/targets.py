@@ -1,4 +1,4 @@
-"""From what one instance was measured to do to the numbers that target tracking holds. Pure."""
+"""The targets of target tracking, from the measured capacity of one instance. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from pipeline.config import Environment
 
 @dataclass(frozen=True)
 class MeasuredCapacity:
-    """What one instance was measured to do.
+    """The measured capacity of one instance.
 
-    `concurrent_requests`: under way on it at `requests_per_second` × the safety factor, by the metric of the
-    high-resolution policy; None: CloudWatch had no figures of it.
+    `concurrent_requests`: at `requests_per_second` × the safety factor, by the metric of the high-resolution
+    policy; None: CloudWatch had no figures.
     """
 
     requests_per_second: float
@@ -18,7 +18,7 @@ class MeasuredCapacity:
 
 
 def wanted_target(env: Environment, measured: MeasuredCapacity | None) -> float | None:
-    """Invocations per instance and minute: AWS's advice is capacity × safety factor × 60."""
+    """Return the invocations per instance and minute: AWS's advice is capacity × safety factor × 60."""
     if env.autoscaling.target != "measured":
         return env.autoscaling.target
     if measured is None:
@@ -27,7 +27,7 @@ def wanted_target(env: Environment, measured: MeasuredCapacity | None) -> float 
 
 
 def with_measured_concurrency(env: Environment, measured: MeasuredCapacity | None) -> Environment:
-    """Return the environment with a number for `concurrency_target: measured`; as it is, where none is known."""
+    """Return the environment with a number for `concurrency_target: measured`; unchanged where none is known."""
     if (
         env.autoscaling.concurrency_target != "measured"
         or measured is None
@@ -39,7 +39,7 @@ def with_measured_concurrency(env: Environment, measured: MeasuredCapacity | Non
 
 
 def missing_measurement(env: Environment, measured: MeasuredCapacity | None) -> str | None:
-    """Say what a policy of the config still lacks; None: nothing."""
+    """Return the measurement that a policy of the config still lacks; None: it lacks none."""
     scaling = env.autoscaling
     if measured is None and "measured" in (scaling.target, scaling.concurrency_target):
         return "no capacity of this release is known yet"

@@ -75,7 +75,7 @@ class AwsClient:
                 return answer
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         """Call AWS. Raises AwsRefused with AWS's own code and text, or AwsUnreachable.
 
         An endpoint is invoked once: a second try would hide the error of the first one.
@@ -89,7 +89,7 @@ class AwsClient:
             raise explained(f"{service} {operation}", error) from error
         return answer
 
-    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+    def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
         """Return one thing of AWS; None when AWS answers that there is no such thing."""
         try:
             return self.read(service, operation, **params)
@@ -98,7 +98,7 @@ class AwsClient:
                 return None
             raise
 
-    def pages(self, service: str, operation: str, member: str, **params: Any) -> Iterator[dict[str, Any]]:
+    def pages(self, service: str, operation: str, member: str, /, **params: Any) -> Iterator[dict[str, Any]]:
         """Return every `member` of a listing, of all its pages."""
         pages = self._client(service).get_paginator(operation)
         return self._patiently(

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pipeline.aws.calls import Call
 from pipeline.aws.refusals import explained
 
-# What is the user's own in a request: its keys are not the API's.
+# Members whose keys are the user's own, not the API's.
 VERBATIM = frozenset({"HyperParameters", "Environment"})
 
 
@@ -31,7 +31,7 @@ def create_training_job(call: Call, region: str) -> None:
 
 
 def sdk_parameters(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Spell a request of the API as the SDK does: `S3DataSource` is `s3_data_source`."""
+    """Return a request of the API with the SDK's names: `S3DataSource` is `s3_data_source`."""
     return {
         xform_name(key): value if key in VERBATIM else _sdk_value(value) for key, value in request.items()
     }

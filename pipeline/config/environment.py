@@ -1,4 +1,4 @@
-"""The whole file: its sections, what must hold between them, and how it is read."""
+"""An environment file: its sections, the rules between them, and its loader."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -80,7 +80,7 @@ def environments(directory: Path = CONFIG_DIRECTORY) -> tuple[str, ...]:
 
 
 def load_environment(name: str, directory: Path = CONFIG_DIRECTORY) -> Environment:
-    """Read and check one environment. Raises ConfigError naming each wrong key and its file."""
+    """Load and validate one environment. Raises ConfigError naming each wrong key and its file."""
     path = directory / f"{name}.yaml"
     if not path.is_file():
         raise ConfigError(
@@ -102,7 +102,7 @@ def load_environment(name: str, directory: Path = CONFIG_DIRECTORY) -> Environme
 
 
 def with_strategy(env: Environment, strategy: Strategy) -> Environment:
-    """Return `env` as if its file asked for this strategy, checked as a file is. Raises ConfigError."""
+    """Return `env` with another strategy, validated as a file is. Raises ConfigError."""
     asked = env.document()
     asked["deployment"] = {**asked["deployment"], "strategy": strategy}
     try:

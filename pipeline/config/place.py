@@ -1,4 +1,4 @@
-"""Which account, and what is in it for long."""
+"""The account, and its long-lived resources."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ MOST_TAGS = 50
 
 
 class AwsPlace(Model):
-    """Which account, and the names of the long-lived things in it (`bootstrap` makes them).
+    """The account, and the names of its long-lived resources (`bootstrap` makes them).
 
     `tags` are put on every model, endpoint config and endpoint.
     """

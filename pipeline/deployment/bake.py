@@ -103,7 +103,7 @@ class BakeSmoke:
         )
 
     def gate(self) -> Gate:
-        """PASSED, FAILED, or, with too few answers of the new release, INCONCLUSIVE."""
+        """Return the gate: PASSED, FAILED, or, with too few answers of the new release, INCONCLUSIVE."""
         limit = Limit(
             name="smoke during the bake",
             metric="wrong_answers",

@@ -150,8 +150,9 @@ def _veto(run: Run, config: str, bake: BakeSmoke) -> None:
 
 
 def require_quiet_alarms(config: str, run: Run) -> None:
-    """Return once every alarm of the new fleet exists and none is in ALARM, as one may be after an
-    earlier attempt with the same release. Raises AlarmNotQuiet after two of its periods.
+    """Return once every alarm of the new fleet exists and none is in ALARM.
+
+    One may be after an earlier attempt with the same release. Raises AlarmNotQuiet after two of its periods.
     """
     names = [alarm["AlarmName"] for alarm in alarms_of(run.env, config)]
     wait_until(

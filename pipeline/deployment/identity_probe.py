@@ -15,7 +15,7 @@ AT_ONCE = 8  # a router that prefers idle instances would send single calls to t
 class InvokesEndpoints(Protocol):
     """Invocations of endpoints, as AwsClient makes them."""
 
-    def invoke(self, endpoint: str, body: bytes) -> Answer: ...
+    def invoke(self, endpoint: str, body: bytes, /) -> Answer: ...
 
 
 @dataclass

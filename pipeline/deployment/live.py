@@ -27,17 +27,17 @@ from pipeline.errors import (
 log = logging.getLogger(__name__)
 
 PROOF_SECONDS = 60.0
-CALLS_PER_LOOK = 4  # enough that a canary of half the fleet is hardly ever missed
+CALLS_PER_LOOK = 4  # enough that a canary of half the fleet is rarely missed
 LOG_AGAIN_SECONDS = 60.0
-GRACE_SECONDS = 10.0  # until a description shows the update that was just accepted
+GRACE_SECONDS = 10.0  # until a description shows an accepted update
 
 
 class WatchesEndpoint(Protocol):
     """An endpoint's description, alarms and answers, as AwsClient reads them."""
 
-    def describe_endpoint(self, name: str) -> dict[str, Any] | None: ...
+    def describe_endpoint(self, name: str, /) -> dict[str, Any] | None: ...
     def alarms(self, *, prefix: str = ...) -> list[dict[str, Any]]: ...
-    def invoke(self, endpoint: str, body: bytes) -> Answer: ...
+    def invoke(self, endpoint: str, body: bytes, /) -> Answer: ...
 
 
 class State(Enum):

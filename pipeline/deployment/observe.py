@@ -1,4 +1,4 @@
-"""What AWS has of an environment: of a deployment to come, of what serves now."""
+"""Read the resources of a deployment from AWS: those that it needs, and those that are live."""
 
 from pipeline.autoscaling.saved_scaling import SavedScaling, read_scaling
 from pipeline.aws import AwsClient
@@ -12,7 +12,7 @@ from pipeline.run import Run
 
 
 def observe(release: Release, run: Run, *, existing_config: str | None = None) -> Observed:
-    """Read what AWS has of everything that this deployment needs. `existing_config`: see `plan_deployment`."""
+    """Read the state of every resource of this deployment. `existing_config`: see `plan_deployment`."""
     endpoint = run.aws.describe_endpoint(run.env.endpoint.name) or {}
     model = model_parameters(release, run.env)["ModelName"]
     config = config_parameters(release, run.env)["EndpointConfigName"]
@@ -39,7 +39,7 @@ def _types(config: str, aws: AwsClient) -> set[str | None]:
 
 
 def observe_live(run: Run) -> Live:
-    """Read what serves now: the endpoint, its config and its model."""
+    """Read the live endpoint, its config and its model."""
     endpoint = run.aws.describe_endpoint(run.env.endpoint.name) or {}
     name = endpoint.get("EndpointConfigName")
     found = run.aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=name) if name else None
@@ -52,7 +52,7 @@ def observe_live(run: Run) -> Live:
 def require_live(release: Release, run: Run, *, config: str | None = None) -> None:
     """Return when the release is live, on `config` if one is given; then its fleet may be changing its size.
 
-    Raises ReleaseError, naming what is live.
+    Raises ReleaseError, naming the live config.
     """
     described = run.aws.describe_endpoint(run.env.endpoint.name) or {}
     status, live = described.get("EndpointStatus", "not there"), described.get("EndpointConfigName")

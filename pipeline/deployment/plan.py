@@ -1,4 +1,4 @@
-"""Decide which calls put a release on an endpoint. Pure: what AWS has comes in as `Observed`."""
+"""Plan the calls that put a release on an endpoint. Pure: the state of AWS comes in as `Observed`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ MOVING = frozenset({"Creating", "Updating", "RollingBack", "SystemUpdating"})
 
 @dataclass(frozen=True)
 class Observed:
-    """What AWS has: the endpoint (status None: none of that name), and which wanted things exist."""
+    """The state of AWS: the endpoint (status None: none of that name), and the resources that exist."""
 
     status: str | None = None
     live_config: str | None = None
@@ -31,10 +31,10 @@ class Observed:
 
 @dataclass(frozen=True)
 class Plan:
-    """Calls in the order of their making: `prepare`, then `shift` moves the traffic, then, only when
-    the release is live, `clean`. `is_resumed`: the shift was asked for before and is under way.
+    """Calls in their order: `prepare`, then `shift` moves the traffic, then, once the release is live, `clean`.
 
-    `set_aside` and `put_back` stand around the shift when the instance type of a scaled fleet changes.
+    `is_resumed`: an earlier run requested the shift, and it is under way. `save_scaling` and `restore_scaling`
+    enclose the shift when the instance type of a scaled fleet changes.
     """
 
     config: str
@@ -70,7 +70,7 @@ def model_parameters(release: Release, env: Environment) -> dict[str, Any]:
 
 
 def tags(env: Environment) -> dict[str, Any]:
-    """Return the Tags parameter, nothing without tags. Tags decide no name: they may change in place."""
+    """Return the Tags parameter, nothing without tags. Names do not depend on tags, which may change in place."""
     listed = [{"Key": key, "Value": value} for key, value in sorted(env.aws.tags.items())]
     return {"Tags": listed} if listed else {}
 
@@ -134,12 +134,11 @@ def plan_deployment(
 ) -> Plan:
     """List the calls that put `release` on the endpoint of `env`.
 
-    `existing_config`: an endpoint config of that release that is there, to be used as it is; None: the one that
-    the environment's settings ask for.
+    `existing_config`: an existing endpoint config of that release, to be used unchanged; None: the one of the
+    environment's settings.
 
-    A plan without calls means that the release is live: deploying twice is safe. Models and configs of
-    earlier releases are kept, because a rollback needs them. Raises EndpointBusy when another change
-    is under way.
+    A plan without calls means that the release is live: deploying twice is safe. Models and configs of earlier
+    releases are kept, because a rollback needs them. Raises EndpointBusy when another change is under way.
     """
     config = existing_config or config_name(release, env)
     is_resumed = _is_moving_to(config, observed)
@@ -172,7 +171,7 @@ def plan_deployment(
 def plan_capacity_endpoint(release: Release, env: Environment) -> tuple[Call, ...]:
     """List the calls that make a one-instance endpoint beside the deployed one, to measure capacity.
 
-    It serves the model that `deploy` has made; its config's name is returned in the second call.
+    It serves the model that `deploy` has made; the second call names its config.
     """
     endpoint = f"{env.endpoint.name}{CAPACITY_SUFFIX}"
     config = config_parameters(release, env, endpoint=endpoint, instances=1)

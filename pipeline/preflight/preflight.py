@@ -1,4 +1,4 @@
-"""Everything that can be known before the long wait: all problems at once, each with its fix. Reads only."""
+"""Find all problems of a deployment before its long wait, each with its fix. Makes no write."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ PASSED_TO_SAGEMAKER = {
 
 
 class PreflightResult(Model):
-    """What was checked, and the problems by check; none when the deployment may begin."""
+    """The checks that were made, and the problems by check; none when the deployment may begin."""
 
     release: str
     environment: str
@@ -47,7 +47,7 @@ class PreflightSnapshot:
 
     @cached_property
     def passes_role(self) -> str | None:
-        """Whether the caller may pass the execution role, in IAM's words; None: it is root."""
+        """Return IAM's decision whether the caller may pass the execution role; None: the caller is root."""
         source = checks.principal_of(self.run.aws.caller_arn())
         if source.endswith(":root"):
             return None
@@ -66,7 +66,7 @@ class PreflightSnapshot:
 
     @cached_property
     def image(self) -> Mapping[str, Any] | None:
-        if self.release.image.stand_in:
+        if self.release.image.is_source_hash:
             return None
         which = {"repositoryName": self.run.env.aws.repository}
         digest = [{"imageDigest": self.release.image.digest}]
@@ -96,7 +96,7 @@ class PreflightSnapshot:
 
     @property
     def instances(self) -> int:
-        """The size of the next fleet: an update keeps the live one's."""
+        """Return the size of the next fleet: an update keeps the live one's."""
         variants = (self.endpoint or {}).get("ProductionVariants", [])
         live = sum(each.get("DesiredInstanceCount", 0) for each in variants)
         return live or self.run.env.endpoint.initial_instances
@@ -108,7 +108,7 @@ class PreflightSnapshot:
 
     @cached_property
     def vpcs(self) -> Mapping[str, str]:
-        """The VPC of each subnet and security group of the config that AWS knows."""
+        """Return the VPC of each subnet and security group of the config that AWS knows."""
         vpc = self.run.env.endpoint.vpc
         if vpc is None:
             return {}
@@ -122,7 +122,7 @@ class PreflightSnapshot:
 
     @cached_property
     def keys(self) -> Mapping[str, str | None]:
-        """The state of each KMS key of the config; None: there is no such key."""
+        """Return the state of each KMS key of the config; None: there is no such key."""
         capture = self.run.env.endpoint.data_capture
         wanted = [self.run.env.endpoint.kms_key, capture.kms_key if capture else None]
         found = {
@@ -156,7 +156,7 @@ CHECKS: Mapping[str, Callable[[PreflightSnapshot], Iterator[Problem]]] = {
 
 
 def inspect(snapshot: PreflightSnapshot) -> PreflightResult:
-    """Make every check. One that may not be made is a problem too: silence is not success."""
+    """Make every check. One that is denied is a problem too."""
     problems = {name: tuple(_problems(check, snapshot)) for name, check in CHECKS.items()}
     return PreflightResult(
         release=snapshot.release.id,
@@ -176,7 +176,7 @@ def _problems(
 
 
 def require_clear(result: PreflightResult) -> PreflightResult:
-    """Say how every check went. Raises PreflightFailed with all problems."""
+    """Log the result of every check. Raises PreflightFailed with all problems."""
     for name in result.checked:
         log.info(f"{'!' if name in result.problems else '✓'} {name}")
     lines = [

@@ -1,4 +1,4 @@
-"""What becomes of an environment's endpoint once its release was promoted: kept, scaled down, or deleted.
+"""Keep, scale down or delete an environment's endpoint once its release was promoted.
 
 The next `deploy` makes a deleted endpoint again; the next `autoscale` gives a small fleet its bounds back.
 """
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def plan_after_promotion(
     env: Environment, *, is_there: bool, bounds: tuple[int, int] | None, alarms: Sequence[str]
 ) -> tuple[Call, ...]:
-    """List the calls that the config asks for. `bounds`: registered for scaling, None: it is not."""
+    """List the calls of the config's `after_promotion`. `bounds`: of the scalable target, None: not registered."""
     name, after = env.endpoint.name, env.after_promotion
     if after.action == "keep" or not is_there:
         return ()
@@ -46,20 +46,21 @@ def plan_after_promotion(
 
 
 def after_promotion(run: Run) -> None:
-    """Do with the environment that was promoted from what its config says; what is so already costs no
-    call. While another run is using it, or its endpoint is changing, it is left alone, and that is said:
-    the promotion is done all the same.
+    """Apply the config's `after_promotion` to the source environment; make no call where it is in effect.
+
+    While another run uses the environment, or its endpoint is changing, it stays unchanged, and a message says so:
+    the promotion has succeeded.
     """
     if run.env.after_promotion.action == "keep":
         return
     try:
         with environment_lock(run, "promote"):
-            _leave(run)
+            _apply(run)
     except EnvironmentLocked as error:
         log.info(f"{run.env.name} stays as it is: {error.what}")
 
 
-def _leave(run: Run) -> None:
+def _apply(run: Run) -> None:
     described = run.aws.describe_endpoint(run.env.endpoint.name)
     if described is not None and described["EndpointStatus"] not in CHANGEABLE | {"Failed"}:
         log.info(f"{run.env.endpoint.name} is {described['EndpointStatus']}: it stays as it is")

@@ -1,7 +1,7 @@
 """Take a release to the next environment: evidence, deploy, autoscale with the policy read back, smoke.
 
-What goes wrong after the traffic has moved is undone: the release that served before is put back. How it
-ended is kept beside the evidence, and a release that came through is Approved in the Model Registry.
+A failure after the traffic has moved is rolled back to the release before. The outcome is kept beside the evidence,
+and a promoted release is Approved in the Model Registry.
 """
 
 import logging
@@ -38,12 +38,12 @@ from pipeline.verification.stored_evidence import find_capacity, find_evidence
 
 log = logging.getLogger(__name__)
 
-UNDONE = (SmokeFailed, PolicyNotInForce, PolicyCannotAct)  # the deployment itself has its own rollback
+ROLLED_BACK = (SmokeFailed, PolicyNotInForce, PolicyCannotAct)  # the deployment itself has its own rollback
 RunSmoke = Callable[[Release, Run, Path], SmokeResult]
 
 
 class PromoteResult(Model):
-    """What `promote` found true at its end."""
+    """The state of the environment at the end of `promote`."""
 
     release: str
     evidence_of: str
@@ -54,7 +54,7 @@ class PromoteResult(Model):
 
 
 class PromotionOutcome(Model):
-    """How a promotion ended; kept in S3 beside the evidence. `live`: the release that serves afterwards."""
+    """The outcome of a promotion; kept in S3 beside the evidence. `live`: the release that serves afterwards."""
 
     release: str
     environment: str
@@ -69,11 +69,11 @@ def promote(release: Release, run: Run, *, smoke: RunSmoke = run_smoke) -> Promo
     """Put a verified release live in `env`. The steps within leave their own records too.
 
     Raises PromotionRefused without recent evidence that exactly this release PASSED in the environment
-    before; ScanNotPassed for what ECR has found in its image since; PolicyNotInForce or PolicyCannotAct when
-    no policy scales it, and SmokeFailed when its answers are wrong: the release before is live again then;
-    and whatever deploy raises.
+    before; ScanNotPassed for ECR's findings in its image since; PolicyNotInForce or PolicyCannotAct when no policy
+    scales it, and SmokeFailed when its answers are wrong, with the release before live again; and the errors of
+    `deploy`.
     """
-    _finish_undoing(release, run)
+    _resume_rollback(release, run)
     evidence = require_evidence(release, run)
     log.info(f"release {release.id} PASSED in {evidence.environment}, {len(evidence.gates)} gates")
     require_scanned(release.image, run)
@@ -81,32 +81,32 @@ def promote(release: Release, run: Run, *, smoke: RunSmoke = run_smoke) -> Promo
         result = _promote(release, run, evidence, smoke)
     except PipelineError as error:
         failure = Failure(error=type(error).__name__, what=error.what)
-        if isinstance(error, UNDONE):
-            _go_back(release, run, failure)
-        _keep_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
+        if isinstance(error, ROLLED_BACK):
+            _roll_back(release, run, failure)
+        _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
         raise
     approve(release, run)
-    _keep_outcome(release, run, "promoted", f"{result.smoke_tests} smoke tests passed")
+    _store_outcome(release, run, "promoted", f"{result.smoke_tests} smoke tests passed")
     return result
 
 
-def _finish_undoing(release: Release, run: Run) -> None:
-    """Where an earlier run was interrupted while it undid this promotion, end that, and raise what it had found."""
+def _resume_rollback(release: Release, run: Run) -> None:
+    """Resume an interrupted promotion rollback, and raise the error for which the promotion was rolled back."""
     begun = interrupted_rollback(run)
     if begun is None or begun.because is None or begun.left != release.id:
         return
     rollback(run)
     failure = begun.because
-    _keep_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
-    found = {error.__name__: error for error in UNDONE}.get(failure.error, PromotionRefused)
+    _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
+    found = {error.__name__: error for error in ROLLED_BACK}.get(failure.error, PromotionRefused)
     raise found(
         f"{failure.what} An earlier run found this, and was interrupted while it put {begun.release} back.",
-        fix=f"{begun.release} is back now. Once the reason is mended, run the same command again.",
+        fix=f"{begun.release} is back now. Once the cause is corrected, run the same command again.",
     )
 
 
-def _go_back(release: Release, run: Run, failure: Failure) -> None:
-    """Put the release before back, if there was one; a first release has nothing better to give way to."""
+def _roll_back(release: Release, run: Run, failure: Failure) -> None:
+    """Deploy the release before again, if there was one; a first release stays."""
     before = previous_release(deployments(run.aws, run.env.name), release.id)
     if before is None:
         log.info(f"{run.env.endpoint.name} has had no release before {release.id}: it stays")
@@ -132,7 +132,7 @@ def _promote(release: Release, run: Run, evidence: Evidence, smoke: RunSmoke) ->
         raise SmokeFailed(
             f"{run.env.endpoint.name}: {tested.problem or '; '.join(tested.failed)}.",
             fix=f"Read {tested.report}. The release that served before is put back; `python -m pipeline "
-            f"status --env {run.env.name}` tells what is live.",
+            f"status --env {run.env.name}` shows the live release.",
         )
     return PromoteResult(
         release=release.id,
@@ -145,7 +145,7 @@ def _promote(release: Release, run: Run, evidence: Evidence, smoke: RunSmoke) ->
 
 
 def _deploy_and_scale(release: Release, run: Run) -> tuple[DeployResult, AutoscaleResult]:
-    """Take both steps, each of which leaves the record that it would leave by itself."""
+    """Take both steps, each with its own record."""
     deployed: list[DeployResult] = []
     scaled: list[AutoscaleResult] = []
 
@@ -164,12 +164,12 @@ def _deploy_and_scale(release: Release, run: Run) -> tuple[DeployResult, Autosca
 
 
 def outcome_key(release_id: str, environment: str) -> str:
-    """Where the end of the last promotion of a release into an environment is kept."""
+    """Return the key of the outcome of the last promotion of a release into an environment."""
     return f"evidence/{release_id}/{environment}-promotion.json"
 
 
-def _keep_outcome(release: Release, run: Run, verdict: Literal["promoted", "failed"], reason: str) -> None:
-    """Keep how it ended. That this is not possible hides no failure: that one is told in its place."""
+def _store_outcome(release: Release, run: Run, verdict: Literal["promoted", "failed"], reason: str) -> None:
+    """Store the outcome of the promotion. If storing fails, the original error is raised."""
     try:
         outcome = PromotionOutcome(
             release=release.id,
@@ -184,11 +184,11 @@ def _keep_outcome(release: Release, run: Run, verdict: Literal["promoted", "fail
     except PipelineError as error:
         if verdict == "promoted":
             raise
-        log.info(f"how the promotion ended could not be kept: {error.what}")
+        log.warning(f"how the promotion ended could not be kept: {error.what}")
 
 
 def require_evidence(release: Release, run: Run) -> Evidence:
-    """Return the evidence that allows the promotion. Raises PromotionRefused when there is none."""
+    """Return the evidence for the promotion. Raises PromotionRefused when there is none."""
     source = run.env.promotes_from
     if source is None:
         raise ConfigError(
@@ -212,7 +212,7 @@ def require_evidence(release: Release, run: Run) -> Evidence:
         raise PromotionRefused(
             f"Release {release.id} PASSED in {source} {hours:.0f} hours ago; {run.env.name} takes evidence of the "
             f"last {run.env.promotion.evidence_age_hours:g} hours.",
-            fix=f"Measure it anew: `python -m pipeline verify --env {source} --again`.",
+            fix=f"Measure it again: `python -m pipeline verify --env {source} --again`.",
         )
     return evidence
 

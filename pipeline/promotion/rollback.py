@@ -1,7 +1,7 @@
-"""Go back to a release that was live before, by the records of what was deployed.
+"""Roll back to a release that was live before, by the deployment records.
 
-Where it goes is written down before it begins: a rollback that was interrupted when the old release was live
-already, but not yet recorded, would otherwise take the one it came from for the one before.
+The destination is stored before the rollback begins: without it, a rollback that was interrupted when the old
+release was live, but not yet recorded, would go forward again.
 """
 
 import logging
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class RollbackResult(Model):
-    """What `rollback` found true at its end. `seconds`: from its begin to the proof that it is live."""
+    """The state of the endpoint at the end of `rollback`. `seconds`: from its begin to the proof that it is live."""
 
     release: str
     left: str | None  # the release that was live before
@@ -44,14 +44,14 @@ def previous_release(records: Sequence[DeploymentRecord], live: str | None) -> s
 def rollback(run: Run, *, to: str | None = None, because: Failure | None = None) -> RollbackResult:
     """Deploy the previous release of `env`, or `to`, with the endpoint config it had, if that is still there.
 
-    `because` is kept until the rollback has ended, for a promotion that is interrupted while it is undone.
-    Raises NothingToRollBackTo when no such release is known, and whatever deploy raises.
+    `because` is kept until the rollback has ended, for a promotion whose rollback is interrupted. Raises
+    NothingToRollBackTo when no such release is known, and the errors of `deploy`.
     """
     started = time.monotonic()
     records = deployments(run.aws, run.env.name)
     intent = _begin(run, records, to, because)
     release = published_release(intent.release, run.aws)
-    existing_config = _config_at_hand(release.id, records, run.aws)
+    existing_config = _existing_config(release.id, records, run.aws)
     how = "with the config it had" if existing_config else "its config is gone: with one by today's settings"
     log.info(f"{run.env.endpoint.name}: from {intent.left} back to {release.id}, {how}")
     deployed = deploy(release, run, existing_config=existing_config)
@@ -75,7 +75,7 @@ def rollback(run: Run, *, to: str | None = None, because: Failure | None = None)
 def _begin(
     run: Run, records: Sequence[DeploymentRecord], to: str | None, because: Failure | None
 ) -> RollbackIntent:
-    """Go on with a rollback that was interrupted, or write down where this one goes."""
+    """Resume an interrupted rollback, or store the destination of this one."""
     begun = interrupted_rollback(run, records)
     if begun is not None and to in (None, begun.release):
         log.info(f"go on with the rollback to {begun.release}")
@@ -94,7 +94,7 @@ def _begin(
     return intent
 
 
-def _config_at_hand(release_id: str, records: Sequence[DeploymentRecord], aws: AwsClient) -> str | None:
+def _existing_config(release_id: str, records: Sequence[DeploymentRecord], aws: AwsClient) -> str | None:
     """Return the endpoint config that served the release last; None when it, or its model, is gone."""
     name = next((record.config for record in reversed(records) if record.release == release_id), None)
     found = aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=name) if name else None

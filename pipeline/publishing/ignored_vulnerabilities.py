@@ -1,6 +1,6 @@
-"""Vulnerabilities that the image may have for a time: .grype.yaml, read by the scan of CI and by ours alike.
+"""Vulnerabilities that are ignored for a time: .grype.yaml, read by the scan of CI and by this pipeline.
 
-Grype knows no day on which an exception ends: it stands at the beginning of each entry's `reason`.
+Grype has no end date for an exception: it is at the beginning of each entry's `reason`.
 """
 
 import re
@@ -20,18 +20,18 @@ _REASON = re.compile(r"until (\d{4}-\d{2}-\d{2}): *(\S.*)")
 
 
 class IgnoredVulnerability(Model):
-    """One exception. It holds through the day `until`."""
+    """One exception. It applies through the day `until`."""
 
     vulnerability: str
     until: date
     reason: str
 
-    def holds(self, today: date) -> bool:
+    def applies(self, today: date) -> bool:
         return today <= self.until
 
 
 def read_ignored(path: Path = IGNORED) -> tuple[IgnoredVulnerability, ...]:
-    """Return every exception; none without the file. Raises ConfigError naming each that is not complete."""
+    """Return every exception; none without the file. Raises ConfigError naming each that is incomplete."""
     if not path.is_file():
         return ()
     try:
@@ -70,8 +70,8 @@ def _day(text: str) -> date | None:
 
 
 def problems(ignored: Sequence[IgnoredVulnerability], today: date) -> list[str]:
-    """Say which exceptions do not hold any more, or would hold for too long."""
-    ended = [f"{each.vulnerability} held until {each.until}" for each in ignored if not each.holds(today)]
+    """Return the exceptions that have ended, or that would apply for too long."""
+    ended = [f"{each.vulnerability} held until {each.until}" for each in ignored if not each.applies(today)]
     long = [
         f"{each.vulnerability} would hold until {each.until}: at most {LONGEST_DAYS} days"
         for each in ignored

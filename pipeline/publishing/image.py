@@ -1,4 +1,4 @@
-"""The image: built once per content of container/, pushed once, known by its digest."""
+"""The image: built once per content of container/, pushed once, identified by its digest."""
 
 import base64
 import hashlib
@@ -51,7 +51,7 @@ def source_hash(container: Path = CONTAINER) -> str:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a build comes from. `dirty`: there are uncommitted edits in what it is made of."""
+    """The origin of a build. `dirty`: its sources have uncommitted edits."""
 
     commit: str | None = None
     dirty: bool = False
@@ -59,10 +59,10 @@ class Origin:
 
 
 def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool) -> Image:
-    """Have the image of container/ in ECR and return it by digest; a tag that exists is not built again.
+    """Make sure that the image of container/ is in ECR and return it by digest; an existing tag is not built again.
 
-    Without an engine the source hash stands in for the digest, and the image says so. What a new image
-    is made of is in S3 before the image is in ECR: an image without its list was published so.
+    Without an engine the source hash stands for the digest, and the image says so. The SBOM of a new image is in
+    S3 before the image is in ECR: an image without one was published with --no-sbom.
     """
     sources = source_hash()
     tag = sources[:40]
@@ -74,7 +74,7 @@ def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool) -> Imag
         digest = _built_and_pushed(f"{repository}:{tag}", tag, origin, run.aws, sbom=sbom)
     else:
         log.info("no engine: the hash of container/'s sources stands in for the image digest")
-        return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, stand_in=True)
+        return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, is_source_hash=True)
     statement = provenance(
         repository,
         digest,
@@ -87,14 +87,14 @@ def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool) -> Imag
         uri=f"{repository}@{digest}",
         digest=digest,
         tag=tag,
-        stand_in=False,
+        is_source_hash=False,
         sbom=_stored_sbom(tag, run.aws),
         provenance=store_provenance(statement, tag, run.aws),
     )
 
 
 def _built_and_pushed(reference: str, tag: str, origin: Origin, aws: AwsClient, *, sbom: bool) -> str:
-    """Build the image, say in S3 what it is made of, push it, and return the digest that ECR has then."""
+    """Build the image, store its SBOM in S3, push it, and return its digest in ECR."""
     _build(reference, origin)
     if sbom:
         store_sbom(reference, tag, aws)
@@ -135,11 +135,11 @@ def _build(reference: str, origin: Origin) -> None:
     words += ["--revision", origin.commit] if origin.commit else []
     words += ["--source", origin.run_url.split("/actions/")[0]] if origin.run_url else []
     log.info(f"build {reference}")
-    _run(words, os.environ, "Read the build's output above; container/build can be run by itself.")
+    _run(words, os.environ, "Read the build's output above; run container/build to repeat it.")
 
 
 def push_unless_there(reference: str, tag: str, aws: AwsClient) -> None:
-    """Push; when another run has pushed the same sources while this one built them, theirs is the image.
+    """Push the image, unless another run has pushed the same sources meanwhile: then theirs is the image.
 
     Tags are immutable, and two builds of the same sources may differ in digest: the first one pushed wins.
     Raises BuildFailed when the push fails and ECR does not have the tag.
@@ -153,7 +153,7 @@ def push_unless_there(reference: str, tag: str, aws: AwsClient) -> None:
 
 
 def _push(reference: str, aws: AwsClient) -> None:
-    """Push with a DOCKER_CONFIG of its own, so that no login is left in the user's."""
+    """Push with a temporary DOCKER_CONFIG, so that no login remains in the user's."""
     authorization = aws.read("ecr", "get_authorization_token")["authorizationData"][0]
     token = authorization["authorizationToken"]
     if b":" not in base64.b64decode(token):
@@ -178,7 +178,7 @@ def _docker() -> str:
 
 
 def _run(words: list[str], environ: Mapping[str, str], fix: str) -> None:
-    """Run a program, passing on each line it prints. Raises BuildFailed with its last lines."""
+    """Run a program and log each line that it prints. Raises BuildFailed with its last lines."""
     tail: list[str] = []
     try:
         with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Make a release of what is here: image to ECR, weights to S3, one immutable manifest of both."""
+"""Publish a release: image to ECR, weights to S3, one immutable manifest of both."""
 
 import logging
 import subprocess
@@ -25,11 +25,11 @@ MOST_METRICS = 40  # of the Model Registry's 50 properties
 
 
 def publish(run: Run, *, weights: str | None = None, engine: bool = True, sbom: bool = True) -> Release:
-    """Publish what is here and return the release; the same content gives the same release again.
+    """Publish image and weights and return the release; the same content is the same release.
 
     Writes `<build>/release.json` and, once, s3://<bucket>/releases/<id>/release.json, and registers
     the release in the Model Registry, once. Raises ReleaseError when weights and image do not fit,
-    ScanNotPassed for what ECR has found in the image.
+    ScanNotPassed for ECR's findings in the image.
     """
     source = weights or run.env.weights
     origin = origin_of(CONTAINER, Path(source))
@@ -49,9 +49,9 @@ def publish(run: Run, *, weights: str | None = None, engine: bool = True, sbom: 
 
 
 def git_commit(directory: Path = Path(), made_of: Sequence[Path] = ()) -> tuple[str | None, bool]:
-    """Return (commit, are there uncommitted edits); (None, False) outside a git checkout.
+    """Return the commit and whether there are uncommitted edits; (None, False) outside a git checkout.
 
-    `made_of`: only edits of these paths count, of those that are there; none: every edit does.
+    `made_of`: only edits of these paths count, of those that exist; none: every edit counts.
     """
     head = _git(directory, "rev-parse", "HEAD")
     if head is None:
@@ -64,7 +64,7 @@ def git_commit(directory: Path = Path(), made_of: Sequence[Path] = ()) -> tuple[
 
 
 def origin_of(*made_of: Path) -> Origin:
-    """Say where what is made of these paths comes from."""
+    """Return the origin of a build from these paths."""
     commit, dirty = git_commit(made_of=made_of)
     return Origin(commit, dirty, github_run_url())
 
@@ -78,13 +78,13 @@ def _git(directory: Path, *words: str) -> str | None:
 
 
 def _keep(release: Release, aws: AwsClient) -> Release:
-    """Write the manifest once; whoever comes second takes the one that is there."""
+    """Write the manifest once; a second run returns the existing one."""
     stored = fetch_release(release.id, aws)
     if stored is None:
         try:
             aws.put_json(release_key(release.id), release.document(), only_if_new=True)
         except AwsRefused as error:
-            if error.code != "PreconditionFailed":  # another publish of the same content was faster
+            if error.code != "PreconditionFailed":  # another publish of the same content was first
                 raise
         stored = fetch_release(release.id, aws) or release
     else:
@@ -101,7 +101,7 @@ def _register(release: Release, run: Run) -> None:
 
 
 def metrics_key(release_id: str) -> str:
-    """Where the Model Registry finds what training measured."""
+    """Return the key of the metrics of training, for the Model Registry."""
     return f"releases/{release_id}/metrics.json"
 
 

@@ -1,4 +1,4 @@
-"""ECR's own scan of an image: waited for, read, and judged by the worst that the environment takes."""
+"""ECR's own scan of an image: wait for it, read it, and judge it by the severity that the environment accepts."""
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ from pipeline.run import Run
 
 log = logging.getLogger(__name__)
 
-SEVERITIES = ("INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")  # UNDEFINED, UNTRIAGED: nobody has judged
+SEVERITIES = ("INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")  # UNDEFINED and UNTRIAGED are not rated
 DONE = frozenset({"COMPLETE", "ACTIVE"})  # ACTIVE: enhanced scanning goes on, with what it has found
 UNDER_WAY = frozenset({"PENDING", "IN_PROGRESS"})
 PAUSE_SECONDS = 5.0
@@ -37,7 +37,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Scan:
-    """How far the scan is (ECR's own word; None: the image has not been scanned) and what it has found."""
+    """The status of the scan (ECR's; None: the image has not been scanned) and its findings."""
 
     status: str | None
     findings: tuple[Finding, ...] = ()
@@ -58,7 +58,7 @@ def require_scanned(image: Image, run: Run) -> None:
     for findings that stop it, and when the scan has no result within `promotion.scan_wait_seconds`.
     """
     stops_at = run.env.promotion.scan_stops_at
-    if image.stand_in or stops_at == "never":
+    if image.is_source_hash or stops_at == "never":
         return
     scan = _wait(image, run)
     if scan.status is None:
@@ -71,7 +71,7 @@ def require_scanned(image: Image, run: Run) -> None:
             "promotion.scan_stops_at: never does without.",
         )
     day = datetime.fromtimestamp(run.clock.now(), UTC).date()
-    ignored = {each.vulnerability for each in read_ignored() if each.holds(day)}
+    ignored = {each.vulnerability for each in read_ignored() if each.applies(day)}
     bad = stopping(scan.findings, stops_at, ignored)
     if bad:
         raise ScanNotPassed(
@@ -96,7 +96,7 @@ def _wait(image: Image, run: Run) -> Scan:
 
 
 def _may_come(scan: Scan, aws: AwsClient) -> bool:
-    """Say whether there will be more than this: a scan under way, or one that follows a push by itself."""
+    """Say whether a scan is under way, or follows the push automatically."""
     return scan.status in UNDER_WAY or (scan.status is None and _scans_on_push(aws))
 
 
@@ -107,7 +107,7 @@ def _scans_on_push(aws: AwsClient) -> bool:
 
 
 def read_scan(image: Image, aws: AwsClient) -> Scan:
-    """Ask ECR for the scan of an image, with all pages of its findings."""
+    """Read the scan of an image, with all pages of its findings."""
     place = {"repositoryName": aws.place.repository, "imageId": {"imageDigest": image.digest}}
     findings: list[Finding] = []
     further: dict[str, str] = {}
@@ -127,8 +127,8 @@ def read_scan(image: Image, aws: AwsClient) -> Scan:
 def findings_of(document: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield the findings of basic and of enhanced scanning, which have shapes of their own."""
     for each in document.get("findings", []):
-        said = {one["key"]: one.get("value", "") for one in each.get("attributes", [])}
-        package = f"{said.get('package_name', '?')} {said.get('package_version', '')}".strip()
+        attributes = {one["key"]: one.get("value", "") for one in each.get("attributes", [])}
+        package = f"{attributes.get('package_name', '?')} {attributes.get('package_version', '')}".strip()
         yield Finding(str(each["name"]), str(each["severity"]), package)
     for each in document.get("enhancedFindings", []):
         details = each.get("packageVulnerabilityDetails") or {}

@@ -1,6 +1,6 @@
-"""What an image is made of (SBOM) and where it comes from (provenance), in S3 beside the image.
+"""The SBOM and the provenance of an image, in S3.
 
-Not in the registry beside it: an index with attestations is an image that SageMaker refuses.
+They are not in the registry: SageMaker refuses an image index with attestations.
 """
 
 import json
@@ -24,19 +24,19 @@ BUILD_TYPE = "tag:sagemaker-pytorch-release,2026:container/build"
 
 
 def sbom_key(tag: str) -> str:
-    """Where the list of packages of an image is kept; its tag is the hash of what it was built from."""
+    """Return the key of an image's SBOM; the tag is the hash of the image's sources."""
     return f"images/{tag}/sbom.spdx.json"
 
 
 def provenance_key(tag: str) -> str:
-    """Where it is kept what an image was built from, and by whom."""
+    """Return the key of an image's provenance."""
     return f"images/{tag}/provenance.json"
 
 
 def store_sbom(reference: str, tag: str, aws: AwsClient) -> str:
-    """List the packages of an image that was just built, and return the list's URI in S3.
+    """List the packages of an image that was just built, and return the SBOM's URI in S3.
 
-    Raises BuildFailed when syft cannot.
+    Raises BuildFailed when syft fails.
     """
     log.info(f"list what {reference} is made of (about half a minute; --no-sbom leaves it out)")
     with tempfile.TemporaryDirectory(prefix="sbom-") as scratch:
@@ -58,7 +58,7 @@ def store_sbom(reference: str, tag: str, aws: AwsClient) -> str:
 
 
 def store_provenance(statement: dict[str, Any], tag: str, aws: AwsClient) -> str:
-    """Keep where an image comes from, once, and return the statement's URI in S3."""
+    """Store the provenance of an image, once, and return the statement's URI in S3."""
     key = provenance_key(tag)
     if aws.find("s3", "head_object", Bucket=aws.place.bucket, Key=key) is None:
         body = (json.dumps(statement, indent=2) + "\n").encode()
@@ -71,7 +71,7 @@ def provenance(
 ) -> dict[str, Any]:
     """Return an in-toto statement (SLSA provenance 1) about an image.
 
-    `sources`: the SHA-256 of everything in container/ that the image is made of.
+    `sources`: the SHA-256 of the image's sources in container/.
     """
     dependencies = [{"uri": "container/", "digest": {"sha256": sources}}]
     if commit is not None:
@@ -105,7 +105,7 @@ def _syft() -> str:
     found = str(beside) if beside.is_file() else shutil.which("syft")
     if found is None:
         raise BuildFailed(
-            "There is no syft, which lists what an image is made of.",
+            "There is no syft, which lists the packages of an image.",
             fix="`make setup` installs it; or publish with --no-sbom.",
         )
     return found

@@ -24,24 +24,24 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "training"
 PROVISION_SECONDS = 1800  # until AWS has an instance
-SAID_LINES = 15
-TRIES = 100  # names of one content: each failed job has used one up
+LOG_LINES = 15
+TRIES = 100  # names for the same content: each failed job has used one
 MOVING = frozenset({"InProgress", "Stopping"})
 
 
 class TrainResult(Model):
-    """The job that has trained. `weights`: what the config's `weights:` says to release its artifact."""
+    """The completed job. `weights`: the value of the config's `weights:` that releases its artifact."""
 
     job: str
     image: str
     data: str
     artifact: str
     weights: str
-    made: bool  # False: an earlier run's job had done it already
+    made: bool  # False: an earlier run's job has the same content
 
 
 def training_request(env: Environment, training: Training, image: str, data: str) -> dict[str, Any]:
-    """Return CreateTrainingJob's parameters, all but the name."""
+    """Return CreateTrainingJob's parameters without the name."""
     source = {"S3DataType": "S3Prefix", "S3Uri": data, "S3DataDistributionType": "FullyReplicated"}
     network = env.endpoint.vpc
     return {
@@ -71,7 +71,7 @@ def training_request(env: Environment, training: Training, image: str, data: str
 
 
 def job_name(env: Environment, request: dict[str, Any], attempt: int) -> str:
-    """Name a job by what it does, at most 63 characters; an attempt after a failed one by its number."""
+    """Return the name of a job, derived from its request, at most 63 characters; a further attempt has its number."""
     deciding = {key: value for key, value in request.items() if key != "Tags"}
     content = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
     again = f"-{attempt}" if attempt > 1 else ""
@@ -79,15 +79,15 @@ def job_name(env: Environment, request: dict[str, Any], attempt: int) -> str:
 
 
 def train(run: Run, origin: Origin, *, engine: bool, sbom: bool) -> TrainResult:
-    """Have a completed training job of what is here, and return where its artifact is.
+    """Make sure that a training job of image, data and settings has completed, and return its artifact.
 
-    The same content trains once; a job that an interrupted run has started is waited for. Raises
+    The same content trains once; the job of an interrupted run is waited for. Raises
     ConfigError without a `training` section, TrainingFailed with the job's reason and last log lines.
     """
     training = run.env.training
     if training is None:
         raise ConfigError(
-            f"{run.env.name} says nothing about training.",
+            f"{run.env.name} has no `training` section.",
             fix="Add `training:` to its file (docs/pipeline.md).",
         )
     image = publish_image(run, origin, engine=engine, sbom=sbom)
@@ -112,7 +112,7 @@ def train(run: Run, origin: Origin, *, engine: bool, sbom: bool) -> TrainResult:
 
 
 def _next_name(run: Run, request: dict[str, Any]) -> tuple[str, str | None]:
-    """Return the name of the job that has not failed, with its status; None: there is none of that name."""
+    """Return the first name whose job has not failed, with its status; None: there is no such job."""
     for attempt in range(1, TRIES + 1):
         name = job_name(run.env, request, attempt)
         found = run.aws.find("sagemaker", "describe_training_job", TrainingJobName=name)
@@ -162,13 +162,13 @@ def _last_lines(name: str, aws: AwsClient) -> str:
     streams = aws.find("logs", "describe_log_streams", logGroupName=group, logStreamNamePrefix=f"{name}/")
     for stream in (streams or {}).get("logStreams", [])[:1]:
         which = {"logGroupName": group, "logStreamName": stream["logStreamName"]}
-        events = aws.read("logs", "get_log_events", **which, limit=SAID_LINES)["events"]
+        events = aws.read("logs", "get_log_events", **which, limit=LOG_LINES)["events"]
         return "\n".join(f"  {event['message'].rstrip()}" for event in events)
     return "  (it has logged nothing)"
 
 
 def _sync_data(source: str, aws: AwsClient) -> str:
-    """Have local data at a prefix that its content names, and return the prefix; s3:// is taken as it is."""
+    """Upload local data to a prefix named by its content, and return the prefix; s3:// is returned unchanged."""
     if source.startswith("s3://"):
         return source
     path = Path(source)

@@ -1,4 +1,4 @@
-"""One large file to S3, in parts, checksum by checksum; an interrupted upload goes on where it stopped."""
+"""Upload one large file to S3, in parts with checksums; an interrupted upload is resumed."""
 
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,24 +13,26 @@ from pipeline.publishing.digests import Digests, Part, cut, is_same
 
 SENT_AT_ONCE = 4
 CHECKED = {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"}
-Sent = Callable[[int], None]  # so many bytes more have arrived
+Sent = Callable[[int], None]  # called with the number of bytes that arrived
 
 
-class Store(Protocol):
-    """What an upload needs of S3."""
+class StoresObjects(Protocol):
+    """The calls of an upload, as AwsClient makes them."""
 
     def apply(self, call: Call) -> dict[str, Any]: ...
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]: ...
-    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None: ...
-    def pages(self, service: str, operation: str, member: str, **params: Any) -> Iterable[dict[str, Any]]: ...
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]: ...
+    def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None: ...
+    def pages(
+        self, service: str, operation: str, member: str, /, **params: Any
+    ) -> Iterable[dict[str, Any]]: ...
 
 
 def upload(
-    path: Path, where: Mapping[str, str], digests: Digests, store: Store, says: str, sent: Sent
+    path: Path, where: Mapping[str, str], digests: Digests, store: StoresObjects, says: str, sent: Sent
 ) -> None:
-    """Send a file to `where`, Bucket and Key, and verify what arrived.
+    """Send a file to `where`, Bucket and Key, and verify the object.
 
-    Raises ReleaseError when S3 has something else afterwards.
+    Raises ReleaseError when S3 has another content afterwards.
     """
     parts = cut(digests.size)
     if len(parts) == 1:
@@ -44,7 +46,7 @@ def upload(
         )
 
 
-def is_there(where: Mapping[str, str], checksum: str, size: int, store: Store) -> bool:
+def is_there(where: Mapping[str, str], checksum: str, size: int, store: StoresObjects) -> bool:
     """Say whether S3 has exactly this content at the key: a key alone proves nothing."""
     head = store.find("s3", "head_object", **where, ChecksumMode="ENABLED") or {}
     return head.get("ContentLength") == size and is_same(head.get("ChecksumSHA256"), checksum)
@@ -53,12 +55,14 @@ def is_there(where: Mapping[str, str], checksum: str, size: int, store: Store) -
 def missing_parts(
     parts: Sequence[Part], digests: Sequence[bytes], listed: Iterable[Mapping[str, Any]]
 ) -> list[Part]:
-    """Return the parts that S3 does not have yet, by the checksums that ListParts tells."""
+    """Return the parts that S3 does not have yet, by the checksums of ListParts."""
     there = {int(each["PartNumber"]): each.get("ChecksumSHA256") for each in listed}
     return [part for part in parts if there.get(part.number) != _base64(digests[part.number - 1])]
 
 
-def _send_whole(path: Path, where: Mapping[str, str], digests: Digests, store: Store, says: str) -> None:
+def _send_whole(
+    path: Path, where: Mapping[str, str], digests: Digests, store: StoresObjects, says: str
+) -> None:
     with path.open("rb") as body:
         checked = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": digests.checksum}
         store.apply(Call("s3", "put_object", {**where, "Body": body, **checked}, says))
@@ -69,7 +73,7 @@ def _send_parts(
     where: Mapping[str, str],
     digests: Digests,
     parts: Sequence[Part],
-    store: Store,
+    store: StoresObjects,
     says: str,
     sent: Sent,
 ) -> None:
@@ -98,8 +102,8 @@ def _send_parts(
             raise
 
 
-def _begun(where: Mapping[str, str], store: Store) -> tuple[str, list[dict[str, Any]]]:
-    """Return an upload of this key that an interrupted run has begun, with its parts; else a new one."""
+def _begun(where: Mapping[str, str], store: StoresObjects) -> tuple[str, list[dict[str, Any]]]:
+    """Return the upload of this key that an interrupted run has begun, with its parts; else a new one."""
     bucket, key = where["Bucket"], where["Key"]
     uploads = store.pages("s3", "list_multipart_uploads", "Uploads", Bucket=bucket, Prefix=key)
     for begun in uploads:
@@ -110,7 +114,9 @@ def _begun(where: Mapping[str, str], store: Store) -> tuple[str, list[dict[str, 
     return str(made["UploadId"]), []
 
 
-def _send_part(path: Path, where: Mapping[str, str], digests: Digests, store: Store, part: Part) -> str:
+def _send_part(
+    path: Path, where: Mapping[str, str], digests: Digests, store: StoresObjects, part: Part
+) -> str:
     with path.open("rb") as content:
         content.seek(part.start)
         body = content.read(part.size)

@@ -1,4 +1,4 @@
-"""How far an upload is: a bar on a terminal, a line for each tenth elsewhere."""
+"""The progress of an upload: a bar on a terminal, a line for each tenth elsewhere."""
 
 import logging
 import sys
@@ -9,13 +9,13 @@ from pipeline.publishing.upload import Sent
 
 log = logging.getLogger(__name__)
 
-SAID_FROM_BYTES = 64 * 1024**2  # smaller uploads are over before anybody has read of them
+SHOWN_FROM_BYTES = 64 * 1024**2  # smaller uploads end within seconds
 
 
 @contextmanager
 def upload_progress(what: str, total: int) -> Iterator[Sent]:
-    """Yield what is told of each arrival; `total` in bytes."""
-    if total < SAID_FROM_BYTES:
+    """Yield the function to call with each number of bytes that arrived; `total` in bytes."""
+    if total < SHOWN_FROM_BYTES:
         yield lambda _: None
     elif sys.stdout.isatty():
         with _bar(what, total) as sent:

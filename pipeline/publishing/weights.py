@@ -1,4 +1,4 @@
-"""Weights: one reproducible archive, at a key in S3 that its content names."""
+"""Weights: one reproducible archive, at a key in S3 derived from its content."""
 
 import hashlib
 import json
@@ -24,11 +24,11 @@ METRICS = "metrics.json"
 
 
 def sync_weights(source: str, aws: AwsClient) -> Weights:
-    """Have the weights named by `source` in the release bucket; unchanged content uploads nothing.
+    """Upload the weights of `source` to the release bucket, unless the same content is there.
 
-    `source`: a local directory or .tar.gz, s3://bucket/key.tar.gz, or training-job/NAME. What was sent
-    before is known by the fingerprint of the source: it is neither packed nor fetched again.
-    Raises ConfigError when there is nothing there, ReleaseError when the upload is not what was sent.
+    `source`: a local directory or .tar.gz, s3://bucket/key.tar.gz, or training-job/NAME. A source whose
+    fingerprint is known is neither packed nor fetched again. Raises ConfigError when there is no such source,
+    ReleaseError when the object in S3 differs from the upload.
     """
     if source.startswith("training-job/"):
         source = _artifact_of(source.removeprefix("training-job/"), aws)
@@ -48,7 +48,7 @@ def _sync(local: Path, source: str, aws: AwsClient) -> Weights:
     digests = digests_of(local)
     bucket, key = aws.place.bucket, f"weights/{digests.sha256}/model.tar.gz"
     found = members(local, frozenset({GOLDEN, METRICS, ENGINES}), source)
-    if GOLDEN not in found:  # without it nobody could tell whether the release is live
+    if GOLDEN not in found:  # without it no release can be proved live
         raise no_golden(source)
     weights = Weights(
         uri=f"s3://{bucket}/{key}",
@@ -69,7 +69,7 @@ def _sync(local: Path, source: str, aws: AwsClient) -> Weights:
 
 
 def _figures(metrics: bytes, source: str) -> dict[str, float]:
-    """Read the numbers that training wrote; whatever else is there is not for the release."""
+    """Read the numbers in training's metrics; other values are ignored."""
     try:
         written = json.loads(metrics)
     except ValueError as error:
@@ -86,7 +86,7 @@ def _is_there(weights: Weights, aws: AwsClient) -> bool:
 
 
 def _known(document: object) -> Weights | None:
-    """Read what an earlier publish has noted; None when there is nothing, or another version wrote it."""
+    """Read the note of an earlier publish; None when there is none, or another version wrote it."""
     try:
         return None if document is None else Weights.model_validate(document)
     except ValidationError:
@@ -94,16 +94,14 @@ def _known(document: object) -> Weights | None:
 
 
 def _fingerprint(source: str, aws: AwsClient) -> str:
-    """Name a source by its content; an object in S3 by its address, size and ETag, which every write
-    changes.
-    """
+    """Return a hash of a source's content; of an object in S3: of its address, size and ETag."""
     if source.startswith("s3://"):
         bucket, _, key = source.removeprefix("s3://").partition("/")
         head = aws.find("s3", "head_object", Bucket=bucket, Key=key)
         if head is None:
             raise no_object(source)
-        told = json.dumps([source, head["ETag"], head["ContentLength"], head.get("VersionId")])
-        return hashlib.sha256(told.encode()).hexdigest()
+        identity = json.dumps([source, head["ETag"], head["ContentLength"], head.get("VersionId")])
+        return hashlib.sha256(identity.encode()).hexdigest()
     path = Path(source)
     if path.is_dir():
         return fingerprint(list(archived_files(path)))

@@ -1,4 +1,4 @@
-"""Release manifests in the release bucket: written once, found again by id."""
+"""Release manifests in the release bucket: written once, read by id."""
 
 from pipeline.aws import AwsClient
 from pipeline.errors import ReleaseError
@@ -6,7 +6,7 @@ from pipeline.release import MANIFEST, Release, parse_release
 
 
 def release_key(release_id: str) -> str:
-    """Where the manifest of a release is kept in the bucket."""
+    """Return the key of a release's manifest in the bucket."""
     return f"releases/{release_id}/{MANIFEST}"
 
 

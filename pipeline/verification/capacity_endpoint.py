@@ -25,9 +25,9 @@ def capacity_endpoint(release: Release, run: Run) -> Iterator[str]:
 
 @contextmanager
 def one_instance_endpoint(calls: Sequence[Call], run: Run) -> Iterator[str]:
-    """Yield the name of the endpoint once it is InService; it is deleted whatever happens.
+    """Yield the name of the endpoint once it is InService; it is always deleted afterwards.
 
-    `calls` make its config and then itself. What an interrupted run has left is deleted first.
+    `calls` make its config and then itself. Resources of an interrupted run are deleted first.
     """
     create_config, create = calls
     config = str(create_config.params["EndpointConfigName"])

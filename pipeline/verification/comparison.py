@@ -1,4 +1,4 @@
-"""Measure the candidate against the release now in the next environment: same load, same seconds, in turns."""
+"""Compare the candidate with the release in the next environment: same load, same seconds, alternating requests."""
 
 import logging
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ SLICES = 12  # at least, to a look; with fewer than 10 nothing can fail
 
 @dataclass(frozen=True)
 class Baseline:
-    """The release now in the next environment: its id, its model in SageMaker, and where it is live."""
+    """The release in the next environment: its id, its model in SageMaker, and the environment."""
 
     release: str
     model: str
@@ -76,7 +76,7 @@ def plan_baseline_endpoint(release: Release, env: Environment, baseline: Baselin
 
 @contextmanager
 def baseline_endpoint(release: Release, run: Run, baseline: Baseline) -> Iterator[str]:
-    """Yield the endpoint's name once it is InService; it is deleted whatever happens."""
+    """Yield the endpoint's name once it is InService; it is always deleted afterwards."""
     with one_instance_endpoint(plan_baseline_endpoint(release, run.env, baseline), run) as endpoint:
         yield endpoint
 
@@ -91,7 +91,7 @@ def compare_endpoints(
 ) -> tuple[Regression, tuple[Path, ...]]:
     """Send both the same load until there is a verdict, at most LOOKS times.
 
-    `requests_per_second` is to each of them. Returns what was found with the result files that show it.
+    `requests_per_second` is to each of them. Returns the regression with the result files that show it.
     """
     slice_seconds = max(1.0, 2 * ENOUGH / requests_per_second)
     seconds = max(bench.profile.compare_seconds, (SLICES + WARM_UP) * slice_seconds)

@@ -24,7 +24,7 @@ GRACE_SECONDS = 90.0  # Locust starts, and waits up to 65 s for answers in fligh
 
 @dataclass(frozen=True)
 class Phase:
-    """What the load test is asked for: a rate, or one that goes evenly `until` another."""
+    """One phase of a load test: a constant rate, or one that changes evenly `until` another."""
 
     name: str
     seconds: float
@@ -33,9 +33,9 @@ class Phase:
 
 
 class PhaseResult(Model):
-    """One phase as it was. Latencies are of the requests answered well, in ms from when each was due.
+    """One phase as it was. Latencies are of successful requests, in ms from when each was due.
 
-    `invalid` says what the generator lacked: such a phase says nothing about the endpoint.
+    `invalid`: why the generator could not offer the load; such a phase does not measure the endpoint.
     """
 
     name: str
@@ -44,7 +44,7 @@ class PhaseResult(Model):
     finished: float
     requests: int
     failures: int
-    slow: int | None  # good answers later than the schedule's promise, if it has one
+    slow: int | None  # successful answers over the schedule's SLO, if it has one
     achieved_rps: float
     p50_ms: float | None
     p95_ms: float | None
@@ -73,6 +73,8 @@ class Fleet(Model):
 
 
 class FleetRow(Model):
+    """One look at the endpoint's fleets, at epoch seconds."""
+
     at: float
     status: str
     config: str | None
@@ -82,7 +84,7 @@ class FleetRow(Model):
 
 
 class Side(Model):
-    """One of two compared endpoints in one second; latencies in ms of the requests answered well."""
+    """One of two compared endpoints in one second; latencies in ms of successful requests."""
 
     requests: int
     failures: int
@@ -138,12 +140,12 @@ class RunningLoad:
         return self.process.poll() is None
 
     def next_phase(self) -> None:
-        """Go on to the next phase of the schedule now."""
+        """Begin the next phase of the schedule now."""
         if self.is_running:
             self.process.send_signal(signal.SIGUSR1)
 
     def stop(self) -> None:
-        """End the run now; what was measured is kept."""
+        """End the run now; the measurements are kept."""
         if self.is_running:
             self.process.send_signal(signal.SIGINT)
 
@@ -157,7 +159,7 @@ class RunningLoad:
         return [line.split(":")[0] for line in phases]
 
     def read(self) -> LoadResult:
-        """Return what was recorded. Raises LoadTestBroken when there is nothing, with the log's last lines."""
+        """Return the result. Raises LoadTestBroken, with the last lines of the log, when there is none."""
         try:
             return LoadResult.model_validate_json(self.result.read_text())
         except (OSError, ValidationError) as error:
@@ -179,7 +181,7 @@ def start_load(
     against: str = "",
     workers: int = 1,
 ) -> Iterator[RunningLoad]:
-    """Start a load test whose result becomes `out`; whatever happens inside, the process is gone after.
+    """Start a load test whose result becomes `out`; the process is always ended afterwards.
 
     `against`: an endpoint that gets every other request. `workers`: processes that share the load.
     """
@@ -204,7 +206,7 @@ def start_load(
 
 
 def _source(payloads: Path | str) -> str:
-    """Name the payloads wherever the load test is started: a file, or FILE.py:FUNCTION."""
+    """Return the absolute path of the payloads: a file, or FILE.py:FUNCTION."""
     path, colon, function = str(payloads).partition(".py:")
     return f"{Path(path).resolve()}{colon}{function}"
 
@@ -231,7 +233,7 @@ def run_load(
 
 
 def wait_for_end(load: RunningLoad, seconds: float) -> None:
-    """Wait until the load test has ended by itself. Raises LoadTestBroken after `seconds`."""
+    """Wait until the load test has ended. Raises LoadTestBroken after `seconds`."""
     waited = 0.0
     while load.is_running:
         try:

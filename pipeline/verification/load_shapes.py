@@ -1,4 +1,4 @@
-"""Load the deployed endpoint in one of the shapes of config/shapes, and judge what its clients felt."""
+"""Load the deployed endpoint in one of the shapes of config/shapes, and judge latency and errors."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ TOOL_SECONDS = 60.0
 
 
 def shape_phases(shape: str, minutes: float | None = None, times_rate: float = 1.0) -> tuple[Phase, ...]:
-    """Ask the load tests for a shape's phases. Raises ConfigError with their words for one that cannot be used."""
+    """Return a shape's phases, by the load tests. Raises ConfigError with their message for an invalid shape."""
     command = [sys.executable, "-m", "load_tests.shapes", shape, "--times-rate", str(times_rate)]
     command += [] if minutes is None else ["--minutes", str(minutes)]
     answer = subprocess.run(
@@ -72,7 +72,7 @@ def judge_shape(result: LoadResult, env: Environment, shape: str) -> tuple[Gate,
     )
     p99 = slowest.p99_ms if slowest else None
     if invalid and (p99 is None or p99 > latency.at_most):
-        p99 = None  # it may have been the generator's lateness
+        p99 = None  # the generator's lateness may be the cause
     few = f"no phase had {ENOUGH_REQUESTS} requests that were answered"
     return (
         judge(latency, p99, why_not_measured=invalid or few),

@@ -1,4 +1,4 @@
-"""Measure what one instance can do, on an endpoint of its own."""
+"""Measure the capacity of one instance, on an endpoint of its own."""
 
 import statistics
 from collections.abc import Sequence
@@ -10,29 +10,21 @@ from pipeline.aws.waiting import wait_until
 from pipeline.config import LoadProfile
 from pipeline.release import Release
 from pipeline.run import Run
-from pipeline.verification.capacity import (
-    Capacity,
-    Slo,
-    Step,
-    first_rates,
-    judge_capacity,
-    lacks_cpu,
-    next_rates,
-    samples_for,
-)
+from pipeline.verification.capacity import Capacity, Slo, Step, judge_capacity
+from pipeline.verification.capacity_search import first_rates, lacks_cpu, next_rates, samples_for
 from pipeline.verification.load import LoadResult, Phase, run_load
 from pipeline.verification.sizing import targets_of
 
 CPU = ("/aws/sagemaker/Endpoints", "CPUUtilization")
 CONCURRENCY = ("AWS/SageMaker", "ConcurrentRequestsPerModel")
 LOOK_SECONDS = 1.0
-ROUNDS = 5  # the climb, its refinements, making sure, and one more for a hiccup of the machine
+ROUNDS = 5  # the climb, its refinements, the confirmation, and one more for a hiccup of the machine
 METRIC_PATIENCE = 4.0  # × step_seconds: with steps of a minute, longer than CloudWatch's usual delay
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Where and with what to measure: folder for the results, golden set, profile."""
+    """The setup of a measurement: folder for the results, golden set, profile."""
 
     folder: Path
     golden: Path
@@ -44,7 +36,7 @@ def measure_capacity(
 ) -> tuple[Capacity, tuple[Path, ...]]:
     """Find the highest rate that the one instance of `endpoint` serves within the limits of `env`.
 
-    Returns it with the result files of the load tests that show it.
+    Returns the capacity with the result files of the load tests that show it.
     """
     slo = Slo(p99_ms=run.env.limits.p99_ms, error_percent=run.env.limits.error_percent)
     steps, files = _search(endpoint, slo, run, bench)
@@ -62,7 +54,7 @@ def measure_capacity(
 
 
 def _search(endpoint: str, slo: Slo, run: Run, bench: Bench) -> tuple[list[Step], list[Path]]:
-    """Climb until the promise breaks, then look between; each round is one load test."""
+    """Raise the rate until the SLO breaks, then try rates between; each round is one load test."""
     profile = bench.profile
     bounds = {"growth": profile.growth, "maximum_rps": profile.maximum_rps}
     steps: list[Step] = []
@@ -81,9 +73,7 @@ def _search(endpoint: str, slo: Slo, run: Run, bench: Bench) -> tuple[list[Step]
         files.append(bench.folder / f"capacity-{number}.json")
         result = run_load(endpoint, bench.golden, phases, files[-1], slo=slo.document())
         found = steps_of(result, [])
-        if lacks_cpu(
-            [*steps, *found], slo, run.env.endpoint.instance_type
-        ):  # asked only then: metrics come late
+        if lacks_cpu([*steps, *found], slo, run.env.endpoint.instance_type):  # only then: metrics are delayed
             cpu = _instance_cpu(result, endpoint, run, profile.step_seconds)
             found = steps_of(result, cpu)
         steps += found
@@ -99,14 +89,14 @@ def _search(endpoint: str, slo: Slo, run: Run, bench: Bench) -> tuple[list[Step]
 
 
 def long_enough(seconds: float, requests_per_second: float, samples: int) -> float:
-    """Return the seconds asked for, or as many as it takes to send clearly more than `samples`."""
+    """Return `seconds`, or the seconds that it takes to send clearly more than `samples`."""
     return max(seconds, 1.2 * samples / requests_per_second)
 
 
 def steps_of(result: LoadResult, cpu: Sequence[tuple[float, float]]) -> tuple[Step, ...]:
     """Turn the phases of a load test into steps; `cpu`: (epoch s, percent) of the instance.
 
-    A step's CPU is the highest of its samples: periods at its edges hold some of its neighbours' calm.
+    A step's CPU is the highest of its samples: periods at its edges overlap its neighbours.
     """
     return tuple(
         Step(
@@ -162,7 +152,7 @@ def with_concurrency(
 ) -> tuple[Step, ...]:
     """Add to each step the median of the metric's samples (epoch s, requests) within its phase.
 
-    The median, since the policy's alarm wants three of three samples over its target.
+    The median is used because the policy's alarm needs three of three samples over its target.
     """
     found = []
     for step, phase in zip(steps, result.phases, strict=True):

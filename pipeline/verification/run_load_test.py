@@ -1,7 +1,7 @@
-"""The command `load-test`: one shape on an environment's endpoint, judged by its promise to clients.
+"""The command `load-test`: one shape on an environment's endpoint, judged by its SLO.
 
-Where one machine cannot offer the load, several offer a share of it at the same time, and another run joins what
-they measured and judges it.
+Where one machine cannot offer the load, several machines offer a share of it at the same time, and another run joins
+their results and judges them.
 """
 
 import logging
@@ -32,9 +32,9 @@ LONGEST_LEAD_SECONDS = 1800.0
 
 @dataclass(frozen=True)
 class LoadTestOptions:
-    """What load is asked for. `payloads`: a file or FILE.py:FUNCTION instead of the release's golden set.
+    """The requested load. `payloads`: a file or FILE.py:FUNCTION instead of the release's golden set.
 
-    `share`: of so many generators this is one. `at`: epoch seconds at which it begins.
+    `share`: the number of generators, of which this is one. `at`: epoch seconds at which it begins.
     """
 
     shape: str
@@ -47,7 +47,7 @@ class LoadTestOptions:
 
 
 class GeneratorResult(Model):
-    """One generator's part of a load: measured, and not judged."""
+    """One generator's part of a load: measured, not judged."""
 
     release: str
     endpoint: str
@@ -64,9 +64,9 @@ class _Live:
 
 
 def run_load_test(options: LoadTestOptions, run: Run) -> Evidence:
-    """Load what is live in `env`; the evidence is BUILD/<env>/load-test-evidence.json, whatever the verdict.
+    """Load the live release; the evidence is BUILD/<env>/load-test-evidence.json, whatever the verdict.
 
-    Raises ReleaseError when nothing of this pipeline's is live, GateFailed or VerificationInconclusive.
+    Raises ReleaseError when no release of this pipeline is live, GateFailed or VerificationInconclusive.
     """
     live, started = _live(run), run.clock.now()
     result = _load(options, live, run)
@@ -76,11 +76,12 @@ def run_load_test(options: LoadTestOptions, run: Run) -> Evidence:
 def offer_share(options: LoadTestOptions, run: Run) -> GeneratorResult:
     """Offer one of `options.share` equal parts of the load and judge nothing: `judge_joined` does, of all parts.
 
-    Raises ConfigError for no such part, or a beginning too far away, and what `load_test` raises before it judges.
+    Raises ConfigError for an invalid share or a beginning too far ahead, and the errors of `run_load_test` before it
+    judges.
     """
     generators = options.share or 1
     if generators < 1:
-        raise ConfigError(f"--share {generators} is no number of generators.", fix="Give 1 or more.")
+        raise ConfigError(f"--share {generators} is not a number of generators.", fix="Give 1 or more.")
     live = _live(run)
     result = _load(options, live, run, generators)
     return GeneratorResult(
@@ -94,14 +95,16 @@ def offer_share(options: LoadTestOptions, run: Run) -> GeneratorResult:
 
 
 def judge_joined(folder: Path, shape: str, run: Run) -> Evidence:
-    """Join what the generators have left below `folder`, and judge it as `load_test` does.
+    """Join the results of the generators below `folder`, and judge them as `run_load_test` does.
 
-    Raises LoadTestBroken when there is nothing, or when they were not at it together.
+    Raises LoadTestBroken when there is no result, or when the generators did not overlap.
     """
     name = _result_path(shape, run).name
     paths = sorted(folder.rglob(name))
     if not paths:
-        raise LoadTestBroken(f"There is no {name} below {folder}.", fix="Let the generators run: --share N.")
+        raise LoadTestBroken(
+            f"There is no {name} below {folder}.", fix="Run the generators first: `load-test --share N`."
+        )
     joined = join_results([_read(path) for path in paths])
     log.info(f"{len(paths)} generators sent {sum(phase.requests for phase in joined.phases)} requests")
     joined.save(_result_path(shape, run))
@@ -186,7 +189,7 @@ def _read(path: Path) -> LoadResult:
 
 
 def _golden(release_id: str, run: Run) -> Path:
-    """Fetch the golden set of the release that is live, whichever that is."""
+    """Fetch the golden set of the live release."""
     document = run.aws.get_json(release_key(release_id))
     if document is None:
         raise ReleaseError(

@@ -1,4 +1,4 @@
-"""Run the smoke tests against a live endpoint as their own program, and read what they found."""
+"""Run the smoke tests against a live endpoint as their own program, and read their report."""
 
 import logging
 import subprocess
@@ -15,12 +15,12 @@ log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[2]
 PAYLOAD_VARIABLE, PAYLOAD_MB = "SAGEMAKER_MAX_PAYLOAD_IN_MB", "25"  # the container's, and its default
-BOUND_SECONDS = 180.0  # they take under 30 s; an endpoint that answers nothing in time is cut off here
+BOUND_SECONDS = 180.0  # they take under 30 s; an endpoint without timely answers is cut off here
 
 
 @dataclass(frozen=True)
 class SmokeResult:
-    """How many tests ran, and the sentences of those that failed. `problem`: why they could not run."""
+    """The number of tests that ran, and the messages of those that failed. `problem`: why they could not run."""
 
     tests: int
     failed: tuple[str, ...]
@@ -34,7 +34,7 @@ class SmokeResult:
 
 
 def run_smoke(release: Release, run: Run, golden: Path) -> SmokeResult:
-    """Run the smoke tests: this release must answer, rightly, from as many instances as it starts with."""
+    """Run the smoke tests: this release must answer correctly from the minimum number of instances."""
     report = (run.build / run.env.name / "smoke.xml").resolve()
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
@@ -61,7 +61,7 @@ def run_smoke(release: Release, run: Run, golden: Path) -> SmokeResult:
 
 
 def read_report(report: Path, problem: str) -> SmokeResult:
-    """Read pytest's JUnit XML; `problem` is what to say when there is none."""
+    """Read pytest's JUnit XML; `problem`: the reason when there is none."""
     try:
         suites = ElementTree.parse(report).getroot()  # noqa: S314 - written by our own pytest
     except (OSError, ElementTree.ParseError):

@@ -1,4 +1,4 @@
-"""What `verify` measures, stage after stage: smoke → capacity and regression → policy → scaling → shape."""
+"""The stages of `verify`: smoke → capacity and regression → policy → scaling → shape."""
 
 import logging
 import os
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """What is verified where. `following`: the environment that promotes from this one; `shape`: one more load."""
+    """One verification. `following`: the environment that promotes from this one; `shape`: one more load."""
 
     release: Release
     run: Run
@@ -62,7 +62,7 @@ class Measurements:
     files: list[Path] = field(default_factory=list)
 
     def evidence(self, job: Job, started: float) -> Evidence:
-        """Put it together, finished now."""
+        """Return the measurements as evidence, finished now."""
         return Evidence(
             release=job.release.id,
             environment=job.run.env.name,
@@ -92,7 +92,7 @@ class Measurements:
 
 
 def measure(job: Job) -> Measurements:
-    """Go through the stages. After failed smoke tests nothing else is worth measuring."""
+    """Take all stages; only the first one when the smoke tests fail."""
     found = Measurements()
     golden = fetch_golden(job.release, job.run)
     bench = Bench(job.folder, golden, getattr(job.run.env.load, job.profile))
@@ -113,7 +113,7 @@ def measure(job: Job) -> Measurements:
 
 
 def _measure_one_instance(job: Job, bench: Bench, found: Measurements) -> None:
-    """Search the capacity, and compare with the release before at the rate that follows from it."""
+    """Measure the capacity, and compare with the release before at the rate that follows from it."""
     with capacity_endpoint(job.release, job.run) as endpoint:
         capacity, files = measure_capacity(job.release, endpoint, job.run, bench)
         found.capacity = capacity
@@ -131,14 +131,14 @@ def _measure_one_instance(job: Job, bench: Bench, found: Measurements) -> None:
 
 
 def _compare(job: Job, endpoint: str, bench: Bench, found: Measurements) -> None:
-    """Compare with the release now in the next environment; without one there is no such gate."""
+    """Compare with the release in the next environment; without one there is no such gate."""
     baseline = find_baseline(job.release, job.run, job.following)
     if isinstance(baseline, str):
         log.info(f"regression: nothing to compare with, {baseline}")
         return
     rate = found.capacity.requests_per_second if found.capacity else None
     if rate is None:
-        why = "without a capacity nobody knows a fair rate"
+        why = "without a capacity there is no fair rate"
         found.gates.append(no_regression_gate(why, bench.profile.slower_than(job.run.env.limits)))
         return
     safe = rate * job.run.env.autoscaling.safety_factor
@@ -213,7 +213,7 @@ def _plan(job: Job, bench: Bench, found: Measurements) -> ScalingPlan:
 
 
 def _capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gate:
-    """A capacity has no limit to keep; the gate is that one could be named."""
+    """Return the gate of the capacity, which has no limit: it passes when a capacity could be named."""
     return Gate(
         name="capacity",
         metric="requests_per_second",
@@ -226,7 +226,7 @@ def _capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gat
 
 
 def _unmeasured(env: Environment, why: str) -> list[Gate]:
-    """The gates that were not reached: INCONCLUSIVE, each."""
+    """Return the gates that were not reached, all INCONCLUSIVE."""
     steady = [judge(each, None, why_not_measured=why) for each in steady_limits(env)]
     capacity = _capacity_gate(None, Verdict.INCONCLUSIVE, f"not measured: {why}")
     return [capacity, *steady, *judge_scaling(None, _scaling_limits(env), why_not=why)]

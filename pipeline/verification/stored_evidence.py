@@ -1,4 +1,4 @@
-"""What was measured of a release before: in S3, where every machine finds it, else in the build folder."""
+"""The evidence of earlier verifications: in S3, else in the build folder."""
 
 import json
 
@@ -9,7 +9,7 @@ from pipeline.verification.sizing import measured_of
 
 
 def find_evidence(release_id: str, environment: str, run: Run) -> Evidence | None:
-    """Return the evidence of one release in one environment; None when nobody has verified it there."""
+    """Return the evidence of one release in one environment; None when it was not verified there."""
     stored = read_evidence(run.aws.get_json(evidence_key(release_id, environment)))
     if stored is not None:
         return stored
@@ -19,9 +19,9 @@ def find_evidence(release_id: str, environment: str, run: Run) -> Evidence | Non
 
 
 def find_capacity(release_id: str, run: Run) -> MeasuredCapacity | None:
-    """Return what one instance was measured to do, on the same instance type; None: nobody has named a capacity.
+    """Return the measured capacity of the same instance type; None: no capacity was named.
 
-    Looks at this environment's evidence first, then at that of the environment before it.
+    Reads this environment's evidence first, then that of the environment before it.
     """
     for environment in filter(None, (run.env.name, run.env.promotes_from)):
         found = find_evidence(release_id, environment, run)

@@ -54,8 +54,9 @@ def fleet_sample(run: Run) -> FleetSample:
 def run_under_load(
     run: Run, bench: Bench, plan: ScalingPlan, out: Path
 ) -> tuple[LoadResult, tuple[FleetSample, ...]]:
-    """Hold the steady load; then, if the plan has a surge, hold that until the fleet has grown, and a
-    calm until it is back at its minimum. It is one load test, so that no request in between is missed.
+    """Hold the steady load; then, if the plan has one, a surge until the fleet has grown, and a calm until it is back.
+
+    It is one load test, so that no request in between is missed.
     """
     phases = _phases(run, bench, plan)
     samples: list[FleetSample] = []

@@ -1,4 +1,4 @@
-"""The step `verify`: measure what is live, judge it by the promise to clients, and keep the evidence."""
+"""The step `verify`: measure the live release, judge it by the SLO, and keep the evidence."""
 
 import logging
 import time
@@ -28,11 +28,11 @@ def verify(
     shape: str | None = None,
     prices: Prices | None = None,
 ) -> Evidence:
-    """Measure the release that is live in `env` against the promise to clients, and keep the evidence.
+    """Measure the live release against the SLO, and keep the evidence.
 
-    `following`: the environment that promotes from this one; its release is what this one is compared with.
+    `following`: the environment that promotes from this one; this release is compared with its release.
     `shape`: of config/shapes, loaded and judged as well. PASSED evidence for the same release, endpoint config,
-    profile and shape is kept, unless `again`. `prices`: what a million predictions cost is reckoned with.
+    profile and shape is kept, unless `again`. `prices`: of instances, for the cost of a million predictions.
     Raises GateFailed or VerificationInconclusive, after the evidence is written; ReleaseError when
     another release is live.
     """
@@ -64,14 +64,14 @@ def require_passed(evidence: Evidence) -> None:
     where = f"{evidence.release} in {evidence.environment}"
     if evidence.verdict is Verdict.FAILED:
         raise GateFailed(
-            f"{where} broke the promise to clients:\n{_lines(evidence.failed)}",
+            f"{where} broke the SLO:\n{_lines(evidence.failed)}",
             fix="It will not be promoted. The evidence and the load results are beside the release; "
-            "correct the model or its instances, or change `limits:` if the promise is wrong.",
+            "correct the model or its instances, or change `limits:` if the SLO is wrong.",
         )
     if evidence.verdict is Verdict.INCONCLUSIVE:
         raise VerificationInconclusive(
             f"{where} could not be judged:\n{_lines(evidence.inconclusive)}",
-            fix="Remove what the reasons name, then verify again; what was not measured is not promoted.",
+            fix="Remove the causes that the reasons name, then verify again: only a PASSED release is promoted.",
         )
 
 

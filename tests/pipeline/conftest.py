@@ -21,7 +21,7 @@ STAGING: dict[str, Any] = yaml.safe_load((ROOT / "config" / "staging.yaml").read
 
 
 def environment(**changes: Any) -> Environment:
-    """The staging environment with changes: `environment(endpoint={"initial_instances": 3})`."""
+    """Return the staging environment with changes: `environment(endpoint={"initial_instances": 3})`."""
     merged = {
         key: {**value, **changes.get(key, {})} if isinstance(value, dict) else changes.get(key, value)
         for key, value in STAGING.items()
@@ -48,7 +48,7 @@ def make_test_release() -> Callable[..., Release]:
             uri=f"digits@sha256:{letter * 64}",
             digest=f"sha256:{letter * 64}",
             tag=letter * 40,
-            stand_in=False,
+            is_source_hash=False,
         )
         weights = Weights(
             uri=f"s3://digits-releases-123456789012/weights/{letter * 64}/model.tar.gz",
@@ -76,7 +76,7 @@ def moto_url() -> Iterator[str]:
 
 @pytest.fixture
 def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty moto, and the environment variables that lead every client to it."""
+    """Empty moto, and set the environment variables that lead every client to it."""
     import urllib.request
 
     urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")).close()

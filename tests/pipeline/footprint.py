@@ -1,4 +1,4 @@
-"""What AWS has of one environment, without what differs between two runs of the same: names, times, states."""
+"""The resources of one environment, without what differs between two equal runs: names, times, states."""
 
 import re
 from typing import Any
@@ -89,7 +89,7 @@ def _watched(run: Run) -> int:
 
 
 def _content(run: Run, key: str) -> Any:
-    """What is in an object; which commit was checked out meanwhile is not compared."""
+    """Return the content of an object without its commit, which is not compared."""
     if not key.endswith(".json"):
         return "bytes"
     return _without(run.aws.get_json(key) or {}, {"commit", "dirty"})

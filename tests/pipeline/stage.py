@@ -154,7 +154,7 @@ def keep_evidence(release: Release, aws: AwsClient) -> None:
 
 
 def smoke(passes: bool = True) -> RunSmoke:
-    """A smoke test of one case, whose end is known."""
+    """Return a smoke test of one case, with a known result."""
 
     def run_smoke(release: Release, run: Run, golden: Path) -> SmokeResult:
         return SmokeResult(1, () if passes else ("an answer: was wrong",), 0.1, run.build / "smoke.xml")
@@ -174,8 +174,10 @@ def promote_in_vain(scene: Scene, run: Run) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """What is there before, and the step itself. `finished_by`: the writes from the end at which it is done, so
-    that to run it again is to ask for something else; 0: it can be asked for twice.
+    """A step and its preparation.
+
+    `finished_by`: the writes from the end at which it is done, so that to run it again is another step; 0: it can be
+    repeated.
     """
 
     prepare: Callable[[Scene], object]
@@ -183,12 +185,12 @@ class Step:
     finished_by: int = 0
 
     def numbers(self, writes: int, *, is_after: bool) -> range:
-        """The writes to be killed at, the first one being 1."""
+        """Return the writes at which to kill, the first one being 1."""
         return range(1, writes + 1 - (self.finished_by - (not is_after) if self.finished_by else 0))
 
 
 STEPS: Mapping[str, Step] = {
-    "publish": Step(bare, lambda scene, run: published(run, run.build, "one")),
+    "publish": Step(bare, lambda _, run: published(run, run.build, "one")),
     "first-deploy": Step(publish_two, lambda scene, run: scene.deploy("one", run)),
     "deploy": Step(put_one_live_scaled_out, lambda scene, run: scene.deploy("two", run)),
     "change-of-type": Step(put_one_live_scaled, change_type),

@@ -22,7 +22,7 @@ MakeEnv = Callable[..., Environment]
 
 
 def in_force(env: Environment, target: float | None) -> Scaling:
-    """What AWS describes when everything that the environment wants is in force."""
+    """Return the scaling that AWS describes when all of the environment's is in force."""
     policies = {
         each["PolicyName"]: {**each, "PolicyARN": f"arn:{each['PolicyName']}", "Alarms": []}
         for each in policies_of(env, target)

@@ -63,7 +63,7 @@ def run(
 
 @pytest.fixture
 def roles(run: Run, envs: list[Environment]) -> dict[str, str]:
-    """The deploy roles by environment; the stacks are made by whichever test comes first."""
+    """Return the deploy roles by environment; the first test makes the stacks."""
     return bootstrap_github(ACCESS, envs, run).roles
 
 

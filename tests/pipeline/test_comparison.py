@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from typing_extensions import override
 
 import local_aws
 from local_aws.start import Running
@@ -109,10 +110,11 @@ class FakeClient(AwsClient):
 
     config: str | None = None
 
+    @override
     def describe_endpoint(self, name: str) -> dict[str, Any] | None:
         return None if self.config is None else {"EndpointConfigName": self.config}
 
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         assert (service, operation) == ("sagemaker", "describe_endpoint_config")
         assert params == {"EndpointConfigName": self.config}
         return {"ProductionVariants": [{"ModelName": "the-model"}]}

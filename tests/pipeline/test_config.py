@@ -69,7 +69,7 @@ def test_production_takes_only_what_passed_in_staging() -> None:
         ({"endpoint": {"data_capture": {"percent": 0}}}, "greater than or equal to 1"),
         ({"alarms": {"custom": [CPU, CPU]}}, "is there twice"),
         ({"alarms": {"custom": [CPU | {"name": "p99-latency"}]}}, "the pipeline's own alarms"),
-        ({"alarms": {"custom": [CPU | {"scope": "new_fleet"}]}}, "say scope: endpoint"),
+        ({"alarms": {"custom": [CPU | {"scope": "new_fleet"}]}}, "set `scope: endpoint`"),
         ({"alarms": {"named": [str(number) for number in range(8)]}}, "SageMaker takes at most 10"),
         ({"promotion": {"evidence_age_hours": 0}}, "greater than 0"),
     ],
@@ -172,7 +172,7 @@ def test_only_the_quick_profile_takes_more_than_the_promise_for_slower(name: str
 
 
 def test_the_committed_schema_is_the_models() -> None:
-    """Make it anew: python -m pipeline config schema > config/schema.json"""
+    """Make it again: `python -m pipeline config schema > config/schema.json`."""
     assert (ROOT / "config" / "schema.json").read_text() == schema()
 
 

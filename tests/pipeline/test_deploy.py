@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 import local_aws
 from pipeline.account.bootstrap import bootstrap
@@ -73,7 +74,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Run:
-    """A run in an environment whose endpoint belongs to this test alone."""
+    """Return a run in an environment whose endpoint belongs to this test alone."""
     for name, value in cloud.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(ROOT)
@@ -186,6 +187,7 @@ class LoudAlarms(AwsClient):
 
     loud_looks: int = 0
 
+    @override
     def alarms(self, *, prefix: str = "", names: Sequence[str] = ()) -> list[dict[str, Any]]:
         self.loud_looks -= 1
         state = "OK" if self.loud_looks < 0 else "ALARM"

@@ -104,7 +104,7 @@ _KNOWN: dict[str, dict[str, str]] = {}
 
 
 def known(service: str) -> dict[str, str]:
-    """The operations of a service by boto3's names; none for a word that is no service."""
+    """Return the operations of a service by boto3's names; none for a word that is no service."""
     if service not in _KNOWN:
         session = botocore.session.get_session()
         names = (
@@ -117,7 +117,7 @@ def known(service: str) -> dict[str, str]:
 
 
 def actions_of_the_steps() -> dict[str, str]:
-    """The IAM action of each call in pipeline/, and the module that makes it."""
+    """Return the IAM action of each call in pipeline/, and the module that makes it."""
     found = {}
     for path in sorted((ROOT / "pipeline").rglob("*.py")):
         if path.name not in BY_A_PERSON:

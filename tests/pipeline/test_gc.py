@@ -189,7 +189,7 @@ def test_an_account_without_endpoints_serves_nothing(account: Run) -> None:
 def some_release(number: int, created: datetime) -> Release:
     digest, sha = f"sha256:{number:064x}", f"{number:08x}" + 56 * "0"
     digest = f"sha256:{number:012x}" + 52 * "0"
-    image = Image(uri=f"digits@{digest}", digest=digest, tag=f"{number:040x}", stand_in=False)
+    image = Image(uri=f"digits@{digest}", digest=digest, tag=f"{number:040x}", is_source_hash=False)
     weights = Weights(
         uri=f"s3://digits-releases-123456789012/weights/{sha}/model.tar.gz", sha256=sha, bytes=1
     )

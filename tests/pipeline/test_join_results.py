@@ -63,11 +63,11 @@ def test_what_one_generator_lacked_makes_the_phase_invalid() -> None:
 @pytest.mark.parametrize(
     ("other", "problem"),
     [
-        (result(1003.0), "together for 7 of 10 s"),
-        (result(2000.0), "together for 0 of 10 s"),
+        (result(1003.0), "overlapped for 7 of 10 s"),
+        (result(2000.0), "overlapped for 0 of 10 s"),
         (result(name="other"), "different endpoints or shapes"),
         (result(endpoint="other"), "different endpoints or shapes"),
-        (result().model_copy(update={"started": None}), "has offered nothing"),
+        (result().model_copy(update={"started": None}), "has sent no request"),
     ],
 )
 def test_what_was_not_one_load_is_not_judged_as_one(other: LoadResult, problem: str) -> None:

@@ -44,13 +44,13 @@ class FakeEndpoint:
     asked: int = 0
     one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
-    def describe_endpoint(self, name: str) -> dict[str, Any] | None:
+    def describe_endpoint(self, _: str, /) -> dict[str, Any] | None:
         return self.descriptions.pop(0) if len(self.descriptions) > 1 else self.descriptions[0]
 
     def alarms(self, *, prefix: str = "") -> list[dict[str, Any]]:
         return [alarm for alarm in self.alarm_states if alarm["AlarmName"].startswith(prefix)]
 
-    def invoke(self, endpoint: str, body: bytes) -> Answer:
+    def invoke(self, *_: object) -> Answer:
         with self.one_at_a_time:
             self.asked += 1
             release, instance = next(self.voices)
@@ -284,7 +284,7 @@ class Logs:
     streams: dict[str, float]
     is_forbidden: bool = False
 
-    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+    def find(self, *_: str, **__: Any) -> dict[str, Any] | None:
         if self.is_forbidden:
             raise AwsRefused("logs", code="AccessDenied", message="not yours", fix="-")
         return {
@@ -293,7 +293,7 @@ class Logs:
             ]
         }
 
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+    def read(self, *_: str, **params: Any) -> dict[str, Any]:
         return {"events": [{"message": f"line {n} of {params['logStreamName']}\n"} for n in range(20)]}
 
 

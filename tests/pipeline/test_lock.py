@@ -28,7 +28,7 @@ def locked(account: Run, **changes: Any) -> Lock:
 
 
 def gone() -> int:
-    """The number of a process that has ended."""
+    """Return the number of a process that has ended."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     return process.pid
@@ -124,7 +124,7 @@ def test_a_first_try_whose_answer_was_lost_was_a_success(account: Run) -> None:
 class Deaf(AwsClient):
     """The client, in a network that is lost when something is to be deleted."""
 
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         if operation == "delete_object":
             raise AwsUnreachable("no answer", fix="wait")
         return super().read(service, operation, **params)

@@ -28,7 +28,7 @@ def operations(calls: Iterable[Call]) -> list[str]:
 
 
 def described(env: Environment, config: str) -> Mapping[str, Mapping[str, Any]]:
-    """The alarms of a config as AWS describes them: with fields of its own."""
+    """Return the alarms of a config as AWS describes them: with fields of its own."""
     return {alarm["AlarmName"]: {**alarm, "StateValue": "OK"} for alarm in alarms_of(env, config)}
 
 

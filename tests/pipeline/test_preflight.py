@@ -117,7 +117,7 @@ def test_a_missing_image_is_named(env: Environment, release: Release) -> None:
 
 
 def test_a_stand_in_needs_no_image(env: Environment, release: Release) -> None:
-    assert not [*check_image(env, release.image.model_copy(update={"stand_in": True}), None)]
+    assert not [*check_image(env, release.image.model_copy(update={"is_source_hash": True}), None)]
 
 
 def test_the_published_weights_are_fine(release: Release) -> None:
@@ -235,7 +235,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Run:
-    """A run in an account that has nothing yet but, once asked for, its own bucket and role."""
+    """Return a run in an account without resources; bucket and role will be its own."""
     for name, value in cloud.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(ROOT)

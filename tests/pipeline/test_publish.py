@@ -118,7 +118,7 @@ def test_without_an_engine_the_release_says_that_its_digest_is_a_stand_in(
 ) -> None:
     release = publish(account, engine=False)
 
-    assert release.image.stand_in
+    assert release.image.is_source_hash
     assert release.image.digest == f"sha256:{source_hash()}"
     assert json.loads((tmp_path / "release.json").read_text())["image"]["stand_in"] is True
 
@@ -128,7 +128,7 @@ def test_an_image_whose_tag_is_in_ecr_is_not_built_again(account: Run, env: Envi
     put_image(account, env, source_hash()[:40])
     image = publish_image(account, Origin("c" * 40), engine=True, sbom=True)
 
-    assert not image.stand_in
+    assert not image.is_source_hash
     assert image.uri.endswith(f"/digits@{image.digest}")
     assert said() == [f"image {source_hash()[:12]} is in ECR already: nothing built"]
     assert account.aws.made == [f"store the provenance of {source_hash()[:12]}"]

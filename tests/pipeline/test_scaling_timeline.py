@@ -30,7 +30,7 @@ ROSE, FELL = 100.0, 160.0
 
 
 def load(*, over: tuple[int, ...] = ()) -> LoadResult:
-    """A surge from 100 to 160 and a calm to 200; p95 is over the limit in the seconds of `over`."""
+    """Return a surge from 100 to 160 and a calm to 200; p95 is over the limit in the seconds of `over`."""
     phase: dict[str, Any] = {"requests": 9, "failures": 0, "slow": None, "achieved_rps": 9.0, "p50_ms": 9.0}
     phase |= {"p95_ms": 9.0, "p99_ms": 9.0, "max_ms": 9.0, "generator_cpu_percent": 1.0, "lag_p99_ms": 1.0}
     phase |= {"invalid": None, "errors": {}, "offered_rps": 9.0}
@@ -141,7 +141,7 @@ class FakeLogs:
         self.streams = streams
         self.refuses = False
 
-    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+    def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
         assert (service, operation) == ("logs", "describe_log_streams")
         assert params["logGroupName"] == "/aws/sagemaker/Endpoints/e"
         if self.refuses:
@@ -149,7 +149,7 @@ class FakeLogs:
         made = [(name.replace("_", "/"), at) for name, (at, _) in self.streams.items()]
         return {"logStreams": [{"logStreamName": name, "creationTime": int(at * 1000)} for name, at in made]}
 
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         assert (service, operation, params["startFromHead"]) == ("logs", "get_log_events", True)
         _, lines = self.streams[params["logStreamName"].replace("/", "_")]
         return {"events": [{"timestamp": int(at * 1000), "message": text} for at, text in lines]}

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from pipeline.aws import AwsClient
 from pipeline.config import Environment
@@ -26,7 +27,9 @@ FOUND = [
 ]
 Said = Callable[[], list[str]]
 MakeEnv = Callable[..., Environment]
-IMAGE = Image(uri=f"digits@sha256:{'a' * 64}", digest=f"sha256:{'a' * 64}", tag="a" * 40, stand_in=False)
+IMAGE = Image(
+    uri=f"digits@sha256:{'a' * 64}", digest=f"sha256:{'a' * 64}", tag="a" * 40, is_source_hash=False
+)
 
 
 class Ecr(AwsClient):
@@ -44,7 +47,8 @@ class Ecr(AwsClient):
         self.env, self.statuses, self.on_push = env, list(statuses), on_push
         self.findings = [{"name": name, "severity": severity} for name, severity in findings.items()]
 
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+    @override
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         if operation == "describe_repositories":
             return {"repositories": [{"imageScanningConfiguration": {"scanOnPush": self.on_push}}]}
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
@@ -162,7 +166,7 @@ def test_every_exception_of_this_repository_holds_today() -> None:
 
 
 def pushed(account: Run, release: Release) -> Release:
-    """The same release with an image that ECR has; moto finds one vulnerability, HIGH, in whatever was scanned."""
+    """Return the release with an image that ECR has; moto finds one vulnerability, HIGH, in every scanned image."""
     name = account.env.aws.repository
     manifest = '{"schemaVersion": 2, "config": {"digest": "sha256:0", "size": 1}, "layers": []}'
     kind = "application/vnd.docker.distribution.manifest.v2+json"

@@ -23,7 +23,7 @@ WHERE = {"Bucket": "digits-releases-123456789012", "Key": "weights/large"}
 
 @pytest.fixture
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of three parts, where a part is as small as S3 allows."""
+    """Make a file of three parts, where a part is as small as S3 allows."""
     monkeypatch.setattr(sizes, "PART_BYTES", 5 * MIB)
     path = tmp_path / "large"
     path.write_bytes(b"a" * 5 * MIB + b"b" * 5 * MIB + b"c" * MIB)
@@ -37,14 +37,14 @@ class Watched:
         self.aws, self.fails_at, self.torn = aws, fails_at, torn
         self.parts: list[int] = []
 
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         if operation == "upload_part":
             if params["PartNumber"] == self.fails_at:
                 raise ConnectionError("the network is gone")
             self.parts.append(params["PartNumber"])
         return self.aws.read(service, operation, **params)
 
-    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+    def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
         found = self.aws.find(service, operation, **params)
         return {**found, "ContentLength": 1} if found and self.torn else found
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from pipeline.aws import AwsClient
 from pipeline.config import Environment
@@ -187,9 +188,11 @@ class FakeClient(AwsClient):
 
     described: dict[str, Any] | None = None
 
+    @override
     def describe_endpoint(self, name: str) -> dict[str, Any] | None:
         return self.described
 
+    @override
     def get_json(self, key: str) -> None:
         return None
 

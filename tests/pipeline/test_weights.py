@@ -35,7 +35,7 @@ def archived(directory: Path) -> bytes:
 
 
 def release_with(weights: Weights) -> Release:
-    image = Image(uri="digits", digest=f"sha256:{'a' * 64}", tag="a" * 40, stand_in=False)
+    image = Image(uri="digits", digest=f"sha256:{'a' * 64}", tag="a" * 40, is_source_hash=False)
     return make_release(image, weights, commit=None, dirty=False, run_url=None)
 
 
@@ -179,5 +179,5 @@ def test_an_archive_that_was_replaced_is_not_used(account: Run, model: Path, tmp
     bucket, _, key = release.weights.uri.removeprefix("s3://").partition("/")
     account.aws.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"another")
 
-    with pytest.raises(ReleaseError, match="is not what release"):
+    with pytest.raises(ReleaseError, match="differs from the weights"):
         fetch_golden(release, account)
