@@ -158,7 +158,7 @@ def test_the_repository_never_lets_go_of_a_published_image_by_itself(
 
 
 def test_somebody_is_told_of_alarms_and_of_money(run: Run, roles: dict[str, str]) -> None:
-    topic = "arn:run:sns:eu-west-1:123456789012:digits-alerts"
+    topic = "arn:aws:sns:eu-west-1:123456789012:digits-alerts"
     attributes = run.aws.read("sns", "get_topic_attributes", TopicArn=topic)["Attributes"]
     (statement,) = json.loads(attributes["Policy"])["Statement"]
     subscribed = run.aws.read("sns", "list_subscriptions_by_topic", TopicArn=topic)["Subscriptions"]

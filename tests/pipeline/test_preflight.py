@@ -65,15 +65,15 @@ def test_a_role_that_sagemaker_may_not_take_is_named(env: Environment, change: d
     assert "cannot be passed" in only(check_role(env, role)).what
 
 
-ROLE = "arn:run:iam::123456789012:role/digits-sagemaker"
+ROLE = "arn:aws:iam::123456789012:role/digits-sagemaker"
 
 
 @pytest.mark.parametrize(
     ("caller", "principal"),
     [
-        ("arn:run:sts::123456789012:assumed-role/deploy-staging/GitHubActions", "role/deploy-staging"),
-        ("arn:run:iam::123456789012:user/team/me", "arn:run:iam::123456789012:user/team/me"),
-        ("arn:run:iam::123456789012:root", "arn:run:iam::123456789012:root"),
+        ("arn:aws:sts::123456789012:assumed-role/deploy-staging/GitHubActions", "role/deploy-staging"),
+        ("arn:aws:iam::123456789012:user/team/me", "arn:aws:iam::123456789012:user/team/me"),
+        ("arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:root"),
     ],
 )
 def test_policies_are_those_of_the_role_behind_a_session(caller: str, principal: str) -> None:
@@ -82,7 +82,7 @@ def test_policies_are_those_of_the_role_behind_a_session(caller: str, principal:
 
 @pytest.mark.parametrize("decision", ["implicitDeny", "explicitDeny"])
 def test_a_caller_who_may_not_pass_the_role_is_named(env: Environment, decision: str) -> None:
-    problem = only(check_pass_role(env, "arn:run:iam::1:user/me", decision))
+    problem = only(check_pass_role(env, "arn:aws:iam::1:user/me", decision))
 
     assert f"user/me may not pass role digits-sagemaker to SageMaker: {decision}" in problem.what
     assert f"iam:PassRole on {ROLE}" in problem.fix
@@ -311,7 +311,7 @@ def test_network_and_keys_are_looked_up(run: Run, release: Release) -> None:
                 {
                     "Effect": "Allow",
                     "Action": "iam:PassRole",
-                    "Resource": "arn:run:iam::123456789012:role/other",
+                    "Resource": "arn:aws:iam::123456789012:role/other",
                 }
             ],
             False,
