@@ -16,7 +16,7 @@ import pytest
 
 import local_aws
 from local_aws.instances import Launcher, TrainingSpec
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.config import load_environment
 from pipeline.publishing.weights import sync_weights
 from tests.local_aws.serving import NO_RETRY, SETTINGS, refused, until
@@ -226,7 +226,7 @@ def test_the_pipeline_takes_its_weights_from_a_job_of_the_real_container(
     for variable, value in aws.environ.items():
         monkeypatch.setenv(variable, value)
 
-    weights = sync_weights(f"training-job/{name}", Aws(env), lambda _: None)
+    weights = sync_weights(f"training-job/{name}", AwsClient(env.aws))
     files = jobs.artifact(weights.uri)
     assert {"model.safetensors", "golden.json", "metrics.json"} <= files.keys()
     assert len(json.loads(files["golden.json"])["cases"]) == 32

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import local_aws
-from pipeline.account.bootstrap_github import Admission, GithubRepository, bootstrap_github
-from pipeline.aws import Aws
+from pipeline.account.bootstrap_github import GithubAccess, GithubRepository, bootstrap_github
 from pipeline.config import load_environment
 from pipeline.names import release_of
+from pipeline.run import Run
 from tests.github_issuer import GithubIssuer
 from tests.rehearsal.clients import Clients
 from tests.workflows.act import REPOSITORY, ROOT, Act, Ended, clone
@@ -79,8 +79,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             for name, value in aws.environ.items():
                 monkeypatch.setenv(name, value)
             envs = [load_environment(name, ROOT / "config") for name in ("staging", "production")]
-            admission = Admission(GithubRepository.parse(REPOSITORY, "12/345"))
-            bootstrap_github(admission, envs, Aws(envs[0]), lambda _: None)
+            access = GithubAccess(GithubRepository.parse(REPOSITORY, "12/345"))
+            bootstrap_github(access, envs, Run.for_environment(envs[0], tmp_path))
             yield World(Act(clone(tmp_path / "clone"), aws, issuer, tmp_path), aws)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
 
