@@ -1,13 +1,13 @@
-"""Every failure that a person can act on, each with its own exit code.
+"""Every failure a person can act on, each with its own exit code.
 
 PipelineError                 1   the base; never raised itself
 ├── the input
 │   ├── ConfigError           2   a config or command line that cannot work (argparse also exits with 2)
-│   ├── ReleaseError          3   a release manifest that is missing, broken or another one
+│   ├── ReleaseError          3   a release manifest that is missing, broken or not this one
 │   ├── BuildFailed           4   the image could not be built or pushed
 │   ├── TrainingFailed       31   a training job that did not complete
-│   ├── ScanNotPassed        24   ECR's scan of the image has a finding that stops a release, or no result
-│   └── PreflightFailed      18   something would stop the deployment; all problems are named at once
+│   ├── ScanNotPassed        24   ECR's scan of the image found what stops a release, or has no result
+│   └── PreflightFailed      18   something would stop the deployment; all of it is named at once
 ├── the deployment
 │   ├── DeploymentRolledBack  5   SageMaker put the old release back
 │   ├── DeploymentFailed      6   the endpoint is Failed, or its rollback failed
@@ -17,8 +17,8 @@ PipelineError                 1   the base; never raised itself
 │   ├── AlarmNotQuiet        10   an alarm of the new fleet is in ALARM before any traffic
 │   └── EnvironmentLocked    19   another run is changing this environment
 ├── the scaling
-│   ├── PolicyNotInForce     11   the scaling read back is not the one that was put
-│   └── PolicyCannotAct      23   a scaling policy that AWS accepts and that never acts
+│   ├── PolicyNotInForce     11   what was read back is not what was put
+│   └── PolicyCannotAct      23   a scaling policy that AWS would take and that could never act
 ├── the gate
 │   ├── PromotionRefused     12   no evidence that this release PASSED where it must
 │   ├── SmokeFailed          13   the smoke tests failed on the live endpoint
@@ -31,13 +31,13 @@ PipelineError                 1   the base; never raised itself
 
 Verification's own failures begin at 20:
 ├── LoadTestBroken           20   the load test could not run or left no result
-├── GateFailed               21   a limit of the SLO was exceeded
-└── VerificationInconclusive 22   something could not be measured
+├── GateFailed               21   a limit of the promise to clients was broken
+└── VerificationInconclusive 22   something could not be measured: silence is not success
 """
 
 
 class PipelineError(Exception):
-    """A failure that a person can act on: `what` happened, and the `fix`."""
+    """A failure a person can act on: `what` happened, and how to `fix` it."""
 
     exit_code = 1
 
@@ -68,7 +68,7 @@ class BuildFailed(PipelineError):
 
 
 class ScanNotPassed(PipelineError):
-    """ECR's scan of the image has a finding that stops a release, or no result."""
+    """ECR's scan of the image found what stops a release, or has no result."""
 
     exit_code = 24
 
@@ -130,13 +130,13 @@ class EnvironmentLocked(PipelineError):
 
 
 class PolicyNotInForce(PipelineError):
-    """The scaling target or policy read back is not the one that was put."""
+    """The scaling target or policy read back is not what was put."""
 
     exit_code = 11
 
 
 class PolicyCannotAct(PipelineError):
-    """A scaling policy that AWS accepts without an error, and that never acts; no call was made."""
+    """A scaling policy that AWS would accept in silence, and that could never act; nothing was put."""
 
     exit_code = 23
 

@@ -18,6 +18,7 @@ from pipeline.autoscaling.targets import (
     with_measured_concurrency,
 )
 from pipeline.aws import AwsClient
+from pipeline.aws.cloudwatch import dimensions
 from pipeline.aws.waiting import wait_until
 from pipeline.config import Environment
 from pipeline.errors import PolicyCannotAct, PolicyNotInForce
@@ -70,9 +71,9 @@ def autoscale(run: Run, measured: MeasuredCapacity | None) -> AutoscaleResult:
 
 def is_known(run: Run, namespace: str, metric: str) -> bool:
     """Say whether CloudWatch has such a metric of this endpoint."""
-    dimensions = {"EndpointName": run.env.endpoint.name, "VariantName": run.env.endpoint.variant}
-    filters = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-    which = {"Namespace": namespace, "MetricName": metric, "Dimensions": filters}
+    endpoint = run.env.endpoint
+    watched = dimensions({"EndpointName": endpoint.name, "VariantName": endpoint.variant})
+    which = {"Namespace": namespace, "MetricName": metric, "Dimensions": watched}
     return any(run.aws.pages("cloudwatch", "list_metrics", "Metrics", **which))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from pipeline.aws.statistics import MISSING_DATA, statistic
+from pipeline.aws.cloudwatch import MISSING_DATA, dimensions, statistic
 from pipeline.config import Environment, ScheduledBounds, StepPolicy
 
 NAMESPACE, DIMENSION = "sagemaker", "sagemaker:variant:DesiredInstanceCount"
@@ -119,7 +119,7 @@ def step_alarms_of(env: Environment, arns: Mapping[str, str]) -> tuple[dict[str,
 
 
 def _step_alarm(env: Environment, policy: StepPolicy, arn: str) -> dict[str, Any]:
-    dimensions = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
+    watched = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
     # AWS includes the threshold in the first step, too.
     comparison = "GreaterThanOrEqualTo" if policy.direction == "above" else "LessThanOrEqualTo"
     return {
@@ -129,7 +129,7 @@ def _step_alarm(env: Environment, policy: StepPolicy, arn: str) -> dict[str, Any
         "AlarmActions": [arn],
         "Namespace": policy.namespace,
         "MetricName": policy.metric,
-        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+        "Dimensions": dimensions(watched),
         **statistic(policy.statistic),
         "Period": policy.period_seconds,
         "EvaluationPeriods": policy.evaluation_periods,

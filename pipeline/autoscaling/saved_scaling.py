@@ -7,11 +7,12 @@ The scaling is written to S3 before it is deregistered, and deleted from there w
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from pipeline.autoscaling.plan import SERVICE, observe_scaling
 from pipeline.autoscaling.policies import resource
 from pipeline.aws.calls import Call
 from pipeline.config import Environment
@@ -21,7 +22,6 @@ from pipeline.run import Run
 
 log = logging.getLogger(__name__)
 
-SERVICE = "application-autoscaling"
 # The fields that are restored; the others of a description are AWS's own (ARNs, times, alarms).
 TARGET = ("MinCapacity", "MaxCapacity", "SuspendedState")
 POLICY = (
@@ -43,22 +43,17 @@ class SavedScaling(Model):
 
 def read_scaling(run: Run) -> SavedScaling | None:
     """Read the scaling that deregistering deletes; None when the variant is not registered."""
-    where = resource(run.env)
-    which = {**where, "ResourceIds": [where["ResourceId"]]}
-    del which["ResourceId"]
-    targets = run.aws.read(SERVICE, "describe_scalable_targets", **which)["ScalableTargets"]
-    if not targets:
+    scaling = observe_scaling(run)
+    if scaling.target is None:
         return None
-    policies = run.aws.pages(SERVICE, "describe_scaling_policies", "ScalingPolicies", **where)
-    actions = run.aws.pages(SERVICE, "describe_scheduled_actions", "ScheduledActions", **where)
     return SavedScaling(
-        target=_kept(targets[0], TARGET),
-        policies=tuple(_kept(each, POLICY) for each in policies),
-        actions=tuple(_kept(each, ACTION) for each in actions),
+        target=_kept(scaling.target, TARGET),
+        policies=tuple(_kept(each, POLICY) for each in scaling.policies.values()),
+        actions=tuple(_kept(each, ACTION) for each in scaling.actions.values()),
     )
 
 
-def _kept(described: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+def _kept(described: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     found = {name: described[name] for name in names if name in described}
     return {
         name: value.isoformat() if isinstance(value, datetime) else value for name, value in found.items()

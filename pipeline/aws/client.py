@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.aws.calls import Call
 from pipeline.aws.clock import Clock
+from pipeline.aws.cloudwatch import dimensions
 from pipeline.aws.refusals import (
     ALREADY_MADE,
     NOT_YET_KNOWN,
@@ -141,20 +142,16 @@ class AwsClient:
     def metric(
         self,
         name: tuple[str, str],
-        dimensions: Mapping[str, str],
+        watched: Mapping[str, str],
         stat: str,
         period_seconds: int,
         between: tuple[float, float],
     ) -> list[tuple[float, float]]:
         """Return a metric as [(epoch seconds, value)], oldest first; empty where nothing was published.
 
-        `name`: namespace and name. `between`: start and end, epoch seconds.
+        `name`: namespace and name. `watched`: its dimensions. `between`: start and end, epoch seconds.
         """
-        metric = {
-            "Namespace": name[0],
-            "MetricName": name[1],
-            "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-        }
+        metric = {"Namespace": name[0], "MetricName": name[1], "Dimensions": dimensions(watched)}
         query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": period_seconds, "Stat": stat}}
         start, end = (datetime.fromtimestamp(at, UTC) for at in between)
         which = {

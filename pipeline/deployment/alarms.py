@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.aws.calls import Call
+from pipeline.aws.cloudwatch import MISSING_DATA, dimensions, statistic
 from pipeline.aws.drift import contains
-from pipeline.aws.statistics import MISSING_DATA, statistic
 from pipeline.config import CustomAlarm, Environment
 
 MICROSECONDS_PER_MS = 1000.0
@@ -60,15 +60,13 @@ def alarms_of(env: Environment, config: str) -> tuple[dict[str, Any], ...]:
 
 
 def _custom(alarm: CustomAlarm, env: Environment, config: str) -> dict[str, Any]:
-    dimensions = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
+    watched = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
     if alarm.scope == "new_fleet":
-        dimensions["EndpointConfigName"] = config
+        watched["EndpointConfigName"] = config
     return {
         "Namespace": alarm.namespace,
         "MetricName": alarm.metric,
-        "Dimensions": [
-            {"Name": key, "Value": value} for key, value in {**dimensions, **alarm.dimensions}.items()
-        ],
+        "Dimensions": dimensions({**watched, **alarm.dimensions}),
         **statistic(alarm.statistic),
         "Period": alarm.period_seconds or env.alarms.period_seconds,
         "EvaluationPeriods": alarm.evaluation_periods or env.alarms.evaluation_periods,
@@ -80,25 +78,18 @@ def _custom(alarm: CustomAlarm, env: Environment, config: str) -> dict[str, Any]
 
 def veto_metric(env: Environment, config: str) -> dict[str, Any]:
     """Return the metric by which the smoke test of a bake vetoes the fleet on `config`."""
-    dimensions = {"EndpointName": env.endpoint.name, "EndpointConfigName": config}
-    return {
-        "Namespace": "Releases",
-        "MetricName": "WrongAnswers",
-        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-    }
+    watched = {"EndpointName": env.endpoint.name, "EndpointConfigName": config}
+    return {"Namespace": "Releases", "MetricName": "WrongAnswers", "Dimensions": dimensions(watched)}
 
 
 def _metric(name: str, env: Environment, config: str) -> dict[str, Any]:
-    dimensions = {
-        "EndpointName": env.endpoint.name,
-        "VariantName": env.endpoint.variant,
+    endpoint = env.endpoint
+    watched = {
+        "EndpointName": endpoint.name,
+        "VariantName": endpoint.variant,
         "EndpointConfigName": config,
     }
-    return {
-        "Namespace": "AWS/SageMaker",
-        "MetricName": name,
-        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-    }
+    return {"Namespace": "AWS/SageMaker", "MetricName": name, "Dimensions": dimensions(watched)}
 
 
 def _average(query: str, metric: str, env: Environment, config: str) -> dict[str, Any]:

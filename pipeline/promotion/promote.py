@@ -146,21 +146,14 @@ def _promote(release: Release, run: Run, evidence: Evidence, smoke: RunSmoke) ->
 
 def _deploy_and_scale(release: Release, run: Run) -> tuple[DeployResult, AutoscaleResult]:
     """Take both steps, each with its own record."""
-    deployed: list[DeployResult] = []
-    scaled: list[AutoscaleResult] = []
+    deployed = record_step(run, "deploy", lambda: deploy(release, run))
 
-    def _deploy() -> DeployResult:
-        deployed.append(deploy(release, run))
-        return deployed[0]
-
-    def _autoscale() -> AutoscaleResult:
+    def scale() -> AutoscaleResult:
         require_live(release, run)
-        scaled.append(autoscale(run, find_capacity(release.id, run)))
-        return scaled[0]
+        return autoscale(run, find_capacity(release.id, run))
 
-    record_step(run, "deploy", _deploy)
-    record_step(run, "autoscale", _autoscale)
-    return deployed[0], scaled[0]
+    scaled = record_step(run, "autoscale", scale)
+    return DeployResult.model_validate(deployed.result), AutoscaleResult.model_validate(scaled.result)
 
 
 def outcome_key(release_id: str, environment: str) -> str:

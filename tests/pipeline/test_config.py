@@ -172,7 +172,7 @@ def test_only_the_quick_profile_takes_more_than_the_promise_for_slower(name: str
 
 
 def test_the_committed_schema_is_the_models() -> None:
-    """Make it again: `python -m pipeline config schema > config/schema.json`."""
+    """Write it again by `python -m pipeline config schema > config/schema.json`."""
     assert (ROOT / "config" / "schema.json").read_text() == schema()
 
 
