@@ -56,8 +56,8 @@ class AwsClient:
     clock: Clock = field(default_factory=Clock)
     made: list[str] = field(default_factory=list)
     before_write: Callable[[], None] = lambda: None
-    _clients: dict[str, Any] = field(default_factory=dict)
-    _has_answered: bool = False
+    _clients: dict[str, Any] = field(default_factory=dict, init=False)
+    _has_answered: bool = field(default=False, init=False)
 
     def apply(self, call: Call) -> dict[str, Any]:
         """Make a planned write. A name that AWS does not know everywhere yet is waited for, bounded."""
@@ -215,14 +215,18 @@ class AwsClient:
                 self._has_answered = True
                 return answer
 
+    def make_client(self, service: str) -> Any:
+        """Make boto3's client of a service, with bounded retries and time-outs."""
+        retries = {"total_max_attempts": 1} if service == RUNTIME else {"max_attempts": 5}
+        config = Config(
+            region_name=self.place.region,
+            retries={"mode": "standard", **retries},
+            connect_timeout=10,
+            read_timeout=70,  # SageMaker gives a model 60 s
+        )
+        return boto3.client(service, config=config)
+
     def _client(self, service: str) -> Any:
         if service not in self._clients:
-            retries = {"total_max_attempts": 1} if service == RUNTIME else {"max_attempts": 5}
-            config = Config(
-                region_name=self.place.region,
-                retries={"mode": "standard", **retries},
-                connect_timeout=10,
-                read_timeout=70,  # SageMaker gives a model 60 s
-            )
-            self._clients[service] = boto3.client(service, config=config)
+            self._clients[service] = self.make_client(service)
         return self._clients[service]

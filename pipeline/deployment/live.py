@@ -72,7 +72,7 @@ def is_on_its_way(described: Mapping[str, Any] | None, wanted: str) -> bool:
 
 
 def instance_count(described: Mapping[str, Any]) -> int:
-    """Count the instances that the endpoint says it has."""
+    """Return the number of instances that the endpoint has, by its description."""
     return sum(int(each.get("CurrentInstanceCount", 0)) for each in described.get("ProductionVariants", []))
 
 
@@ -143,7 +143,7 @@ class Waiter:
             self.clock.sleep(0.2)
         raise ReleaseUnproved(
             f"{self.probe.count(self.release)} of {wanted} instances of {self.endpoint} answered with "
-            f"release {self.release} within {self.proof_seconds:.0f} s. Heard: {self.probe}."
+            f"release {self.release} within {self.proof_seconds:.0f} s. Answers: {self.probe}."
             f"{self._logs()}",
             fix=f"Read the log group /aws/sagemaker/Endpoints/{self.endpoint}, then deploy again: "
             "the same release makes no new calls and is only asked once more.",

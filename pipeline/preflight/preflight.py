@@ -128,7 +128,7 @@ class PreflightSnapshot:
         found = {
             key: self.run.aws.find("kms", "describe_key", KeyId=key) for key in wanted if key is not None
         }
-        return {key: told["KeyMetadata"]["KeyState"] if told else None for key, told in found.items()}
+        return {key: each["KeyMetadata"]["KeyState"] if each else None for key, each in found.items()}
 
     @cached_property
     def quota(self) -> float | None:

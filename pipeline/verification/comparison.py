@@ -38,7 +38,7 @@ def find_baseline(release: Release, run: Run, following: Environment | None) -> 
     if following is None:
         return f"no environment comes after {env.name}"
     if (following.aws.account_id, following.aws.region) != (env.aws.account_id, env.aws.region):
-        return f"{following.name} is in another account or region, out of sight from {env.name}"
+        return f"{following.name} is in another account or region, where {env.name} has no access"
     described = run.aws.describe_endpoint(following.endpoint.name)
     if described is None:
         return f"{following.name} serves nothing yet"

@@ -30,8 +30,8 @@ def join_results(results: Sequence[LoadResult]) -> LoadResult:
     phases = [_phase(parts) for parts in zip(*(each.phases for each in results), strict=True)]
     identities: dict[str, Counter[str]] = {}
     for each in results:
-        for release, heard in each.identities.items():
-            identities.setdefault(release, Counter()).update(heard)
+        for release, answers in each.identities.items():
+            identities.setdefault(release, Counter()).update(answers)
     heard_first = [pair for each in results for pair in each.first_heard.items()]
     return LoadResult(
         schema_version=1,
@@ -42,7 +42,7 @@ def join_results(results: Sequence[LoadResult]) -> LoadResult:
         seconds=tuple(_seconds(results)),
         fleet=first.fleet,
         first_heard={name: min(at for other, at in heard_first if other == name) for name, _ in heard_first},
-        identities={release: dict(heard) for release, heard in identities.items()},
+        identities={release: dict(answers) for release, answers in identities.items()},
     )
 
 

@@ -15,8 +15,8 @@ def judge_steady(result: LoadResult, env: Environment, release: str) -> tuple[Ga
         return tuple(
             judge(each, None, why_not_measured="no steady load") for each in (latency, errors, others)
         )
-    heard = sum(sum(instances.values()) for instances in result.identities.values())
-    wrong = heard - sum(result.identities.get(release, {}).values())
+    answers = sum(sum(instances.values()) for instances in result.identities.values())
+    wrong = answers - sum(result.identities.get(release, {}).values())
     why_not = _why_not_judged(steady, latency)
     return (
         judge(
@@ -26,7 +26,7 @@ def judge_steady(result: LoadResult, env: Environment, release: str) -> tuple[Ga
             why_not_measured=why_not or "no request was answered",
         ),
         judge(errors, steady.error_percent, samples=steady.requests, why_not_measured="no request was sent"),
-        judge(others, float(wrong) if heard else None, why_not_measured="no answer named its release"),
+        judge(others, float(wrong) if answers else None, why_not_measured="no answer named its release"),
     )
 
 

@@ -15,7 +15,8 @@ from pipeline.config import Environment
 from pipeline.release import Image, Release, Weights, make_release
 from pipeline.run import Run
 from tests.pipeline.scene import ROOT, contract_cloud
-from tests.pipeline.stage import MakeEnv, Stage
+from tests.pipeline.stage import Stage
+from tests.pipeline.steps import MakeEnv
 
 STAGING: dict[str, Any] = yaml.safe_load((ROOT / "config" / "staging.yaml").read_text())
 

@@ -32,12 +32,10 @@ class Deadly(AwsClient):
     kills_at_sight: Callable[[dict[str, Any]], bool] = never
     writes: list[str] = field(default_factory=list)
 
-    def _client(self, service: str) -> Any:
-        is_new = service not in self._clients
-        client = super()._client(service)
-        if is_new:
-            client.meta.events.register("before-call", self._before)
-            client.meta.events.register("after-call", self._after)
+    def make_client(self, service: str) -> Any:
+        client = super().make_client(service)
+        client.meta.events.register("before-call", self._before)
+        client.meta.events.register("after-call", self._after)
         return client
 
     def _before(self, model: Any, **_: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from typing_extensions import override
 
 from pipeline.aws import AwsClient, Call
 from pipeline.config import Environment
@@ -42,11 +43,22 @@ class Client:
         return {"EndpointArn": "arn"}
 
 
+@dataclass
+class Given(AwsClient):
+    """The client, on a boto3 client that is given."""
+
+    client: Any = None
+
+    @override
+    def make_client(self, service: str) -> Any:
+        return self.client
+
+
 @pytest.fixture
 def make_client(env: Environment) -> Callable[..., tuple[AwsClient, Client, list[float]]]:
     def make(*failures: Exception) -> tuple[AwsClient, Client, list[float]]:
         client, clock = Client(list(failures)), FakeClock()
-        return AwsClient(env.aws, clock, _clients={"sagemaker": client}), client, clock.slept
+        return Given(env.aws, clock, client=client), client, clock.slept
 
     return make
 
@@ -194,7 +206,7 @@ def test_a_missing_permission_is_named_as_the_fix(make_client: Make) -> None:
 def test_an_invocation_is_never_repeated_and_every_wait_is_bounded(
     moto: str, env: Environment, service: str, attempts: int
 ) -> None:
-    config = AwsClient(env.aws)._client(service).meta.config
+    config = AwsClient(env.aws).make_client(service).meta.config
 
     assert config.retries["total_max_attempts"] == attempts
     assert config.connect_timeout == 10

@@ -22,7 +22,8 @@ from pipeline.run import Run
 from pipeline.state.rollback_intent import intent_key
 from tests.pipeline.killing import Deadly, begin, exit_code, is_killed
 from tests.pipeline.scene import endpoint_of, wait_for
-from tests.pipeline.stage import Caller, Scene, Stage, promote_two, scale_in_every_way
+from tests.pipeline.stage import Caller, Stage
+from tests.pipeline.steps import Scene, promote_two, scale_in_every_way
 
 SLOW = {
     "bake_seconds": 600,
@@ -125,11 +126,9 @@ class Struck(AwsClient):
     writes: int = 0
     outage: ExitStack = field(default_factory=ExitStack)
 
-    def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            config = Config(region_name=self.place.region, retries={"total_max_attempts": 1})
-            self._clients[service] = boto3.client(service, config=config)
-        return self._clients[service]
+    def make_client(self, service: str) -> Any:
+        config = Config(region_name=self.place.region, retries={"total_max_attempts": 1})
+        return boto3.client(service, config=config)
 
     def apply(self, call: Call) -> dict[str, Any]:
         self.writes += 1
@@ -177,7 +176,7 @@ def test_credentials_that_expire_end_the_run_and_the_next_one_finishes(
 def test_a_promotion_approves_the_release_and_one_that_fails_its_smoke_test_is_undone(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Too few answers are heard during the bake, which vetoes nothing: the smoke test after it decides."""
+    """Too few answers are judged during the bake, which vetoes nothing: the smoke test after it decides."""
     monkeypatch.setattr(bake, "ENOUGH_ANSWERS", 100_000)
     scene = stage.scene("promote", "fails")
     with pytest.raises(SmokeFailed, match="an answer: was wrong"):

@@ -168,8 +168,8 @@ def test_an_endpoint_whose_config_is_gone_stops_everything(
 
 
 def test_while_an_environment_changes_nothing_is_deleted(account: Run, published: dict[str, Release]) -> None:
-    holder = this_process("staging", "deploy", {}).model_copy(update={"host": "another-machine"})
-    account.aws.put_json(lock_key("staging"), holder.document())
+    info = this_process("staging", "deploy", {}).model_copy(update={"host": "another-machine"})
+    account.aws.put_json(lock_key("staging"), info.document())
 
     with pytest.raises(EnvironmentLocked):
         collect([account.env], later(account), releases=2, days=0)

@@ -35,10 +35,12 @@ def endpoint(status: str, config: str = OLD, count: int = 2, **more: Any) -> dic
 
 @dataclass
 class FakeEndpoint:
-    """An AWS that answers from a list; its last answer holds. `voices` are (release, instance) pairs."""
+    """An AWS that answers from a list; its last answer holds. `answers` are (release, instance) pairs."""
 
     descriptions: list[dict[str, Any] | None]
-    voices: Iterator[tuple[str, str]] = field(default_factory=lambda: cycle([("new", "one"), ("new", "two")]))
+    answers: Iterator[tuple[str, str]] = field(
+        default_factory=lambda: cycle([("new", "one"), ("new", "two")])
+    )
     alarm_states: list[dict[str, Any]] = field(default_factory=list)
     broken: bool = False
     asked: int = 0
@@ -53,7 +55,7 @@ class FakeEndpoint:
     def invoke(self, *_: object) -> Answer:
         with self.one_at_a_time:
             self.asked += 1
-            release, instance = next(self.voices)
+            release, instance = next(self.answers)
         if self.broken:
             raise AwsRefused("invoke", code="ModelError", message="Received server error (500)", fix="-")
         return Answer(release, instance, b"{}")
@@ -315,14 +317,14 @@ def test_every_instance_must_have_answered_with_the_release() -> None:
 
 def test_the_proof_follows_a_fleet_that_grows_meanwhile() -> None:
     aws = FakeEndpoint([endpoint("InService", NEW, 2), endpoint("InService", NEW, 3)])
-    aws.voices = cycle([("new", "one"), ("old", "gone"), ("new", "two"), ("new", "three")])
+    aws.answers = cycle([("new", "one"), ("old", "gone"), ("new", "two"), ("new", "three")])
     aws.descriptions = [endpoint("InService", NEW, 3)]
 
     assert waiter(aws).prove() == 3
 
 
 @pytest.mark.parametrize(
-    ("voices", "broken", "heard"),
+    ("answers", "broken", "problem"),
     [
         ([("new", "one")], False, "1 of 2 instances"),
         ([("old", "one"), ("old", "two")], False, r"old: 2"),
@@ -330,12 +332,12 @@ def test_the_proof_follows_a_fleet_that_grows_meanwhile() -> None:
     ],
 )
 def test_fewer_voices_than_instances_is_unproved(
-    voices: list[tuple[str, str]], broken: bool, heard: str
+    answers: list[tuple[str, str]], broken: bool, problem: str
 ) -> None:
     """Half a fleet that answers is not a live release, whatever the status says."""
-    wait = waiter(FakeEndpoint([endpoint("InService", NEW)], cycle(voices), broken=broken))
+    wait = waiter(FakeEndpoint([endpoint("InService", NEW)], cycle(answers), broken=broken))
 
-    with pytest.raises(ReleaseUnproved, match=heard):
+    with pytest.raises(ReleaseUnproved, match=problem):
         wait.prove()
     assert wait.clock.monotonic() < PROOF_SECONDS + 2
 

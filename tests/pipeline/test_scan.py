@@ -19,7 +19,7 @@ from pipeline.release import Image, Release, make_release
 from pipeline.run import Run
 from tests.pipeline.clocks import FakeClock
 from tests.pipeline.scene import ROOT
-from tests.pipeline.stage import keep_evidence
+from tests.pipeline.steps import keep_evidence
 
 TODAY = date(2026, 11, 1)
 FOUND = [
