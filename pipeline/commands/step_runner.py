@@ -1,9 +1,10 @@
 """How every step is run: whose account it is, the lock, the audit line, the record, GitHub's page."""
 
+import logging
 import os
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from pipeline.account.bootstrap import require_account
 from pipeline.commands import github
@@ -48,3 +49,19 @@ def _kept(step: str, run: Run, release: str | None, work: Callable[[], Model]) -
         record = record_step(run, step, work)
         entry.release = record.result.get("release") or record.result.get("id") or release
         return record
+
+
+@contextmanager
+def logging_to(say: Say) -> Iterator[None]:
+    """Pass on what the pipeline logs; the step of a journey passes on to the journey's own handler."""
+    logger = logging.getLogger("pipeline")
+    handler = logging.Handler()
+    handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign]
+    before, level = logger.handlers[:], logger.level
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.handlers[:] = before
+        logger.setLevel(level)

@@ -1,10 +1,8 @@
 """Each command as one function from an order to its result; the CLI and the journey run the same ones."""
 
 import json
-import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from pipeline.account.destroy import destroy
 from pipeline.autoscaling.autoscale import autoscale
 from pipeline.aws import AwsClient
 from pipeline.aws.validation import require_valid
-from pipeline.commands.step_runner import Say, run_step
+from pipeline.commands.step_runner import Say, logging_to, run_step
 from pipeline.config import Environment, environments, load_environment
 from pipeline.deployment.deploy import deploy
 from pipeline.deployment.difference import PlanResult, describe_plan, lines_of
@@ -289,21 +287,5 @@ TAKES_A_RELEASE = frozenset({"deploy", "autoscale", "verify", "promote"})
 def run(command: str, order: Order) -> StepRecord:
     """Run one command of the order. Raises whatever `run_step` does."""
     release = order.known_release if command in TAKES_A_RELEASE else None
-    with _logging_to(order.say if not (order.as_json and command == "preflight") else lambda _: None):
+    with logging_to(order.say if not (order.as_json and command == "preflight") else lambda _: None):
         return run_step(command, order.run, order.say, release, lambda: COMMANDS[command](order))
-
-
-@contextmanager
-def _logging_to(say: Say) -> Iterator[None]:
-    """Pass on what the pipeline logs; the step of a journey passes on to the journey's own handler."""
-    logger = logging.getLogger("pipeline")
-    handler = logging.Handler()
-    handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign]
-    before, level = logger.handlers[:], logger.level
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.handlers[:] = before
-        logger.setLevel(level)
