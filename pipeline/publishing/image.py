@@ -9,12 +9,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.aws import AwsClient
 from pipeline.errors import BuildFailed, ConfigError
-from pipeline.publishing.supply_chain import provenance, sbom_key, store_provenance, store_sbom
+from pipeline.publishing.supply_chain import Origin, provenance, sbom_key, store_provenance, store_sbom
 from pipeline.release import Image
 from pipeline.run import Run
 
@@ -49,15 +48,6 @@ def source_hash(container: Path = CONTAINER) -> str:
     return total.hexdigest()
 
 
-@dataclass(frozen=True)
-class Origin:
-    """The origin of a build. `dirty`: its sources have uncommitted edits."""
-
-    commit: str | None = None
-    dirty: bool = False
-    run_url: str | None = None
-
-
 def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool) -> Image:
     """Make sure that the image of container/ is in ECR and return it by digest; an existing tag is not built again.
 
@@ -75,14 +65,7 @@ def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool) -> Imag
     else:
         log.info("no engine: the hash of container/'s sources stands in for the image digest")
         return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, is_source_hash=True)
-    statement = provenance(
-        repository,
-        digest,
-        sources=sources,
-        commit=origin.commit,
-        dirty=origin.dirty,
-        run_url=origin.run_url,
-    )
+    statement = provenance(repository, digest, sources, origin)
     return Image(
         uri=f"{repository}@{digest}",
         digest=digest,

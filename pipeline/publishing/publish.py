@@ -11,9 +11,10 @@ from pipeline.ci import github_run_url
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused
 from pipeline.publishing.compatibility import labels_of, require_compatible
-from pipeline.publishing.image import CONTAINER, Origin, publish_image
+from pipeline.publishing.image import CONTAINER, publish_image
 from pipeline.publishing.model_registry import package_of
 from pipeline.publishing.scan import require_scanned
+from pipeline.publishing.supply_chain import Origin
 from pipeline.publishing.weights import sync_weights
 from pipeline.release import MANIFEST, Release, make_release
 from pipeline.release_store.manifests import fetch_release, release_key

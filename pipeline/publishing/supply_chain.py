@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,17 +67,24 @@ def store_provenance(statement: dict[str, Any], tag: str, aws: AwsClient) -> str
     return f"s3://{aws.place.bucket}/{key}"
 
 
-def provenance(
-    repository: str, digest: str, *, sources: str, commit: str | None, dirty: bool, run_url: str | None
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Origin:
+    """The origin of a build. `dirty`: its sources have uncommitted edits."""
+
+    commit: str | None = None
+    dirty: bool = False
+    run_url: str | None = None
+
+
+def provenance(repository: str, digest: str, sources: str, origin: Origin) -> dict[str, Any]:
     """Return an in-toto statement (SLSA provenance 1) about an image.
 
     `sources`: the SHA-256 of the image's sources in container/.
     """
     dependencies = [{"uri": "container/", "digest": {"sha256": sources}}]
-    if commit is not None:
-        where = run_url.split("/actions/")[0] if run_url else "."
-        dependencies.append({"uri": f"git+{where}", "digest": {"gitCommit": commit}})
+    if origin.commit is not None:
+        where = origin.run_url.split("/actions/")[0] if origin.run_url else "."
+        dependencies.append({"uri": f"git+{where}", "digest": {"gitCommit": origin.commit}})
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": repository, "digest": {"sha256": digest.removeprefix("sha256:")}}],
@@ -84,10 +92,10 @@ def provenance(
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
-                "externalParameters": {"uncommittedEdits": dirty},
+                "externalParameters": {"uncommittedEdits": origin.dirty},
                 "resolvedDependencies": dependencies,
             },
-            "runDetails": {"builder": {"id": run_url or "a machine of the one who published"}},
+            "runDetails": {"builder": {"id": origin.run_url or "a machine of the one who published"}},
         },
     }
 

@@ -15,8 +15,9 @@ from pipeline.config import Environment, Training
 from pipeline.errors import ConfigError, TrainingFailed
 from pipeline.model import Model
 from pipeline.publishing.digests import digests_of, fingerprint
-from pipeline.publishing.image import Origin, publish_image
-from pipeline.publishing.upload import upload
+from pipeline.publishing.image import publish_image
+from pipeline.publishing.supply_chain import Origin
+from pipeline.publishing.upload import Upload
 from pipeline.release_store.archives import archived_files
 from pipeline.run import Run
 
@@ -183,5 +184,5 @@ def _sync_data(source: str, aws: AwsClient) -> str:
             says = f"upload training data {name}"
             log.info(says)
             where = {"Bucket": bucket, "Key": f"{prefix}{name}"}
-            upload(file, where, digests_of(file), aws, says, lambda _: None)
+            Upload(file, where, digests_of(file), aws, says).send()
     return f"s3://{bucket}/{prefix}"

@@ -12,7 +12,7 @@ from pipeline.aws import AwsClient
 from pipeline.errors import ConfigError, ReleaseError
 from pipeline.publishing.compatibility import ENGINES, requirements_of
 from pipeline.publishing.digests import digests_of, fingerprint
-from pipeline.publishing.upload import is_there, upload
+from pipeline.publishing.upload import Upload, is_there
 from pipeline.publishing.upload_progress import upload_progress
 from pipeline.release import Weights
 from pipeline.release_store.archives import archive, archived_files, members
@@ -64,7 +64,7 @@ def _sync(local: Path, source: str, aws: AwsClient) -> Weights:
     says = f"upload weights {weights.sha256[:8]}, {digests.size:,} bytes"
     log.info(says)
     with upload_progress("weights", digests.size) as sent:
-        upload(local, {"Bucket": bucket, "Key": key}, digests, aws, says, sent)
+        Upload(local, {"Bucket": bucket, "Key": key}, digests, aws, says).send(sent)
     return weights
 
 

@@ -13,9 +13,9 @@ from pipeline.aws import AwsClient
 from pipeline.config import Environment
 from pipeline.deployment.plan import Observed, config_name, plan_deployment
 from pipeline.errors import BuildFailed, ConfigError
-from pipeline.publishing.image import Origin, build_files, publish_image, push_unless_there, source_hash
+from pipeline.publishing.image import build_files, publish_image, push_unless_there, source_hash
 from pipeline.publishing.publish import git_commit, plan_registration, publish
-from pipeline.publishing.supply_chain import provenance_key, store_sbom
+from pipeline.publishing.supply_chain import Origin, provenance_key, store_sbom
 from pipeline.release import Release, load_release
 from pipeline.release_store.manifests import fetch_release, release_key
 from pipeline.run import Run

@@ -15,7 +15,7 @@ from pipeline.aws.training import sdk_parameters
 from pipeline.aws.validation import problem_of
 from pipeline.config import Environment, Training
 from pipeline.errors import ConfigError, TrainingFailed
-from pipeline.publishing.image import Origin
+from pipeline.publishing.supply_chain import Origin
 from pipeline.publishing.train import TrainResult, job_name, train, training_request
 from pipeline.publishing.weights import sync_weights
 from pipeline.run import Run

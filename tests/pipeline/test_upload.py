@@ -13,7 +13,7 @@ from pipeline.aws import AwsClient
 from pipeline.errors import ReleaseError
 from pipeline.publishing import digests as sizes
 from pipeline.publishing.digests import checksum_of, cut, digests_of, fingerprint, is_same
-from pipeline.publishing.upload import is_there, missing_parts, upload
+from pipeline.publishing.upload import Upload, is_there, missing_parts
 from pipeline.publishing.upload_progress import upload_progress
 from pipeline.run import Run
 
@@ -56,7 +56,7 @@ def test_the_checksum_of_parts_is_the_one_that_s3_computes(account: Run, large: 
     """S3's own answer decides, not our reading of its documentation."""
     sent: list[int] = []
     digests = digests_of(large)
-    upload(large, WHERE, digests, account.aws, "upload", sent.append)
+    Upload(large, WHERE, digests, account.aws, "upload").send(sent.append)
     head = account.aws.read("s3", "head_object", **WHERE, ChecksumMode="ENABLED")
     body = account.aws.read("s3", "get_object", **WHERE)["Body"].read()
 
@@ -71,8 +71,8 @@ def test_an_interrupted_upload_goes_on_where_it_stopped(account: Run, large: Pat
     broken, second = Watched(account.aws, fails_at=3), Watched(account.aws)
     digests = digests_of(large)
     with pytest.raises(ConnectionError):
-        upload(large, WHERE, digests, broken, "upload", lambda _: None)
-    upload(large, WHERE, digests, second, "upload", lambda _: None)
+        Upload(large, WHERE, digests, broken, "upload").send()
+    Upload(large, WHERE, digests, second, "upload").send()
     begun = account.aws.read("s3", "list_multipart_uploads", Bucket=WHERE["Bucket"])
 
     assert 3 in second.parts
@@ -93,7 +93,7 @@ def test_parts_that_s3_has_by_their_checksum_are_not_sent_again() -> None:
 
 def test_an_upload_that_arrived_as_something_else_is_an_error(account: Run, large: Path) -> None:
     with pytest.raises(ReleaseError, match="is not what was sent"):
-        upload(large, WHERE, digests_of(large), Watched(account.aws, torn=True), "upload", lambda _: None)
+        Upload(large, WHERE, digests_of(large), Watched(account.aws, torn=True), "upload").send()
 
 
 def test_a_key_alone_proves_nothing(account: Run) -> None:
