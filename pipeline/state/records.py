@@ -1,7 +1,6 @@
 """The records of steps: one file per step in the build folder, one record per deployment in S3."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from pydantic import Field
@@ -68,12 +67,6 @@ def record_step(run: Run, step: str, work: Callable[[], Model]) -> StepRecord:
     )
     record.save(path)
     return record
-
-
-def read_step(build: Path, environment: str, step: str) -> StepRecord | None:
-    """Return the record of the last run of a step; None when it has not run here."""
-    path = build / environment / f"{step}.json"
-    return StepRecord.model_validate_json(path.read_text()) if path.is_file() else None
 
 
 def deployments(aws: StoresJson, environment: str) -> list[DeploymentRecord]:
