@@ -5,7 +5,6 @@ release was live, but not yet recorded, would go forward again.
 """
 
 import logging
-import time
 from collections.abc import Sequence
 
 from pipeline.aws import AwsClient, Call
@@ -47,7 +46,7 @@ def rollback(run: Run, *, to: str | None = None, because: Failure | None = None)
     `because` is kept until the rollback has ended, for a promotion whose rollback is interrupted. Raises
     NothingToRollBackTo when no such release is known, and the errors of `deploy`.
     """
-    started = time.monotonic()
+    started = run.clock.monotonic()
     records = deployments(run.aws, run.env.name)
     intent = _begin(run, records, to, because)
     release = published_release(intent.release, run.aws)
@@ -57,7 +56,7 @@ def rollback(run: Run, *, to: str | None = None, because: Failure | None = None)
     deployed = deploy(release, run, existing_config=existing_config)
     forget = {"Bucket": run.env.aws.bucket, "Key": intent_key(run.env)}
     run.aws.apply(Call("s3", "delete_object", forget, f"forget {intent_key(run.env)}: it is done"))
-    seconds = round(time.monotonic() - started, 1)
+    seconds = round(run.clock.monotonic() - started, 1)
     log.info(f"{run.env.endpoint.name} is back on {release.id}, {seconds:g} s after the rollback began")
     return RollbackResult(
         release=release.id,

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -71,7 +70,7 @@ class Measurements:
             profile=job.profile,
             shape=job.shape,
             started=started,
-            finished=time.time(),
+            finished=job.run.clock.now(),
             verdict=overall(self.gates),
             gates=tuple(self.gates),
             capacity=self.capacity,

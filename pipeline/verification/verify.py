@@ -1,7 +1,6 @@
 """The step `verify`: measure the live release, judge it by the SLO, and keep the evidence."""
 
 import logging
-import time
 from collections.abc import Sequence
 
 from pipeline.account.cost import Prices
@@ -51,7 +50,7 @@ def verify(
         _save(stored, run)
         return stored
     require_live(release, run, config=job.config)
-    started = time.time()
+    started = run.clock.now()
     evidence = measure(job).evidence(job, started)
     _save(evidence, run)
     run.aws.put_json(evidence_key(release.id, run.env.name), evidence.document())
