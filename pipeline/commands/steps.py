@@ -38,7 +38,8 @@ from pipeline.state.audit import AuditTrail, audit_lines
 from pipeline.state.lock import unlock
 from pipeline.state.records import StepRecord
 from pipeline.verification.evidence import Profile
-from pipeline.verification.run_load_test import LoadTestOptions, judge_joined, offer_share, run_load_test
+from pipeline.verification.load_shapes import LoadTestOptions
+from pipeline.verification.run_load_test import judge_joined, offer_share, run_load_test
 from pipeline.verification.stored_evidence import find_capacity
 from pipeline.verification.verify import verify
 

@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import Environment
@@ -14,6 +15,22 @@ from pipeline.verification.load import ROOT, LoadResult, Phase, run_load
 log = logging.getLogger(__name__)
 
 TOOL_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class LoadTestOptions:
+    """The requested load. `payloads`: a file or FILE.py:FUNCTION instead of the release's golden set.
+
+    `share`: the number of generators, of which this is one. `at`: epoch seconds at which it begins.
+    """
+
+    shape: str
+    minutes: float | None = None
+    times_rate: float = 1.0
+    workers: int = 1
+    payloads: str | None = None
+    share: int | None = None
+    at: float | None = None
 
 
 def shape_phases(shape: str, minutes: float | None = None, times_rate: float = 1.0) -> tuple[Phase, ...]:
@@ -31,20 +48,11 @@ def shape_phases(shape: str, minutes: float | None = None, times_rate: float = 1
     return tuple(Phase(**phase) for phase in json.loads(answer.stdout)["phases"])
 
 
-def run_shape(
-    env: Environment,
-    shape: str,
-    payloads: Path | str,
-    out: Path,
-    *,
-    minutes: float | None = None,
-    times_rate: float = 1.0,
-    workers: int = 1,
-) -> LoadResult:
-    """Load the endpoint of `env`. `minutes`: how long, instead of the shape's own time; `workers`: processes."""
-    phases = shape_phases(shape, minutes, times_rate)
-    seconds = sum(phase.seconds for phase in phases)
-    log.info(f"load: {shape} on {env.endpoint.name} for {seconds:.0f} s by {workers} process(es)")
+def run_shape(env: Environment, options: LoadTestOptions, payloads: Path | str, out: Path) -> LoadResult:
+    """Load the endpoint of `env` in a shape, with this generator's share of the rates."""
+    phases = shape_phases(options.shape, options.minutes, options.times_rate / (options.share or 1))
+    seconds, workers = sum(phase.seconds for phase in phases), options.workers
+    log.info(f"load: {options.shape} on {env.endpoint.name} for {seconds:.0f} s by {workers} process(es)")
     return run_load(env.endpoint.name, payloads, phases, out, workers=workers)
 
 

@@ -22,28 +22,12 @@ from pipeline.run import Run
 from pipeline.verification.evidence import Evidence
 from pipeline.verification.join_results import join_results
 from pipeline.verification.load import LoadResult
-from pipeline.verification.load_shapes import judge_shape, run_shape
+from pipeline.verification.load_shapes import LoadTestOptions, judge_shape, run_shape
 from pipeline.verification.verify import require_passed
 
 log = logging.getLogger(__name__)
 
 LONGEST_LEAD_SECONDS = 1800.0
-
-
-@dataclass(frozen=True)
-class LoadTestOptions:
-    """The requested load. `payloads`: a file or FILE.py:FUNCTION instead of the release's golden set.
-
-    `share`: the number of generators, of which this is one. `at`: epoch seconds at which it begins.
-    """
-
-    shape: str
-    minutes: float | None = None
-    times_rate: float = 1.0
-    workers: int = 1
-    payloads: str | None = None
-    share: int | None = None
-    at: float | None = None
 
 
 class GeneratorResult(Model):
@@ -83,7 +67,7 @@ def offer_share(options: LoadTestOptions, run: Run) -> GeneratorResult:
     if generators < 1:
         raise ConfigError(f"--share {generators} is not a number of generators.", fix="Give 1 or more.")
     live = _live(run)
-    result = _load(options, live, run, generators)
+    result = _load(options, live, run)
     return GeneratorResult(
         release=live.release,
         endpoint=run.env.endpoint.name,
@@ -124,19 +108,11 @@ def _live(run: Run) -> _Live:
     return _Live(release, config)
 
 
-def _load(options: LoadTestOptions, live: _Live, run: Run, generators: int = 1) -> LoadResult:
+def _load(options: LoadTestOptions, live: _Live, run: Run) -> LoadResult:
     payloads = options.payloads or _golden(live.release, run)
     if options.at is not None:
         wait_for_start(options.at, run.clock)
-    return run_shape(
-        run.env,
-        options.shape,
-        payloads,
-        _result_path(options.shape, run),
-        minutes=options.minutes,
-        times_rate=options.times_rate / generators,
-        workers=options.workers,
-    )
+    return run_shape(run.env, options, payloads, _result_path(options.shape, run))
 
 
 def wait_for_start(at: float, clock: Clock) -> None:

@@ -19,7 +19,7 @@ from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.comparison import baseline_endpoint, compare_endpoints, find_baseline
 from pipeline.verification.evidence import Evidence, Profile
 from pipeline.verification.load import LoadResult
-from pipeline.verification.load_shapes import judge_shape, run_shape
+from pipeline.verification.load_shapes import LoadTestOptions, judge_shape, run_shape
 from pipeline.verification.measure import Bench, measure_capacity
 from pipeline.verification.regression import Regression, no_regression_gate, regression_gate
 from pipeline.verification.scaling import FleetSample, ScalingPlan, plan_scaling
@@ -105,7 +105,7 @@ def measure(job: Job) -> Measurements:
     _measure_fleet(job, bench, plan, found)
     if job.shape is not None:
         out = bench.folder / "shape.json"
-        result = run_shape(job.run.env, job.shape, golden, out)
+        result = run_shape(job.run.env, LoadTestOptions(job.shape), golden, out)
         found.files.append(out)
         found.gates += judge_shape(result, job.run.env, job.shape)
     return found

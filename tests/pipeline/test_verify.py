@@ -32,10 +32,10 @@ from pipeline.run import Run
 from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.evidence import Evidence, evidence_key
 from pipeline.verification.load import LoadResult
+from pipeline.verification.load_shapes import LoadTestOptions
 from pipeline.verification.measure import Bench
 from pipeline.verification.run_load_test import (
     GeneratorResult,
-    LoadTestOptions,
     judge_joined,
     offer_share,
     run_load_test,
