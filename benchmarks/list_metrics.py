@@ -28,7 +28,7 @@ def main() -> int:
     for number in range(SERIES):
         store.put("Digits", "Latency", {"Endpoint": str(number), "Variant": "A"}, 1.0)
     server = MotoHost()
-    server.start()
+    server.start({})
     try:
         worst = _measure(server.url, store)
     finally:

@@ -3,6 +3,8 @@
 import datetime
 import time
 
+import pytest
+
 from local_aws.faults import Faults
 from local_aws.testing import wait_until
 from testbed.deployment_configs import blue_green, rolling

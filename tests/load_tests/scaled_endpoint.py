@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import local_aws
-from local_aws.testing import wait_until
+from local_aws.testing import CONTRACT_SERVER, wait_until
 
 ROOT = Path(__file__).parents[2]
 ENDPOINT = "digits-staging"

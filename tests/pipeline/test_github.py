@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.aws import Aws
 from pipeline.cli.github import annotation, write_failure, write_success
 from pipeline.cli.markdown import failed, succeeded
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, DeploymentRolledBack
+from pipeline.run import Run
 from pipeline.state.records import StepRecord
 
 ROOT = Path(__file__).parents[2]
@@ -133,7 +133,7 @@ def test_evidence_of_an_earlier_run_is_not_shown(tmp_path: Path) -> None:
 
 
 def test_a_step_that_github_runs_is_on_its_page_and_its_error_beside_it(
-    account: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    account: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "page.md"))
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
@@ -147,7 +147,7 @@ def test_a_step_that_github_runs_is_on_its_page_and_its_error_beside_it(
 
 @pytest.mark.starts_processes
 def test_json_is_all_that_is_on_standard_output(
-    account: Aws, env: Environment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    account: Run, env: Environment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ["--env", "staging", "--build", str(tmp_path), "--json"]
     assert main(["publish", "--no-engine", *where]) == 0
@@ -159,7 +159,7 @@ def test_json_is_all_that_is_on_standard_output(
 
 @pytest.mark.parametrize("command", ["plan", "deploy", "preflight"])
 def test_a_failure_is_json_too(
-    account: Aws, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    account: Run, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main([command, "--env", "staging", "--build", str(tmp_path), "--json"])
     shown = capsys.readouterr()
@@ -170,7 +170,7 @@ def test_a_failure_is_json_too(
 
 
 def test_there_is_no_colour_where_there_is_no_terminal(
-    account: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    account: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["status", "--env", "staging", "--build", str(tmp_path)]) == 0
     shown = capsys.readouterr()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.autoscaling.in_force import Scaling, plan_autoscaling
+from pipeline.autoscaling.plan import Scaling, plan_autoscaling
 from pipeline.aws.calls import Call
-from pipeline.aws.shapes import problem_of, require_valid
+from pipeline.aws.validation import problem_of, require_valid
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarms_of, plan_alarms
 from pipeline.deployment.plan import Observed, config_name, plan_capacity_endpoint, plan_deployment
@@ -28,7 +28,7 @@ def operations(calls: Iterable[Call]) -> list[str]:
 
 
 def described(env: Environment, config: str) -> Mapping[str, Mapping[str, Any]]:
-    """The alarms of a config as AWS describes them: with fields of its own."""
+    """Return the alarms of a config as AWS describes them: with fields of its own."""
     return {alarm["AlarmName"]: {**alarm, "StateValue": "OK"} for alarm in alarms_of(env, config)}
 
 

@@ -40,7 +40,7 @@ class Model:
 
 
 def _pool(x: Array) -> Array:
-    """The brightest of each 2×2."""
+    """Return the brightest of each 2×2."""
     n, channels, height, width = x.shape
     return x.reshape(n, channels, height // 2, 2, width // 2, 2).max(axis=(3, 5))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from multiprocessing import get_context
 
 import pytest
+
 from serving.http.counters import Counters
 from serving.http.invocation import Invocation
 

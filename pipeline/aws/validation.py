@@ -1,4 +1,4 @@
-"""Is a planned call one that AWS would accept? Asked of botocore's own model of the API, offline."""
+"""Validate planned calls against botocore's model of the API, offline."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError
 
 
 def require_valid(calls: Iterable[Call]) -> None:
-    """Raises ConfigError naming every call whose operation or parameters are not the API's."""
+    """Return when every call is valid. Raises ConfigError naming operations and parameters that the API lacks."""
     wrong = [f"{call.says}: {problem}" for call in calls if (problem := problem_of(call))]
     if wrong:
         raise ConfigError(
@@ -23,7 +23,7 @@ def require_valid(calls: Iterable[Call]) -> None:
 
 
 def problem_of(call: Call) -> str | None:
-    """Return what is wrong with a call; None when AWS's model takes it."""
+    """Return the fault of a call; None when it is valid."""
     try:
         model = _service(call.service)
     except BotoCoreError as error:

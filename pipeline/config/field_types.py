@@ -18,7 +18,7 @@ AwsName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$")]
 ShortName = Annotated[str, Field(pattern=r"^[a-z0-9](-*[a-z0-9])*$", max_length=40)]
 KmsKey = Annotated[str, Field(pattern=r"^(alias/[\w/-]+|[0-9a-f-]{36}|arn:aws[a-z-]*:kms:[\w:/-]+)$")]
 
-# What CloudWatch looks at, and how: of alarms that roll back and of alarms that scale.
+# The metrics and statistics of CloudWatch alarms, both of those that roll back and of those that scale.
 Namespace = Annotated[str, Field(pattern=r"^[^:\s]{1,255}$")]
 Metric = Annotated[str, Field(min_length=1, max_length=255)]
 Statistic = Annotated[

@@ -1,4 +1,4 @@
-"""Can a scaling policy act at all? AWS accepts one that never will, in silence. Pure."""
+"""Find scaling policies that never act: AWS accepts them without an error. Pure."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,9 +7,9 @@ from pipeline.config import Environment, StepPolicy
 # Target tracking scales in below 0.9 of its target: the two alarms must be at least one invocation a minute
 # apart, or a single request more or less moves the fleet.
 LEAST_INVOCATIONS = 10.0  # per instance and minute
-LEAST_CONCURRENCY = 1.0  # below, a single request at a time is too many
+LEAST_CONCURRENCY = 1.0  # below it, a single request at a time is over the target
 
-# What SageMaker publishes for a real-time endpoint with these two dimensions.
+# The metrics that SageMaker publishes for a real-time endpoint with these two dimensions.
 PUBLISHED = {
     "AWS/SageMaker": frozenset(
         {"Invocations", "InvocationsPerInstance", "Invocation4XXErrors", "Invocation5XXErrors"}
@@ -21,13 +21,14 @@ PUBLISHED = {
 }
 
 
-def why_it_cannot_act(
+def ineffective_policies(
     env: Environment, target: float | None, is_known: Callable[[str, str], bool]
 ) -> Iterator[str]:
-    """Yield what is wrong with each policy that could never act rightly.
+    """Yield the fault of each policy that never acts, or acts on noise.
 
     `target`: invocations per instance and minute, None without that policy. `is_known(namespace, metric)`:
-    whether CloudWatch has such a metric of this endpoint; asked of namespaces that are not SageMaker's.
+    whether CloudWatch has such a metric of this endpoint, for namespaces other than
+    SageMaker's.
     """
     if target is not None and target < LEAST_INVOCATIONS:
         yield (

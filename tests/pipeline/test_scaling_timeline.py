@@ -1,4 +1,4 @@
-"""The ledger has one row for each phase of scaling, on one clock, and says what it did not see."""
+"""The timeline has one row for each phase of scaling, on one clock, and says which were not observed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,17 +9,28 @@ import pytest
 
 from pipeline.aws.clock import time_scale
 from pipeline.errors import AwsRefused
-from pipeline.verification.ledger import Ledger, breach, ledger, table, told
+from pipeline.verification.container_starts import (
+    LOADED,
+    ContainerStart,
+    ContainerStarts,
+    read_container_starts,
+)
 from pipeline.verification.load import LoadResult
 from pipeline.verification.scaling import FleetSample
 from pipeline.verification.scaling_gates import ScalingRun
-from pipeline.verification.starts import LOADED, ContainerStart, Starts, read_starts
+from pipeline.verification.scaling_timeline import (
+    ScalingTimeline,
+    breach,
+    make_timeline,
+    scaling_events,
+    table_of,
+)
 
 ROSE, FELL = 100.0, 160.0
 
 
 def load(*, over: tuple[int, ...] = ()) -> LoadResult:
-    """A surge from 100 to 160 and a calm to 200; p95 is over the limit in the seconds of `over`."""
+    """Return a surge from 100 to 160 and a calm to 200; p95 is over the limit in the seconds of `over`."""
     phase: dict[str, Any] = {"requests": 9, "failures": 0, "slow": None, "achieved_rps": 9.0, "p50_ms": 9.0}
     phase |= {"p95_ms": 9.0, "p99_ms": 9.0, "max_ms": 9.0, "generator_cpu_percent": 1.0, "lag_p99_ms": 1.0}
     phase |= {"invalid": None, "errors": {}, "offered_rps": 9.0}
@@ -39,10 +50,10 @@ def alarm(epoch: float, which: str, state: str) -> dict[str, Any]:
     return {"Timestamp": at(epoch), "AlarmName": f"TargetTracking-e-{which}-1", "HistorySummary": f"Alarm updated from OK to {state}"}  # fmt: skip
 
 
-TOLD = told(
+EVENTS = scaling_events(
     [alarm(190, "AlarmLow", "ALARM"), alarm(112, "AlarmHigh", "ALARM"), alarm(140, "AlarmHigh", "OK"), alarm(70, "AlarmHigh", "ALARM")],
     [{"StartTime": at(191), "Description": "Setting desired instance count to 2."}, {"StartTime": at(113), "Description": "Setting desired instance count to 4."}],
-    Starts((ContainerStart(95, 96), ContainerStart(125, 129), ContainerStart(126, 128), ContainerStart(170, 172))),
+    ContainerStarts((ContainerStart(95, 96), ContainerStart(125, 129), ContainerStart(126, 128), ContainerStart(170, 172))),
 )  # fmt: skip
 RUN = ScalingRun(
     samples=tuple(
@@ -53,13 +64,13 @@ RUN = ScalingRun(
 )  # fmt: skip
 
 
-def made(result: LoadResult, scale: float | None = 30.0) -> Ledger:
+def made(result: LoadResult, scale: float | None = 30.0) -> ScalingTimeline:
     breached_at, recovered_at = breach(result, result.phase("surge"), 500)
-    run = replace(RUN, breached_at=breached_at, recovered_at=recovered_at)
-    return ledger(run, result, TOLD, policy="hold 3000", scale=scale)
+    scaling = replace(RUN, breached_at=breached_at, recovered_at=recovered_at)
+    return make_timeline(scaling, result, EVENTS, policy="hold 3000", scale=scale)
 
 
-def seconds(found: Ledger) -> dict[str, float | None]:
+def seconds(found: ScalingTimeline) -> dict[str, float | None]:
     return {row.phase: row.seconds for row in found.rows}
 
 
@@ -77,7 +88,7 @@ def test_what_was_not_seen_is_none_and_not_nought() -> None:
 
     assert seconds(found)["p95 over the limit"] is None
     assert seconds(found)["p95 back under the limit"] is None
-    assert any("not seen" in line for line in table(found))
+    assert any("not seen" in line for line in table_of(found))
 
 
 def test_a_breach_that_lasts_to_the_end_is_not_back() -> None:
@@ -93,8 +104,8 @@ def test_the_longest_breach_counts_and_not_a_hiccup_beside_it() -> None:
 
 
 def test_the_sizes_that_autoscaling_set_are_read_from_its_words() -> None:
-    assert TOLD.sizes(since=0) == (4, 2)
-    assert TOLD.sizes(since=150) == (2,)
+    assert EVENTS.sizes(since=0) == (4, 2)
+    assert EVENTS.sizes(since=150) == (2,)
 
 
 def test_awss_seconds_are_given_only_where_the_scale_is_known_and_marked_as_settings() -> None:
@@ -130,7 +141,7 @@ class FakeLogs:
         self.streams = streams
         self.refuses = False
 
-    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+    def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
         assert (service, operation) == ("logs", "describe_log_streams")
         assert params["logGroupName"] == "/aws/sagemaker/Endpoints/e"
         if self.refuses:
@@ -138,7 +149,7 @@ class FakeLogs:
         made = [(name.replace("_", "/"), at) for name, (at, _) in self.streams.items()]
         return {"logStreams": [{"logStreamName": name, "creationTime": int(at * 1000)} for name, at in made]}
 
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         assert (service, operation, params["startFromHead"]) == ("logs", "get_log_events", True)
         _, lines = self.streams[params["logStreamName"].replace("/", "_")]
         return {"events": [{"timestamp": int(at * 1000), "message": text} for at, text in lines]}
@@ -154,16 +165,16 @@ def test_a_containers_log_says_when_it_began_and_when_its_model_was_loaded() -> 
         B_new=(1012, [(1011, "another variant")]),
     )
 
-    found = read_starts("e", "A", logs, since=1000)
+    found = read_container_starts("e", "A", logs, since=1000)
 
-    assert found == Starts((ContainerStart(1009, None), ContainerStart(1010, 1014)))
+    assert found == ContainerStarts((ContainerStart(1009, None), ContainerStart(1010, 1014)))
 
 
 def test_logs_that_may_not_be_read_leave_rows_that_say_so() -> None:
     logs = FakeLogs()
     logs.refuses = True
-    starts = read_starts("e", "A", logs, since=1000)
-    found = ledger(RUN, load(), replace(TOLD, starts=starts), policy="hold 3000", scale=30.0)
+    starts = read_container_starts("e", "A", logs, since=1000)
+    found = make_timeline(RUN, load(), replace(EVENTS, starts=starts), policy="hold 3000", scale=30.0)
 
     rows = {row.phase: row for row in found.rows}
     assert rows["model loaded"].seconds is None

@@ -1,10 +1,10 @@
-"""What rolls a deployment back."""
+"""The alarms that roll a deployment back."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.fields import (
+from pipeline.config.field_types import (
     Metric,
     MissingData,
     Namespace,
@@ -24,9 +24,8 @@ OURS = ("p99-latency", "5xx-errors", "model-errors", "smoke-veto")
 class CustomAlarm(Model):
     """An alarm on any metric of the endpoint, in that metric's own unit.
 
-    `scope: new_fleet` watches what runs on the new endpoint config only, `endpoint` the old fleet too:
-    for metrics that have no such dimension, as those of /aws/sagemaker/Endpoints.
-    Periods that are not given are those of `alarms`.
+    `scope: new_fleet` watches the fleet on the new endpoint config only, `endpoint` the old fleet too: for
+    metrics without that dimension, as those of /aws/sagemaker/Endpoints. Periods default to those of `alarms`.
     """
 
     name: ShortName
@@ -45,7 +44,8 @@ class CustomAlarm(Model):
     def _its_dimension_exists(self) -> Self:
         if self.namespace == "/aws/sagemaker/Endpoints" and self.scope == "new_fleet":
             raise ValueError(
-                f"{self.name}: metrics of {self.namespace} know no endpoint config; say scope: endpoint"
+                f"{self.name}: metrics of {self.namespace} lack the EndpointConfigName dimension; "
+                "set `scope: endpoint`"
             )
         return self
 
@@ -58,10 +58,10 @@ class CustomAlarm(Model):
 
 
 class Alarms(Model):
-    """What rolls a deployment back; CloudWatch periods are AWS seconds.
+    """The alarms that roll a deployment back; CloudWatch periods are AWS seconds.
 
-    `custom`: alarms on other metrics, made with each fleet. `named`: alarms of your own that roll it back
-    too; they must be there before.
+    `custom`: alarms on other metrics, made with each fleet. `named`: existing alarms of your own that roll it
+    back too.
     """
 
     p99_latency_ms: PositiveFloat
@@ -72,7 +72,7 @@ class Alarms(Model):
     named: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = ()
 
     @model_validator(mode="after")
-    def _sagemaker_takes_so_many(self) -> Self:
+    def _sagemaker_accepts_this_many(self) -> Self:
         names = [each.name for each in self.custom]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"custom: {twice} is there twice")

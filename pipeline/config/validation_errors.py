@@ -1,4 +1,4 @@
-"""What is wrong with a config file, key by key; a misspelt key is told the nearest right one."""
+"""The errors of a config file, key by key; for an unknown key the error suggests the closest valid key."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -22,7 +22,7 @@ def _problem(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
 
 
 def nearest_key(wrong: Sequence[str], model: type[BaseModel]) -> str | None:
-    """Return the key that was probably meant: of the same section, else of the same name elsewhere."""
+    """Return the closest valid key: of the same section, else of the same name elsewhere."""
     section, name = tuple(wrong[:-1]), wrong[-1]
     keys = list(_keys(model))
     here = {key[-1]: key for key in keys if key[:-1] == section}
@@ -41,7 +41,7 @@ def _keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the models within an annotation: itself, of a list, or of what may be left out."""
+    """Yield the models within an annotation: itself, of a list, or of an optional."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):

@@ -1,10 +1,10 @@
-"""Judge the steady load: what clients may rely on while nothing changes. Pure."""
+"""Judge the steady load: latency, errors and identity of the answers. Pure."""
 
 from pipeline.config import Environment
 from pipeline.gates import ENOUGH_REQUESTS, Gate, Limit, judge
 from pipeline.verification.load import LoadResult, PhaseResult
 
-SENT_SHARE = 0.9  # of the load asked for; with less, it was another load
+SENT_SHARE = 0.9  # of the requested load; with less, another load was measured
 
 
 def judge_steady(result: LoadResult, env: Environment, release: str) -> tuple[Gate, ...]:
@@ -15,8 +15,8 @@ def judge_steady(result: LoadResult, env: Environment, release: str) -> tuple[Ga
         return tuple(
             judge(each, None, why_not_measured="no steady load") for each in (latency, errors, others)
         )
-    heard = sum(sum(instances.values()) for instances in result.identities.values())
-    wrong = heard - sum(result.identities.get(release, {}).values())
+    answers = sum(sum(instances.values()) for instances in result.identities.values())
+    wrong = answers - sum(result.identities.get(release, {}).values())
     why_not = _why_not_judged(steady, latency)
     return (
         judge(
@@ -26,15 +26,15 @@ def judge_steady(result: LoadResult, env: Environment, release: str) -> tuple[Ga
             why_not_measured=why_not or "no request was answered",
         ),
         judge(errors, steady.error_percent, samples=steady.requests, why_not_measured="no request was sent"),
-        judge(others, float(wrong) if heard else None, why_not_measured="no answer named its release"),
+        judge(others, float(wrong) if answers else None, why_not_measured="no answer named its release"),
     )
 
 
 def _why_not_judged(steady: PhaseResult, latency: Limit) -> str | None:
-    """Say why nobody can tell the endpoint's latency from this load.
+    """Return the reason why this load does not measure the endpoint's latency; None: it does.
 
-    Latencies count from when requests were due, so a late generator makes them longer: what kept to the limit
-    in spite of it did so all the more, and what did not may have been the generator's fault.
+    Latencies count from when requests were due, so a late generator makes them longer: a latency within the limit
+    is valid in spite of it, and one over the limit may be the generator's fault.
     """
     sent = steady.requests / max(steady.offered_rps * steady.seconds, 1)
     if sent < SENT_SHARE:
@@ -45,7 +45,7 @@ def _why_not_judged(steady: PhaseResult, latency: Limit) -> str | None:
 
 
 def steady_limits(env: Environment) -> tuple[Limit, Limit, Limit]:
-    """The limits of latency, errors and release, in this order."""
+    """Return the limits of latency, errors and release, in this order."""
     return (
         Limit(
             name="latency",

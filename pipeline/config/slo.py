@@ -1,19 +1,19 @@
-"""The promise to clients, and how hard it is tested."""
+"""The service level objectives, and the load that tests them."""
 
 from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.config.fields import Percent, PositiveFloat
+from pipeline.config.field_types import Percent, PositiveFloat
 from pipeline.model import Model
 
 
 class Limits(Model):
-    """The promise to clients; wall-clock seconds.
+    """The service level objectives; wall-clock seconds.
 
-    `recovery_seconds`: from the moment at which an overload breaks the promise until p95 keeps it again, for
-    profiles with an `overload`. `slower_percent`: how much slower than the release in the next environment a
-    candidate may be.
+    `recovery_seconds`: from the moment at which an overload breaks the SLO until p95 is back within it, for
+    profiles with an `overload`. `slower_percent`: by how much a candidate may be slower than the release in the
+    next environment.
     """
 
     p99_ms: PositiveFloat
@@ -25,11 +25,11 @@ class Limits(Model):
 
 
 class LoadProfile(Model):
-    """How hard and how long `verify` measures.
+    """The rates and durations of the load that `verify` generates.
 
-    `overload`: the surge that makes the fleet grow, as a multiple of what the smallest fleet serves; null keeps
-    within that, so that the promise is never broken. `compare_seconds`: of the load on candidate and baseline.
-    `slower_percent`: in place of the promise's, for a comparison that is too short to tell as little from chance.
+    `overload`: the surge that makes the fleet grow, as a multiple of the smallest fleet's capacity; null: the surge
+    stays within it, and the SLO is never broken. `compare_seconds`: of the load on candidate and baseline.
+    `slower_percent`: instead of the SLO's, for a comparison that is too short to detect so small a difference.
     """
 
     step_seconds: PositiveFloat
@@ -42,7 +42,7 @@ class LoadProfile(Model):
     slower_percent: PositiveFloat | None = None
 
     def slower_than(self, limits: Limits) -> float:
-        """How much slower than the release before it a candidate may be, in percent."""
+        """Return the percent by which a candidate may be slower than the release before it."""
         return limits.slower_percent if self.slower_percent is None else self.slower_percent
 
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.aws import Aws
-from pipeline.aws.shapes import problem_of
+from pipeline.aws.validation import problem_of
 from pipeline.config import Environment
-from pipeline.promotion.lifetime import after_promotion, plan_after_promotion
-from pipeline.state.lock import environment_lock, look_at_lock
+from pipeline.promotion.after_promotion import after_promotion, plan_after_promotion
+from pipeline.run import Run
+from pipeline.state.lock import environment_lock, read_lock
 
+Said = Callable[[], list[str]]
 MakeEnv = Callable[..., Environment]
 DOWN = {"action": "scale_down", "instances": 2}
 
@@ -58,19 +59,19 @@ def test_a_lifetime_that_cannot_work_is_refused(make_env: MakeEnv, after: dict[s
         make_env(after_promotion=replaced)
 
 
-def test_an_environment_that_another_run_is_using_stays_as_it_is(account: Aws, make_env: MakeEnv) -> None:
+def test_an_environment_that_another_run_is_using_stays_as_it_is(
+    account: Run, make_env: MakeEnv, said: Said
+) -> None:
     source = make_env(after_promotion={"action": "delete"})
-    said: list[str] = []
-    with environment_lock(source, account, "verify", said.append):
-        after_promotion(source, Aws(source), said.append)
+    with environment_lock(account.in_environment(source), "verify"):
+        after_promotion(account.in_environment(source))
 
-    assert said[0].startswith("staging stays as it is: staging is being changed by `verify` of ")
+    assert said()[0].startswith("staging stays as it is: staging is being changed by `verify` of ")
 
 
-def test_an_environment_that_is_gone_already_costs_no_call(account: Aws, make_env: MakeEnv) -> None:
+def test_an_environment_that_is_gone_already_costs_no_call(account: Run, make_env: MakeEnv) -> None:
     source = make_env(after_promotion={"action": "delete"})
-    door = Aws(source)
-    after_promotion(source, door, lambda _: None)
+    after_promotion(account.in_environment(source))
 
-    assert door.made == []
-    assert look_at_lock(source, account) is None
+    assert account.aws.made == []
+    assert read_lock(account.in_environment(source)) is None

@@ -1,26 +1,28 @@
-"""What becomes of an environment's endpoint once its release was promoted: kept, scaled down, or deleted.
+"""Keep, scale down or delete an environment's endpoint once its release was promoted.
 
 The next `deploy` makes a deleted endpoint again; the next `autoscale` gives a small fleet its bounds back.
 """
 
+import logging
 from collections.abc import Sequence
 
-from pipeline.autoscaling.in_force import observe_scaling
+from pipeline.autoscaling.plan import observe_scaling
 from pipeline.autoscaling.policies import resource, step_alarm_prefix
-from pipeline.aws import Aws
 from pipeline.aws.calls import Call
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarm_prefix
 from pipeline.deployment.plan import CHANGEABLE
 from pipeline.errors import EnvironmentLocked
+from pipeline.run import Run
 from pipeline.state.lock import environment_lock
-from pipeline.state.records import Say
+
+log = logging.getLogger(__name__)
 
 
 def plan_after_promotion(
     env: Environment, *, is_there: bool, bounds: tuple[int, int] | None, alarms: Sequence[str]
 ) -> tuple[Call, ...]:
-    """List the calls that the config asks for. `bounds`: registered for scaling, None: it is not."""
+    """List the calls of the config's `after_promotion`. `bounds`: of the scalable target, None: not registered."""
     name, after = env.endpoint.name, env.after_promotion
     if after.action == "keep" or not is_there:
         return ()
@@ -43,33 +45,32 @@ def plan_after_promotion(
     return tuple(calls)
 
 
-def after_promotion(env: Environment, aws: Aws, say: Say) -> None:
-    """Do with the environment that was promoted from what its config says; what is so already costs no
-    call. While another run is using it, or its endpoint is changing, it is left alone, and that is said:
-    the promotion is done all the same.
+def after_promotion(run: Run) -> None:
+    """Apply the config's `after_promotion` to the source environment; make no call where it is in effect.
+
+    While another run uses the environment, or its endpoint is changing, it stays unchanged, and a message says so:
+    the promotion has succeeded.
     """
-    if env.after_promotion.action == "keep":
+    if run.env.after_promotion.action == "keep":
         return
     try:
-        with environment_lock(env, aws, "promote", say):
-            _leave(env, aws, say)
+        with environment_lock(run, "promote"):
+            _apply(run)
     except EnvironmentLocked as error:
-        say(f"{env.name} stays as it is: {error.what}")
+        log.info(f"{run.env.name} stays as it is: {error.what}")
 
 
-def _leave(env: Environment, aws: Aws, say: Say) -> None:
-    described = aws.describe_endpoint(env.endpoint.name)
+def _apply(run: Run) -> None:
+    described = run.aws.describe_endpoint(run.env.endpoint.name)
     if described is not None and described["EndpointStatus"] not in CHANGEABLE | {"Failed"}:
-        say(f"{env.endpoint.name} is {described['EndpointStatus']}: it stays as it is")
+        log.info(f"{run.env.endpoint.name} is {described['EndpointStatus']}: it stays as it is")
         return
-    target = observe_scaling(env, aws).target
-    prefixes = (alarm_prefix(env), step_alarm_prefix(env))
+    target = observe_scaling(run).target
+    prefixes = (alarm_prefix(run.env), step_alarm_prefix(run.env))
     calls = plan_after_promotion(
-        env,
+        run.env,
         is_there=described is not None,
         bounds=(target["MinCapacity"], target["MaxCapacity"]) if target else None,
-        alarms=[alarm["AlarmName"] for prefix in prefixes for alarm in aws.alarms(prefix=prefix)],
+        alarms=[alarm["AlarmName"] for prefix in prefixes for alarm in run.aws.alarms(prefix=prefix)],
     )
-    for call in calls:
-        say(call.says)
-        aws.apply(call)
+    run.apply(calls)

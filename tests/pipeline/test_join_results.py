@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigError, LoadTestBroken
-from pipeline.verification.joined import join
+from pipeline.verification.join_results import join_results
 from pipeline.verification.load import LoadResult
-from pipeline.verification.load_test import wait_until
-from tests.pipeline.scene import quiet
+from pipeline.verification.run_load_test import wait_for_start
+from tests.pipeline.clocks import FakeClock
 
 
 def result(
@@ -30,7 +30,9 @@ def result(
 
 
 def test_counts_are_added_up_and_the_worst_latency_stands_for_all() -> None:
-    joined = join([result(), result(1001.0, p99_ms=90.0, p50_ms=None, lag_p99_ms=7.0, errors={"slow": 1})])
+    joined = join_results(
+        [result(), result(1001.0, p99_ms=90.0, p50_ms=None, lag_p99_ms=7.0, errors={"slow": 1})]
+    )
     (phase,) = joined.phases
 
     assert (phase.offered_rps, phase.requests, phase.failures, phase.achieved_rps) == (40.0, 400, 2, 40.0)
@@ -55,29 +57,29 @@ def test_no_percentile_of_the_whole_is_above_the_worst_of_its_parts() -> None:
 
 
 def test_what_one_generator_lacked_makes_the_phase_invalid() -> None:
-    assert join([result(), result(invalid="it was late")]).phases[0].invalid == "it was late"
+    assert join_results([result(), result(invalid="it was late")]).phases[0].invalid == "it was late"
 
 
 @pytest.mark.parametrize(
     ("other", "problem"),
     [
-        (result(1003.0), "together for 7 of 10 s"),
-        (result(2000.0), "together for 0 of 10 s"),
+        (result(1003.0), "overlapped for 7 of 10 s"),
+        (result(2000.0), "overlapped for 0 of 10 s"),
         (result(name="other"), "different endpoints or shapes"),
         (result(endpoint="other"), "different endpoints or shapes"),
-        (result().model_copy(update={"started": None}), "has offered nothing"),
+        (result().model_copy(update={"started": None}), "has sent no request"),
     ],
 )
 def test_what_was_not_one_load_is_not_judged_as_one(other: LoadResult, problem: str) -> None:
     with pytest.raises(LoadTestBroken, match=problem):
-        join([result(), other])
+        join_results([result(), other])
 
 
 @pytest.mark.parametrize(("at", "sleeps"), [(1100.0, [100.0]), (990.0, [])])
 def test_a_generator_waits_for_the_beginning_that_all_have(at: float, sleeps: list[float]) -> None:
-    slept: list[float] = []
-    wait_until(at, quiet, now=lambda: 1000.0, sleep=slept.append)
+    clock = FakeClock(1000.0)
+    wait_for_start(at, clock)
 
-    assert slept == sleeps
-    with pytest.raises(ConfigError, match="is 1801 s away"):
-        wait_until(2801.0, quiet, now=lambda: 1000.0)
+    assert clock.slept == sleeps
+    with pytest.raises(ConfigError, match="is 1801 s ahead"):
+        wait_for_start(2801.0, FakeClock(1000.0))

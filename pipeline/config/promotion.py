@@ -1,17 +1,17 @@
-"""What a promotion asks for, and what becomes of the environment that was promoted from."""
+"""The conditions of a promotion, and the action on the source environment afterwards."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config.fields import PositiveInt
+from pipeline.config.field_types import PositiveInt
 from pipeline.model import Model
 
 
 class Promotion(Model):
-    """What this environment asks of a release before it takes it."""
+    """The conditions under which this environment accepts a release."""
 
-    evidence_age_hours: Annotated[float, Field(gt=0)] = 168.0  # wall-clock; older evidence is measured anew
+    evidence_age_hours: Annotated[float, Field(gt=0)] = 168.0  # wall-clock; older evidence is refused
     scan_stops_at: Literal["critical", "high", "medium", "low", "never"] = (
         "critical"  # found by ECR, or worse
     )
@@ -19,8 +19,9 @@ class Promotion(Model):
 
 
 class AfterPromotion(Model):
-    """What becomes of this environment's endpoint once its release was promoted: kept as it is, scaled
-    down to `instances` until the next deployment, or deleted until the next deployment makes it again.
+    """The action on this environment's endpoint once its release was promoted.
+
+    It is kept, scaled down to `instances` until the next deployment, or deleted until the next deployment.
     """
 
     action: Literal["keep", "scale_down", "delete"] = "keep"

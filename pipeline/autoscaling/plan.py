@@ -1,4 +1,4 @@
-"""What scales the live fleet: what AWS has of it, and the calls that bring it to what the config wants."""
+"""The scaling that AWS has, and the calls that bring it to the config's."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from pipeline.autoscaling.policies import (
     step_alarm_prefix,
     step_alarms_of,
 )
-from pipeline.aws import Aws
 from pipeline.aws.calls import Call
-from pipeline.aws.drift import holds
+from pipeline.aws.drift import contains
 from pipeline.config import Environment
+from pipeline.run import Run
 
 SERVICE = "application-autoscaling"
 Described = Mapping[str, Any]
@@ -25,8 +25,9 @@ Described = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Scaling:
-    """What AWS has: the scalable target (None: not registered), and by name all policies, scheduled actions
-    and alarms of ours that start step policies.
+    """The scaling that AWS has: the scalable target, and by name policies, scheduled actions and step alarms.
+
+    `target` None: the variant is not registered. `alarms`: those of ours that start step policies.
     """
 
     target: Described | None
@@ -35,7 +36,7 @@ class Scaling:
     alarms: Mapping[str, Described] = field(default_factory=dict)
 
     def target_of(self, kind: str) -> float | None:
-        """What our policy on `invocations`, or `concurrency`, per instance holds; None: there is none."""
+        """Return the target of our policy on `invocations`, or `concurrency`, per instance; None: there is none."""
         policy = next((each for name, each in self.policies.items() if name.endswith(f"-{kind}")), {})
         target: float | None = policy.get("TargetTrackingScalingPolicyConfiguration", {}).get("TargetValue")
         return target
@@ -45,31 +46,31 @@ class Scaling:
         return (self.target["MinCapacity"], self.target["MaxCapacity"]) if self.target else None
 
 
-def observe_scaling(env: Environment, aws: Aws) -> Scaling:
-    """Read the scalable target with all that hangs on it."""
-    where = resource(env)
-    targets = aws.read(
+def observe_scaling(run: Run) -> Scaling:
+    """Read the scalable target with its policies, scheduled actions and alarms."""
+    where = resource(run.env)
+    targets = run.aws.read(
         SERVICE,
         "describe_scalable_targets",
         ServiceNamespace=NAMESPACE,
         ResourceIds=[where["ResourceId"]],
         ScalableDimension=DIMENSION,
     )["ScalableTargets"]
-    policies = aws.pages(SERVICE, "describe_scaling_policies", "ScalingPolicies", **where)
-    actions = aws.pages(SERVICE, "describe_scheduled_actions", "ScheduledActions", **where)
+    policies = run.aws.pages(SERVICE, "describe_scaling_policies", "ScalingPolicies", **where)
+    actions = run.aws.pages(SERVICE, "describe_scheduled_actions", "ScheduledActions", **where)
     return Scaling(
         target=targets[0] if targets else None,
         policies={each["PolicyName"]: each for each in policies},
         actions={each["ScheduledActionName"]: each for each in actions},
-        alarms={each["AlarmName"]: each for each in aws.alarms(prefix=step_alarm_prefix(env))},
+        alarms={each["AlarmName"]: each for each in run.aws.alarms(prefix=step_alarm_prefix(run.env))},
     )
 
 
 def plan_autoscaling(env: Environment, target: float | None, observed: Scaling) -> tuple[Call, ...]:
-    """List the calls that bring bounds, policies and schedule to what is wanted; none when they are so.
+    """List the calls that bring bounds, policies and schedule to the config's; none when they match.
 
-    Without a target the policy that follows it is left as it is. The alarm behind a step policy can be put
-    once AWS has given that policy its ARN: it is in the next plan. What is ours and not wanted any more goes.
+    Without a target the policy that follows it stays unchanged. The alarm of a step policy is in the next plan,
+    once AWS has given that policy its ARN. Policies, actions and alarms of ours that the config lacks are deleted.
     """
     return (
         *_plan_bounds(env, observed),
@@ -80,7 +81,7 @@ def plan_autoscaling(env: Environment, target: float | None, observed: Scaling) 
 
 
 def _plan_bounds(env: Environment, observed: Scaling) -> Iterator[Call]:
-    """Bounds that a scheduled action has set are as wanted as the config's first ones."""
+    """Plan the bounds, unless they are the config's or those of a scheduled action."""
     least, most = env.autoscaling.min_instances, env.autoscaling.max_instances
     by_clock = {
         (each.min_instances or least, each.max_instances or most) for each in env.autoscaling.schedule
@@ -95,7 +96,7 @@ def _plan_policies(env: Environment, target: float | None, observed: Scaling) ->
     wanted = policies_of(env, target)
     for policy in wanted:
         name = policy["PolicyName"]
-        if not holds(policy, observed.policies.get(name)):
+        if not contains(policy, observed.policies.get(name)):
             yield Call(
                 SERVICE, "put_scaling_policy", policy, f"put scaling policy {name}: {describe(policy)}"
             )
@@ -116,7 +117,7 @@ def _plan_actions(env: Environment, observed: Scaling) -> Iterator[Call]:
     wanted = scheduled_actions_of(env)
     for action in wanted:
         name = action["ScheduledActionName"]
-        if not holds(action, observed.actions.get(name)):
+        if not contains(action, observed.actions.get(name)):
             says = f"put scheduled action {name}: {action['Schedule']}"
             yield Call(SERVICE, "put_scheduled_action", action, says)
     for name in _stale(env, observed.actions, {action["ScheduledActionName"] for action in wanted}):
@@ -129,22 +130,22 @@ def _plan_alarms(env: Environment, observed: Scaling) -> Iterator[Call]:
     names = {policy_name(env, each.name) for each in env.autoscaling.steps}
     if names <= set(arns):
         for alarm in step_alarms_of(env, arns):
-            if not holds(alarm, observed.alarms.get(alarm["AlarmName"])):
+            if not contains(alarm, observed.alarms.get(alarm["AlarmName"])):
                 yield Call("cloudwatch", "put_metric_alarm", alarm, f"put alarm {alarm['AlarmName']}")
     wanted = {f"{step_alarm_prefix(env)}{each.name}" for each in env.autoscaling.steps}
     stale = sorted(set(observed.alarms) - wanted)
     if stale:
-        says = f"delete {len(stale)} alarms of step policies that are no more"
+        says = f"delete {len(stale)} alarms of deleted step policies"
         yield Call("cloudwatch", "delete_alarms", {"AlarmNames": stale}, says)
 
 
 def _stale(env: Environment, there: Mapping[str, Described], wanted: set[str]) -> Sequence[str]:
-    """What carries our names and is not wanted. What somebody else has put is theirs."""
+    """Return the names with our prefix that are not wanted; others belong to somebody else."""
     return sorted(name for name in there if name.startswith(policy_name(env, "")) and name not in wanted)
 
 
 def describe(policy: Described) -> str:
-    """Say in a few words what a policy does."""
+    """Describe a policy in a few words."""
     tracked = policy.get("TargetTrackingScalingPolicyConfiguration")
     if tracked is None:
         return f"{len(policy['StepScalingPolicyConfiguration']['StepAdjustments'])} steps"

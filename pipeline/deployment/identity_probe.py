@@ -1,4 +1,4 @@
-"""Ask an endpoint, several at once, and keep who answered: which release, from which instance."""
+"""Invoke an endpoint, several calls at once, and note the release and the instance of every answer."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ from typing import Protocol
 from pipeline.aws import Answer
 from pipeline.errors import AwsRefused
 
-AT_ONCE = 8  # a router that prefers the idle instance would send calls, one by one, to the same
+AT_ONCE = 8  # a router that prefers idle instances would send single calls to the same one
 
 
-class Endpoint(Protocol):
-    """What asking needs of AWS."""
+class InvokesEndpoints(Protocol):
+    """Invocations of endpoints, as AwsClient makes them."""
 
-    def invoke(self, endpoint: str, body: bytes) -> Answer: ...
+    def invoke(self, endpoint: str, body: bytes, /) -> Answer: ...
 
 
 @dataclass
-class Hearing:
-    """Who has answered so far: instances by release, and what went wrong how often."""
+class IdentityProbe:
+    """The answers so far: instances by release, and errors by their text."""
 
     instances: dict[str | None, set[str]] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
 
-    def ask(self, aws: Endpoint, endpoint: str, bodies: Sequence[bytes]) -> list[tuple[int, Answer]]:
-        """Send the bodies, several at once, and note who answered; return the answers by their bodies' index.
+    def ask(self, aws: InvokesEndpoints, endpoint: str, bodies: Sequence[bytes]) -> list[tuple[int, Answer]]:
+        """Send the bodies, several at once; return the answers by their bodies' index.
 
         An error of the model is noted, not raised. Raises AwsUnreachable.
         """
@@ -47,8 +47,8 @@ class Hearing:
                     answers.append((index, answer))
         return answers
 
-    def heard(self, release: str) -> int:
-        """How many distinct instances have answered with this release's id."""
+    def count(self, release: str) -> int:
+        """Return how many distinct instances have answered with this release's id."""
         return len(self.instances.get(release, set()) - {""})
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""Vulnerabilities that the image may have for a time: .grype.yaml, read by the scan of CI and by ours alike.
+"""Vulnerabilities that are ignored for a time: .grype.yaml, read by the scan of CI and by this pipeline.
 
-Grype knows no day on which an exception ends: it stands at the beginning of each entry's `reason`.
+Grype has no end date for an exception: it is at the beginning of each entry's `reason`.
 """
 
 import re
@@ -19,19 +19,19 @@ LONGEST_DAYS = 92
 _REASON = re.compile(r"until (\d{4}-\d{2}-\d{2}): *(\S.*)")
 
 
-class Ignored(Model):
-    """One exception. It holds through the day `until`."""
+class IgnoredVulnerability(Model):
+    """One exception. It applies through the day `until`."""
 
     vulnerability: str
     until: date
     reason: str
 
-    def holds(self, today: date) -> bool:
+    def applies(self, today: date) -> bool:
         return today <= self.until
 
 
-def read_ignored(path: Path = IGNORED) -> tuple[Ignored, ...]:
-    """Return every exception; none without the file. Raises ConfigError naming each that is not complete."""
+def read_ignored(path: Path = IGNORED) -> tuple[IgnoredVulnerability, ...]:
+    """Return every exception; none without the file. Raises ConfigError naming each that is incomplete."""
     if not path.is_file():
         return ()
     try:
@@ -47,7 +47,7 @@ def read_ignored(path: Path = IGNORED) -> tuple[Ignored, ...]:
     return tuple(found)
 
 
-def _parsed(rules: Sequence[dict[str, Any]]) -> tuple[list[Ignored], list[str]]:
+def _parsed(rules: Sequence[dict[str, Any]]) -> tuple[list[IgnoredVulnerability], list[str]]:
     """Return the exceptions that are complete, and the others as they are written."""
     found, wrong = [], []
     for rule in rules:
@@ -56,7 +56,9 @@ def _parsed(rules: Sequence[dict[str, Any]]) -> tuple[list[Ignored], list[str]]:
         if match is None or day is None or "vulnerability" not in rule:
             wrong.append(str(rule))
         else:
-            found.append(Ignored(vulnerability=str(rule["vulnerability"]), until=day, reason=match[2]))
+            found.append(
+                IgnoredVulnerability(vulnerability=str(rule["vulnerability"]), until=day, reason=match[2])
+            )
     return found, wrong
 
 
@@ -67,9 +69,9 @@ def _day(text: str) -> date | None:
         return None
 
 
-def problems(ignored: Sequence[Ignored], today: date) -> list[str]:
-    """Say which exceptions do not hold any more, or would hold for too long."""
-    ended = [f"{each.vulnerability} held until {each.until}" for each in ignored if not each.holds(today)]
+def problems(ignored: Sequence[IgnoredVulnerability], today: date) -> list[str]:
+    """Return the exceptions that have ended, or that would apply for too long."""
+    ended = [f"{each.vulnerability} held until {each.until}" for each in ignored if not each.applies(today)]
     long = [
         f"{each.vulnerability} would hold until {each.until}: at most {LONGEST_DAYS} days"
         for each in ignored

@@ -1,25 +1,27 @@
-"""How far an upload is: a bar on a terminal, a line for each tenth elsewhere."""
+"""The progress of an upload: a bar on a terminal, a line for each tenth elsewhere."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.publishing.upload import Sent
-from pipeline.state.records import Say
 
-SAID_FROM_BYTES = 64 * 1024**2  # smaller uploads are over before anybody has read of them
+log = logging.getLogger(__name__)
+
+SHOWN_FROM_BYTES = 64 * 1024**2  # smaller uploads end within seconds
 
 
 @contextmanager
-def shown(what: str, total: int, say: Say) -> Iterator[Sent]:
-    """Yield what is told of each arrival; `total` in bytes."""
-    if total < SAID_FROM_BYTES:
+def upload_progress(what: str, total: int) -> Iterator[Sent]:
+    """Yield the function to call with each number of bytes that arrived; `total` in bytes."""
+    if total < SHOWN_FROM_BYTES:
         yield lambda _: None
     elif sys.stdout.isatty():
         with _bar(what, total) as sent:
             yield sent
     else:
-        yield _lines(what, total, say)
+        yield _lines(what, total)
 
 
 @contextmanager
@@ -32,13 +34,13 @@ def _bar(what: str, total: int) -> Iterator[Sent]:
         yield lambda arrived: progress.update(task, advance=arrived)
 
 
-def _lines(what: str, total: int, say: Say) -> Sent:
+def _lines(what: str, total: int) -> Sent:
     arrived = 0
 
     def sent(more: int) -> None:
         nonlocal arrived
         before, arrived = arrived * 10 // total, arrived + more
         if arrived * 10 // total > before:
-            say(f"  {what}: {arrived * 100 // total} % of {total:,} bytes")
+            log.info(f"  {what}: {arrived * 100 // total} % of {total:,} bytes")
 
     return sent

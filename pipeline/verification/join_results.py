@@ -1,6 +1,6 @@
-"""One load that several generators have offered together, each its part of the rate: their results as one. Pure.
+"""Join the results of several generators that have offered one load together, each a part of the rate. Pure.
 
-Percentiles of parts cannot be added up. The worst part's stands for the whole: if in no part more than 1 % of the
+Percentiles of parts cannot be added up: the worst part's is taken for the whole. If in no part more than 1 % of the
 answers took longer than a time, neither did more than 1 % of all.
 """
 
@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from pipeline.errors import LoadTestBroken
 from pipeline.verification.load import LoadResult, PhaseResult
 
-TOGETHER = 0.8  # of the time of the longest, that all of them must have been at it
+OVERLAP = 0.8  # of the time of the longest, during which all generators must run
 
-AGAIN = "Run the load test again; --at gives the generators one beginning."
+AGAIN = "Run the load test again, with the same --at for all generators."
 
 
-def join(results: Sequence[LoadResult]) -> LoadResult:
+def join_results(results: Sequence[LoadResult]) -> LoadResult:
     """Return the load as if one generator had offered it.
 
     Raises LoadTestBroken when the results are not parts of one load, or were not offered at the same time.
@@ -26,12 +26,12 @@ def join(results: Sequence[LoadResult]) -> LoadResult:
             "The results are of different endpoints or shapes.",
             fix="Join the results of one load test alone.",
         )
-    _require_together(results)
+    _require_overlap(results)
     phases = [_phase(parts) for parts in zip(*(each.phases for each in results), strict=True)]
     identities: dict[str, Counter[str]] = {}
     for each in results:
-        for release, heard in each.identities.items():
-            identities.setdefault(release, Counter()).update(heard)
+        for release, answers in each.identities.items():
+            identities.setdefault(release, Counter()).update(answers)
     heard_first = [pair for each in results for pair in each.first_heard.items()]
     return LoadResult(
         schema_version=1,
@@ -42,7 +42,7 @@ def join(results: Sequence[LoadResult]) -> LoadResult:
         seconds=tuple(_seconds(results)),
         fleet=first.fleet,
         first_heard={name: min(at for other, at in heard_first if other == name) for name, _ in heard_first},
-        identities={release: dict(heard) for release, heard in identities.items()},
+        identities={release: dict(answers) for release, answers in identities.items()},
     )
 
 
@@ -50,17 +50,17 @@ def _names(result: LoadResult) -> list[str]:
     return [phase.name for phase in result.phases]
 
 
-def _require_together(results: Sequence[LoadResult]) -> None:
+def _require_overlap(results: Sequence[LoadResult]) -> None:
     spans = [(each.started, each.finished) for each in results]
     if any(begin is None or end is None for begin, end in spans):
-        raise LoadTestBroken("A generator has offered nothing.", fix=AGAIN)
+        raise LoadTestBroken("A generator has sent no request.", fix=AGAIN)
     begins, ends = [float(begin or 0) for begin, _ in spans], [float(end or 0) for _, end in spans]
     longest = max(end - begin for begin, end in zip(begins, ends, strict=True))
     together = max(0.0, min(ends) - max(begins))
-    if together < TOGETHER * longest:
+    if together < OVERLAP * longest:
         raise LoadTestBroken(
-            f"The generators were at it together for {together:.0f} of {longest:.0f} s: the endpoint never had the "
-            "whole load.",
+            f"The generators overlapped for {together:.0f} of {longest:.0f} s: the endpoint never had the whole load; "
+            f"they must overlap by at least {100 * OVERLAP:.0f} %.",
             fix=AGAIN,
         )
 

@@ -1,21 +1,40 @@
-"""Load the deployed endpoint in one of the shapes of config/shapes, and judge what its clients felt."""
+"""Load the deployed endpoint in one of the shapes of config/shapes, and judge latency and errors."""
 
 import json
+import logging
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import Environment
 from pipeline.errors import ConfigError
 from pipeline.gates import ENOUGH_REQUESTS, Gate, Limit, judge
-from pipeline.state.records import Say
 from pipeline.verification.load import ROOT, LoadResult, Phase, run_load
+
+log = logging.getLogger(__name__)
 
 TOOL_SECONDS = 60.0
 
 
+@dataclass(frozen=True)
+class LoadTestOptions:
+    """The requested load. `payloads`: a file or FILE.py:FUNCTION instead of the release's golden set.
+
+    `share`: the number of generators, of which this is one. `at`: epoch seconds at which it begins.
+    """
+
+    shape: str
+    minutes: float | None = None
+    times_rate: float = 1.0
+    workers: int = 1
+    payloads: str | None = None
+    share: int | None = None
+    at: float | None = None
+
+
 def shape_phases(shape: str, minutes: float | None = None, times_rate: float = 1.0) -> tuple[Phase, ...]:
-    """Ask the load tests for a shape's phases. Raises ConfigError with their words for one that cannot be used."""
+    """Return a shape's phases, by the load tests. Raises ConfigError with their message for an invalid shape."""
     command = [sys.executable, "-m", "load_tests.shapes", shape, "--times-rate", str(times_rate)]
     command += [] if minutes is None else ["--minutes", str(minutes)]
     answer = subprocess.run(
@@ -29,22 +48,12 @@ def shape_phases(shape: str, minutes: float | None = None, times_rate: float = 1
     return tuple(Phase(**phase) for phase in json.loads(answer.stdout)["phases"])
 
 
-def run_shape(
-    env: Environment,
-    shape: str,
-    payloads: Path | str,
-    out: Path,
-    say: Say,
-    *,
-    minutes: float | None = None,
-    times_rate: float = 1.0,
-    workers: int = 1,
-) -> LoadResult:
-    """Load the endpoint of `env`. `minutes`: how long, instead of the shape's own time; `workers`: processes."""
-    phases = shape_phases(shape, minutes, times_rate)
-    seconds = sum(phase.seconds for phase in phases)
-    say(f"load: {shape} on {env.endpoint.name} for {seconds:.0f} s by {workers} process(es)")
-    return run_load(env.endpoint.name, payloads, phases, out, say, workers=workers)
+def run_shape(env: Environment, options: LoadTestOptions, payloads: Path | str, out: Path) -> LoadResult:
+    """Load the endpoint of `env` in a shape, with this generator's share of the rates."""
+    phases = shape_phases(options.shape, options.minutes, options.times_rate / (options.share or 1))
+    seconds, workers = sum(phase.seconds for phase in phases), options.workers
+    log.info(f"load: {options.shape} on {env.endpoint.name} for {seconds:.0f} s by {workers} process(es)")
+    return run_load(env.endpoint.name, payloads, phases, out, workers=workers)
 
 
 def judge_shape(result: LoadResult, env: Environment, shape: str) -> tuple[Gate, Gate]:
@@ -71,7 +80,7 @@ def judge_shape(result: LoadResult, env: Environment, shape: str) -> tuple[Gate,
     )
     p99 = slowest.p99_ms if slowest else None
     if invalid and (p99 is None or p99 > latency.at_most):
-        p99 = None  # it may have been the generator's lateness
+        p99 = None  # the generator's lateness may be the cause
     few = f"no phase had {ENOUGH_REQUESTS} requests that were answered"
     return (
         judge(latency, p99, why_not_measured=invalid or few),
