@@ -90,7 +90,7 @@ def install(python: str, wanted: Sequence[str]) -> None:
     try:
         listed = subprocess.run([*pip, "config", "list"], check=True, capture_output=True, text=True)
         environ = uv_environment(pip_options(listed.stdout), os.environ)
-        subprocess.run([*install, "--require-hashes", "-r", LOCKS / "uv.txt"], check=True)
+        subprocess.run([*install, "--require-hashes", "-r", lock_of("setup")], check=True)
         # --compile-bytecode: as pip does, so that no warning of the compiler comes up at run time, where it is an error.
         # Not --require-hashes, which forbids the constraints that pip may be configured with: hashes are verified
         # without it, every pin has one, and --no-deps installs nothing that is not pinned.
@@ -117,7 +117,7 @@ def install(python: str, wanted: Sequence[str]) -> None:
 
 def is_ready(stamp: Path, wanted: Sequence[str]) -> bool:
     """Say whether all groups have been installed since their pins were changed."""
-    pins = [TORCH, LOCKS / "uv.txt", *map(lock_of, wanted)]
+    pins = [TORCH, lock_of("setup"), *map(lock_of, wanted)]
     return stamp.is_file() and all(path.stat().st_mtime <= stamp.stat().st_mtime for path in pins)
 
 
