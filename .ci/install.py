@@ -106,7 +106,8 @@ def install(python: str, wanted: Sequence[str]) -> None:
         ]
         subprocess.run([*uv, *locks], env=environ, check=True)
     except (ValueError, subprocess.CalledProcessError) as error:
-        print(f"setup: pip installs, since uv cannot: {error}", file=sys.stderr)
+        reason = error if isinstance(error, ValueError) else f"uv ended with exit code {error.returncode}"
+        print(f"setup: pip installs instead of uv: {reason}", file=sys.stderr)
         subprocess.run([*install, "--require-hashes", *locks], check=True)
     if "local_aws" in wanted:
         subprocess.run([*install, "--no-build-isolation", "--no-deps", "-e", ROOT / "local_aws"], check=True)

@@ -76,8 +76,8 @@ def main() -> None:
         versions = compile_to(everything, [*upgrade, "-c", str(torch), *dict.fromkeys(asked)])
         print(f"{len(pins(versions))} packages")
         for path, words in locks.items():
-            path.unlink(missing_ok=True)
-            text = compile_to(path, ["--generate-hashes", "-c", str(everything), *words])
+            target = Path(scratch, f"{path.parent.name}-{path.name}")
+            text = compile_to(target, ["--generate-hashes", "-c", str(everything), *words])
             path.write_text(HEADER.format(what=" ".join(words)) + text)
 
 
