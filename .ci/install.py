@@ -90,7 +90,7 @@ def install(python: str, wanted: Sequence[str]) -> None:
     try:
         listed = subprocess.run([*pip, "config", "list"], check=True, capture_output=True, text=True)
         environ = uv_environment(pip_options(listed.stdout), os.environ)
-        subprocess.run([*install, "--require-hashes", "-r", LOCKS / "uv.txt"], check=True)
+        subprocess.run([*install, "--require-hashes", "-r", lock_of("setup")], check=True)
         # --compile-bytecode: as pip does, so that no warning of the compiler comes up at run time, where it is an error.
         # Not --require-hashes, which forbids the constraints that pip may be configured with: hashes are verified
         # without it, every pin has one, and --no-deps installs nothing that is not pinned.
@@ -106,7 +106,8 @@ def install(python: str, wanted: Sequence[str]) -> None:
         ]
         subprocess.run([*uv, *locks], env=environ, check=True)
     except (ValueError, subprocess.CalledProcessError) as error:
-        print(f"setup: pip installs, since uv cannot: {error}", file=sys.stderr)
+        reason = error if isinstance(error, ValueError) else f"uv ended with exit code {error.returncode}"
+        print(f"setup: pip installs instead of uv: {reason}", file=sys.stderr)
         subprocess.run([*install, "--require-hashes", *locks], check=True)
     if "local_aws" in wanted:
         subprocess.run([*install, "--no-build-isolation", "--no-deps", "-e", ROOT / "local_aws"], check=True)
@@ -117,7 +118,7 @@ def install(python: str, wanted: Sequence[str]) -> None:
 
 def is_ready(stamp: Path, wanted: Sequence[str]) -> bool:
     """Say whether all groups have been installed since their pins were changed."""
-    pins = [TORCH, LOCKS / "uv.txt", *map(lock_of, wanted)]
+    pins = [TORCH, lock_of("setup"), *map(lock_of, wanted)]
     return stamp.is_file() and all(path.stat().st_mtime <= stamp.stat().st_mtime for path in pins)
 
 

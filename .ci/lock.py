@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from install import LOCKS, ROOT, TORCH, groups, lock_of, pip_options, uv_environment
+from install import ROOT, TORCH, groups, lock_of, pip_options, uv_environment
 
 PYTHON = "3.11"  # the image's; the groups without torch are tested on 3.13 from the same locks
 HEADER = "# {what}: written by `make lock`.\n"
@@ -67,9 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
     upgrade = ["--upgrade"] if parser.parse_args().upgrade else []
-    locks = {lock_of(group): sources(group) for group in groups()} | {
-        LOCKS / "uv.txt": ["requirements/uv.in"]
-    }
+    locks = {lock_of(group): sources(group) for group in groups()}
     with tempfile.TemporaryDirectory() as scratch:
         torch, everything = Path(scratch, "torch.txt"), Path(scratch, "everything.txt")
         torch.write_text("".join(line for line in pinned([TORCH]).splitlines(True) if "+" not in line))
@@ -78,8 +76,8 @@ def main() -> None:
         versions = compile_to(everything, [*upgrade, "-c", str(torch), *dict.fromkeys(asked)])
         print(f"{len(pins(versions))} packages")
         for path, words in locks.items():
-            path.unlink(missing_ok=True)
-            text = compile_to(path, ["--generate-hashes", "-c", str(everything), *words])
+            target = Path(scratch, f"{path.parent.name}-{path.name}")
+            text = compile_to(target, ["--generate-hashes", "-c", str(everything), *words])
             path.write_text(HEADER.format(what=" ".join(words)) + text)
 
 
