@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pipeline.commands.cli import main
 
+from pipeline.__main__ import PIPELINE, main
+from pipeline.cli.step import Step
 from pipeline.config import Environment
 from pipeline.errors import ReleaseError
 from pipeline.release import load_release

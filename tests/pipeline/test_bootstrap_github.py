@@ -25,7 +25,6 @@ from pipeline.aws import AwsClient
 from pipeline.config import Environment, load_environment
 from pipeline.errors import AwsRefused, ConfigError, StackFailed
 from pipeline.run import Run
-from tests.github_issuer import GithubIssuer, Job
 from tests.pipeline.clocks import FakeClock
 
 ROOT = Path(__file__).parents[2]

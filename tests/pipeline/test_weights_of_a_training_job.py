@@ -23,7 +23,7 @@ ENDED = ("Completed", "Failed", "Stopped")
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[local_aws.Running]:
-    """An AWS whose training jobs run container/src/train, which it finds in the working directory."""
+    """Start an AWS whose training jobs run container/src/train, which it finds in the working directory."""
     with local_aws.start(instances="process", state_dir=tmp_path, cache_dir=tmp_path) as aws:
         yield aws
 
