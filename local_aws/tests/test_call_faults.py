@@ -12,6 +12,7 @@ from local_aws.faults import Faults
 from testbed.serving import Serving, refused
 
 
+@pytest.mark.starts_processes
 def test_a_throttled_call_is_retried_by_boto3_and_the_fault_is_spent(serving: Serving) -> None:
     patient = serving.aws.client("sagemaker")
     with serving.aws.fault("throttle", operation="ListEndpoints", times=2):
@@ -21,6 +22,7 @@ def test_a_throttled_call_is_retried_by_boto3_and_the_fault_is_spent(serving: Se
         assert patient.list_endpoints()["ResponseMetadata"]["RetryAttempts"] == 0
 
 
+@pytest.mark.starts_processes
 def test_an_internal_error_comes_before_the_call_is_made(serving: Serving) -> None:
     patient = serving.aws.client("sagemaker")
     with serving.aws.fault("internal-error", operation="CreateModel", times=2):
@@ -32,6 +34,7 @@ def test_an_internal_error_comes_before_the_call_is_made(serving: Serving) -> No
     refused("ValidationException", serving.sagemaker.describe_model, ModelName="never-made")
 
 
+@pytest.mark.starts_processes
 def test_a_lost_answer_is_that_of_a_call_that_was_made(serving: Serving) -> None:
     """So the second try of boto3 finds the model there."""
     model = {"ModelName": "made", "PrimaryContainer": {"Image": "contract-server"}}
@@ -41,6 +44,7 @@ def test_a_lost_answer_is_that_of_a_call_that_was_made(serving: Serving) -> None
     assert "Cannot create already existing model" in message
 
 
+@pytest.mark.starts_processes
 def test_expired_credentials_refuse_every_call_in_its_own_protocol(serving: Serving) -> None:
     calls: dict[str, Any] = {
         "sagemaker": "list_endpoints",
@@ -58,6 +62,7 @@ def test_expired_credentials_refuse_every_call_in_its_own_protocol(serving: Serv
     assert serving.invoke(name).release == "one"
 
 
+@pytest.mark.starts_processes
 def test_the_command_line_switches_faults_on_and_off(serving: Serving) -> None:
     def fault(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "local_aws", "fault", *words]

@@ -22,6 +22,7 @@ def stacks(aws: local_aws.Running) -> Iterator[Stacks]:
     made.close()
 
 
+@pytest.mark.starts_processes
 def test_an_alarm_of_a_stack_is_an_alarm(aws: local_aws.Running, stacks: Stacks) -> None:
     cloudwatch = aws.client("cloudwatch")
     output = {"Arn": {"Value": {"Fn::GetAtt": ["Alarm", "Arn"]}}, "Name": {"Value": {"Ref": "Alarm"}}}
@@ -42,6 +43,7 @@ def test_an_alarm_of_a_stack_is_an_alarm(aws: local_aws.Running, stacks: Stacks)
     assert not cloudwatch.describe_alarms(AlarmNames=[told["Name"]])["MetricAlarms"]
 
 
+@pytest.mark.starts_processes
 def test_a_scaling_policy_of_a_stack_scales(aws: local_aws.Running, stacks: Stacks, serving: Serving) -> None:
     endpoint = serving.endpoint(serving.config())
     target: dict[str, Any] = {
@@ -92,6 +94,7 @@ def own_issuer() -> Iterator[GithubIssuer]:
         yield serving
 
 
+@pytest.mark.starts_processes
 def test_a_deploy_role_of_a_stack_lets_the_right_job_in(
     aws: local_aws.Running, stacks: Stacks, own_issuer: GithubIssuer
 ) -> None:
@@ -146,6 +149,7 @@ def test_a_deploy_role_of_a_stack_lets_the_right_job_in(
     refused("NoSuchEntity", iam.get_role, RoleName=told["Name"])
 
 
+@pytest.mark.starts_processes
 def test_a_bucket_and_a_repository_are_as_the_template_says(aws: local_aws.Running, stacks: Stacks) -> None:
     encryption = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     bucket = {
@@ -189,6 +193,7 @@ def test_a_bucket_and_a_repository_are_as_the_template_says(aws: local_aws.Runni
     assert ecr.get_lifecycle_policy(repositoryName=repository_name)["lifecyclePolicyText"] == lifecycle
 
 
+@pytest.mark.starts_processes
 def test_a_model_package_group_of_a_stack_is_one(aws: local_aws.Running, stacks: Stacks) -> None:
     name = f"group-{secrets.token_hex(4)}"
     group = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"ModelPackageGroupName": name}}
@@ -198,6 +203,7 @@ def test_a_model_package_group_of_a_stack_is_one(aws: local_aws.Running, stacks:
     assert stacks.outputs(stack)["Arn"] == found["ModelPackageGroupArn"]
 
 
+@pytest.mark.starts_processes
 def test_a_topic_has_the_policy_and_the_reader_that_its_stack_gives_it(
     aws: local_aws.Running, stacks: Stacks
 ) -> None:
@@ -218,6 +224,7 @@ def test_a_topic_has_the_policy_and_the_reader_that_its_stack_gives_it(
     assert [each["Endpoint"] for each in subscribed] == ["us@example.com"]
 
 
+@pytest.mark.starts_processes
 def test_a_budget_is_made(aws: local_aws.Running, stacks: Stacks) -> None:
     limit = {"Amount": 50, "Unit": "USD"}
     budget = {"BudgetName": "monthly", "BudgetType": "COST", "TimeUnit": "MONTHLY", "BudgetLimit": limit}

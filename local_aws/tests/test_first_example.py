@@ -29,6 +29,7 @@ def shell(commands: str, programs: Path, scratch: Path, folder: Path, seconds: f
     return done.stdout
 
 
+@pytest.mark.starts_processes
 def test_the_example_of_the_readme_is_rolled_back_by_its_alarm(tmp_path: Path) -> None:
     (tmp_path / "canary.py").write_text(SCRIPT)
 

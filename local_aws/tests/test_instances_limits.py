@@ -21,6 +21,7 @@ from testbed.tiny_instances import (
 )
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("means", ["control group", "stop and continue"])
 def test_a_limited_instance_uses_its_share_of_the_cpus_and_no_more(tmp_path: Path, means: str) -> None:
     """A fifth of a CPU: one busy second of wall time costs about 0.2 s of CPU time, and reads 200 %."""
@@ -44,6 +45,7 @@ def test_a_limited_instance_uses_its_share_of_the_cpus_and_no_more(tmp_path: Pat
     assert 0 < stats.memory_percent < 10
 
 
+@pytest.mark.starts_processes
 def test_the_control_group_holds_the_quota_and_the_lowest_weight_until_then(tmp_path: Path) -> None:
     async def scenario() -> Any:
         async with launching(tmp_path) as launcher:
@@ -64,6 +66,7 @@ def test_the_control_group_holds_the_quota_and_the_lowest_weight_until_then(tmp_
     assert not group.exists()
 
 
+@pytest.mark.starts_processes
 def test_an_instance_that_takes_more_memory_than_its_type_has_is_killed(tmp_path: Path) -> None:
     """ml.m5.large has 8 GiB; here a hundredth of that, 82 MiB, of which Python itself takes some 15."""
 
@@ -90,6 +93,7 @@ def test_an_instance_that_takes_more_memory_than_its_type_has_is_killed(tmp_path
     assert group.memory is None or not group.memory.exists()
 
 
+@pytest.mark.starts_processes
 def test_an_instance_ends_as_it_started_without_quota_at_the_lowest_weight(tmp_path: Path) -> None:
     """Its share is for answering; tearing down within a tenth of a CPU takes longer than the grace."""
 
@@ -115,6 +119,7 @@ def test_an_instance_ends_as_it_started_without_quota_at_the_lowest_weight(tmp_p
     assert asyncio.run(scenario()) == "2"
 
 
+@pytest.mark.starts_processes
 def test_a_control_group_that_cannot_be_made_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     if usable_parent("test") is None:
         pytest.skip("no control group can be made here")

@@ -40,6 +40,7 @@ CRASHING_OWNER = """
 """
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("group", ["a control group", "no control group"])
 def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path: Path, group: str) -> None:
     find = "usable_parent" if group == "a control group" else "no_control_group"
@@ -67,6 +68,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path: Path, group: str)
     assert parent is None or not (parent.path / f"local-aws-{instance_id}").exists()
 
 
+@pytest.mark.starts_processes
 def test_a_sweep_leaves_the_instances_of_a_live_run_alone(tmp_path: Path) -> None:
     """Two runs share a state directory; a third one sweeps it, twice."""
 
@@ -80,6 +82,7 @@ def test_a_sweep_leaves_the_instances_of_a_live_run_alone(tmp_path: Path) -> Non
     assert asyncio.run(scenario()) == ([], True)
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("recycled", [True, False])
 def test_a_process_is_killed_by_its_recorded_pid_only_if_it_started_then(
     tmp_path: Path, recycled: bool
@@ -102,6 +105,7 @@ def test_a_process_is_killed_by_its_recorded_pid_only_if_it_started_then(
     assert not crashed.directory.exists()
 
 
+@pytest.mark.starts_processes
 def test_a_process_without_the_mark_is_no_part_of_an_instance() -> None:
     with subprocess.Popen(["sleep", "600"], env={MARK: "i-other"}) as other:
         found = process_tree.processes(Record("i-mine", "process"))

@@ -38,6 +38,7 @@ def repository() -> Iterator[Repository]:
     backend.repositories.pop(name, None)
 
 
+@pytest.mark.starts_processes
 def test_a_layer_passes_the_front_door_without_being_held_in_memory(
     tmp_path: Path, repository: Repository
 ) -> None:

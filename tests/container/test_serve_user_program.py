@@ -175,6 +175,7 @@ def own_names() -> list[str]:
     )
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 def test_a_program_imports_its_own_modules_whatever_their_names(start: Start, tmp_path: Path) -> None:
     """It may have a model.py, a context.py, a predictor.py or even a serving.py beside inference.py."""
@@ -203,6 +204,7 @@ def transform_fn(model, body, content_type, accept):
 """
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 @pytest.mark.parametrize("program", ["inference.py", "serving.py"])
 def test_a_program_may_have_a_package_called_serving_or_be_called_so(

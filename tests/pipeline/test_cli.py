@@ -294,6 +294,7 @@ def test_names_of_environments_are_completed(tmp_path: Path, monkeypatch: pytest
     assert completions("deploy", "--config", str(tmp_path), "--env", "") == ["elsewhere"]
 
 
+@pytest.mark.starts_processes
 def test_bash_completes_what_is_typed() -> None:
     """Through the script of docs/pipeline.md, for `python -m pipeline`, and for no other module."""
     script = f"""
@@ -388,6 +389,7 @@ runpy.run_module("pipeline", run_name="__main__", alter_sys=True)
 """
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("number", "code", "says"),
     [(signal.SIGTERM, 143, ""), (signal.SIGINT, INTERRUPTED, "Interrupted. Run the same command again")],
@@ -415,6 +417,7 @@ def test_a_step_that_is_told_to_end_unwinds_what_it_has_started(
     assert len(told.strip().splitlines()) == bool(says)
 
 
+@pytest.mark.starts_processes
 def test_a_reader_that_has_read_enough_ends_a_command_quietly() -> None:
     """`config schema | head -1`, with a pipe that is closed already."""
     reading, writing = os.pipe()

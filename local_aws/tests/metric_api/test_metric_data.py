@@ -119,6 +119,7 @@ def test_clients_that_still_speak_the_query_protocol_are_understood(
     assert "<Maximum>7.5</Maximum>" in answer
 
 
+@pytest.mark.starts_processes
 def test_the_aws_cli_reads_the_same_store(
     environ: dict[str, str], store: MetricStore, clock: HandClock
 ) -> None:
