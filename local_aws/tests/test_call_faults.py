@@ -82,7 +82,7 @@ def test_the_command_line_switches_faults_on_and_off(serving: Serving) -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "fault",
     [
         {"kind": "earthquake"},
         {"kind": "slow"},
@@ -99,6 +99,6 @@ def test_the_command_line_switches_faults_on_and_off(serving: Serving) -> None:
         {"kind": "crash", "speed": 1},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(wish: dict[str, Any]) -> None:
+def test_a_fault_that_makes_no_sense_is_refused(fault: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="no such fault"):
-        Faults().switch_on(wish)
+        Faults().switch_on(fault)

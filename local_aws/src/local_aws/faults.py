@@ -132,7 +132,7 @@ class Faults:
             fault = Fault.model_validate(request)
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-            raise ValueError(f"invalid fault: {problems}") from error
+            raise ValueError(f"no such fault: {problems}") from error
         self.on[fault.id] = fault
         return fault
 

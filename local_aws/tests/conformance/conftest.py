@@ -10,7 +10,7 @@ from testbed.serving import SETTINGS, Serving
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsAccount]:
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsAccount]:
     named = account_from_environment()
     if named is not None:
         yield named
