@@ -21,14 +21,14 @@ class Verdict(StrEnum):
 class Limit:
     """The most that `metric` may be, in `unit`. With fewer than `needs_samples` the gate is INCONCLUSIVE.
 
-    `promise`: the sentence that holds for clients when the gate PASSED.
+    `passed_reason`: the sentence that holds for clients when the gate PASSED.
     """
 
     name: str
     metric: str
     at_most: float
     unit: str
-    promise: str
+    passed_reason: str
     needs_samples: int = 1
 
 
@@ -64,7 +64,7 @@ def _judge(limit: Limit, measured: float | None, samples: int, why_not_measured:
     if samples < limit.needs_samples:
         return Verdict.INCONCLUSIVE, f"only {samples} of at least {limit.needs_samples} samples"
     if measured <= limit.at_most:
-        return Verdict.PASSED, limit.promise
+        return Verdict.PASSED, limit.passed_reason
     return Verdict.FAILED, f"{_amount(measured, limit.unit)} is over {_amount(limit.at_most, limit.unit)}"
 
 

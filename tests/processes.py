@@ -15,15 +15,15 @@ STARTS = frozenset(
 )
 
 
-class Watch:
+class ProcessCounter:
     """Counts the processes that this one has started, and remembers which fixtures started some."""
 
     def __init__(self) -> None:
         self.started = 0
         self.fixtures: set[tuple[str, str]] = set()
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._count)
 
-    def _hear(self, event: str, _: tuple[Any, ...]) -> None:
+    def _count(self, event: str, _: tuple[Any, ...]) -> None:
         self.started += event in STARTS
 
     def is_starting(self, item: pytest.Item) -> bool:
@@ -32,26 +32,26 @@ class Watch:
         return any(name in names and item.nodeid.startswith(base) for base, name in self.fixtures)
 
 
-_watch = Watch()
+_counter = ProcessCounter()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
-    before = _watch.started
+    before = _counter.started
     try:
         return (yield)
     finally:
-        if _watch.started > before:
-            _watch.fixtures.add((fixturedef.baseid, fixturedef.argname))
+        if _counter.started > before:
+            _counter.fixtures.add((fixturedef.baseid, fixturedef.argname))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    before = _watch.started
+    before = _counter.started
     yield
     if item.get_closest_marker("starts_processes"):
         return
-    if _watch.started > before or _watch.is_starting(item):
+    if _counter.started > before or _counter.is_starting(item):
         pytest.fail(
             f"{item.nodeid} starts a process: mark it with @pytest.mark.starts_processes", pytrace=False
         )

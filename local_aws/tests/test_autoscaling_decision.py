@@ -1,4 +1,4 @@
-"""How far to scale: tables for the rules, properties for what no rule may break."""
+"""The size that a policy asks for: tables for the rules, properties for what no rule may break."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""How a DeploymentConfig becomes steps: pure planning, no endpoint involved."""
+"""The steps of a DeploymentConfig: pure planning, no endpoint involved."""
 
 from typing import Any
 

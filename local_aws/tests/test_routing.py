@@ -1,4 +1,4 @@
-"""Which instance answers: the choice in the table, without any server."""
+"""The choice of the instance that answers, in the table, without any server."""
 
 import asyncio
 import random

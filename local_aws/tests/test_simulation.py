@@ -1,4 +1,4 @@
-"""What a role's policies would allow, as SimulatePrincipalPolicy tells it."""
+"""SimulatePrincipalPolicy tells what a role's policies allow."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is not imitated is an error that says so, in the protocol of whoever asked: never success, never HTML."""
+"""An operation or field that is not imitated is an error in the caller's protocol: never success, never HTML."""
 
 import hashlib
 import json

@@ -20,7 +20,7 @@ from pipeline.state.records import StepRecord, record_step
 log = logging.getLogger(__name__)
 
 
-def run_step(step: Step[Any], run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
+def run_recorded(step: Step[Any], run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
     """Check whose account this is, do the work, and leave its record in the build folder.
 
     `release`: the id of the release that the step is about, if it is known before. Raises

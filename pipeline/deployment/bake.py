@@ -109,7 +109,7 @@ class BakeSmoke:
             metric="wrong_answers",
             at_most=0,
             unit="answers",
-            promise=f"{self.judged} answers of {self.release} were the golden ones",
+            passed_reason=f"{self.judged} answers of {self.release} were the golden ones",
         )
         too_few = (
             f"{self.judged} answers of {self.release} in {self.calls} calls, {ENOUGH_ANSWERS} are enough"

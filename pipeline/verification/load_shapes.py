@@ -68,14 +68,14 @@ def judge_shape(result: LoadResult, env: Environment, shape: str) -> tuple[Gate,
         metric="p99_ms",
         at_most=env.limits.p99_ms,
         unit="ms",
-        promise=f"99 of 100 answers came within the limit in each phase of {shape}",
+        passed_reason=f"99 of 100 answers came within the limit in each phase of {shape}",
     )
     errors = Limit(
         name=f"errors under {shape}",
         metric="error_percent",
         at_most=env.limits.error_percent,
         unit="%",
-        promise=f"the load of {shape} was answered",
+        passed_reason=f"the load of {shape} was answered",
         needs_samples=ENOUGH_REQUESTS,
     )
     p99 = slowest.p99_ms if slowest else None

@@ -96,7 +96,7 @@ def _limits(limits: ScalingLimits) -> tuple[Limit, ...]:
         metric="recovery_seconds",
         at_most=limits.recovery_seconds or 0.0,
         unit="s",
-        promise="from the breach of the SLO by overload to p95 back within it",
+        passed_reason="from the breach of the SLO by overload to p95 back within it",
     )
     return (
         Limit(
@@ -104,28 +104,28 @@ def _limits(limits: ScalingLimits) -> tuple[Limit, ...]:
             metric="scale_out_seconds",
             at_most=limits.out_seconds,
             unit="s",
-            promise="from the load's rise to more instances InService",
+            passed_reason="from the load's rise to more instances InService",
         ),
         Limit(
             name="scale in",
             metric="scale_in_seconds",
             at_most=limits.in_seconds,
             unit="s",
-            promise="from the load's fall to the minimum at rest",
+            passed_reason="from the load's fall to the minimum at rest",
         ),
         Limit(
             name="flapping",
             metric="needless_turns",
             at_most=0,
             unit="turns",
-            promise="the fleet grew once and shrank once, as the load did",
+            passed_reason="the fleet grew once and shrank once, as the load did",
         ),
         Limit(
             name="lost while scaling",
             metric="lost_requests",
             at_most=0,
             unit="lost",
-            promise="every request was answered while instances came and went",
+            passed_reason="every request was answered while instances came and went",
         ),
         *([recovery] if limits.recovery_seconds is not None else []),
     )

@@ -80,7 +80,7 @@ def read_report(report: Path, problem: str) -> SmokeResult:
 def judge_smoke(result: SmokeResult) -> Gate:
     """Judge the suite: no test may fail, and at least one must have run."""
     limit = Limit(
-        name="smoke", metric="failed_tests", at_most=0, unit="failed", promise="every smoke test passed"
+        name="smoke", metric="failed_tests", at_most=0, unit="failed", passed_reason="every smoke test passed"
     )
     measured = None if result.problem or result.tests == 0 else float(len(result.failed))
     gate = judge(limit, measured, why_not_measured=result.problem or "no smoke test ran")

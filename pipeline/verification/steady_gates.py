@@ -52,7 +52,7 @@ def steady_limits(env: Environment) -> tuple[Limit, Limit, Limit]:
             metric="p99_ms",
             at_most=env.limits.p99_ms,
             unit="ms",
-            promise="99 of 100 answers under the steady load came within the limit",
+            passed_reason="99 of 100 answers under the steady load came within the limit",
             needs_samples=ENOUGH_REQUESTS,
         ),
         Limit(
@@ -60,7 +60,7 @@ def steady_limits(env: Environment) -> tuple[Limit, Limit, Limit]:
             metric="error_percent",
             at_most=env.limits.error_percent,
             unit="%",
-            promise="the steady load was answered, with the golden predictions where compared",
+            passed_reason="the steady load was answered, with the golden predictions where compared",
             needs_samples=ENOUGH_REQUESTS,
         ),
         Limit(
@@ -68,6 +68,6 @@ def steady_limits(env: Environment) -> tuple[Limit, Limit, Limit]:
             metric="answers_of_other_releases",
             at_most=0,
             unit="answers",
-            promise="no other release answered",
+            passed_reason="no other release answered",
         ),
     )

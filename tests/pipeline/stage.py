@@ -54,7 +54,7 @@ class Caller:
 
 @dataclass
 class Stage:
-    """Where scenes are played: each in an environment of its own, gone afterwards."""
+    """A local AWS for scenes: each has an environment of its own, which is deleted afterwards."""
 
     cloud: local_aws.Running
     make_env: MakeEnv

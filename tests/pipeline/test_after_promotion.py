@@ -1,4 +1,4 @@
-"""What becomes of staging once its release is in production."""
+"""Staging is kept, scaled down or deleted once its release is in production."""
 
 from collections.abc import Callable
 from typing import Any

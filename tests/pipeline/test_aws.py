@@ -128,7 +128,7 @@ def test_what_is_not_there_is_none(make_client: Make, code: str, message: str) -
 
 @pytest.mark.parametrize("code", ["ValidationException", "AccessDenied", "403"])
 def test_other_refusals_are_not_taken_for_absence(make_client: Make, code: str) -> None:
-    """What may not be seen is not gone: taken for absence it would be made a second time."""
+    """A resource that may not be read is not taken for missing: it would be made a second time."""
     aws, _, _ = make_client(refused(code, "not yours"))
 
     with pytest.raises(AwsRefused, match=code):

@@ -1,4 +1,4 @@
-"""What environments stand on is made once, as safe as it can be, and never made again."""
+"""The shared resources of environments are made once, with safe settings, and never made again."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -185,7 +185,7 @@ def test_somebody_is_told_of_alarms_and_of_money(run: Run, roles: dict[str, str]
 def test_another_address_is_an_update_and_the_budget_stays(
     run: Run, roles: dict[str, str], envs: list[Environment]
 ) -> None:
-    """What was said once need not be said again."""
+    """Parameters that were given once are kept by later runs."""
     found = bring_up(account_stack(ACCESS, envs[0].aws, ""), run)
     changed = account_stack(replace(ACCESS, monthly_budget=None), envs[0].aws, "")
     template = changed.template.replace("Releases, one version each", "One version for each release")

@@ -1,4 +1,4 @@
-"""What cannot work does not load, and the error says which key of which file."""
+"""A config that cannot work does not load, and the error names the key and the file."""
 
 from collections.abc import Callable
 from pathlib import Path

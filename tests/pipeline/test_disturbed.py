@@ -1,4 +1,4 @@
-"""What disturbs a deployment, and what undoes one: a second runner, answers that are lost, an AWS that is busy, a kill while it waits."""
+"""Deployments and rollbacks under a second runner, lost answers, a busy AWS, and a kill while they wait."""
 
 import threading
 from collections.abc import Callable
@@ -36,7 +36,7 @@ SLOW = {
 
 @pytest.fixture
 def slow_stage(stage: Stage) -> Stage:
-    """Whose deployments bake long enough to be met at it."""
+    """Return an environment whose deployments bake long enough to be interrupted."""
     stage.deployment = SLOW
     return stage
 

@@ -1,4 +1,4 @@
-"""What no release worth keeping needs goes; what serves, or can be rolled back to, never does."""
+"""gc deletes unreferenced resources, and never what serves or can be rolled back to."""
 
 import json
 import time

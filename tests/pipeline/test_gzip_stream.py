@@ -1,4 +1,4 @@
-"""What is packed can be unpacked by everybody, and noise costs no labour."""
+"""Archives can be unpacked by every tool, and noise is stored without compression."""
 
 import gzip
 import io

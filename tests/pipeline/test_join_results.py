@@ -1,4 +1,4 @@
-"""What several generators have measured of one load is judged as one, and never better than the worst of them."""
+"""Results of several generators are judged as one load, never better than the worst of them."""
 
 import random
 from typing import Any
@@ -45,7 +45,7 @@ def test_counts_are_added_up_and_the_worst_latency_stands_for_all() -> None:
 
 
 def test_no_percentile_of_the_whole_is_above_the_worst_of_its_parts() -> None:
-    """Which is what makes the judgement of the parts' worst a safe one."""
+    """This makes it safe to judge the worst of the parts."""
     chance = random.Random(7)
     for _ in range(50):
         parts = [[chance.expovariate(1 / n) for _ in range(chance.randint(100, 400))] for n in (10, 40)]

@@ -1,4 +1,4 @@
-"""Which calls a deployment needs, by what AWS has; every one of them a call that AWS's own model accepts."""
+"""The calls of a deployment follow from what AWS has, and AWS's own model accepts each of them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -125,7 +125,7 @@ def test_a_changed_setting_is_a_new_config_of_the_same_release(release: Release,
 
 
 def test_a_changed_strategy_is_no_new_config(release: Release, make_env: MakeEnv) -> None:
-    """How traffic moves is not part of what serves: changing it deploys nothing."""
+    """The traffic strategy is no part of what serves: changing it deploys nothing."""
     assert config_name(release, make_env()) == config_name(release, make_env(deployment={"bake_seconds": 60}))
 
 

@@ -1,4 +1,4 @@
-"""What steps leave behind: one file for each step that succeeded, one record for each deployment."""
+"""Records of steps and deployments: one file for each successful step, one record for each deployment."""
 
 import json
 from pathlib import Path

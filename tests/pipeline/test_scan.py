@@ -1,4 +1,4 @@
-"""What ECR has found in an image stops a release, unless it is ignored until a day and for a reason."""
+"""Findings of ECR in an image stop a release, unless they are ignored until a day and for a reason."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime

@@ -1,4 +1,4 @@
-"""What is made of a load test: steps, samples, gates, and signals to the one under way."""
+"""Judging a load test: steps, samples, gates, and signals to the one under way."""
 
 import json
 import subprocess

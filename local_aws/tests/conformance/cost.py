@@ -1,4 +1,4 @@
-"""What a run of the tests costs at most: instance-minutes that each test declares × the price table of the repository."""
+"""The most that a run of the tests costs: the instance-minutes that each test declares × the repository's prices."""
 
 import json
 from collections.abc import Iterable

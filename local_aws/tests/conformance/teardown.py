@@ -13,12 +13,12 @@ LONGEST_SECONDS = 3600
 BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 
 
-def tear_down(account: AwsAccount, say: Callable[[str], None] = print) -> None:
+def tear_down(account: AwsAccount, report: Callable[[str], None] = print) -> None:
     """Delete all that the tests have made. Raises TimeoutError naming what is left. Repeatable."""
     assert account.prefix, "without a prefix this would be everything"
     for delete in (_targets, _endpoints, _configs_and_models, _alarms, _logs, _repository):
         for line in delete(account):
-            say(f"deleted {line}")
+            report(f"deleted {line}")
 
 
 def _pages(client: Any, operation: str, key: str, **request: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What the verdicts of moto's tests mean beside the written differences, and the page that says so: pure functions."""
+"""Judge the verdicts of moto's tests by the written differences, and make the page of them. Pure."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ class Difference(TypedDict):
 
 @dataclass(frozen=True)
 class Ended:
-    """How one test ended: `passed`, `skipped` or `failed`, and what it said."""
+    """The outcome of one test: `passed`, `skipped` or `failed`, and its output."""
 
     verdict: str
     said: str = ""
