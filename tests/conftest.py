@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.processes", "tests.measuring"]
 
@@ -22,6 +23,7 @@ def seed_of_the_commit() -> int:
     return int(found.stdout[:8], 16) % 10_000 if found.returncode == 0 else 0
 
 
+settings.load_profile("ci")  # the same examples in each run, and no deadline by the clock
 EVERY_CASE = os.environ.get("EVERY_CASE") == "1"
 MATRIX_SEED = int(os.environ.get("MATRIX_SEED") or seed_of_the_commit())
 os.environ["MATRIX_SEED"] = str(MATRIX_SEED)  # so that xdist's workers take the same

@@ -10,12 +10,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import local_aws
 from local_aws.testing.github_issuer import GithubIssuer
 from testbed.serving import SETTINGS, Serving
 
 FOLDER = Path(__file__).parent
+settings.load_profile("ci")  # the same examples in each run, and no deadline by the clock
 EVERY_CASE = os.environ.get("EVERY_CASE") == "1"
 
 

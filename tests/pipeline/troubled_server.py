@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "container" / "src")]
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "container" / "src"))
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from werkzeug.serving import WSGIRequestHandler, make_server

@@ -5,7 +5,7 @@ import pytest
 from testbed.deployment_configs import blue_green
 from testbed.serving import Serving, refused
 
-pytestmark = pytest.mark.sky(instances=4, minutes=60)
+pytestmark = [pytest.mark.sky(instances=4, minutes=60), pytest.mark.starts_processes]
 
 
 def test_an_alarm_that_does_not_exist_refuses_the_update(serving: Serving) -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from testbed.serving import Serving, refused
 
+pytestmark = pytest.mark.starts_processes
+
 
 @pytest.mark.sky(minutes=0)
 def test_an_endpoint_config_keeps_every_field(serving: Serving) -> None:
