@@ -4,7 +4,6 @@ Those tests are scheduled last. Each of them waits until the other workers are b
 """
 
 import fcntl
-import os
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
 FOLDER = Path(tempfile.gettempdir())
 
 
@@ -24,13 +22,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Wait outside the protocol, so that the time limit of the test does not run meanwhile."""
-    with turn(alone=item.get_closest_marker("measures") is not None):
+    run = getattr(item.config, "workerinput", {}).get(
+        "testrunuid", ""
+    )  # not the variable, which tests hand on
+    with turn(alone=item.get_closest_marker("measures") is not None, run=run):
         return (yield)
 
 
 @contextmanager
-def turn(*, alone: bool, run: str = RUN, folder: Path = FOLDER) -> Iterator[None]:
-    """Hold the machine, alone or beside others. Whoever waits for it keeps later ones behind, so that it comes."""
+def turn(*, alone: bool, run: str, folder: Path = FOLDER) -> Iterator[None]:
+    """Hold the machine, alone or beside others; first in, first out. `run` is empty without workers: nobody waits."""
     if not run:
         yield
         return
