@@ -4,14 +4,11 @@ Those tests are scheduled last. Each of them waits until the other workers are b
 """
 
 import fcntl
-import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-FOLDER = Path(tempfile.gettempdir())
 
 
 @pytest.hookimpl(trylast=True)
@@ -30,15 +27,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @contextmanager
-def turn(*, alone: bool, run: str, folder: Path = FOLDER) -> Iterator[None]:
-    """Hold the machine, alone or beside others; first in, first out. `run` is empty without workers: nobody waits."""
-    if not run:
+def turn(folder: Path | None, *, alone: bool) -> Iterator[None]:
+    """Hold the machine, alone or beside others; first in, first out. Without a folder nobody waits."""
+    if folder is None:
         yield
         return
-    with (
-        (folder / f"tests-{run}.entry").open("a") as entry,
-        (folder / f"tests-{run}.machine").open("a") as machine,
-    ):
+    with (folder / "entry.lock").open("a") as entry, (folder / "machine.lock").open("a") as machine:
         fcntl.flock(entry, fcntl.LOCK_EX)
         fcntl.flock(machine, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(entry, fcntl.LOCK_UN)
