@@ -19,11 +19,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Wait outside the protocol, so that the time limit of the test does not run meanwhile."""
-    run = getattr(item.config, "workerinput", {}).get(
-        "testrunuid", ""
-    )  # not the variable, which tests hand on
-    with turn(alone=item.get_closest_marker("measures") is not None, run=run):
+    with turn(folder_of_the_run(item.config), alone=item.get_closest_marker("measures") is not None):
         return (yield)
+
+
+def folder_of_the_run(config: pytest.Config) -> Path | None:
+    """Return the temporary folder that the workers of a run share; None in a run without workers."""
+    if not hasattr(config, "workerinput"):
+        return None
+    factory: pytest.TempPathFactory = vars(config)["_tmp_path_factory"]
+    return factory.getbasetemp().parent
 
 
 @contextmanager
