@@ -4,16 +4,11 @@ Those tests are scheduled last. Each of them waits until the other workers are b
 """
 
 import fcntl
-import os
-import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
-FOLDER = Path(tempfile.gettempdir())
 
 
 @pytest.hookimpl(trylast=True)
@@ -24,20 +19,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Wait outside the protocol, so that the time limit of the test does not run meanwhile."""
-    with turn(alone=item.get_closest_marker("measures") is not None):
+    with turn(folder_of_the_run(item.config), alone=item.get_closest_marker("measures") is not None):
         return (yield)
 
 
+def folder_of_the_run(config: pytest.Config) -> Path | None:
+    """Return the temporary folder that the workers of a run share; None in a run without workers."""
+    if not hasattr(config, "workerinput"):
+        return None
+    factory: pytest.TempPathFactory = vars(config)["_tmp_path_factory"]
+    return factory.getbasetemp().parent
+
+
 @contextmanager
-def turn(*, alone: bool, run: str = RUN, folder: Path = FOLDER) -> Iterator[None]:
-    """Hold the machine, alone or beside others. Whoever waits for it keeps later ones behind, so that it comes."""
-    if not run:
+def turn(folder: Path | None, *, alone: bool) -> Iterator[None]:
+    """Hold the machine, alone or beside others; first in, first out. Without a folder nobody waits."""
+    if folder is None:
         yield
         return
-    with (
-        (folder / f"tests-{run}.entry").open("a") as entry,
-        (folder / f"tests-{run}.machine").open("a") as machine,
-    ):
+    with (folder / "entry.lock").open("a") as entry, (folder / "machine.lock").open("a") as machine:
         fcntl.flock(entry, fcntl.LOCK_EX)
         fcntl.flock(machine, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(entry, fcntl.LOCK_UN)

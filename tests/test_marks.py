@@ -116,16 +116,16 @@ def test_whoever_waits_for_the_machine_alone_is_not_overtaken(tmp_path: Path) ->
     order = list[str]()
 
     def take(name: str, *, alone: bool) -> None:
-        with turn(alone=alone, run="run", folder=tmp_path):
+        with turn(tmp_path, alone=alone):
             order.append(name)
 
     threads = [
         threading.Thread(target=take, args=("alone",), kwargs={"alone": True}),
         threading.Thread(target=take, args=("beside",), kwargs={"alone": False}),
     ]
-    with turn(alone=False, run="run", folder=tmp_path):
+    with turn(tmp_path, alone=False):
         threads[0].start()
-        while not is_locked(tmp_path / "tests-run.entry"):
+        while not is_locked(tmp_path / "entry.lock"):
             pass
         threads[1].start()
         assert order == []
@@ -145,6 +145,6 @@ def is_locked(path: Path) -> bool:
         return False
 
 
-def test_without_workers_nobody_waits(tmp_path: Path) -> None:
-    with turn(alone=True, run="", folder=tmp_path):
-        assert list(tmp_path.iterdir()) == []
+def test_without_workers_nobody_waits() -> None:
+    with turn(None, alone=True), turn(None, alone=True):
+        pass

@@ -95,7 +95,8 @@ def test_without_a_seed_the_commit_takes_the_same_case_again(tmp_path: Path) -> 
 def test_workers_take_the_cases_that_their_controller_takes(tmp_path: Path) -> None:
     """A run whose workers collect different tests is failed by xdist itself."""
     prepare(tmp_path)
-    words = [
+    folder = str(tmp_path)
+    command = [
         sys.executable,
         "-m",
         "pytest",
@@ -104,10 +105,10 @@ def test_workers_take_the_cases_that_their_controller_takes(tmp_path: Path) -> N
         "-n",
         "2",
         "--rootdir",
-        tmp_path,
-        tmp_path,
+        folder,
+        folder,
     ]
-    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
