@@ -1,4 +1,4 @@
-"""How far to scale: tables for the rules, properties for what no rule may break."""
+"""Scaling decisions: tables for the rules, properties for the invariants."""
 
 import pytest
 from hypothesis import given

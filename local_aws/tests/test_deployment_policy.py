@@ -1,4 +1,4 @@
-"""How a DeploymentConfig becomes steps: pure planning, no endpoint involved."""
+"""Deployment plans: the steps of a DeploymentConfig (pure)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which instance answers: the choice in the table, without any server."""
+"""The router's choice of an instance, without any server."""
 
 import asyncio
 import random

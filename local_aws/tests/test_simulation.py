@@ -1,4 +1,4 @@
-"""What a role's policies would allow, as SimulatePrincipalPolicy tells it."""
+"""SimulatePrincipalPolicy: the permissions of a role's policies."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is not imitated is an error that says so, in the protocol of whoever asked: never success, never HTML."""
+"""Operations that are not imitated are errors in the caller's protocol: never a success, never HTML."""
 
 import hashlib
 import json

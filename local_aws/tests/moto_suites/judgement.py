@@ -1,4 +1,4 @@
-"""What the verdicts of moto's tests mean beside the written differences, and the page that says so: pure functions."""
+"""Compare the results of moto's tests with the listed differences, and write the page (pure)."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ class Difference(TypedDict):
 
 @dataclass(frozen=True)
 class Ended:
-    """How one test ended: `passed`, `skipped` or `failed`, and what it said."""
+    """Result of one test: `passed`, `skipped` or `failed`, and its message."""
 
     verdict: str
     said: str = ""

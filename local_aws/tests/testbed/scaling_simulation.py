@@ -1,4 +1,4 @@
-"""What the tests of scaling share: fleets written by hand, a clock moved by hand, and real alarms between."""
+"""A simulation for tests of scaling: fleets in memory, a clock moved by hand, and real alarms."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
