@@ -1,4 +1,4 @@
-"""When an alarm changes its state: the examples of CloudWatch's guide, and the words it gives as reason."""
+"""Alarm evaluation: the examples of CloudWatch's guide, with the texts of the reasons."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The size that a policy asks for: tables for the rules, properties for what no rule may break."""
+"""Scaling decisions: tables for the rules, properties for the invariants."""
 
 import pytest
 from hypothesis import given

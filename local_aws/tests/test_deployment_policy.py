@@ -1,4 +1,4 @@
-"""The steps of a DeploymentConfig: pure planning, no endpoint involved."""
+"""Deployment plans: the steps of a DeploymentConfig (pure)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Metrics of traffic and instances are published once, in the right period, and without drift."""
+"""Metrics of traffic and instances are published once, in the right period, without drift."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The choice of the instance that answers, in the table, without any server."""
+"""The router's choice of an instance, without any server."""
 
 import asyncio
 import random

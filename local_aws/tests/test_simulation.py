@@ -1,4 +1,4 @@
-"""SimulatePrincipalPolicy tells what a role's policies allow."""
+"""SimulatePrincipalPolicy: the permissions of a role's policies."""
 
 import json
 from typing import Any

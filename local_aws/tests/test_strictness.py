@@ -1,4 +1,4 @@
-"""An operation or field that is not imitated is an error in the caller's protocol: never success, never HTML."""
+"""Operations that are not imitated are errors in the caller's protocol: never a success, never HTML."""
 
 import hashlib
 import json

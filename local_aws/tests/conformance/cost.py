@@ -1,4 +1,4 @@
-"""The most that a run of the tests costs: the instance-minutes that each test declares × the repository's prices."""
+"""The highest cost of a run of the tests: declared instance-minutes × the price table of the repository."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ import pytest
 PRICES = Path(__file__).parents[3] / "config" / "prices.json"
 INSTANCE_TYPE = "ml.m5.large"
 INSTANCES, MINUTES = 1, 20
-"""What a test takes that has no mark: one instance, from its launch to its deletion."""
+"""Instances and minutes of a test without a mark: one instance, from its launch to its deletion."""
 SHARED_MINUTES = 2 * 45
 """Instance-minutes of the endpoint that lasts as long as a module's tests."""
 
@@ -28,7 +28,7 @@ class Cost:
         return sum(self.minutes.values()) / 60 * self.hourly
 
     def lines(self) -> list[str]:
-        """Say it, the dearest test first."""
+        """List the cost as text, the most expensive test first."""
         dearest = sorted(self.minutes.items(), key=lambda item: -item[1])
         hours = sum(self.minutes.values()) / 60
         return [

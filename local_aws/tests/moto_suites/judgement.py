@@ -1,4 +1,4 @@
-"""Judge the verdicts of moto's tests by the written differences, and make the page of them. Pure."""
+"""Compare the results of moto's tests with the listed differences, and write the page (pure)."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ class Difference(TypedDict):
 
 @dataclass(frozen=True)
 class Ended:
-    """The outcome of one test: `passed`, `skipped` or `failed`, and its output."""
+    """Result of one test: `passed`, `skipped` or `failed`, and its message."""
 
     verdict: str
     said: str = ""

@@ -1,4 +1,4 @@
-"""A simulation for tests of scaling: fleets and a clock moved by hand, with real alarms between them."""
+"""A simulation for tests of scaling: fleets in memory, a clock moved by hand, and real alarms."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
