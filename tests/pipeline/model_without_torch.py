@@ -16,12 +16,12 @@ class Model:
         self.has_predicted = False
 
     def predict(self, images: Array) -> Array:
-        """Probabilities (N, 10) of images (N, 64), pixels in [0, 16]."""
-        x = (images / 16).reshape(-1, 1, 8, 8)
+        """Return probabilities (N, 10) of images (N, 64), pixels in [0, 16]."""
+        x: Array = (images / 16).reshape(-1, 1, 8, 8).astype(np.float32)
         x = self._convolve(x, "features.0")
         x = _pool(self._convolve(x, "features.2"))
-        x = _pool(self._convolve(x, "features.5")).reshape(len(images), -1)
-        logits = x @ self._weights["classify.2.weight"].T + self._weights["classify.2.bias"]
+        features: Array = _pool(self._convolve(x, "features.5")).reshape(len(images), -1)
+        logits = features @ self._weights["classify.2.weight"].T + self._weights["classify.2.bias"]
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         self.has_predicted = True
         found: Array = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -31,18 +31,20 @@ class Model:
         self.predict(np.zeros((1, 64), dtype=np.float32))
 
     def _convolve(self, x: Array, layer: str) -> Array:
-        """3×3 with a margin of zeros, and nothing below zero."""
+        """Convolve 3×3 with a margin of zeros, and rectify."""
         weight, bias = self._weights[f"{layer}.weight"], self._weights[f"{layer}.bias"]
         padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
         summed = np.einsum("nchwij,ocij->nohw", windows, weight, optimize=True)
-        return np.maximum(summed + bias[:, None, None], 0)
+        rectified: Array = np.maximum(summed + bias[:, None, None], 0)
+        return rectified
 
 
 def _pool(x: Array) -> Array:
     """Return the brightest of each 2×2."""
     n, channels, height, width = x.shape
-    return x.reshape(n, channels, height // 2, 2, width // 2, 2).max(axis=(3, 5))
+    pooled: Array = x.reshape(n, channels, height // 2, 2, width // 2, 2).max(axis=(3, 5))
+    return pooled
 
 
 def load(directory: Path) -> Model:

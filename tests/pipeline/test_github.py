@@ -88,7 +88,7 @@ def test_steps_are_added_to_the_page_one_after_another(tmp_path: Path) -> None:
     assert heads == ["✅ publish staging (2.0 s)", "❌ deploy staging: ConfigError, exit code 2"]
 
 
-EVIDENCE = {
+EVIDENCE: dict[str, Any] = {
     "release": "a-b",
     "environment": "staging",
     "verdict": "failed",
