@@ -39,7 +39,9 @@ def load(*, over: tuple[int, ...] = ()) -> LoadResult:
     document: dict[str, Any] = {"schema": 1, "endpoint": "e", "started": 90.0, "finished": 200.0}
     document["phases"] = [phase | {"name": n, "started": a, "finished": b} for n, a, b in spans]
     document |= {"seconds": rows, "fleet": [], "identities": {}}
-    return LoadResult.model_validate(document | {"first_answers": {"old": 91.0, "new": 131.0, "newer": 133.0}})
+    return LoadResult.model_validate(
+        document | {"first_answers": {"old": 91.0, "new": 131.0, "newer": 133.0}}
+    )
 
 
 def at(epoch: float) -> datetime:
