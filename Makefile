@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 PY := .venv/bin/python
 PINS := container/torch.txt container/requirements.txt local_aws/requirements.txt $(wildcard requirements/*.txt)
 SCRIPTS := $(filter-out %.py,$(wildcard .ci/*)) $(wildcard container/local_test/*.sh)
+# A module stays on one worker, for its fixtures; in order, so that tests that measure come last.
+TWO_AT_A_TIME := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 LINTERS := lint-ruff lint-format lint-mypy lint-container lint-files lint-workflows
 
 .DEFAULT_GOAL := help
@@ -22,13 +24,13 @@ check: .venv/ready ## linters, types, and every test that starts no process: und
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-tests $(LINTERS)
 
 check-tests: .venv/ready
-	$(PY) -m pytest --quiet --numprocesses=2 --dist=loadfile -m "not starts_processes"
+	$(PY) -m pytest --quiet $(TWO_AT_A_TIME) -m "not starts_processes"
 
 rehearse: .venv/ready ## the whole journey on this machine: train, publish, deploy, verify, promote
 	$(PY) -m rehearsal
 
 test: .venv/ready lint ## linters and all tests, two at a time, one case of every long matrix (REQUIRE_DOCKER=1: no skip)
-	$(PY) -m pytest --numprocesses=2 --dist=loadfile
+	$(PY) -m pytest $(TWO_AT_A_TIME)
 
 test-folder: .venv/ready ## the tests of one folder: make test-folder FOLDER=pipeline (root: those of the whole repository)
 	$(PY) -m pytest $(if $(filter root,$(FOLDER)),$(wildcard tests/test_*.py),$(wildcard tests/$(FOLDER) $(FOLDER)/tests))

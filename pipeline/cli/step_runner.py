@@ -5,11 +5,10 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Protocol
 
 from pipeline.account.bootstrap import require_account
 from pipeline.cli import github
-from pipeline.cli.step import Step
 from pipeline.errors import PipelineError
 from pipeline.model import Model
 from pipeline.run import Run
@@ -20,7 +19,15 @@ from pipeline.state.records import StepRecord, record_step
 log = logging.getLogger(__name__)
 
 
-def run_recorded(step: Step[Any], run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
+class StepRules(Protocol):
+    """The rules of a step: does it lock its environment, does it leave an audit line."""
+
+    name: str | None
+    locks: bool
+    audited: bool
+
+
+def run_recorded(step: StepRules, run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
     """Check whose account this is, do the work, and leave its record in the build folder.
 
     `release`: the id of the release that the step is about, if it is known before. Raises
@@ -37,7 +44,7 @@ def run_recorded(step: Step[Any], run: Run, release: str | None, work: Callable[
     return record
 
 
-def _recorded(step: Step[Any], run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
+def _recorded(step: StepRules, run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
     """Do the work, under the lock and with an audit line where the step is one that needs them."""
     name = str(step.name)
     if not step.audited:
