@@ -12,7 +12,7 @@ LINTERS := lint-ruff lint-format lint-mypy lint-container lint-files lint-workfl
   lock bench-serving clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: ## make .venv with everything pinned, torch for the CPU (ONLY="pipeline load": those dependency groups alone)
 	$(if $(ONLY),$(PYTHON) .ci/install.py $(ONLY),@$(MAKE) --no-print-directory .venv/ready)
@@ -71,12 +71,12 @@ lint-workflows:
 load-ui: .venv/ready ## Locust's web page against an endpoint: make load-ui ENDPOINT=digits-staging
 	ENDPOINT=$(ENDPOINT) $(PY) -m locust -f load_tests/locustfile.py
 
-sbom: .venv/ready ## the packages in the image as SPDX, in build/sbom.spdx.json (IMAGE=… takes one that is there)
+sbom: .venv/ready ## the packages in the image as SPDX, in build/sbom.spdx.json (IMAGE=… takes an existing image)
 	$(if $(IMAGE),,container/build --tag sagemaker-pytorch-release:sbom)
 	mkdir -p build
 	.venv/bin/syft scan --quiet docker:$(or $(IMAGE),sagemaker-pytorch-release:sbom) -o spdx-json=build/sbom.spdx.json
 
-screenshots: .venv/ready ## the pictures in docs/images, of what really happens
+screenshots: .venv/ready ## take the screenshots in docs/images, of a real scale-out and a real canary
 	$(PY) -m tests.load_tests.screenshots
 
 lock: .venv/ready ## compile the locks of all dependency groups anew, with hashes (UPGRADE=--upgrade: newer pins)

@@ -203,7 +203,7 @@ class Recorder:
             "phases": phases,
             "seconds": self.seconds(),
             "fleet": self.fleet,
-            "first_heard": self.first_answers,
+            "first_answers": self.first_answers,
             "identities": {release: dict(answers) for release, answers in self.identities.items()},
             "compared": {"against": against, "slices": self.slices()} if against else None,
         }

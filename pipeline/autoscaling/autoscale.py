@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 READ_BACK_SECONDS = 30.0
 PASSES = 2  # step policies first: their alarms need the ARNs
-PROMISED_SECONDS = 60.0  # from InService to a policy in force
+LIMIT_SECONDS = 60.0  # from InService to a policy in force
 
 
 class AutoscaleResult(Model):
@@ -153,8 +153,8 @@ def _reason(env: Environment, waits: str | None, scaling: Scaling, since: float 
         what = "its target is kept from before" if is_kept else "policy waits for a measured capacity"
         parts.append(f"{what}: {waits}")
     if since is not None:
-        kept = "within" if since <= PROMISED_SECONDS else "later than"
-        parts.append(f"in force {since:g} s after InService, {kept} the {PROMISED_SECONDS:g} s promised")
+        kept = "within" if since <= LIMIT_SECONDS else "later than"
+        parts.append(f"in force {since:g} s after InService, {kept} the limit of {LIMIT_SECONDS:g} s")
     return "; ".join(parts)
 
 

@@ -17,7 +17,9 @@ def environment_names(ctx: click.Context, _: click.Parameter, incomplete: str) -
     return sorted(path.stem for path in folder.glob("*.yaml") if path.stem.startswith(incomplete))
 
 
-def environment(flag: str = "--env", *, required: bool = True) -> Callable[[F], F]:
+def environment(
+    flag: str = "--env", *, required: bool = True, meaning: str = "The environment: config/NAME.yaml."
+) -> Callable[[F], F]:
     """Add the option that names the environment. Without it, where it may be left out, `env` is None."""
     return click.option(
         flag,
@@ -25,7 +27,7 @@ def environment(flag: str = "--env", *, required: bool = True) -> Callable[[F], 
         metavar="NAME",
         required=required,
         shell_complete=environment_names,
-        help="The environment: config/NAME.yaml.",
+        help=meaning,
     )
 
 
@@ -70,7 +72,11 @@ strategy = click.option(
     type=click.Choice(STRATEGIES),
     default="own",
     show_default=True,
-    help="How traffic moves to the new fleet; own: as deployment.strategy in the config says.",
+    help="How traffic moves to the new fleet; own: by deployment.strategy of the config.",
+)
+account = environment(
+    required=False,
+    meaning="An environment of the account: config/NAME.yaml.  [default: the first in --config]",
 )
 weights = click.option(
     "--weights",
@@ -86,14 +92,14 @@ def building(work: F) -> F:
         "engine",
         flag_value=False,
         default=True,
-        help="Build no image: the hash of its source stands for its digest, and the release says so.",
+        help="Build no image: use the hash of its source as its digest, and record that in the release.",
     )
     no_sbom = click.option(
         "--no-sbom",
         "sbom",
         flag_value=False,
         default=True,
-        help="Do not list the packages of a new image (saves half a minute), and the release says so.",
+        help="Do not list the packages of a new image (saves half a minute), and record that in the release.",
     )
     return no_engine(no_sbom(work))
 

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 @options.environment()
 @click.option("--confirm", metavar="NAME", help="The environment's name, instead of typing it when asked.")
 def command(run: "Run", *, confirm: str | None) -> "Model":
-    """Delete everything that one environment alone has.
+    """Delete everything that belongs to one environment alone.
 
     Lists the deletions first, and asks for the environment's name.
     """

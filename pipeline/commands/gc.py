@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @step(example="--env staging --dry-run")
-@options.environment(required=False)
+@options.account
 @click.option("--dry-run", is_flag=True, help="List what would be deleted; delete nothing.")
 @click.option(
     "--keep",
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 def command(run: "Run", *, config: Path, dry_run: bool, keep: int, days: int) -> "Model":
     """Delete unreferenced models, configs, alarms, images and weights.
 
-    Keeps what any endpoint serves, the last releases of each environment, and what is young.
+    Keeps what any endpoint serves, the last releases of each environment, and everything younger than --days.
     """
     from pipeline.account.collect import collect
     from pipeline.cli.environments import of_same_account

@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 def command(run: "Run", *, release: str | None, config: Path) -> "Model":
     """Deploy a release that passed in the environment before.
 
-    Deploys, autoscales and smoke-tests it, and puts the release before back if the smoke tests fail. Then
-    does with the environment before what its `after_promotion` says.
+    Deploys, autoscales and smoke-tests it, and puts the previous release back if the smoke tests fail. Then
+    applies `after_promotion` of the environment before.
     """
     from pipeline.cli.named_release import find_release
     from pipeline.config import load_environment

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 @options.strategy
 @click.option("--to", metavar="RELEASE", help="The release to go back to.  [default: the one before]")
 def command(run: "Run", *, to: str | None) -> "Model":
-    """Put the previous release, or a named one, back."""
+    """Put back the previous release, or a named one."""
     from pipeline.promotion.rollback import rollback
 
     return rollback(run, to=to)

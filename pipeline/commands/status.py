@@ -15,7 +15,7 @@ TABLE_COLUMNS = 150  # of a table in a log, which has no terminal's width
 
 
 @step(example="--env staging", audited=False)
-@options.environment(required=False)
+@options.account
 def command(run: "Run", *, config: Path, as_json: bool) -> "Model":
     """Show what is live in every environment of the account.
 

@@ -32,7 +32,7 @@ def join_results(results: Sequence[LoadResult]) -> LoadResult:
     for each in results:
         for release, answers in each.identities.items():
             identities.setdefault(release, Counter()).update(answers)
-    heard_first = [pair for each in results for pair in each.first_heard.items()]
+    pairs = [pair for each in results for pair in each.first_answers.items()]
     return LoadResult(
         schema_version=1,
         endpoint=first.endpoint,
@@ -41,7 +41,7 @@ def join_results(results: Sequence[LoadResult]) -> LoadResult:
         phases=tuple(phases),
         seconds=tuple(_seconds(results)),
         fleet=first.fleet,
-        first_heard={name: min(at for other, at in heard_first if other == name) for name, _ in heard_first},
+        first_answers={name: min(at for other, at in pairs if other == name) for name, _ in pairs},
         identities={release: dict(answers) for release, answers in identities.items()},
     )
 

@@ -118,7 +118,7 @@ class LoadResult(Model):
     phases: tuple[PhaseResult, ...]
     seconds: tuple[dict[str, Any], ...]
     fleet: tuple[FleetRow, ...]
-    first_heard: dict[str, float]  # instance → epoch s of its first answer
+    first_answers: dict[str, float]  # instance → epoch s of its first answer
     identities: dict[str, dict[str, int]]
     compared: Compared | None = None
 

@@ -168,9 +168,9 @@ def _start_rows(
     end = calm.started if calm else float("inf")
     new = [start for start in starts.found if rose_at <= start.began_at < end]
     loaded = [start.loaded_at for start in new if start.loaded_at is not None]
-    fresh = [at for at in result.first_heard.values() if at >= rose_at]
+    fresh = [at for at in result.first_answers.values() if at >= rose_at]
     log = starts.problem or "its container's log"
-    yield row("instance started", None, "not observable", "SageMaker does not tell")
+    yield row("instance started", None, "not observable", "SageMaker does not report it")
     began = min((start.began_at for start in new), default=None)
     yield row("image and weights there", began, "model setting", log)
     yield row("model loaded", min(loaded, default=None), "measured here", log)

@@ -98,7 +98,7 @@ def test_identities_count_the_answers_of_each_instance() -> None:
         recorder.count_answer(release, instance, at=at)
 
     assert recorder.result("e")["identities"] == {"a": {"1": 2, "2": 1}, "b": {"3": 1}}
-    assert recorder.result("e")["first_heard"] == {"1": 5, "2": 7, "3": 8}
+    assert recorder.result("e")["first_answers"] == {"1": 5, "2": 7, "3": 8}
 
 
 def test_a_generator_that_was_late_or_busy_makes_its_phase_invalid() -> None:

@@ -261,7 +261,7 @@ def test_every_way_of_scaling_is_in_force_and_put_once(stage: Stage) -> None:
         f"{name}-{each}" for each in ("invocations", "concurrency", "slow", "cold")
     }
     assert "bounds by the clock" in result.reason
-    assert "within the 60 s promised" in result.reason
+    assert "within the limit of 60 s" in result.reason
     assert [len(each) for each in (found.policies, found.actions, found.alarms)] == [4, 1, 2]
     assert {alarm["AlarmActions"][0] for alarm in found.alarms.values()} <= {
         policy["PolicyARN"] for policy in found.policies.values()

@@ -24,7 +24,7 @@ def result(
     return LoadResult.model_validate(
         {
             "schema": 1, "endpoint": endpoint, "started": began, "finished": began + seconds, "phases": [phase],
-            "seconds": [row], "fleet": [], "first_heard": {"i-1": began}, "identities": {"r": {"i-1": 199}},
+            "seconds": [row], "fleet": [], "first_answers": {"i-1": began}, "identities": {"r": {"i-1": 199}},
         }
     )  # fmt: skip
 
@@ -40,7 +40,7 @@ def test_counts_are_added_up_and_the_worst_latency_stands_for_all() -> None:
     assert phase.errors == {"broken": 1, "slow": 1}
     assert (phase.started, phase.finished) == (1000.0, 1011.0)
     assert joined.identities == {"r": {"i-1": 398}}
-    assert joined.first_heard == {"i-1": 1000.0}
+    assert joined.first_answers == {"i-1": 1000.0}
     assert [row["requests"] for row in joined.seconds] == [20, 20]
 
 

@@ -47,7 +47,7 @@ def load(
     }
     phase |= {"p99_ms": 9.0, "max_ms": 9.0, "generator_cpu_percent": 5.0, "lag_p99_ms": 1.0, "errors": {}}
     document = {"schema": 1, "endpoint": "e", "started": 0.0, "finished": 20.0, "seconds": [], "fleet": []}
-    document |= {"first_heard": {}, "identities": {}, "compared": {"against": "b", "slices": rows}}
+    document |= {"first_answers": {}, "identities": {}, "compared": {"against": "b", "slices": rows}}
     return LoadResult.model_validate(document | {"phases": [phase | {"invalid": None}]})
 
 

@@ -39,7 +39,9 @@ def load(*, over: tuple[int, ...] = ()) -> LoadResult:
     document: dict[str, Any] = {"schema": 1, "endpoint": "e", "started": 90.0, "finished": 200.0}
     document["phases"] = [phase | {"name": n, "started": a, "finished": b} for n, a, b in spans]
     document |= {"seconds": rows, "fleet": [], "identities": {}}
-    return LoadResult.model_validate(document | {"first_heard": {"old": 91.0, "new": 131.0, "newer": 133.0}})
+    return LoadResult.model_validate(
+        document | {"first_answers": {"old": 91.0, "new": 131.0, "newer": 133.0}}
+    )
 
 
 def at(epoch: float) -> datetime:
@@ -115,7 +117,7 @@ def test_awss_seconds_are_given_only_where_the_scale_is_known_and_marked_as_sett
     assert {row.aws_seconds for row in unknown.rows} == {None}
     assert {row.kind for row in known.rows if row.phase in ("alarm", "scaling decision")} == {"model setting"}
     kinds = {row.phase: row.kind for row in real.rows}
-    assert kinds.pop("instance started") == "not observable", "AWS does not tell it either"
+    assert kinds.pop("instance started") == "not observable", "AWS does not report it either"
     assert set(kinds.values()) == {"measured here"}, "on AWS itself nothing is a model's"
 
 

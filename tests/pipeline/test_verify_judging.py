@@ -42,7 +42,12 @@ def phase(name: str, started: float, finished: float, **changes: Any) -> dict[st
 
 def result(*phases: dict[str, Any], **changes: Any) -> LoadResult:
     document = {"schema": 1, "endpoint": "e", "started": 0.0, "finished": 99.0, "phases": phases}
-    document |= {"seconds": [], "fleet": [], "first_heard": {}, "identities": {"r1": {"i1": 250, "i2": 250}}}
+    document |= {
+        "seconds": [],
+        "fleet": [],
+        "first_answers": {},
+        "identities": {"r1": {"i1": 250, "i2": 250}},
+    }
     return LoadResult.model_validate(document | changes)
 
 
