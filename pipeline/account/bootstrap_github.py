@@ -11,6 +11,7 @@ from pipeline.aws import Aws
 from pipeline.config import AwsPlace, Environment
 from pipeline.errors import ConfigError
 from pipeline.model import Model
+from pipeline.publishing.train import training_job_prefix
 from pipeline.state.records import Say
 
 TEMPLATES = Path(__file__).parent / "cloudformation"
@@ -85,7 +86,8 @@ def bootstrap_github(
     outputs = bring_up(account, aws, say)
     roles, stacks = {}, [account.name]
     for env in envs:
-        stack = role_stack(admission.repository, env, outputs["GithubProviderArn"])
+        key = storage_key_arn(env, aws)
+        stack = role_stack(admission.repository, env, outputs["GithubProviderArn"], key)
         roles[env.name] = bring_up(stack, aws, say)["RoleArn"]
         stacks.append(stack.name)
     if len(aws.made) == before:
@@ -132,8 +134,11 @@ def account_stack(admission: Admission, place: AwsPlace, provider: str) -> Stack
     return Stack(f"{place.model_package_group}-account", _template("account"), parameters)
 
 
-def role_stack(repository: GithubRepository, env: Environment, provider: str) -> Stack:
-    """The role of one environment's jobs. Raises ConfigError when its name would be too long."""
+def role_stack(repository: GithubRepository, env: Environment, provider: str, kms_key: str = "") -> Stack:
+    """The role of one environment's jobs. Raises ConfigError when its name would be too long.
+
+    `kms_key`: the ARN of `endpoint.kms_key`; empty for none.
+    """
     place = env.aws
     name = f"{place.model_package_group}-deploy-{env.name}"
     if len(name) > LONGEST_ROLE_NAME:
@@ -153,8 +158,28 @@ def role_stack(repository: GithubRepository, env: Environment, provider: str) ->
         "RepositoryName": place.repository,
         "ExecutionRoleName": place.execution_role,
         "ModelPackageGroupName": place.model_package_group,
+        "Publishes": str(env.promotes_from is None).lower(),
+        "Trains": str(env.training is not None).lower(),
+        "TrainingJobPrefix": training_job_prefix(env).lower(),
+        "KmsKeyArn": kms_key,
     }
     return Stack(name, _template("deploy-role"), parameters)
+
+
+def storage_key_arn(env: Environment, aws: Aws) -> str:
+    """Return the ARN of the key that encrypts the instances' storage; empty where the config names none.
+
+    IAM knows keys by their ARNs alone; the config may name an alias. Raises ConfigError when there is no such key.
+    """
+    if env.endpoint.kms_key is None:
+        return ""
+    found = aws.find("kms", "describe_key", KeyId=env.endpoint.kms_key)
+    if found is None:
+        raise ConfigError(
+            f"There is no key {env.endpoint.kms_key} in {env.aws.region}.",
+            fix=f"Create it, or correct endpoint.kms_key in config/{env.name}.yaml.",
+        )
+    return str(found["KeyMetadata"]["Arn"])
 
 
 def github_commands(admission: Admission, env: Environment, role: str) -> tuple[str, ...]:

@@ -13,9 +13,10 @@ from pipeline.publishing.compatibility import labels_of, require_fit
 from pipeline.publishing.image import CONTAINER, Origin, publish_image
 from pipeline.publishing.registry import package_of
 from pipeline.publishing.scan import require_scanned
+from pipeline.publishing.upload import WRITTEN_BY_ANOTHER
 from pipeline.publishing.weights import sync_weights
 from pipeline.release import MANIFEST, Release, make_release
-from pipeline.release_store.manifests import fetch_release, release_key
+from pipeline.release_store.manifests import fetch_release, published_release, release_key
 from pipeline.state.records import Say
 
 MOST_METRICS = 40  # of the Model Registry's 50 properties
@@ -87,21 +88,26 @@ def _keep(release: Release, aws: Aws, say: Say) -> Release:
     """Write the manifest once; whoever comes second takes the one that is there."""
     stored = fetch_release(release.id, aws)
     if stored is None:
-        try:
-            aws.put_json(release_key(release.id), release.document(), only_if_new=True)
-        except AwsRefused as error:
-            if error.code != "PreconditionFailed":  # another publish of the same content was faster
-                raise
-        stored = fetch_release(release.id, aws) or release
+        _put_once(release_key(release.id), release.document(), aws)
+        stored = published_release(release.id, aws)
     else:
         say(f"release {release.id} was published before: its manifest stays")
     return stored
 
 
+def _put_once(key: str, document: object, aws: Aws) -> None:
+    """Write a document of a release, unless another publish of the same content was faster."""
+    try:
+        aws.put_json(key, document, only_if_new=True)
+    except AwsRefused as error:
+        if error.code not in WRITTEN_BY_ANOTHER:
+            raise
+
+
 def _register(release: Release, env: Environment, aws: Aws, say: Say) -> None:
     if package_of(release.id, aws) is not None:
         return
-    aws.put_json(metrics_key(release.id), release.weights.metrics)
+    _put_once(metrics_key(release.id), release.weights.metrics, aws)
     call = plan_registration(release, env)
     say(call.says)
     aws.apply(call)

@@ -13,6 +13,10 @@ from pipeline.publishing.digests import Digests, Part, cut, is_same
 
 SENT_AT_ONCE = 4
 CHECKED = {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"}
+ONCE = {
+    "IfNoneMatch": "*"
+}  # a deploy role may not replace what is there, and need not: keys name their content
+WRITTEN_BY_ANOTHER = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 Sent = Callable[[int], None]  # so many bytes more have arrived
 
 
@@ -28,9 +32,10 @@ class Store(Protocol):
 def upload(
     path: Path, where: Mapping[str, str], digests: Digests, store: Store, says: str, sent: Sent
 ) -> None:
-    """Send a file to `where`, Bucket and Key, and verify what arrived.
+    """Send a file to `where`, Bucket and Key, unless something is there, and verify what is there then.
 
-    Raises ReleaseError when S3 has something else afterwards.
+    Of two uploads of the same content at once, either may be the one that S3 keeps. Raises ReleaseError
+    when S3 has something else afterwards.
     """
     parts = cut(digests.size)
     if len(parts) == 1:
@@ -40,7 +45,8 @@ def upload(
         _send_parts(path, where, digests, parts, store, says, sent)
     if not is_there(where, digests.checksum, digests.size, store):
         raise ReleaseError(
-            f"s3://{where['Bucket']}/{where['Key']} is not what was sent.", fix="Publish again."
+            f"s3://{where['Bucket']}/{where['Key']} is not what was sent.",
+            fix="An object is never replaced: have an administrator delete it, then publish again.",
         )
 
 
@@ -61,7 +67,18 @@ def missing_parts(
 def _send_whole(path: Path, where: Mapping[str, str], digests: Digests, store: Store, says: str) -> None:
     with path.open("rb") as body:
         checked = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": digests.checksum}
-        store.apply(Call("s3", "put_object", {**where, "Body": body, **checked}, says))
+        _write(Call("s3", "put_object", {**where, "Body": body, **checked, **ONCE}, says), store)
+
+
+def _write(call: Call, store: Store) -> bool:
+    """Make the call that creates the object; False when another has written it meanwhile."""
+    try:
+        store.apply(call)
+    except AwsRefused as error:
+        if error.code not in WRITTEN_BY_ANOTHER:
+            raise
+        return False
+    return True
 
 
 def _send_parts(
@@ -90,9 +107,17 @@ def _send_parts(
         }
         for part in parts
     ]
-    params = {**where, "UploadId": upload_id, "MultipartUpload": {"Parts": arrived}}
+    _complete({**where, "UploadId": upload_id}, arrived, store, says)
+
+
+def _complete(
+    where: Mapping[str, str], arrived: Sequence[Mapping[str, Any]], store: Store, says: str
+) -> None:
+    """Make one object of the parts; where another has written it meanwhile, drop them."""
+    params = {**where, "MultipartUpload": {"Parts": arrived}, **ONCE}
     try:
-        store.apply(Call("s3", "complete_multipart_upload", params, says))
+        if not _write(Call("s3", "complete_multipart_upload", params, says), store):
+            store.find("s3", "abort_multipart_upload", **where)
     except AwsRefused as error:
         if error.code != "NoSuchUpload":  # another publish of the same content has completed it
             raise

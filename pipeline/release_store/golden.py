@@ -26,7 +26,7 @@ def fetch_golden(release: Release, aws: Aws, build: Path) -> Path:
         if _sha256(packed) != release.weights.sha256:
             raise ReleaseError(
                 f"{release.weights.uri} is not what release {release.id} was published with.",
-                fix="Restore the object from the bucket's versions, or publish the weights again.",
+                fix="Restore the object from the bucket's versions; publish replaces none that is there.",
             )
         found = members(packed, frozenset({GOLDEN}), release.weights.uri)
     if GOLDEN not in found:

@@ -127,15 +127,17 @@ def test_a_release_knows_what_training_measured(account: Aws, model: Path) -> No
     assert sync_weights(str(model), account, quiet).metrics == {"accuracy": 0.99}
 
 
-def test_a_broken_object_at_the_key_is_sent_again(account: Aws, model: Path) -> None:
-    """A key alone proves nothing; the checksum does."""
+def test_a_broken_object_at_the_key_is_named_and_not_replaced(account: Aws, model: Path) -> None:
+    """A key alone proves nothing; the checksum does. Whoever publishes may replace no weights."""
     weights = sync_weights(str(model), account, quiet)
     bucket, _, key = weights.uri.removeprefix("s3://").partition("/")
     account.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"torn")
     account.made.clear()
-    sync_weights(str(model), account, quiet)
+    with pytest.raises(ReleaseError, match="is not what was sent") as caught:
+        sync_weights(str(model), account, quiet)
 
-    assert [sentence.split(",")[0] for sentence in account.made] == [f"upload weights {weights.sha256[:8]}"]
+    assert "have an administrator delete it" in caught.value.fix
+    assert account.made == []
 
 
 def test_an_archive_or_an_object_gives_the_same_weights_as_its_directory(
