@@ -5,7 +5,7 @@ PINS := container/torch.txt container/requirements.txt requirements/all.txt
 SCRIPTS := $(filter-out %.py,$(wildcard .ci/*)) $(wildcard container/local_test/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse test test-room prove conformance lint load-ui screenshots sbom lock bench-serving clean
+.PHONY: help setup rehearse test test-room prove conformance bootstrap-check lint load-ui screenshots sbom lock bench-serving clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,6 +33,9 @@ prove: .venv/ready lint ## every case of every matrix, resumable, JOBS at a time
 
 conformance: .venv/ready ## the behaviour tests against the real AWS, for money: ARGS="--role ARN"; asks first, never in CI
 	$(PY) -m tests.conformance $(ARGS)
+
+bootstrap-check: .venv/ready ## the GitHub repository's settings against the rules: make bootstrap-check REPO=ORG/REPO
+	@GH_TOKEN="$${GH_TOKEN:-$$(gh auth token)}" $(PY) -m pipeline github-check --github-repo "$(REPO)"
 
 lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, templates, scripts and workflows
 	$(PY) -m ruff check .

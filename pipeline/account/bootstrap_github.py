@@ -10,6 +10,7 @@ from pipeline.account.stacks import Stack, bring_up, observe_stack
 from pipeline.aws import Aws
 from pipeline.config import AwsPlace, Environment
 from pipeline.errors import ConfigError
+from pipeline.github.setup import instructions, setup_commands
 from pipeline.model import Model
 from pipeline.publishing.train import training_job_prefix
 from pipeline.state.records import Say
@@ -92,10 +93,10 @@ def bootstrap_github(
         stacks.append(stack.name)
     if len(aws.made) == before:
         say("every stack is as its template: no calls made")
-    commands = tuple(line for env in envs for line in github_commands(admission, env, roles[env.name]))
-    say("Tell GitHub (required reviewers of production: its page Settings → Environments):")
-    for line in commands:
-        say(f"  {line}")
+    repository = str(admission.repository)
+    commands = tuple(line for env in envs for line in setup_commands(repository, env, roles[env.name]))
+    for line in instructions(repository, envs, commands, mailed_to=admission.alert_email):
+        say(line)
     return GithubBootstrapResult(
         made=len(aws.made) - before,
         stacks=tuple(stacks),
@@ -180,19 +181,6 @@ def storage_key_arn(env: Environment, aws: Aws) -> str:
             fix=f"Create it, or correct endpoint.kms_key in config/{env.name}.yaml.",
         )
     return str(found["KeyMetadata"]["Arn"])
-
-
-def github_commands(admission: Admission, env: Environment, role: str) -> tuple[str, ...]:
-    """What a person types once so that the environment exists on GitHub and its jobs find their role."""
-    repository = admission.repository
-    variables = {"AWS_ROLE_ARN": role, "AWS_REGION": env.aws.region, "AWS_ACCOUNT_ID": env.aws.account_id}
-    return (
-        f"gh api --method PUT repos/{repository}/environments/{env.name}",
-        *(
-            f"gh variable set {name} --repo {repository} --env {env.name} --body {value}"
-            for name, value in variables.items()
-        ),
-    )
 
 
 def _provider_parameter(place: AwsPlace, aws: Aws) -> str:

@@ -22,14 +22,24 @@ def environment_named(name: str, folder: Path) -> Environment:
 
 
 def open_run(name: str | None, config: Path, build: Path, strategy: str) -> Run:
-    """Open a run in the named environment, else in the first one of the folder.
+    """Open a run in the named environment, else in the first one of the account that the credentials are of.
 
     `strategy`: deploy by this one instead of the environment's; `own` keeps it. Raises ConfigError.
     """
-    env = environment_named(name or next(iter(environments(config)), ""), config)
+    env = environment_named(name, config) if name else _first_of_account(config)
     if strategy != "own":
         env = with_strategy(env, strategy.replace("-", "_"))  # type: ignore[arg-type]
     return Run(env, Aws(env), build)
+
+
+def _first_of_account(config: Path) -> Environment:
+    """Return the first environment of the credentials' account; the first of all where none is in it."""
+    first = environment_named(next(iter(environments(config)), ""), config)
+    every = [load_environment(name, config) for name in environments(config)]
+    if len({env.aws.account_id for env in every}) == 1:
+        return first
+    account = Aws(first).account_id()
+    return next((env for env in every if env.aws.account_id == account), first)
 
 
 def of_same_account(env: Environment, config: Path) -> list[Environment]:

@@ -1,5 +1,6 @@
 """Everything that can be known before the long wait: all problems at once, each with its fix. Reads only."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from pipeline.errors import AwsRefused, PreflightFailed
 from pipeline.model import Model
 from pipeline.preflight import checks
 from pipeline.preflight.checks import Problem
+from pipeline.preflight.github import github_checks
 from pipeline.release import Release
 from pipeline.state.records import Say
 
@@ -153,11 +155,12 @@ CHECKS: Mapping[str, Callable[[Sight], Iterator[Problem]]] = {
 
 def inspect(sight: Sight) -> PreflightResult:
     """Make every check. One that may not be made is a problem too: silence is not success."""
-    problems = {name: tuple(_problems(check, sight)) for name, check in CHECKS.items()}
+    every = {**CHECKS, **github_checks(sight.env, os.environ)}
+    problems = {name: tuple(_problems(check, sight)) for name, check in every.items()}
     return PreflightResult(
         release=sight.release.id,
         environment=sight.env.name,
-        checked=("account", *CHECKS),
+        checked=("account", *every),
         problems={name: found for name, found in problems.items() if found},
     )
 

@@ -50,7 +50,11 @@ OTHERWISE_NAMED = {
 }
 FOR_EVERYBODY = {"sts:GetCallerIdentity"}
 WHERE_RELEASES_ARE_MADE = "pipeline/publishing/"
-ALSO_IN_A_PROMOTION = {"ecr:DescribeImageScanFindings", "ecr:DescribeRepositories"}
+ALSO_IN_A_PROMOTION = {
+    "ecr:DescribeImageScanFindings",
+    "ecr:DescribeRepositories",
+    "sagemaker:ListModelPackages",
+}
 WHERE_IS_PROMOTED_TO = {"sagemaker:UpdateModelPackage"}
 GRANTED_FOR_MORE_THAN_A_CALL = {
     "ecr:BatchCheckLayerAvailability": "docker push",
@@ -126,7 +130,7 @@ def test_the_role_that_is_promoted_to_may_make_every_call_but_those_of_publishin
     }
     needed = asked.keys() - FOR_EVERYBODY - (publishing - ALSO_IN_A_PROMOTION - WHERE_IS_PROMOTED_TO)
 
-    assert not needed - actions_of(PRODUCTION) - {"sagemaker:ListModelPackages"}
+    assert not needed - actions_of(PRODUCTION)
 
 
 @pytest.mark.parametrize("env", [STAGING, PRODUCTION], ids=["staging", "production"])
@@ -281,9 +285,7 @@ def test_a_grant_of_the_key_goes_to_aws_alone_and_of_this_key_alone() -> None:
     assert not may(STAGING, "kms:CreateGrant", another, kms_key=KEY, kms__GrantIsForAWSResource="true")
 
 
-def test_an_environment_without_a_training_section_trains_nothing(
-    make_env: Callable[..., Environment],
-) -> None:
+def test_an_environment_without_a_training_section_trains_nothing() -> None:
     env = STAGING.model_copy(update={"training": None})
 
     assert not any(may(env, *asked[:2], **asked[2]) for asked in WHERE_TRAINED)
