@@ -13,6 +13,7 @@ from pipeline.config.fields import (
     PositiveFloat,
     PositiveInt,
     ShortName,
+    SnsTopic,
     Statistic,
 )
 from pipeline.model import Model
@@ -61,7 +62,8 @@ class Alarms(Model):
     """What rolls a deployment back; CloudWatch periods are AWS seconds.
 
     `custom`: alarms on other metrics, made with each fleet. `named`: alarms of your own that roll it back
-    too; they must be there before.
+    too; they must be there before. `notify`: who is told by the alarms of what is live, which are made with
+    each release and roll nothing back: the topic that bootstrap makes (`alerts`), or another one's ARN.
     """
 
     p99_latency_ms: PositiveFloat
@@ -70,6 +72,7 @@ class Alarms(Model):
     evaluation_periods: PositiveInt
     custom: tuple[CustomAlarm, ...] = ()
     named: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = ()
+    notify: Literal["alerts"] | SnsTopic | None = None
 
     @model_validator(mode="after")
     def _sagemaker_takes_so_many(self) -> Self:

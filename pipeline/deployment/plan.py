@@ -8,6 +8,7 @@ from pipeline.autoscaling.rescale import Scaled, plan_putting_back, plan_setting
 from pipeline.aws.calls import Call
 from pipeline.config import CAPACITY_SUFFIX, DataCapture, Environment
 from pipeline.deployment.alarms import alarms_of, plan_alarms, plan_removal
+from pipeline.deployment.live_alarms import plan_live_alarms
 from pipeline.errors import EndpointBusy
 from pipeline.names import content_name
 from pipeline.release import Release
@@ -163,7 +164,7 @@ def plan_deployment(
         set_aside=plan_setting_aside(env, scaled) if scaled else (),
         shift=shift,
         put_back=plan_putting_back(env, scaled, None) if scaled else (),
-        clean=plan_removal(env, config, observed.alarms),
+        clean=(*plan_removal(env, config, observed.alarms), *plan_live_alarms(env, observed.alarms)),
         replaces_failed=observed.status == "Failed",
         is_resumed=is_resumed,
     )
