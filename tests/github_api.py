@@ -53,9 +53,10 @@ def ready(account: str, region: str, group: str) -> dict[str, Any]:
         "/actions/permissions/workflow": {"default_workflow_permissions": "read"},
         "/immutable-releases": {"enabled": True, "enforced_by_owner": False},
     }
-    for name, reviewers in (("staging", 0), ("production", 1)):
+    for name, reviewers in (("staging", 0), ("production", 0), ("production-approval", 1)):
         answers[f"/environments/{name}"] = environment(name, reviewers=reviewers)
         answers[f"/environments/{name}/deployment-branch-policies"] = branches("main")
+    for name in ("staging", "production"):
         answers[f"/environments/{name}/variables"] = variables(
             AWS_ROLE_ARN=f"arn:aws:iam::{account}:role/{group}-deploy-{name}",
             AWS_REGION=region,

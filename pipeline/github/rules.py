@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipeline.config import Environment
 from pipeline.errors import PipelineError
-from pipeline.github.settings import GithubEnvironment, GithubSettings
+from pipeline.github.settings import GithubSettings
 from pipeline.github.setup import (
     BRANCH,
-    branch_command,
+    approval_of,
     environment_command,
-    is_reviewed,
+    protection_commands,
     role_arn,
     variable_command,
     variables_of,
@@ -32,42 +32,54 @@ Rule = Callable[[GithubSettings], Iterator[Broken]]
 
 
 def check_environment(settings: GithubSettings, env: Environment, *, by_hand: bool) -> Iterator[Broken]:
-    """Yield what lets more than `main`, or `main` without a reviewer, deploy to an environment.
+    """Yield what lets more than `main`, or `main` without an approval, deploy to an environment.
 
     `by_hand`: whether a person starts each promotion, which stands for the reviewer of a private repository.
     """
-    repository = settings.api.repository
-    found = settings.environment(env.name)
-    if found is None:
-        yield Broken(
-            what=f"There is no GitHub environment {env.name}.",
-            fix=environment_command(repository, env.name, reviewed=is_reviewed(env)),
-        )
+    yield from _check_branches(settings, env.name)
+    approval = approval_of(env)
+    if approval is None or (by_hand and settings.is_private):
         return
-    yield from _check_branches(repository, env, found)
-    if is_reviewed(env) and not found.reviewers and not (by_hand and settings.is_private):
+    yield from _check_branches(settings, approval)
+    found = settings.environment(approval)
+    if found is not None and not found.reviewers:
+        repository = settings.api.repository
         yield Broken(
-            what=f"Nobody has to approve a deployment to {env.name}: it has no required reviewers.",
-            fix=environment_command(repository, env.name, reviewed=True)
+            what=f"Nobody has to approve a promotion to {env.name}: {approval} has no required reviewers.",
+            fix=environment_command(repository, approval, reviewed=True)
             if not settings.is_private
             else f"{ENTERPRISE} Without it, start each promotion by hand, by the workflow `promote`, and say "
             f"so: {variable_command(repository, 'PROMOTION', BY_HAND)}",
         )
 
 
-def _check_branches(repository: str, env: Environment, found: GithubEnvironment) -> Iterator[Broken]:
-    if found.branches == (BRANCH,):
+def _check_branches(settings: GithubSettings, name: str) -> Iterator[Broken]:
+    found = settings.environment(name)
+    if found is not None and found.branches == (BRANCH,):
         return
-    others = [branch for branch in found.branches or () if branch != BRANCH]
-    if found.branches is None:
-        what = f"Every branch may deploy to {env.name}, and take its role on AWS."
+    others = [branch for branch in (found.branches if found else None) or () if branch != BRANCH]
+    if found is None:
+        what = f"There is no GitHub environment {name}."
+    elif found.branches is None:
+        what = f"Every branch may deploy to {name}."
     elif others:
-        what = f"More than {BRANCH} may deploy to {env.name}: {', '.join(others)}."
+        what = f"More than {BRANCH} may deploy to {name}: {', '.join(others)}."
     else:
-        what = f"No branch may deploy to {env.name}."
-    page = f"Settings → Environments → {env.name} → Deployment branches and tags: {BRANCH} alone."
-    commands = f"{environment_command(repository, env.name, reviewed=False)} && {branch_command(repository, env.name)}"
-    yield Broken(what=what, fix=page if others or found.reviewers else commands)
+        what = f"No branch may deploy to {name}."
+    page = f"Settings → Environments → {name} → Deployment branches and tags: {BRANCH} alone."
+    reviewed = found is None and name.endswith("-approval")
+    commands = protection_commands(settings.api.repository, name, reviewed=reviewed)
+    yield Broken(what=what, fix=page if found and (others or found.reviewers) else " && ".join(commands))
+
+
+def check_rollback(settings: GithubSettings, env: Environment) -> Iterator[Broken]:
+    """Yield what makes a rollback wait for a reviewer, and everything else wait behind it."""
+    found = settings.environment(env.name)
+    if found is not None and found.reviewers:
+        yield Broken(
+            what=f"Each job that changes {env.name}, a rollback too, waits for its required reviewers.",
+            fix=f"Settings → Environments → {env.name}: remove them; those of {approval_of(env)} approve.",
+        )
 
 
 def check_variables(settings: GithubSettings, env: Environment) -> Iterator[Broken]:
@@ -136,11 +148,15 @@ def rules_of(envs: Sequence[Environment]) -> Mapping[str, Rule]:
             settings, env, by_hand=settings.variables().get("PROMOTION") == BY_HAND
         )
 
+    def rollback(env: Environment) -> Rule:
+        return lambda settings: check_rollback(settings, env)
+
     def variables(env: Environment) -> Rule:
         return lambda settings: check_variables(settings, env)
 
     return {
         **{f"environment {env.name}": environment(env) for env in envs},
+        **{f"rollback of {env.name}": rollback(env) for env in envs if approval_of(env)},
         **{f"variables of {env.name}": variables(env) for env in envs},
         f"check `{CHECK}`": check_required_check,
         "workflow permissions": check_workflow_permissions,

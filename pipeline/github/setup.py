@@ -8,9 +8,12 @@ BRANCH = "main"
 REVIEWER = "$(gh api user --jq .id)"
 
 
-def is_reviewed(env: Environment) -> bool:
-    """Return whether a person approves each release to the environment: where it is promoted to."""
-    return env.promotes_from is not None
+def approval_of(env: Environment) -> str | None:
+    """Return the GitHub environment whose reviewers approve a promotion; None where nothing is promoted to.
+
+    It is one of its own, which no role trusts: a job that changes the environment, as a rollback, waits for nobody.
+    """
+    return f"{env.name}-approval" if env.promotes_from else None
 
 
 def environment_command(repository: str, name: str, *, reviewed: bool) -> str:
@@ -47,11 +50,16 @@ def variables_of(env: Environment, role: str) -> dict[str, str]:
     return {"AWS_ROLE_ARN": role, "AWS_REGION": env.aws.region, "AWS_ACCOUNT_ID": env.aws.account_id}
 
 
+def protection_commands(repository: str, name: str, *, reviewed: bool) -> tuple[str, str]:
+    """List the commands that make a GitHub environment to which `main` alone may deploy."""
+    return environment_command(repository, name, reviewed=reviewed), branch_command(repository, name)
+
+
 def setup_commands(repository: str, env: Environment, role: str) -> tuple[str, ...]:
-    """List the commands that make the environment on GitHub, for `main` alone, with its variables."""
+    """List the commands that make the environment on GitHub, for `main` alone, with its reviewers and variables."""
     return (
-        environment_command(repository, env.name, reviewed=is_reviewed(env)),
-        branch_command(repository, env.name),
+        *protection_commands(repository, env.name, reviewed=False),
+        *(protection_commands(repository, approval, reviewed=True) if (approval := approval_of(env)) else ()),
         *(
             variable_command(repository, name, value, env.name)
             for name, value in variables_of(env, role).items()
@@ -67,12 +75,14 @@ def instructions(
         yield f"Confirm the mail of AWS Notifications to {mailed_to}: until then nobody is told of alarms."
     yield "Paste these lines: they let nothing but main take a role on AWS."
     yield from (f"  {line}" for line in commands)
-    for env in filter(is_reviewed, envs):
+    for env in envs:
+        if (approval := approval_of(env)) is None:
+            continue
         yield (
-            f"You are the reviewer of {env.name} now; name others on its page, Settings → Environments. "
+            f"You are the reviewer of {approval} now; name others on its page, Settings → Environments. "
             "Did GitHub answer 422? Private repositories have reviewers with GitHub Enterprise alone. Then paste:"
         )
-        yield f"  {environment_command(repository, env.name, reviewed=False)}"
+        yield from (f"  {line}" for line in protection_commands(repository, approval, reviewed=False))
         yield f"  {variable_command(repository, 'PROMOTION', 'by-hand')}"
         yield f"and start each promotion to {env.name} by hand, by the workflow `promote`."
     yield f"Then check everything: python -m pipeline github-check --github-repo {repository}"

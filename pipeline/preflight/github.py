@@ -11,15 +11,16 @@ from pipeline.github.settings import GithubSettings
 from pipeline.preflight.checks import Problem
 
 log = logging.getLogger(__name__)
+SIGNS_IN = "ACTIONS_ID_TOKEN_REQUEST_URL"  # GitHub sets it for jobs with `id-token: write`, and for no others
 BY_A_PERSON = "workflow_dispatch"
 
 
 def github_checks(
     env: Environment, environ: Mapping[str, str]
 ) -> dict[str, Callable[[object], Iterator[Problem]]]:
-    """Return the check of a job of GitHub; elsewhere none, since no environment of GitHub's is used there."""
-    if environ.get("GITHUB_ACTIONS") != "true":
-        log.info("- GitHub environment: not checked, because this is no job of GitHub")
+    """Return the check of a job of GitHub that may sign in to AWS; elsewhere none, since no role is taken there."""
+    if not environ.get(SIGNS_IN):
+        log.info("- GitHub environment: not checked, because no job of GitHub signs in here")
         return {}
     return {"GitHub environment": lambda _: _check(env, environ)}
 

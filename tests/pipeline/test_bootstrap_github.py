@@ -197,15 +197,17 @@ def test_what_to_tell_github_keeps_other_branches_out_before_anything_else(
 ) -> None:
     commands = bootstrap_github(ADMISSION, envs, aws, quiet).commands
     words = [shlex.split(command) for command in commands]
-    (production, _), (staging, _) = (
-        [each for each in words if each[:2] == ["gh", "api"] and f"/environments/{env.name}" in each[4]]
-        for env in envs
-    )
+    made = {
+        each[4].rpartition("/")[2]: each[5:] for each in words if each[:4] == ["gh", "api", "--method", "PUT"]
+    }
 
-    for command in (production, staging):
-        assert "deployment_branch_policy[custom_branch_policies]=true" in command
-    assert "reviewers[][id]=$(gh api user --jq .id)" in production
-    assert not [word for word in staging if word.startswith("reviewers")]
+    assert list(made) == ["production", "production-approval", "staging"]
+    for fields in made.values():
+        assert "deployment_branch_policy[custom_branch_policies]=true" in fields
+    assert [name for name, fields in made.items() if "reviewers[][type]=User" in fields] == [
+        "production-approval"
+    ]
+    assert branch_command("ORG/REPO", "production-approval") in commands
     for env in envs:
         assert commands.index(branch_command("ORG/REPO", env.name)) < commands.index(
             variable_command("ORG/REPO", "AWS_ROLE_ARN", roles[env.name], env.name)

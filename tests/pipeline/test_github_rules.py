@@ -16,7 +16,7 @@ from pipeline.github.api import GithubApi
 from pipeline.github.rules import broken_rules, rules_of
 from pipeline.github.settings import GithubSettings
 from pipeline.github.setup import role_arn
-from pipeline.preflight.github import github_checks
+from pipeline.preflight.github import SIGNS_IN, github_checks
 from tests.github_api import TOKEN, GithubServer, branches, environment, ready, variables
 
 ROOT = Path(__file__).parents[2]
@@ -47,14 +47,17 @@ POLICIES = "/environments/{}/deployment-branch-policies"
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("environment staging", {"/environments/staging": 404}, "There is no GitHub environment staging"),
     ("environment production", {"/environments/production": 404}, "There is no GitHub environment production"),
+    ("environment production", {"/environments/production-approval": 404}, "There is no GitHub environment production-approval"),
+    ("rollback of production", {"/environments/production": environment("production", reviewers=1)}, "a rollback too, waits"),
     ("environment staging", {"/environments/staging": environment("staging", reviewers=0, branch_policy=None)}, "Every branch may deploy to staging"),
     ("environment staging", {"/environments/staging": environment("staging", reviewers=0, branch_policy=False)}, "every protected branch"),
     ("environment staging", {POLICIES.format("staging"): branches("main", "release/*")}, "More than main may deploy to staging: release/*"),
     ("environment staging", {POLICIES.format("staging"): branches("main", tags=["v*"])}, "More than main may deploy to staging: tag v*"),
     ("environment staging", {POLICIES.format("staging"): branches()}, "No branch may deploy to staging"),
-    ("environment production", {POLICIES.format("production"): branches("*")}, "More than main may deploy to production"),
-    ("environment production", {"/environments/production": environment("production", reviewers=0)}, "Nobody has to approve"),
-    ("environment production", {"": PRIVATE, "/actions/variables": variables(ATTESTATIONS="off"), "/environments/production": environment("production", reviewers=0)}, "GitHub Enterprise alone"),
+    ("environment production", {POLICIES.format("production"): branches("*")}, "More than main may deploy to production: *"),
+    ("environment production", {POLICIES.format("production-approval"): branches("*")}, "More than main may deploy to production-approval: *"),
+    ("environment production", {"/environments/production-approval": environment("production-approval", reviewers=0)}, "Nobody has to approve"),
+    ("environment production", {"": PRIVATE, "/actions/variables": variables(ATTESTATIONS="off"), "/environments/production-approval": environment("production-approval", reviewers=0)}, "GitHub Enterprise alone"),
     ("variables of staging", {"/environments/staging/variables": variables()}, "AWS_ROLE_ARN of environment staging is not set"),
     ("variables of production", {"/environments/production/variables": variables(AWS_ROLE_ARN=role_arn(PRODUCTION), AWS_REGION="us-east-1", AWS_ACCOUNT_ID="123456789012")}, "AWS_REGION of environment production is us-east-1, not eu-west-1"),
     ("check `all green`", {"/rules/branches/main": []}, "have not passed the check `all green`"),
@@ -94,7 +97,7 @@ def test_a_required_check_of_branch_protection_counts_too(github: GithubServer) 
 def test_a_private_repository_may_say_that_it_promotes_by_hand(github: GithubServer) -> None:
     github.answers |= {
         "": PRIVATE,
-        "/environments/production": environment("production", reviewers=0),
+        "/environments/production-approval": environment("production-approval", reviewers=0),
         "/actions/variables": variables(PROMOTION="by-hand", ATTESTATIONS="off"),
     }
 
@@ -103,7 +106,7 @@ def test_a_private_repository_may_say_that_it_promotes_by_hand(github: GithubSer
 
 def test_a_public_repository_has_reviewers_even_if_it_promotes_by_hand(github: GithubServer) -> None:
     github.answers |= {
-        "/environments/production": environment("production", reviewers=0),
+        "/environments/production-approval": environment("production-approval", reviewers=0),
         "/actions/variables": variables(PROMOTION="by-hand"),
     }
 
@@ -178,7 +181,7 @@ def test_without_a_token_the_fix_is_a_command() -> None:
 
 def problems(github: GithubServer, env: Environment, **environ: str) -> list[str]:
     """Return the problems that preflight finds in a job of GitHub."""
-    job = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "ORG/REPO", **github.environ, **environ}
+    job = {SIGNS_IN: github.url, "GITHUB_REPOSITORY": "ORG/REPO", **github.environ, **environ}
     return [each.what for check in github_checks(env, job).values() for each in check(None)]
 
 
@@ -189,14 +192,16 @@ def test_preflight_lets_a_protected_environment_pass_and_asks_for_nothing_else(
     """The token of a job may read environments (`actions: read`), and neither variables nor rules."""
     assert problems(github, env) == []
     assert set(github.asked) <= {
-        f"/repos/ORG/REPO{path}" for path in ("", f"/environments/{env.name}", POLICIES.format(env.name))
+        f"/repos/ORG/REPO{path}"
+        for name in (env.name, f"{env.name}-approval")
+        for path in ("", f"/environments/{name}", POLICIES.format(name))
     }
 
 
 def test_preflight_refuses_an_environment_that_any_branch_may_take(github: GithubServer) -> None:
     github.answers["/environments/staging"] = environment("staging", reviewers=0, branch_policy=None)
 
-    assert problems(github, STAGING) == ["Every branch may deploy to staging, and take its role on AWS."]
+    assert problems(github, STAGING) == ["Every branch may deploy to staging."]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +218,7 @@ def test_preflight_refuses_production_without_a_reviewer_or_a_person(
 ) -> None:
     github.answers |= {
         "": {"private": private},
-        "/environments/production": environment("production", reviewers=0),
+        "/environments/production-approval": environment("production-approval", reviewers=0),
     }
 
     assert bool(problems(github, PRODUCTION, GITHUB_EVENT_NAME=event)) is refused
@@ -225,8 +230,12 @@ def test_preflight_refuses_what_it_cannot_read(github: GithubServer) -> None:
     assert "could not be checked" in problems(github, STAGING)[0]
 
 
-def test_outside_github_preflight_says_that_it_does_not_look(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("environ", [{}, {"GITHUB_ACTIONS": "true"}], ids=["elsewhere", "in a job of ci"])
+def test_where_no_role_can_be_taken_preflight_says_that_it_does_not_look(
+    environ: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The rehearsal runs preflight in a job of `ci`, which has no `id-token: write`."""
     caplog.set_level(logging.INFO, "pipeline")
 
-    assert github_checks(STAGING, {}) == {}
-    assert caplog.messages == ["- GitHub environment: not checked, because this is no job of GitHub"]
+    assert github_checks(STAGING, environ) == {}
+    assert caplog.messages == ["- GitHub environment: not checked, because no job of GitHub signs in here"]
