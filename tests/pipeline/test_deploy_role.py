@@ -1,6 +1,7 @@
 """The deploy role of an environment: every call that a step makes, on what is its own, and nothing else."""
 
 import ast
+import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
@@ -19,7 +20,7 @@ from pipeline.release_store.manifests import release_key
 from pipeline.state.lock import lock_key
 from pipeline.state.rollback_intent import intent_key
 from pipeline.verification.evidence import evidence_key
-from tests.pipeline.deploy_roles import KEY, actions_of, listed, may, statements_of
+from tests.pipeline.deploy_roles import KEY, actions_of, listed, may, policies_of, statements_of
 
 ROOT = Path(__file__).parents[2]
 STAGING, PRODUCTION = (load_environment(name, ROOT / "config") for name in ("staging", "production"))
@@ -321,3 +322,11 @@ def test_only_actions_that_know_no_resource_are_given_on_all() -> None:
         "cloudwatch:PutMetricData",
         "ecr:GetAuthorizationToken",
     }
+
+
+@pytest.mark.parametrize("env", [STAGING, PRODUCTION], ids=["staging", "production"])
+def test_the_policies_fit_into_one_role(env: Environment) -> None:
+    """IAM takes 10,240 characters of inline policies on a role, white space not counted."""
+    documents = [json.dumps(each, separators=(",", ":")) for each in policies_of(env, KEY).values()]
+
+    assert sum(map(len, documents)) < 10_240
