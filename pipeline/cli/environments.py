@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.config import Environment, environments, load_environment, with_strategy
 from pipeline.errors import ConfigError
 from pipeline.run import Run
@@ -29,7 +29,7 @@ def open_run(name: str | None, config: Path, build: Path, strategy: str) -> Run:
     env = environment_named(name, config) if name else _first_of_account(config)
     if strategy != "own":
         env = with_strategy(env, strategy.replace("-", "_"))  # type: ignore[arg-type]
-    return Run(env, Aws(env), build)
+    return Run.for_environment(env, build)
 
 
 def _first_of_account(config: Path) -> Environment:
@@ -38,7 +38,7 @@ def _first_of_account(config: Path) -> Environment:
     every = [load_environment(name, config) for name in environments(config)]
     if len({env.aws.account_id for env in every}) == 1:
         return first
-    account = Aws(first).account_id()
+    account = AwsClient(first.aws).account_id()
     return next((env for env in every if env.aws.account_id == account), first)
 
 

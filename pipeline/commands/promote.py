@@ -24,13 +24,12 @@ def command(run: "Run", *, release: str | None, config: Path) -> "Model":
     Deploys, autoscales and smoke-tests it, and puts the release before back if the smoke tests fail. Then
     does with the environment before what its `after_promotion` says.
     """
-    from pipeline.aws import Aws
     from pipeline.cli.named_release import find_release
     from pipeline.config import load_environment
-    from pipeline.promotion.lifetime import after_promotion
+    from pipeline.promotion.after_promotion import after_promotion
     from pipeline.promotion.promote import promote
 
-    result = promote(find_release(release, run), run.env, run.aws, run.build, log.info)
+    result = promote(find_release(release, run), run)
     source = load_environment(str(run.env.promotes_from), config)
-    after_promotion(source, Aws(source, made=run.aws.made), log.info)
+    after_promotion(run.in_environment(source))
     return result

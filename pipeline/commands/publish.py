@@ -24,4 +24,4 @@ def command(run: "Run", *, weights: str | None, engine: bool, sbom: bool) -> "Mo
     """
     from pipeline.publishing.publish import publish
 
-    return publish(run.env, run.aws, run.build, weights=weights, engine=engine, sbom=sbom, say=log.info)
+    return publish(run, weights=weights, engine=engine, sbom=sbom)

@@ -1,7 +1,6 @@
 """The command `release`."""
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,14 +37,13 @@ def command(
     First environment: bootstrap, publish, preflight, deploy, autoscale, verify. Each following one:
     bootstrap, preflight, promote, and verify if another one follows.
     """
-    from pipeline.aws import Aws
     from pipeline.cli.journey import JourneyResult
     from pipeline.cli.named_release import find_release
     from pipeline.promotion.chain import chain_to
 
     chain = chain_to(run.env.name, config)
     for env in chain:
-        here = replace(run, env=env, aws=Aws(env, made=run.aws.made))
+        here = run.in_environment(env)
         bootstrap.command.execute(here, env=env.name, config=config)
         if env is chain[0]:
             publish.command.execute(here, weights=weights, engine=engine, sbom=sbom)

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schema
 
-from tests.container.serving import CONTAINER
+from digits import schema
+from tests.container.serve_process import CONTAINER
 
 
 @pytest.fixture
 def build() -> Any:
-    """The script as a module."""
+    """Load the script as a module."""
     loader = SourceFileLoader("container_build", str(CONTAINER / "build"))
     spec = spec_from_loader("container_build", loader)
     assert spec is not None
@@ -32,6 +32,7 @@ def program(directory: Path, name: str, code: int) -> None:
     path.chmod(0o755)
 
 
+@pytest.mark.starts_processes
 def test_a_docker_with_buildx_is_preferred(
     build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from pipeline.autoscaling.rescale import key_of
+from pipeline.autoscaling.saved_scaling import saved_scaling_key
 from pipeline.config import Environment, load_environment
 from pipeline.promotion.promote import outcome_key
 from pipeline.publishing.publish import metrics_key
@@ -151,7 +151,8 @@ def test_every_action_that_a_role_has_is_used(env: Environment) -> None:
 
 # ------------------------------------------------------------------------------- what each role may do
 
-OWN = [  # of an environment, on what is its own; {name}: staging, production
+Asked = tuple[str, str, dict[str, str]]
+OWN: list[Asked] = [  # of an environment, on what is its own; {name}: staging, production
     ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint/digits-{{name}}", {}),
     ("sagemaker:CreateEndpoint", f"{SAGEMAKER}:endpoint/digits-{{name}}-capacity", {}),
     ("sagemaker:DeleteEndpoint", f"{SAGEMAKER}:endpoint/digits-{{name}}-baseline", {}),
@@ -207,7 +208,7 @@ WHERE_TRAINED = [
     ("logs:DescribeLogStreams", f"{LOGS}/TrainingJobs", {}),
     ("logs:GetLogEvents", f"{LOGS}/TrainingJobs:log-stream:digits-0123456789ab/algo-1", {}),
 ]
-WHERE_PROMOTED_TO = [("sagemaker:UpdateModelPackage", f"{SAGEMAKER}:model-package/digits/1", {})]
+WHERE_PROMOTED_TO: list[Asked] = [("sagemaker:UpdateModelPackage", f"{SAGEMAKER}:model-package/digits/1", {})]
 OF_NEITHER = [
     ("sagemaker:StopTrainingJob", f"{SAGEMAKER}:training-job/digits-0123456789ab", {}),
     ("sagemaker:CreateTrainingJob", f"{SAGEMAKER}:training-job/another", {}),
@@ -234,7 +235,6 @@ OF_NEITHER = [
     ("kms:CreateGrant", KEY, {"kms__GrantIsForAWSResource": "true"}),
     ("sns:Publish", "arn:aws:sns:eu-west-1:123456789012:another", {}),
 ]  # fmt: skip
-Asked = tuple[str, str, dict[str, str]]
 CASES: list[tuple[Asked, bool, bool]] = [
     *((asked, True, True) for asked in OF_BOTH),
     *((asked, True, False) for asked in (*WHERE_PUBLISHED, *WHERE_TRAINED)),
@@ -263,7 +263,7 @@ def test_an_environment_is_changed_by_its_own_role_alone(asked: Asked) -> None:
 
 KEYS: tuple[Callable[[Environment], str], ...] = (
     lambda env: lock_key(env.name),
-    lambda env: key_of(env),
+    lambda env: saved_scaling_key(env),
     lambda env: intent_key(env),
     lambda env: evidence_key("a-b", env.name),
     lambda env: outcome_key("a-b", env.name),

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.account.destroy import Belongings, plan_destruction
+from pipeline.account.destroy import EnvironmentResources, plan_destruction
 from pipeline.account.garbage import _config_of_alarm
 from pipeline.account.notify import LONGEST_SUBJECT, notify
-from pipeline.autoscaling.in_force import Scaling
-from pipeline.aws import Aws
+from pipeline.autoscaling.plan import Scaling
 from pipeline.config import Environment
 from pipeline.deployment.alarms import LIVE, alarms_of
 from pipeline.deployment.difference import Live
@@ -118,7 +117,7 @@ def test_when_nobody_is_to_be_told_they_go(release: Release, told: Environment, 
 
 def test_gc_takes_them_for_no_config_and_destroy_removes_them(told: Environment) -> None:
     names = tuple(alarm["AlarmName"] for alarm in live_alarms_of(told))
-    (call,) = plan_destruction(told, Belongings(alarms=names))
+    (call,) = plan_destruction(told, EnvironmentResources(alarms=names))
 
     assert {_config_of_alarm(name) for name in names} == {LIVE}
     assert call.params["AlarmNames"] == [*names]
@@ -152,26 +151,26 @@ def test_one_that_is_missing_silenced_or_left_over_is_drift(
 # ------------------------------------------------------------------------------------------------ notify
 
 
-def received(account: Aws, run: Run) -> list[dict[str, Any]]:
+def received(run: Run) -> list[dict[str, Any]]:
     """Return what was published, from a queue that subscribes to the topic."""
-    queue = account.read("sqs", "create_queue", QueueName="mail")["QueueUrl"]
-    arn = account.read("sqs", "get_queue_attributes", QueueUrl=queue, AttributeNames=["QueueArn"])
-    account.read(
+    queue = run.aws.read("sqs", "create_queue", QueueName="mail")["QueueUrl"]
+    arn = run.aws.read("sqs", "get_queue_attributes", QueueUrl=queue, AttributeNames=["QueueArn"])
+    run.aws.read(
         "sns", "subscribe",
         TopicArn=ALERTS, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"],
     )  # fmt: skip
     notify(run, "production: the release ä failed\nsee the run")
-    found: list[dict[str, Any]] = account.read("sqs", "receive_message", QueueUrl=queue).get("Messages", [])
+    found: list[dict[str, Any]] = run.aws.read("sqs", "receive_message", QueueUrl=queue).get("Messages", [])
     return found
 
 
 def test_a_message_reaches_the_topic_with_the_address_of_the_run(
-    account: Aws, env: Environment, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    account: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"SERVER_URL": "https://github.com", "REPOSITORY": "ORG/REPO", "RUN_ID": "7"}.items():
         monkeypatch.setenv(f"GITHUB_{name}", value)
-    account.read("sns", "create_topic", Name="digits-alerts")
-    (message,) = received(account, Run(env, account, tmp_path))
+    account.aws.read("sns", "create_topic", Name="digits-alerts")
+    (message,) = received(account)
 
     assert (
         "the release \\u00e4 failed\\nsee the run\\nhttps://github.com/ORG/REPO/actions/runs/7"
@@ -181,8 +180,6 @@ def test_a_message_reaches_the_topic_with_the_address_of_the_run(
     assert len("digits staging: production: the release ? failed") < LONGEST_SUBJECT
 
 
-def test_without_a_topic_nobody_is_notified_and_that_is_an_error(
-    account: Aws, env: Environment, tmp_path: Any
-) -> None:
+def test_without_a_topic_nobody_is_notified_and_that_is_an_error(account: Run) -> None:
     with pytest.raises(ConfigError, match="nobody was notified"):
-        notify(Run(env, account, tmp_path), "failed")
+        notify(account, "failed")

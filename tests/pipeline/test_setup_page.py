@@ -45,6 +45,7 @@ def test_the_steps_stand_in_the_order_in_which_they_work() -> None:
     assert re.findall(r"^\*\*(\d+)\. ", SETUP, re.MULTILINE) == [str(number) for number in range(1, 11)]
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][:40])
 def test_each_block_is_shell(block: str) -> None:
     done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""A bad release meets the canary: its own alarm rolls it back, and the deployer is told the truth."""
+"""A bad release is rolled back by its own alarm during the canary, and `deploy` reports it."""
 
 import json
 import os
@@ -16,12 +16,17 @@ from safetensors.numpy import load_file, save_file
 import local_aws
 from tests.rehearsal.clients import Clients
 
+pytestmark = [pytest.mark.measures, pytest.mark.starts_processes]
+
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "container" / "local_test" / "opt" / "ml" / "model"
 ANSWER_TO_A_BLANK_IMAGE = """
 import json, pathlib, sys
-import codec, engines, numpy
-engine = engines.load(engines.Choice("torch"), pathlib.Path(sys.argv[1]))
+import numpy
+from digits import codec
+from digits.project import DIGITS
+from serving import engines
+engine = engines.load(engines.Choice("torch"), pathlib.Path(sys.argv[1]), DIGITS.load_network)
 print(json.dumps(codec.predictions(engine.predict(numpy.zeros((1, 64), dtype=numpy.float32)))[0]))
 """
 KINDS = [pytest.param("docker", marks=pytest.mark.docker), pytest.param("process")]
@@ -35,9 +40,9 @@ def pipeline(environ: dict[str, str], build: Path, *words: str) -> subprocess.Co
 
 
 def diverged_weights(directory: Path) -> Path:
-    """A model that is well on a blank image, its one golden case, and overflows on any real one.
+    """Make a model that is right on a blank image, its one golden case, and overflows on any real one.
 
-    Weights alone: beside a record of what was exported from others, the container would refuse to start.
+    It has weights alone: the container would refuse to start beside engines exported from other weights.
     """
     shutil.copytree(MODEL, directory, ignore=shutil.ignore_patterns("engines.json", "*.onnx"))
     weights = load_file(directory / "model.safetensors")
@@ -48,7 +53,7 @@ def diverged_weights(directory: Path) -> Path:
 
 
 def golden_of_a_blank_image() -> dict[str, Any]:
-    """The good model's answer to it, which is the diverged one's too: nothing is there to be multiplied."""
+    """Return a golden set of a blank image, for which the good and the diverged model agree: its pixels are 0."""
     engine = [sys.executable, "-c", ANSWER_TO_A_BLANK_IMAGE, str(MODEL)]
     done = subprocess.run(
         engine,
