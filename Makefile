@@ -8,8 +8,8 @@ TWO_AT_A_TIME := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 LINTERS := lint-ruff lint-format lint-mypy lint-container lint-files lint-workflows
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check rehearse test test-folder prove conformance lint $(LINTERS) check-tests load-ui screenshots sbom \
-  lock bench-serving clean
+.PHONY: help setup check rehearse test test-folder prove conformance bootstrap-check lint $(LINTERS) check-tests load-ui \
+  screenshots sbom lock bench-serving clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -40,6 +40,9 @@ prove: .venv/ready lint ## every case of every matrix, resumable, JOBS at a time
 
 conformance: .venv/ready ## the behaviour tests against the real AWS, for money: ARGS="--role ARN"; asks first, never in CI
 	PYTHONPATH=local_aws/tests $(PY) -m conformance $(ARGS)
+
+bootstrap-check: .venv/ready ## the GitHub repository's settings against the rules: make bootstrap-check REPO=ORG/REPO
+	@GH_TOKEN="$${GH_TOKEN:-$$(gh auth token)}" $(PY) -m pipeline github-check --github-repo "$(REPO)"
 
 lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, templates, scripts and workflows, two at a time
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(LINTERS)

@@ -27,6 +27,9 @@ PipelineError                 1   the base; never raised itself
 │   ├── LoadTestBroken       20   the load test could not run or left no result
 │   ├── GateFailed           21   a measurement is over its limit
 │   └── VerificationInconclusive 22   something could not be measured, which does not count as success
+├── GitHub
+│   ├── GithubNotReady       32   a setting of the repository lets something unsafe through
+│   └── GithubUnreachable    33   no answer from GitHub's API, or a refusal
 └── AWS
     ├── AwsRefused           15   a call that AWS answered with an error
     ├── AwsUnreachable       16   no answer, no credentials, no region
@@ -190,6 +193,18 @@ class StackFailed(PipelineError):
     """CloudFormation could not bring a stack to its template."""
 
     exit_code = 30
+
+
+class GithubNotReady(PipelineError):
+    """A setting of the GitHub repository lets something unsafe through; the error lists all of it."""
+
+    exit_code = 32
+
+
+class GithubUnreachable(PipelineError):
+    """GitHub's API did not answer, or refused the token."""
+
+    exit_code = 33
 
 
 class LoadTestBroken(PipelineError):

@@ -19,7 +19,7 @@ SOURCES = {
 # Each layer of pipeline/ imports those before it, and of its own line what stands to its left.
 LAYERS = (
     ("errors", "model", "ci"),
-    ("config",),
+    ("config", "github"),
     ("release", "gates", "names"),
     ("aws", "run"),
     ("state", "release_store"),

@@ -194,6 +194,49 @@ def test_a_bucket_and_a_repository_are_as_the_template_says(aws: local_aws.Runni
 
 
 @pytest.mark.starts_processes
+def test_an_update_keeps_a_default_and_drops_what_is_no_value(aws: local_aws.Running, stacks: Stacks) -> None:
+    """A list's item that is AWS::NoValue is left out; UsePreviousValue is also of what nobody has given."""
+    allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    extra = {"PolicyName": "extra", "PolicyDocument": {"Version": "2012-10-17", "Statement": [allow]}}
+    template = {
+        "Parameters": {
+            "Extra": {"Type": "String", "Default": "no"},
+            "Seconds": {"Type": "Number", "Default": 7200},
+        },
+        "Conditions": {"HasExtra": {"Fn::Equals": [{"Ref": "Extra"}, "yes"]}},
+        "Resources": {
+            "Role": {
+                "Type": "AWS::IAM::Role",
+                "Properties": {
+                    "RoleName": "of-no-value",
+                    "MaxSessionDuration": {"Ref": "Seconds"},
+                    "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []},
+                    "Policies": [{"Fn::If": ["HasExtra", extra, {"Ref": "AWS::NoValue"}]}],
+                },
+            }
+        },
+    }
+    iam, body = aws.client("iam"), json.dumps(template)
+    stacks.client.create_stack(StackName="no-value", TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
+    stacks.made.append("no-value")
+    before = iam.list_role_policies(RoleName="of-no-value")["PolicyNames"]
+
+    stacks.client.update_stack(
+        StackName="no-value",
+        TemplateBody=body,
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+        Parameters=[
+            {"ParameterKey": "Extra", "ParameterValue": "yes"},
+            {"ParameterKey": "Seconds", "UsePreviousValue": True},
+        ],
+    )
+
+    assert stacks.describe("no-value")["StackStatus"] == "UPDATE_COMPLETE"
+    assert (before, iam.list_role_policies(RoleName="of-no-value")["PolicyNames"]) == ([], ["extra"])
+    assert iam.get_role(RoleName="of-no-value")["Role"]["MaxSessionDuration"] == 7200
+
+
+@pytest.mark.starts_processes
 def test_a_model_package_group_of_a_stack_is_one(aws: local_aws.Running, stacks: Stacks) -> None:
     name = f"group-{secrets.token_hex(4)}"
     group = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"ModelPackageGroupName": name}}

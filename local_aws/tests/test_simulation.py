@@ -30,6 +30,10 @@ ONLY_SAGEMAKER = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.c
         ([ALLOW | {"Condition": ONLY_SAGEMAKER}], "allowed"),
         ([ALLOW | {"Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}}], "implicitDeny"),
         ([ALLOW, {"Effect": "Deny", "Action": "*", "Resource": "*"}], "explicitDeny"),
+        ([ALLOW | {"Condition": {"Null": {"iam:PassedToService": "false"}}}], "allowed"),
+        ([ALLOW | {"Condition": {"Null": {"iam:PassedToService": "true"}}}], "implicitDeny"),
+        ([ALLOW | {"Condition": {"Null": {"s3:if-none-match": "true"}}}], "allowed"),
+        ([ALLOW | {"Condition": {"Bool": {"iam:PassedToService": "true"}}}], "implicitDeny"),
     ],
 )  # fmt: skip
 def test_policies_decide_together(statements: list[dict[str, Any]], decision: str) -> None:

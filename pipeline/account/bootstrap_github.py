@@ -11,7 +11,9 @@ from pipeline.account.stacks import Stack, bring_up, observe_stack
 from pipeline.aws import AwsClient
 from pipeline.config import AwsPlace, Environment
 from pipeline.errors import ConfigError
+from pipeline.github.setup import instructions, setup_commands
 from pipeline.model import Model
+from pipeline.publishing.train import training_job_prefix
 from pipeline.run import Run
 
 log = logging.getLogger(__name__)
@@ -86,15 +88,16 @@ def bootstrap_github(admission: GithubAccess, envs: Sequence[Environment], run: 
     outputs = bring_up(account, run)
     roles, stacks = {}, [account.name]
     for env in envs:
-        stack = role_stack(admission.repository, env, outputs["GithubProviderArn"])
+        key = storage_key_arn(env, run.aws)
+        stack = role_stack(admission.repository, env, outputs["GithubProviderArn"], key)
         roles[env.name] = bring_up(stack, run)["RoleArn"]
         stacks.append(stack.name)
     if len(run.aws.made) == before:
         log.info("every stack is as its template: no calls made")
-    commands = tuple(line for env in envs for line in github_commands(admission, env, roles[env.name]))
-    log.info("Tell GitHub (required reviewers of production: its page Settings → Environments):")
-    for line in commands:
-        log.info(f"  {line}")
+    repository = str(admission.repository)
+    commands = tuple(line for env in envs for line in setup_commands(repository, env, roles[env.name]))
+    for line in instructions(repository, envs, commands, mailed_to=admission.alert_email):
+        log.info(line)
     return GithubBootstrapResult(
         made=len(run.aws.made) - before,
         stacks=tuple(stacks),
@@ -136,8 +139,11 @@ def account_stack(admission: GithubAccess, place: AwsPlace, provider: str) -> St
     return Stack(f"{place.model_package_group}-account", _template("account"), parameters)
 
 
-def role_stack(repository: GithubRepository, env: Environment, provider: str) -> Stack:
-    """Return the stack of the role of one environment's jobs. Raises ConfigError when its name would be too long."""
+def role_stack(repository: GithubRepository, env: Environment, provider: str, kms_key: str = "") -> Stack:
+    """Return the stack of the role of one environment's jobs. Raises ConfigError when its name would be too long.
+
+    `kms_key`: the ARN of `endpoint.kms_key`; empty for none.
+    """
     place = env.aws
     name = f"{place.model_package_group}-deploy-{env.name}"
     if len(name) > LONGEST_ROLE_NAME:
@@ -157,21 +163,28 @@ def role_stack(repository: GithubRepository, env: Environment, provider: str) ->
         "RepositoryName": place.repository,
         "ExecutionRoleName": place.execution_role,
         "ModelPackageGroupName": place.model_package_group,
+        "Publishes": str(env.promotes_from is None).lower(),
+        "Trains": str(env.training is not None).lower(),
+        "TrainingJobPrefix": training_job_prefix(env).lower(),
+        "KmsKeyArn": kms_key,
     }
     return Stack(name, _template("deploy-role"), parameters)
 
 
-def github_commands(admission: GithubAccess, env: Environment, role: str) -> tuple[str, ...]:
-    """Return the commands that create the environment on GitHub and set its variables."""
-    repository = admission.repository
-    variables = {"AWS_ROLE_ARN": role, "AWS_REGION": env.aws.region, "AWS_ACCOUNT_ID": env.aws.account_id}
-    return (
-        f"gh api --method PUT repos/{repository}/environments/{env.name}",
-        *(
-            f"gh variable set {name} --repo {repository} --env {env.name} --body {value}"
-            for name, value in variables.items()
-        ),
-    )
+def storage_key_arn(env: Environment, aws: AwsClient) -> str:
+    """Return the ARN of the key that encrypts the instances' storage; empty where the config names none.
+
+    IAM knows keys by their ARNs alone; the config may name an alias. Raises ConfigError when there is no such key.
+    """
+    if env.endpoint.kms_key is None:
+        return ""
+    found = aws.find("kms", "describe_key", KeyId=env.endpoint.kms_key)
+    if found is None:
+        raise ConfigError(
+            f"There is no key {env.endpoint.kms_key} in {env.aws.region}.",
+            fix=f"Create it, or correct endpoint.kms_key in config/{env.name}.yaml.",
+        )
+    return str(found["KeyMetadata"]["Arn"])
 
 
 def _provider_parameter(place: AwsPlace, aws: AwsClient) -> str:

@@ -15,7 +15,7 @@ ALREADY_MADE = ("Cannot create already existing model", "Cannot create already e
 ALREADY_GONE = ("delete_", "deregister_")  # operations that delete the thing they name
 
 _NOT_FOUND_CODES = frozenset(
-    {"404", "NoSuchKey", "NoSuchEntity", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration"}
+    {"404", "NotFound", "NoSuchKey", "NoSuchEntity", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration"}
     | {"NotFoundException", "ResourceNotFound", "ObjectNotFoundException"}
     | {"ImageNotFoundException", "RepositoryNotFoundException"}
 )

@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 from pathlib import Path
 
+from pipeline.aws import AwsClient
 from pipeline.config import Environment, environments, load_environment, with_strategy
 from pipeline.errors import ConfigError
 from pipeline.run import Run
@@ -21,14 +22,24 @@ def environment_named(name: str, folder: Path) -> Environment:
 
 
 def open_run(name: str | None, config: Path, build: Path, strategy: str) -> Run:
-    """Open a run in the named environment, else in the first one of the folder.
+    """Open a run in the named environment, else in the first one of the account that the credentials are of.
 
     `strategy`: deploy by this one instead of the environment's; `own` keeps it. Raises ConfigError.
     """
-    env = environment_named(name or next(iter(environments(config)), ""), config)
+    env = environment_named(name, config) if name else _first_of_account(config)
     if strategy != "own":
         env = with_strategy(env, strategy.replace("-", "_"))  # type: ignore[arg-type]
     return Run.for_environment(env, build)
+
+
+def _first_of_account(config: Path) -> Environment:
+    """Return the first environment of the credentials' account; the first of all where none is in it."""
+    first = environment_named(next(iter(environments(config)), ""), config)
+    every = [load_environment(name, config) for name in environments(config)]
+    if len({env.aws.account_id for env in every}) == 1:
+        return first
+    account = AwsClient(first.aws).account_id()
+    return next((env for env in every if env.aws.account_id == account), first)
 
 
 def of_same_account(env: Environment, config: Path) -> list[Environment]:

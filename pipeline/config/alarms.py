@@ -13,6 +13,7 @@ from pipeline.config.field_types import (
     PositiveFloat,
     PositiveInt,
     ShortName,
+    SnsTopic,
     Statistic,
 )
 from pipeline.model import Model
@@ -61,7 +62,8 @@ class Alarms(Model):
     """The alarms that roll a deployment back; CloudWatch periods are AWS seconds.
 
     `custom`: alarms on other metrics, made with each fleet. `named`: existing alarms of your own that roll it
-    back too.
+    back too. `notify`: the topic of the alarms on what is live, which are made with each release and roll
+    nothing back: the one that bootstrap makes (`alerts`), or another one's ARN.
     """
 
     p99_latency_ms: PositiveFloat
@@ -70,6 +72,7 @@ class Alarms(Model):
     evaluation_periods: PositiveInt
     custom: tuple[CustomAlarm, ...] = ()
     named: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = ()
+    notify: Literal["alerts"] | SnsTopic | None = None
 
     @model_validator(mode="after")
     def _sagemaker_accepts_this_many(self) -> Self:

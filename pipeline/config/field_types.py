@@ -17,6 +17,9 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 AwsName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$")]
 ShortName = Annotated[str, Field(pattern=r"^[a-z0-9](-*[a-z0-9])*$", max_length=40)]
 KmsKey = Annotated[str, Field(pattern=r"^(alias/[\w/-]+|[0-9a-f-]{36}|arn:aws[a-z-]*:kms:[\w:/-]+)$")]
+SnsTopic = Annotated[
+    str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+$", max_length=256)
+]
 
 # The metrics and statistics of CloudWatch alarms, both of those that roll back and of those that scale.
 Namespace = Annotated[str, Field(pattern=r"^[^:\s]{1,255}$")]

@@ -4,7 +4,7 @@ Units are CloudWatch's: ModelLatency in microseconds; error metrics are 0 or 1 p
 Average is a ratio. Without traffic there is no data, and no data is not a breach.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.aws.calls import Call
@@ -13,6 +13,7 @@ from pipeline.aws.drift import contains
 from pipeline.config import CustomAlarm, Environment
 
 MICROSECONDS_PER_MS = 1000.0
+LIVE = "live"  # in the place of a config's name, in the names of the alarms on the endpoint as a whole
 VETO = "smoke-veto"  # fires when the smoke test of the bake got a wrong answer
 FIRES_AT_ONCE = {"Statistic": "Sum", "Period": 30, "EvaluationPeriods": 1, "Threshold": 0.0}
 COMPARISONS = {
@@ -26,6 +27,11 @@ COMPARISONS = {
 def alarm_prefix(env: Environment) -> str:
     """Return the name prefix of an endpoint's alarms. Endpoint names have no slash: no other endpoint has it."""
     return f"{env.endpoint.name}/"
+
+
+def live_prefix(env: Environment) -> str:
+    """Return the name prefix of the alarms that notify people and roll nothing back."""
+    return f"{alarm_prefix(env)}{LIVE}/"
 
 
 def alarms_of(env: Environment, config: str) -> tuple[dict[str, Any], ...]:
@@ -111,9 +117,16 @@ def _alarm(env: Environment, config: str, what: str, rule: Mapping[str, Any]) ->
 
 def plan_alarms(env: Environment, config: str, existing: Mapping[str, Mapping[str, Any]]) -> tuple[Call, ...]:
     """List the calls that put each alarm of `config` that is missing or differs."""
+    return plan_puts(alarms_of(env, config), existing)
+
+
+def plan_puts(
+    alarms: Iterable[dict[str, Any]], existing: Mapping[str, Mapping[str, Any]]
+) -> tuple[Call, ...]:
+    """List the calls that put each of these alarms that is missing or differs."""
     return tuple(
         Call("cloudwatch", "put_metric_alarm", alarm, f"put alarm {alarm['AlarmName']}")
-        for alarm in alarms_of(env, config)
+        for alarm in alarms
         if not contains(alarm, existing.get(alarm["AlarmName"], {}))
     )
 
@@ -121,7 +134,7 @@ def plan_alarms(env: Environment, config: str, existing: Mapping[str, Mapping[st
 def plan_removal(env: Environment, config: str, existing: Mapping[str, Any]) -> tuple[Call, ...]:
     """List the call that deletes the alarms of every other config of this endpoint."""
     wanted = {alarm["AlarmName"] for alarm in alarms_of(env, config)}
-    stale = sorted(name for name in existing if name not in wanted)
+    stale = sorted(name for name in existing if name not in wanted and not name.startswith(live_prefix(env)))
     if not stale:
         return ()
     says = f"delete {len(stale)} alarms of earlier fleets of {env.endpoint.name}"

@@ -8,6 +8,7 @@ from pipeline.autoscaling.saved_scaling import SavedScaling, plan_restoring, pla
 from pipeline.aws.calls import Call
 from pipeline.config import CAPACITY_SUFFIX, DataCapture, Environment
 from pipeline.deployment.alarms import alarms_of, plan_alarms, plan_removal
+from pipeline.deployment.live_alarms import plan_live_alarms
 from pipeline.errors import EndpointBusy
 from pipeline.names import content_name
 from pipeline.release import Release
@@ -162,7 +163,7 @@ def plan_deployment(
         save_scaling=plan_saving(env, scaled) if scaled else (),
         shift=shift,
         restore_scaling=plan_restoring(env, scaled, None) if scaled else (),
-        clean=plan_removal(env, config, observed.alarms),
+        clean=(*plan_removal(env, config, observed.alarms), *plan_live_alarms(env, observed.alarms)),
         replaces_failed=observed.status == "Failed",
         is_resumed=is_resumed,
     )

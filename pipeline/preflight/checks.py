@@ -115,7 +115,7 @@ def check_weights(release: Release, head: Mapping[str, Any] | None) -> Iterator[
     if not is_same(head.get("ChecksumSHA256"), wanted):
         yield Problem(
             what=f"{uri} has SHA-256 {head.get('ChecksumSHA256', 'of no record')}, not {wanted}.",
-            fix="Restore the object from the bucket's versions, or publish the weights again.",
+            fix="Restore the object from the bucket's versions; publish replaces none that is there.",
         )
 
 

@@ -1,6 +1,7 @@
 """Find all problems of a deployment before its long wait, each with its fix. Makes no write."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from pipeline.errors import AwsRefused, PreflightFailed
 from pipeline.model import Model
 from pipeline.preflight import checks
 from pipeline.preflight.checks import Problem
+from pipeline.preflight.github import github_checks
 from pipeline.release import Release
 from pipeline.run import Run
 
@@ -157,11 +159,12 @@ CHECKS: Mapping[str, Callable[[PreflightSnapshot], Iterator[Problem]]] = {
 
 def inspect(snapshot: PreflightSnapshot) -> PreflightResult:
     """Make every check. One that is denied is a problem too."""
-    problems = {name: tuple(_problems(check, snapshot)) for name, check in CHECKS.items()}
+    every = {**CHECKS, **github_checks(snapshot.run.env, os.environ)}
+    problems = {name: tuple(_problems(check, snapshot)) for name, check in every.items()}
     return PreflightResult(
         release=snapshot.release.id,
         environment=snapshot.run.env.name,
-        checked=("account", *CHECKS),
+        checked=("account", *every),
         problems={name: found for name, found in problems.items() if found},
     )
 

@@ -9,8 +9,9 @@ from pydantic import Field
 from pipeline.autoscaling.plan import Scaling, describe, observe_scaling
 from pipeline.aws.drift import contains
 from pipeline.config import Environment
-from pipeline.deployment.alarms import alarm_prefix, alarms_of
+from pipeline.deployment.alarms import LIVE, alarm_prefix, alarms_of, live_prefix
 from pipeline.deployment.difference import Change, Live, changes_between, settings_of
+from pipeline.deployment.live_alarms import live_alarms_of
 from pipeline.deployment.observe import observe_live
 from pipeline.deployment.plan import config_parameters, model_parameters
 from pipeline.deployment.progress import progress_line
@@ -70,7 +71,11 @@ def environment_status(run: Run) -> EnvironmentStatus:
     record = last if last and last.config == config else None
     release = release_of(config)
     manifest = fetch_release(release, run.aws) if release else None
-    alarms = run.aws.alarms(prefix=f"{alarm_prefix(run.env)}{config}/")
+    alarms = [
+        alarm
+        for prefix in (f"{alarm_prefix(run.env)}{config}/", live_prefix(run.env))
+        for alarm in run.aws.alarms(prefix=prefix)
+    ]
     variants = described.get("ProductionVariants", [])
     return EnvironmentStatus(
         environment=run.env.name,
@@ -87,7 +92,7 @@ def environment_status(run: Run) -> EnvironmentStatus:
         max_instances=bounds.get("MaxCapacity"),
         policies=tuple(describe(each) for each in scaling.policies.values()),
         target=scaling.target_of("invocations"),
-        alarms={alarm["AlarmName"].rpartition("/")[2]: alarm["StateValue"] for alarm in alarms},
+        alarms={_short(alarm["AlarmName"], run.env): alarm["StateValue"] for alarm in alarms},
         run_url=record.run_url if record else None,
         drift=drift_of(run.env, manifest, observe_live(run), scaling, alarms) if manifest else None,
     )
@@ -118,13 +123,22 @@ def drift_of(
             found[f"scaling target of {kind}"] = f"{there:g}"
             wanted[f"scaling target of {kind}"] = f"{number:g}"
     by_name = {alarm["AlarmName"]: alarm for alarm in alarms}
-    for alarm in alarms_of(env, str(live.endpoint.get("EndpointConfigName"))):
-        name = f"alarm {alarm['AlarmName'].rpartition('/')[2]}"
-        alarm_there = by_name.get(alarm["AlarmName"])
+    rollback_alarms = alarms_of(env, str(live.endpoint.get("EndpointConfigName")))
+    for alarm in (*rollback_alarms, *live_alarms_of(env)):
+        name = f"alarm {_short(alarm['AlarmName'], env)}"
+        alarm_there = by_name.pop(alarm["AlarmName"], None)
         wanted[name] = "as in the config"
         if alarm_there is not None:
             found[name] = wanted[name] if contains(alarm, alarm_there) else "other settings"
+    beyond = [name for name in by_name if name.startswith(live_prefix(env))]
+    found |= {f"alarm {_short(name, env)}": "as before" for name in beyond}
     return changes_between(found, wanted)
+
+
+def _short(alarm: str, env: Environment) -> str:
+    """Return an alarm's name without the endpoint's: `p99-latency` of a fleet, `live p99-latency` of the endpoint."""
+    what = alarm.rpartition("/")[2]
+    return f"{LIVE} {what}" if alarm.startswith(live_prefix(env)) else what
 
 
 def show(statuses: Sequence[EnvironmentStatus], console: "Console") -> None:

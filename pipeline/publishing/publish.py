@@ -15,9 +15,10 @@ from pipeline.publishing.image import CONTAINER, publish_image
 from pipeline.publishing.model_registry import package_of
 from pipeline.publishing.scan import require_scanned
 from pipeline.publishing.supply_chain import Origin
+from pipeline.publishing.upload import WRITTEN_BY_ANOTHER
 from pipeline.publishing.weights import sync_weights
 from pipeline.release import MANIFEST, Release, make_release
-from pipeline.release_store.manifests import fetch_release, release_key
+from pipeline.release_store.manifests import fetch_release, published_release, release_key
 from pipeline.run import Run
 
 log = logging.getLogger(__name__)
@@ -82,21 +83,26 @@ def _keep(release: Release, aws: AwsClient) -> Release:
     """Write the manifest once; a second run returns the existing one."""
     stored = fetch_release(release.id, aws)
     if stored is None:
-        try:
-            aws.put_json(release_key(release.id), release.document(), only_if_new=True)
-        except AwsRefused as error:
-            if error.code != "PreconditionFailed":  # another publish of the same content was first
-                raise
-        stored = fetch_release(release.id, aws) or release
+        _put_once(release_key(release.id), release.document(), aws)
+        stored = published_release(release.id, aws)
     else:
         log.info(f"release {release.id} was published before: its manifest stays")
     return stored
 
 
+def _put_once(key: str, document: object, aws: AwsClient) -> None:
+    """Write a document of a release, unless another publish of the same content was first."""
+    try:
+        aws.put_json(key, document, only_if_new=True)
+    except AwsRefused as error:
+        if error.code not in WRITTEN_BY_ANOTHER:
+            raise
+
+
 def _register(release: Release, run: Run) -> None:
     if package_of(release.id, run.aws) is not None:
         return
-    run.aws.put_json(metrics_key(release.id), release.weights.metrics)
+    _put_once(metrics_key(release.id), release.weights.metrics, run.aws)
     call = plan_registration(release, run.env)
     run.apply([call])
 

@@ -76,7 +76,12 @@ def job_name(env: Environment, request: dict[str, Any], attempt: int) -> str:
     deciding = {key: value for key, value in request.items() if key != "Tags"}
     content = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
     again = f"-{attempt}" if attempt > 1 else ""
-    return f"{env.aws.model_package_group[:40]}-{content}{again}"
+    return f"{training_job_prefix(env)}-{content}{again}"
+
+
+def training_job_prefix(env: Environment) -> str:
+    """Return how the names of the project's training jobs begin; its deploy role may make no others."""
+    return env.aws.model_package_group[:40]
 
 
 def train(run: Run, origin: Origin, *, engine: bool, sbom: bool) -> TrainResult:

@@ -14,6 +14,8 @@ from pipeline.publishing.digests import Digests, Part, cut, is_same
 
 SENT_AT_ONCE = 4
 CHECKED = {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"}
+ONCE = {"IfNoneMatch": "*"}  # keys name their content: no deploy role needs to replace an object, or may
+WRITTEN_BY_ANOTHER = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 Sent = Callable[[int], None]  # called with the number of bytes that arrived
 
 
@@ -39,7 +41,11 @@ class Upload:
     says: str
 
     def send(self, sent: Sent = lambda _: None) -> None:
-        """Send the file and verify the object. Raises ReleaseError when S3 has another content afterwards."""
+        """Send the file unless the key has an object, and verify the object that is there then.
+
+        Of two uploads of the same content at once, S3 may keep either. Raises ReleaseError when S3 has another
+        content afterwards.
+        """
         parts = cut(self.digests.size)
         if len(parts) == 1:
             self._send_whole()
@@ -48,13 +54,24 @@ class Upload:
             self._send_parts(parts, sent)
         if not is_there(self.where, self.digests.checksum, self.digests.size, self.store):
             raise ReleaseError(
-                f"s3://{self.where['Bucket']}/{self.where['Key']} is not what was sent.", fix="Publish again."
+                f"s3://{self.where['Bucket']}/{self.where['Key']} is not what was sent.",
+                fix="An object is never replaced: have an administrator delete it, then publish again.",
             )
 
     def _send_whole(self) -> None:
         checked = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": self.digests.checksum}
         with self.path.open("rb") as body:
-            self.store.apply(Call("s3", "put_object", {**self.where, "Body": body, **checked}, self.says))
+            self._create("put_object", {**self.where, "Body": body, **checked})
+
+    def _create(self, operation: str, params: Mapping[str, Any]) -> bool:
+        """Make the call that creates the object; return False when another has created it meanwhile."""
+        try:
+            self.store.apply(Call("s3", operation, {**params, **ONCE}, self.says))
+        except AwsRefused as error:
+            if error.code not in WRITTEN_BY_ANOTHER:
+                raise
+            return False
+        return True
 
     def _send_parts(self, parts: Sequence[Part], sent: Sent) -> None:
         upload_id, listed = self._begun()
@@ -71,9 +88,15 @@ class Upload:
             {"PartNumber": part.number, "ETag": etags[part.number], "ChecksumSHA256": self._checksum(part)}
             for part in parts
         ]
-        params = {**self.where, "UploadId": upload_id, "MultipartUpload": {"Parts": arrived}}
+        self._complete({**self.where, "UploadId": upload_id}, arrived)
+
+    def _complete(self, which: Mapping[str, str], arrived: Sequence[Mapping[str, Any]]) -> None:
+        """Make one object of the parts; drop them where another has created it meanwhile."""
         try:
-            self.store.apply(Call("s3", "complete_multipart_upload", params, self.says))
+            if not self._create(
+                "complete_multipart_upload", {**which, "MultipartUpload": {"Parts": arrived}}
+            ):
+                self.store.find("s3", "abort_multipart_upload", **which)
         except AwsRefused as error:
             if error.code != "NoSuchUpload":  # another publish of the same content has completed it
                 raise

@@ -27,7 +27,7 @@ def fetch_golden(release: Release, run: Run) -> Path:
         if _sha256(packed) != release.weights.sha256:
             raise ReleaseError(
                 f"{release.weights.uri} differs from the weights that release {release.id} was published with.",
-                fix="Restore the object from the bucket's versions, or publish the weights again.",
+                fix="Restore the object from the bucket's versions; publish replaces none that is there.",
             )
         found = members(packed, frozenset({GOLDEN}), release.weights.uri)
     if GOLDEN not in found:

@@ -1,11 +1,13 @@
 """The shared resources of environments are made once, with safe settings, and never made again."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.account.bootstrap import bootstrap, execution_policy, require_account
+from pipeline.cli.environments import of_same_account, open_run
 from pipeline.config import Environment
 from pipeline.errors import WrongAccount
 from pipeline.run import Run
@@ -101,3 +103,17 @@ def test_the_account_of_the_credentials_must_be_the_environments(
 
     with pytest.raises(WrongAccount, match="belong to account 123456789012"):
         require_account(Run.for_environment(env, tmp_path))
+
+
+def test_without_an_environment_the_credentials_account_decides(
+    moto: str, make_env: MakeEnv, tmp_path: Path
+) -> None:
+    """With two accounts, one command is typed twice, with the credentials of each."""
+    first = make_env(name="production", aws={"account_id": "210987654321"})
+    for env in (first, make_env()):
+        (tmp_path / f"{env.name}.yaml").write_text(json.dumps(env.document()))
+
+    run = open_run(None, tmp_path, tmp_path / "build", "own")
+
+    assert run.env.name == "staging"
+    assert of_same_account(run.env, tmp_path) == [run.env]

@@ -1,6 +1,8 @@
 """The stacks of a GitHub repository: what they make on AWS, whom they let in, and that they end well."""
 
 import json
+import logging
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,13 +21,16 @@ from pipeline.account.bootstrap_github import (
     account_stack,
     bootstrap_github,
     one_place,
+    storage_key_arn,
 )
 from pipeline.account.stacks import Stack, StackState, bring_up, plan_stack
 from pipeline.aws import AwsClient
 from pipeline.config import Environment, load_environment
 from pipeline.errors import AwsRefused, ConfigError, StackFailed
+from pipeline.github.setup import branch_command, role_arn, variable_command
 from pipeline.run import Run
 from tests.pipeline.clocks import FakeClock
+from tests.pipeline.deploy_roles import policies_of
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = GithubRepository("ORG", "REPO", 12, 345)
@@ -128,6 +133,112 @@ def test_the_stacks_and_bootstrap_by_hand_mean_the_same(
         assert bootstrap(run.in_environment(env)).made == 0
     role = run.aws.read("iam", "get_role_policy", RoleName="digits-sagemaker", PolicyName="serve-releases")
     assert role["PolicyDocument"] == execution_policy(envs[0].aws)
+
+
+@pytest.mark.starts_processes
+def test_each_role_has_the_policies_on_which_its_rights_are_decided(
+    run: Run, roles: dict[str, str], envs: list[Environment]
+) -> None:
+    """test_deploy_role.py reads the template by itself: CloudFormation makes the same of it."""
+    for env in envs:
+        role = {"RoleName": roles[env.name].rpartition("/")[2]}
+        names = run.aws.read("iam", "list_role_policies", **role)["PolicyNames"]
+        found = {
+            name: run.aws.read("iam", "get_role_policy", **role, PolicyName=name)["PolicyDocument"]
+            for name in names
+        }
+        assert found == policies_of(env)
+
+
+def decision(run: Run, role: str, action: str, resource: str, **context: str) -> str:
+    """Return IAM's own answer, of the role that CloudFormation has made."""
+    entries = [
+        {"ContextKeyName": name.replace("__", ":").replace("_", "-"), "ContextKeyValues": [value], "ContextKeyType": "string"}
+        for name, value in context.items()
+    ]  # fmt: skip
+    answer = run.aws.read(
+        "iam", "simulate_principal_policy",
+        PolicySourceArn=role, ActionNames=[action], ResourceArns=[resource], ContextEntries=entries,
+    )  # fmt: skip
+    return str(answer["EvaluationResults"][0]["EvalDecision"])
+
+
+@pytest.mark.starts_processes
+def test_iam_lets_staging_write_weights_once_and_production_never(run: Run, roles: dict[str, str]) -> None:
+    asked = "s3:PutObject", f"arn:aws:s3:::{run.env.aws.bucket}/weights/abc/model.tar.gz"
+    once = {"s3__if_none_match": "*"}
+
+    assert decision(run, roles["staging"], *asked, **once) == "allowed"
+    assert decision(run, roles["staging"], *asked) == "implicitDeny"
+    assert decision(run, roles["production"], *asked, **once) == "implicitDeny"
+
+
+@pytest.mark.starts_processes
+def test_a_key_of_the_config_may_be_granted_by_its_role_whatever_the_config_calls_it(
+    run: Run, roles: dict[str, str], envs: list[Environment]
+) -> None:
+    key = run.aws.read("kms", "create_key")["KeyMetadata"]
+    run.aws.read("kms", "create_alias", AliasName="alias/storage", TargetKeyId=key["KeyId"])
+    env = envs[1].model_copy(
+        update={"endpoint": envs[1].endpoint.model_copy(update={"kms_key": "alias/storage"})}
+    )
+
+    try:
+        bootstrap_github(ACCESS, [env], run)
+        granted = decision(
+            run, roles["staging"], "kms:CreateGrant", key["Arn"], kms__GrantIsForAWSResource="true"
+        )
+        assert granted == "allowed"
+    finally:
+        bootstrap_github(ACCESS, [envs[1]], run)
+
+
+@pytest.mark.starts_processes
+def test_a_key_that_is_not_there_is_named_before_a_role_is_made(run: Run, envs: list[Environment]) -> None:
+    env = envs[1].model_copy(
+        update={"endpoint": envs[1].endpoint.model_copy(update={"kms_key": "alias/none"})}
+    )
+
+    with pytest.raises(ConfigError, match="There is no key alias/none"):
+        storage_key_arn(env, run.aws)
+
+
+@pytest.mark.starts_processes
+def test_what_to_tell_github_keeps_other_branches_out_before_anything_else(
+    run: Run, roles: dict[str, str], envs: list[Environment]
+) -> None:
+    commands = bootstrap_github(ACCESS, envs, run).commands
+    words = [shlex.split(command) for command in commands]
+    made = {
+        each[4].rpartition("/")[2]: each[5:] for each in words if each[:4] == ["gh", "api", "--method", "PUT"]
+    }
+
+    assert list(made) == ["production", "production-approval", "staging"]
+    for fields in made.values():
+        assert "deployment_branch_policy[custom_branch_policies]=true" in fields
+    assert [name for name, fields in made.items() if "reviewers[][type]=User" in fields] == [
+        "production-approval"
+    ]
+    assert branch_command("ORG/REPO", "production-approval") in commands
+    for env in envs:
+        assert commands.index(branch_command("ORG/REPO", env.name)) < commands.index(
+            variable_command("ORG/REPO", "AWS_ROLE_ARN", roles[env.name], env.name)
+        )
+    assert role_arn(envs[0]) == roles["production"]
+
+
+@pytest.mark.starts_processes
+def test_what_a_person_still_has_to_do_is_said(
+    run: Run, roles: dict[str, str], envs: list[Environment], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pipeline")
+    bootstrap_github(ACCESS, envs, run)
+    text = "\n".join(caplog.messages)
+
+    assert "Confirm the mail of AWS Notifications to us@example.com" in text
+    assert "422" in text
+    assert "gh variable set PROMOTION --repo ORG/REPO --body by-hand" in text
+    assert text.endswith("python -m pipeline github-check --github-repo ORG/REPO")
 
 
 @pytest.mark.starts_processes

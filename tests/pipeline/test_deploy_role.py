@@ -1,20 +1,18 @@
 """The deploy role of an environment: every call that a step makes, on what is its own, and nothing else."""
 
 import ast
-import re
+import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import botocore.session
 import pytest
-import yaml
 from botocore import xform_name
 
-from pipeline.account.bootstrap_github import TEMPLATES
 from pipeline.autoscaling.saved_scaling import saved_scaling_key
-from pipeline.config import Environment
+from pipeline.config import Environment, load_environment
 from pipeline.promotion.promote import outcome_key
 from pipeline.publishing.publish import metrics_key
 from pipeline.publishing.supply_chain import provenance_key, sbom_key
@@ -22,26 +20,24 @@ from pipeline.release_store.manifests import release_key
 from pipeline.state.lock import lock_key
 from pipeline.state.rollback_intent import intent_key
 from pipeline.verification.evidence import evidence_key
+from tests.pipeline.deploy_roles import KEY, actions_of, listed, may, policies_of, statements_of
 
 ROOT = Path(__file__).parents[2]
-BY_A_PERSON = {
-    "bootstrap.py",
-    "bootstrap_github.py",
-    "stacks.py",
-    "collect.py",
-    "garbage.py",
-}  # with credentials of their own
-PARAMETERS = {
-    "AWS::Region": "eu-west-1",
-    "AWS::AccountId": "123456789012",
-    "EnvironmentName": "staging",
-    "EndpointName": "digits-staging",
-    "BucketName": "releases",
-    "RepositoryName": "digits",
-    "ExecutionRoleName": "digits-sagemaker",
-    "RoleName": "digits-deploy-staging",
-    "ModelPackageGroupName": "digits",
+STAGING, PRODUCTION = (load_environment(name, ROOT / "config") for name in ("staging", "production"))
+BUCKET = f"arn:aws:s3:::{STAGING.aws.bucket}"
+SAGEMAKER = "arn:aws:sagemaker:eu-west-1:123456789012"
+LOGS = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/sagemaker"
+ALARM = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm"
+IMAGES = "arn:aws:ecr:eu-west-1:123456789012:repository/digits"
+TARGET = "arn:aws:application-autoscaling:eu-west-1:123456789012:scalable-target/1234abcd"
+SCALING = {
+    "application_autoscaling__service_namespace": "sagemaker",
+    "application_autoscaling__scalable_dimension": "sagemaker:variant:DesiredInstanceCount",
 }
+
+# ------------------------------------------------------------------------------- the calls of the steps
+
+BY_AN_ADMINISTRATOR = {"bootstrap.py", "bootstrap_github.py", "stacks.py", "collect.py", "garbage.py"}
 PREFIXES = {"service-quotas": "servicequotas", "sagemaker-runtime": "sagemaker"}
 OTHERWISE_NAMED = {
     "s3:HeadObject": "s3:GetObject",
@@ -54,44 +50,35 @@ OTHERWISE_NAMED = {
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
 FOR_EVERYBODY = {"sts:GetCallerIdentity"}
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms; only Ref and Sub are needed."""
-
-
-def _substitute(_: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
-    return re.sub(r"\$\{([\w:]+)\}", lambda found: PARAMETERS[found[1]], str(node.value))
-
-
-_Loader.add_constructor("!Sub", _substitute)
-_Loader.add_constructor("!Ref", lambda _, node: PARAMETERS.get(node.value, node.value))
-_Loader.add_constructor("!GetAtt", lambda _, node: node.value)
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def statements() -> list[dict[str, Any]]:
-    template = yaml.load((TEMPLATES / "deploy-role.yaml").read_text(), _Loader)
-    policies = template["Resources"]["DeployRole"]["Properties"]["Policies"]
-    return [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
-
-
-def allows(action: str, resource: str) -> bool:
-    return any(
-        action in listed(statement["Action"])
-        and any(
-            re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), resource)
-            for pattern in listed(statement["Resource"])
-        )
-        for statement in statements()
-    )
+WHERE_RELEASES_ARE_MADE = "pipeline/publishing/"
+ALSO_IN_A_PROMOTION = {
+    "ecr:DescribeImageScanFindings",
+    "ecr:DescribeRepositories",
+    "sagemaker:ListModelPackages",
+}
+WHERE_IS_PROMOTED_TO = {"sagemaker:UpdateModelPackage"}
+GRANTED_FOR_MORE_THAN_A_CALL = {
+    "ecr:BatchCheckLayerAvailability": "docker push",
+    "ecr:BatchGetImage": "gh attestation verify",
+    "ecr:CompleteLayerUpload": "docker push",
+    "ecr:GetDownloadUrlForLayer": "docker pull of the layers that are there",
+    "ecr:InitiateLayerUpload": "docker push",
+    "ecr:PutImage": "docker push",
+    "ecr:UploadLayerPart": "docker push",
+    "iam:CreateServiceLinkedRole": "the first scalable target of an account",
+    "iam:PassRole": "CreateModel, CreateTrainingJob",
+    "inspector2:ListCoverage": "ECR's enhanced scanning",
+    "inspector2:ListFindings": "ECR's enhanced scanning",
+    "kms:CreateGrant": "CreateEndpoint with endpoint.kms_key",
+    "s3:ListBucketMultipartUploads": "list_multipart_uploads",
+    "s3:ListMultipartUploadParts": "list_parts",
+    "sagemaker:AddTags": "CreateModel and its likes with tags",
+    "sagemaker:UpdateEndpointWeightsAndCapacities": "RegisterScalableTarget, which asks for it in the caller's name",
+}
 
 
 def operations(path: Path) -> Iterator[tuple[str, str]]:
-    """Every (service, operation) that a module names as two literal words beside each other."""
+    """Yield every (service, operation) that a module names as two literal words beside each other."""
     for node in ast.walk(ast.parse(path.read_text())):
         words = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.Tuple) else []
         texts = [word.value if isinstance(word, ast.Constant) else None for word in words]
@@ -100,60 +87,178 @@ def operations(path: Path) -> Iterator[tuple[str, str]]:
                 yield service, operation
 
 
-_KNOWN: dict[str, dict[str, str]] = {}
-
-
+@cache
 def known(service: str) -> dict[str, str]:
     """Return the operations of a service by boto3's names; none for a word that is no service."""
-    if service not in _KNOWN:
-        session = botocore.session.get_session()
-        names = (
-            session.get_service_model(service).operation_names
-            if service in session.get_available_services()
-            else []
-        )
-        _KNOWN[service] = {xform_name(name): name for name in names}
-    return _KNOWN[service]
+    session = botocore.session.get_session()
+    is_service = service in session.get_available_services()
+    names = session.get_service_model(service).operation_names if is_service else []
+    return {xform_name(name): name for name in names}
 
 
-def actions_of_the_steps() -> dict[str, str]:
-    """Return the IAM action of each call in pipeline/, and the module that makes it."""
-    found = {}
-    for path in sorted((ROOT / "pipeline").rglob("*.py")):
-        if path.name not in BY_A_PERSON:
-            for service, operation in operations(path):
-                action = f"{PREFIXES.get(service, service)}:{known(service)[operation]}"
-                found[OTHERWISE_NAMED.get(action, action)] = str(path.relative_to(ROOT))
+def modules_of_the_steps() -> list[Path]:
+    """List the modules of pipeline/ that run with a deploy role."""
+    return [
+        path for path in sorted((ROOT / "pipeline").rglob("*.py")) if path.name not in BY_AN_ADMINISTRATOR
+    ]
+
+
+def actions_of_the_steps() -> dict[str, set[str]]:
+    """Return the IAM action of each call in pipeline/, with the modules that make it."""
+    found: dict[str, set[str]] = {}
+    for path in modules_of_the_steps():
+        for service, operation in operations(path):
+            action = f"{PREFIXES.get(service, service)}:{known(service)[operation]}"
+            found.setdefault(OTHERWISE_NAMED.get(action, action), set()).add(str(path.relative_to(ROOT)))
     return found
 
 
-def test_the_role_may_make_every_call_that_a_step_makes() -> None:
+def test_the_role_that_publishes_may_make_every_call_that_a_step_makes() -> None:
     """A step that calls something new needs it in pipeline/account/cloudformation/deploy-role.yaml."""
-    allowed = {action for statement in statements() for action in listed(statement["Action"])}
     asked = actions_of_the_steps()
-    missing = {action: module for action, module in asked.items() if action not in allowed | FOR_EVERYBODY}
+    missing = asked.keys() - actions_of(STAGING) - FOR_EVERYBODY - WHERE_IS_PROMOTED_TO
 
     assert len(asked) > 25
     assert not missing
 
 
-@pytest.mark.parametrize(
-    ("action", "resource"),
-    [
-        ("sagemaker:UpdateEndpoint", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/digits-staging"),
-        ("sagemaker:CreateEndpoint", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/digits-staging-capacity"),
-        ("sagemaker:DeleteEndpoint", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/digits-staging-baseline"),
-        ("sagemaker:DescribeEndpoint", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/digits-production"),
-        ("sagemaker:CreateModel", "arn:aws:sagemaker:eu-west-1:123456789012:model/digits-staging-a-b"),
-        ("cloudwatch:PutMetricAlarm", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:digits-staging/c/p99"),
-        ("s3:PutObject", "arn:aws:s3:::releases/evidence/abc/staging.json"),
-        ("s3:PutObject", "arn:aws:s3:::releases/weights/abc/model.tar.gz"),
-        ("s3:GetObject", "arn:aws:s3:::releases/evidence/abc/production.json"),
-        ("iam:PassRole", "arn:aws:iam::123456789012:role/digits-sagemaker"),
-    ],
-)  # fmt: skip
-def test_its_own_environment_is_open_to_it(action: str, resource: str) -> None:
-    assert allows(action, resource)
+def test_the_role_that_is_promoted_to_may_make_every_call_but_those_of_publishing() -> None:
+    asked = actions_of_the_steps()
+    publishing = {
+        action
+        for action, modules in asked.items()
+        if all(module.startswith(WHERE_RELEASES_ARE_MADE) for module in modules)
+    }
+    needed = asked.keys() - FOR_EVERYBODY - (publishing - ALSO_IN_A_PROMOTION - WHERE_IS_PROMOTED_TO)
+
+    assert not needed - actions_of(PRODUCTION)
+
+
+@pytest.mark.parametrize("env", [STAGING, PRODUCTION], ids=["staging", "production"])
+def test_every_action_that_a_role_has_is_used(env: Environment) -> None:
+    """An operation that no module names, by boto3's name, is granted to nobody."""
+    words = {
+        node.value
+        for path in modules_of_the_steps()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    granted = actions_of(env, KEY) - GRANTED_FOR_MORE_THAN_A_CALL.keys()
+    unused = {action for action in granted if xform_name(action.partition(":")[2]) not in words}
+
+    assert unused <= {"s3:ListBucket"}  # list_objects_v2
+
+
+# ------------------------------------------------------------------------------- what each role may do
+
+Asked = tuple[str, str, dict[str, str]]
+OWN: list[Asked] = [  # of an environment, on what is its own; {name}: staging, production
+    ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint/digits-{{name}}", {}),
+    ("sagemaker:CreateEndpoint", f"{SAGEMAKER}:endpoint/digits-{{name}}-capacity", {}),
+    ("sagemaker:DeleteEndpoint", f"{SAGEMAKER}:endpoint/digits-{{name}}-baseline", {}),
+    ("sagemaker:CreateModel", f"{SAGEMAKER}:model/digits-{{name}}-a-b", {}),
+    ("sagemaker:DeleteModel", f"{SAGEMAKER}:model/digits-{{name}}-a-b", {}),
+    ("sagemaker:AddTags", f"{SAGEMAKER}:model/digits-{{name}}-a-b", {}),
+    ("cloudwatch:PutMetricAlarm", f"{ALARM}:digits-{{name}}/c/p99-latency", {}),
+    ("cloudwatch:PutMetricAlarm", f"{ALARM}:digits-{{name}}/live/p99-latency", {}),
+    ("cloudwatch:DeleteAlarms", f"{ALARM}:digits-{{name}}/c/p99-latency", {}),
+    ("logs:GetLogEvents", f"{LOGS}/Endpoints/digits-{{name}}:log-stream:AllTraffic/i-1", {}),
+    ("s3:PutObject", f"{BUCKET}/evidence/abc/{{name}}.json", {}),
+    ("s3:PutObject", f"{BUCKET}/evidence/abc/{{name}}-promotion.json", {}),
+    ("s3:PutObject", f"{BUCKET}/deployments/{{name}}/1.json", {}),
+    ("s3:DeleteObject", f"{BUCKET}/locks/{{name}}.json", {}),
+    ("s3:PutObject", f"{BUCKET}/audit/{{name}}/1.json", {}),
+]
+OF_BOTH = [
+    ("sagemaker:DescribeEndpoint", f"{SAGEMAKER}:endpoint/digits-production", {}),
+    ("sagemaker:DescribeEndpoint", f"{SAGEMAKER}:endpoint/digits-staging", {}),
+    ("s3:GetObject", f"{BUCKET}/evidence/abc/production.json", {}),
+    ("s3:GetObject", f"{BUCKET}/weights/abc/model.tar.gz", {}),
+    ("ecr:DescribeImageScanFindings", IMAGES, {}),
+    ("ecr:BatchGetImage", IMAGES, {}),
+    ("inspector2:ListFindings", "*", {}),
+    ("inspector2:ListCoverage", "*", {}),
+    ("iam:PassRole", "arn:aws:iam::123456789012:role/digits-sagemaker", {"iam__PassedToService": "sagemaker.amazonaws.com"}),
+    ("application-autoscaling:RegisterScalableTarget", TARGET, SCALING),
+    ("application-autoscaling:PutScalingPolicy", TARGET, SCALING),
+    ("application-autoscaling:DeregisterScalableTarget", TARGET, SCALING),
+    ("sns:Publish", "arn:aws:sns:eu-west-1:123456789012:digits-alerts", {}),
+]  # fmt: skip
+ONCE = {"s3__if_none_match": "*", "s3__ObjectCreationOperation": "true"}
+OVERWRITES = {"s3__ObjectCreationOperation": "true"}
+PART = {"s3__ObjectCreationOperation": "false"}
+WHERE_PUBLISHED = [
+    ("ecr:PutImage", IMAGES, {}),
+    ("ecr:InitiateLayerUpload", IMAGES, {}),
+    ("s3:PutObject", f"{BUCKET}/weights/abc/model.tar.gz", ONCE),
+    ("s3:PutObject", f"{BUCKET}/weights/abc/model.tar.gz", PART),
+    ("s3:AbortMultipartUpload", f"{BUCKET}/weights/abc/model.tar.gz", {}),
+    ("s3:PutObject", f"{BUCKET}/{release_key('a-b')}", ONCE),
+    ("s3:PutObject", f"{BUCKET}/{metrics_key('a-b')}", ONCE),
+    ("s3:PutObject", f"{BUCKET}/{sbom_key('t')}", OVERWRITES),
+    ("s3:PutObject", f"{BUCKET}/{provenance_key('t')}", OVERWRITES),
+    ("s3:PutObject", f"{BUCKET}/weights-seen/f.json", OVERWRITES),
+    ("sagemaker:CreateModelPackage", f"{SAGEMAKER}:model-package/digits/1", {}),
+    ("sagemaker:DescribeTrainingJob", f"{SAGEMAKER}:training-job/digits-0123456789ab", {}),
+]
+WHERE_TRAINED = [
+    ("sagemaker:CreateTrainingJob", f"{SAGEMAKER}:training-job/digits-0123456789ab", {}),
+    ("sagemaker:AddTags", f"{SAGEMAKER}:training-job/digits-0123456789ab", {}),
+    ("s3:PutObject", f"{BUCKET}/training/data/f/images.npy", ONCE),
+    ("logs:DescribeLogStreams", f"{LOGS}/TrainingJobs", {}),
+    ("logs:GetLogEvents", f"{LOGS}/TrainingJobs:log-stream:digits-0123456789ab/algo-1", {}),
+]
+WHERE_PROMOTED_TO: list[Asked] = [("sagemaker:UpdateModelPackage", f"{SAGEMAKER}:model-package/digits/1", {})]
+OF_NEITHER = [
+    ("sagemaker:StopTrainingJob", f"{SAGEMAKER}:training-job/digits-0123456789ab", {}),
+    ("sagemaker:CreateTrainingJob", f"{SAGEMAKER}:training-job/another", {}),
+    ("sagemaker:ListTags", f"{SAGEMAKER}:endpoint/digits-staging", {}),
+    ("sagemaker:DescribeModelPackage", f"{SAGEMAKER}:model-package/digits/1", {}),
+    ("logs:FilterLogEvents", f"{LOGS}/Endpoints/digits-staging", {}),
+    ("logs:GetLogEvents", f"{LOGS}/TrainingJobs:log-stream:another/algo-1", {}),
+    ("application-autoscaling:PutScalingPolicy", "*", SCALING),
+    ("application-autoscaling:PutScalingPolicy", TARGET, {}),
+    ("application-autoscaling:RegisterScalableTarget", TARGET, SCALING | {"application_autoscaling__service_namespace": "ecs"}),
+    ("application-autoscaling:RegisterScalableTarget", TARGET, SCALING | {"application_autoscaling__scalable_dimension": "sagemaker:variant:DesiredProvisionedConcurrency"}),
+    ("sagemaker:DeleteEndpoint", f"{SAGEMAKER}:endpoint/digits-staging-2", {}),
+    ("s3:PutObject", f"{BUCKET}/weights/abc/model.tar.gz", OVERWRITES),
+    ("s3:PutObject", f"{BUCKET}/{release_key('a-b')}", OVERWRITES),
+    ("s3:DeleteObject", f"{BUCKET}/weights/abc/model.tar.gz", {}),
+    ("s3:DeleteObject", f"{BUCKET}/{release_key('a-b')}", {}),
+    ("s3:DeleteObjectVersion", f"{BUCKET}/weights/abc/model.tar.gz", {}),
+    ("s3:GetObject", "arn:aws:s3:::another/weights/abc/model.tar.gz", {}),
+    ("s3:PutBucketPolicy", BUCKET, {}),
+    ("ecr:BatchDeleteImage", IMAGES, {}),
+    ("iam:PassRole", "arn:aws:iam::123456789012:role/admin", {"iam__PassedToService": "sagemaker.amazonaws.com"}),
+    ("iam:PassRole", "arn:aws:iam::123456789012:role/digits-sagemaker", {"iam__PassedToService": "ec2.amazonaws.com"}),
+    ("iam:CreateRole", "arn:aws:iam::123456789012:role/digits-sagemaker", {}),
+    ("kms:CreateGrant", KEY, {"kms__GrantIsForAWSResource": "true"}),
+    ("sns:Publish", "arn:aws:sns:eu-west-1:123456789012:another", {}),
+]  # fmt: skip
+CASES: list[tuple[Asked, bool, bool]] = [
+    *((asked, True, True) for asked in OF_BOTH),
+    *((asked, True, False) for asked in (*WHERE_PUBLISHED, *WHERE_TRAINED)),
+    *((asked, False, True) for asked in WHERE_PROMOTED_TO),
+    *((asked, False, False) for asked in OF_NEITHER),
+]
+
+
+@pytest.mark.parametrize(("asked", "staging", "production"), CASES, ids=lambda each: str(each)[:80])
+def test_each_role_may_do_its_part_of_the_journey_and_no_more(
+    asked: Asked, staging: bool, production: bool
+) -> None:
+    action, resource, context = asked
+
+    assert may(STAGING, action, resource, **context) is staging
+    assert may(PRODUCTION, action, resource, **context) is production
+
+
+@pytest.mark.parametrize("asked", OWN, ids=lambda each: " ".join(each[:2]))
+def test_an_environment_is_changed_by_its_own_role_alone(asked: Asked) -> None:
+    action, resource, context = asked
+    for env, other in ((STAGING, PRODUCTION), (PRODUCTION, STAGING)):
+        assert may(env, action, resource.format(name=env.name), **context)
+        assert not may(other, action, resource.format(name=env.name), **context)
 
 
 KEYS: tuple[Callable[[Environment], str], ...] = (
@@ -168,52 +273,60 @@ KEYS: tuple[Callable[[Environment], str], ...] = (
 
 
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
-def test_an_environments_own_records_are_written_by_its_role_alone(
-    make_env: Callable[..., Environment], key: Callable[[Environment], str]
-) -> None:
-    mine = make_env()
-    others = make_env(name="production", endpoint={"name": "digits-production"})
-
-    assert allows("s3:PutObject", f"arn:aws:s3:::releases/{key(mine)}")
-    assert not allows("s3:PutObject", f"arn:aws:s3:::releases/{key(others)}")
+def test_an_environments_own_records_are_written_by_its_role_alone(key: Callable[[Environment], str]) -> None:
+    assert may(STAGING, "s3:PutObject", f"{BUCKET}/{key(STAGING)}")
+    assert not may(STAGING, "s3:PutObject", f"{BUCKET}/{key(PRODUCTION)}")
 
 
-@pytest.mark.parametrize(
-    "key", [release_key("a-b"), metrics_key("a-b"), sbom_key("t"), provenance_key("t"), "weights-seen/f.json"]
-)
-def test_what_a_release_is_made_of_is_written_by_whoever_publishes(key: str) -> None:
-    assert allows("s3:PutObject", f"arn:aws:s3:::releases/{key}")
-    assert not allows("s3:DeleteObject", f"arn:aws:s3:::releases/{key}")
+def test_a_grant_of_the_key_goes_to_aws_alone_and_of_this_key_alone() -> None:
+    another = KEY.replace("1234abcd", "5678abcd")
+
+    assert may(STAGING, "kms:CreateGrant", KEY, kms_key=KEY, kms__GrantIsForAWSResource="true")
+    assert not may(STAGING, "kms:CreateGrant", KEY, kms_key=KEY, kms__GrantIsForAWSResource="false")
+    assert not may(STAGING, "kms:CreateGrant", another, kms_key=KEY, kms__GrantIsForAWSResource="true")
 
 
-@pytest.mark.parametrize(
-    ("action", "resource"),
-    [
-        ("sagemaker:UpdateEndpoint", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/digits-production"),
-        ("sagemaker:DeleteEndpoint", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/digits-staging-2"),
-        ("sagemaker:DeleteModel", "arn:aws:sagemaker:eu-west-1:123456789012:model/digits-production-a-b"),
-        ("cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:digits-production/c/p99"),
-        ("s3:PutObject", "arn:aws:s3:::releases/evidence/abc/production.json"),
-        ("s3:PutObject", "arn:aws:s3:::releases/deployments/production/1.json"),
-        ("s3:DeleteObject", "arn:aws:s3:::releases/weights/abc/model.tar.gz"),
-        ("s3:GetObject", "arn:aws:s3:::another/weights/abc/model.tar.gz"),
-        ("ecr:BatchDeleteImage", "arn:aws:ecr:eu-west-1:123456789012:repository/digits"),
-        ("iam:PassRole", "arn:aws:iam::123456789012:role/admin"),
-        ("iam:CreateRole", "arn:aws:iam::123456789012:role/digits-sagemaker"),
-    ],
-)  # fmt: skip
-def test_what_is_anothers_is_closed(action: str, resource: str) -> None:
-    assert not allows(action, resource)
+def test_an_environment_without_a_training_section_trains_nothing() -> None:
+    env = STAGING.model_copy(update={"training": None})
+
+    assert not any(may(env, *asked[:2], **asked[2]) for asked in WHERE_TRAINED)
+    assert all(may(env, *asked[:2], **asked[2]) for asked in WHERE_PUBLISHED)
 
 
-def test_no_action_is_given_by_a_pattern() -> None:
-    actions = [action for statement in statements() for action in listed(statement["Action"])]
+@pytest.mark.parametrize("env", [STAGING, PRODUCTION], ids=["staging", "production"])
+def test_no_action_is_given_by_a_pattern_or_twice(env: Environment) -> None:
+    statements = statements_of(env, KEY)
+    given = [
+        (action, resource, str(statement.get("Condition")))
+        for statement in statements
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    ]
 
-    assert not [action for action in actions if "*" in action]
-    assert {statement["Effect"] for statement in statements()} == {"Allow"}
+    assert not [action for action, *_ in given if "*" in action]
+    assert {statement["Effect"] for statement in statements} == {"Allow"}
+    assert sorted(given) == sorted(set(given))
 
 
-def test_the_one_role_it_may_pass_goes_to_sagemaker_alone() -> None:
-    (passing,) = [each for each in statements() if "iam:PassRole" in listed(each["Action"])]
+def test_only_actions_that_know_no_resource_are_given_on_all() -> None:
+    """The Service Authorization Reference names no resource type for these, or only ones that the caller cannot know."""
+    everywhere = {
+        action
+        for statement in statements_of(STAGING, KEY)
+        if "*" in listed(statement["Resource"])
+        for action in listed(statement["Action"])
+    }
 
-    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    assert {action for action in everywhere if ":Describe" not in action and ":List" not in action} == {
+        "cloudwatch:GetMetricData",
+        "cloudwatch:PutMetricData",
+        "ecr:GetAuthorizationToken",
+    }
+
+
+@pytest.mark.parametrize("env", [STAGING, PRODUCTION], ids=["staging", "production"])
+def test_the_policies_fit_into_one_role(env: Environment) -> None:
+    """IAM takes 10,240 characters of inline policies on a role, white space not counted."""
+    documents = [json.dumps(each, separators=(",", ":")) for each in policies_of(env, KEY).values()]
+
+    assert sum(map(len, documents)) < 10_240

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.aws import AwsClient
+from pipeline.aws import AwsClient, Call
 from pipeline.errors import ReleaseError
 from pipeline.publishing import digests as sizes
 from pipeline.publishing.digests import checksum_of, cut, digests_of, fingerprint, is_same
@@ -94,6 +94,59 @@ def test_parts_that_s3_has_by_their_checksum_are_not_sent_again() -> None:
 def test_an_upload_that_arrived_as_something_else_is_an_error(account: Run, large: Path) -> None:
     with pytest.raises(ReleaseError, match="is not what was sent"):
         Upload(large, WHERE, digests_of(large), Watched(account.aws, torn=True), "upload").send()
+
+
+@pytest.mark.parametrize("content", [b"small", None], ids=["whole", "in parts"])
+def test_what_is_there_is_never_replaced(
+    account: Run, large: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    """Whatever the caller's rights are: the request that makes the object carries If-None-Match."""
+    path = large
+    if content is not None:
+        path = tmp_path / "small"
+        path.write_bytes(content)
+    account.aws.read("s3", "put_object", **WHERE, Body=b"another's")
+
+    with pytest.raises(ReleaseError, match="is not what was sent"):
+        Upload(path, WHERE, digests_of(path), account.aws, "upload").send()
+    assert account.aws.read("s3", "get_object", **WHERE)["Body"].read() == b"another's"
+
+
+def test_of_two_uploads_at_once_the_first_to_end_is_kept_and_the_others_parts_are_dropped(
+    account: Run, large: Path
+) -> None:
+    digests = digests_of(large)
+
+    class Slower(Watched):
+        """Its last part is sent when the other upload has ended."""
+
+        def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
+            if operation == "upload_part" and params["PartNumber"] == 3:
+                whole = {"Body": large.read_bytes(), "ChecksumAlgorithm": "SHA256"}
+                account.aws.read("s3", "put_object", **WHERE, **whole)
+            return super().read(service, operation, **params)
+
+    with pytest.raises(ReleaseError, match="is not what was sent"):  # a whole object has another checksum
+        Upload(large, WHERE, digests, Slower(account.aws), "upload").send()
+    begun = account.aws.read("s3", "list_multipart_uploads", Bucket=WHERE["Bucket"])
+
+    assert "Uploads" not in begun
+    assert "upload" not in account.aws.made
+
+
+def test_an_upload_that_another_has_completed_is_done(account: Run, large: Path) -> None:
+    class Slower(Watched):
+        def apply(self, call: Call) -> dict[str, Any]:
+            params = {name: each for name, each in call.params.items() if name != "IfNoneMatch"}
+            account.aws.read("s3", call.operation, **params)
+            return self.aws.apply(call)
+
+    Upload(large, WHERE, digests_of(large), Slower(account.aws), "upload").send()
+
+    assert (
+        hashlib.sha256(account.aws.read("s3", "get_object", **WHERE)["Body"].read()).hexdigest()
+        == digests_of(large).sha256
+    )
 
 
 def test_a_key_alone_proves_nothing(account: Run) -> None:

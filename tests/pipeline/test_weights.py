@@ -124,17 +124,17 @@ def test_a_release_knows_what_training_measured(account: Run, model: Path) -> No
     assert sync_weights(str(model), account.aws).metrics == {"accuracy": 0.99}
 
 
-def test_a_broken_object_at_the_key_is_sent_again(account: Run, model: Path) -> None:
-    """A key alone proves nothing; the checksum does."""
+def test_a_broken_object_at_the_key_is_named_and_not_replaced(account: Run, model: Path) -> None:
+    """A key alone proves nothing; the checksum does. Whoever publishes may replace no weights."""
     weights = sync_weights(str(model), account.aws)
     bucket, _, key = weights.uri.removeprefix("s3://").partition("/")
     account.aws.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"torn")
     account.aws.made.clear()
-    sync_weights(str(model), account.aws)
+    with pytest.raises(ReleaseError, match="is not what was sent") as caught:
+        sync_weights(str(model), account.aws)
 
-    assert [sentence.split(",")[0] for sentence in account.aws.made] == [
-        f"upload weights {weights.sha256[:8]}"
-    ]
+    assert "have an administrator delete it" in caught.value.fix
+    assert account.aws.made == []
 
 
 def test_an_archive_or_an_object_gives_the_same_weights_as_its_directory(

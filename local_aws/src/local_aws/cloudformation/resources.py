@@ -62,11 +62,13 @@ class KindModel:
 
     @classmethod
     def create_from_cloudformation_json(cls, name: str, template: Any, *_: Any, **__: Any) -> Any:
-        return cls(({cls.kind.name: name} if cls.kind.name else {}) | template["Properties"])
+        return cls(
+            ({cls.kind.name: name} if cls.kind.name else {}) | without_no_value(template["Properties"])
+        )
 
     @classmethod
     def update_from_cloudformation_json(cls, original_resource: Any, **given: Any) -> Any:
-        original_resource.change(given["cloudformation_json"]["Properties"])
+        original_resource.change(without_no_value(given["cloudformation_json"]["Properties"]))
         return original_resource
 
     def change(self, properties: dict[str, Any]) -> None:
@@ -104,6 +106,15 @@ def model_class(kind: Kind, clients: Clients) -> type[CloudFormationModel]:
     """Define the class that moto's parser finds by `kind.type` among the direct subclasses of its own."""
     members = {"kind": kind, "call": staticmethod(partial(_call, kind, clients))}
     return type("Resource", (KindModel, CloudFormationModel), members)
+
+
+def without_no_value(value: Any) -> Any:
+    """Leave out the items of lists that were AWS::NoValue: moto does so with properties alone."""
+    if isinstance(value, Mapping):
+        return {name: without_no_value(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_no_value(inner) for inner in value if inner is not None]
+    return value
 
 
 def as_api(value: Any, shape: Shape, where: str) -> Any:

@@ -81,6 +81,15 @@ class StrictBackend(CloudFormationBackend):  # type: ignore[misc]  # moto is unt
         else:
             return updated
 
+    def _resolve_update_parameters(self, instance: Any, incoming_params: list[dict[str, Any]]) -> Any:
+        """Take previous values as they are in force; moto knows no defaults among them."""
+        if isinstance(instance, Stack):
+            instance.parameters = {
+                name: ",".join(value) if isinstance(value, list) else str(value)
+                for name, value in instance.stack_parameters.items()
+            }
+        return super()._resolve_update_parameters(instance, incoming_params)
+
     def delete_stack(self, name_or_stack_id: str) -> None:
         """Delete a stack; one with a resource that cannot be deleted stays, in DELETE_FAILED."""
         for stack in [s for s in self.stacks.values() if name_or_stack_id in (s.name, s.stack_id)]:

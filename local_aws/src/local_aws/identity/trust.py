@@ -25,6 +25,7 @@ _POSITIVE: dict[str, Callable[[str, str], bool]] = {
     "StringLike": like,
 }
 _NEGATIVE = {name.replace("String", "StringNot", 1): test for name, test in _POSITIVE.items()}
+_POSITIVE["Bool"] = _POSITIVE["StringEqualsIgnoreCase"]
 
 
 def allows(policy: Mapping[str, Any], provider_arn: str, context: Context) -> bool:
@@ -56,6 +57,8 @@ def _applies(statement: Mapping[str, Any], provider_arn: str, context: Context) 
 
 def holds(operator: str, key: str, wanted: list[str], context: Context) -> bool:
     """Evaluate one key of one condition; a key the token lacks satisfies negative tests alone."""
+    if operator == "Null":
+        return any((key.lower() not in context) == (text.lower() == "true") for text in wanted)
     qualifier, _, name = operator.rpartition(":")
     name, if_exists = name.removesuffix("IfExists"), name.endswith("IfExists")
     test = _POSITIVE.get(name) or _NEGATIVE.get(name)
