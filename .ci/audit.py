@@ -1,6 +1,7 @@
-"""Ask PyPI's advisories about every pinned package; an exception has a reason and a day on which it ends.
+"""Check every pinned package against PyPI's advisories; each exception has a reason and an end date.
 
-python .ci/audit.py [REQUIREMENTS…]: pip-audit over the pins, without those of ignored-vulnerabilities.toml.
+python .ci/audit.py [REQUIREMENTS…] runs pip-audit over the pins, without the exceptions in
+requirements/ignored-vulnerabilities.toml.
 """
 
 import subprocess
@@ -15,34 +16,36 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 EXCEPTIONS = ROOT / "requirements" / "ignored-vulnerabilities.toml"
 PINS = ("container/torch.txt", "container/requirements.txt", "requirements/all.txt")
-LONGEST_DAYS = 92
+MAX_DAYS = 92
 
 
 def problems(exceptions: Sequence[Mapping[str, Any]], today: date) -> list[str]:
-    """Say what is wrong with the exceptions: no reason, no end, an end that has passed or is too far."""
+    """Return the problems of the exceptions: no reason, no end date, one in the past or too far ahead."""
     found = []
     for each in exceptions:
         name, until = each.get("id", "an exception without id"), each.get("until")
         if not str(each.get("reason", "")).strip():
             found.append(f"{name} has no reason")
         if not isinstance(until, date):
-            found.append(f"{name} has no day `until` which it holds")
+            found.append(f"{name} has no date `until`")
         elif until < today:
-            found.append(f"{name} held until {until}: mend it, or reason anew")
-        elif (until - today).days > LONGEST_DAYS:
-            found.append(f"{name} would hold until {until}: at most {LONGEST_DAYS} days")
+            found.append(
+                f"{name} expired on {until}: update the package, or renew the exception with its reason"
+            )
+        elif (until - today).days > MAX_DAYS:
+            found.append(f"{name} lasts until {until}: at most {MAX_DAYS} days are allowed")
     return found
 
 
 def without_local_versions(pins: str) -> str:
-    """`torch==2.13.0+cpu` is PyPI's `torch==2.13.0` for an advisory; hashes and options go."""
+    """Return the pins as advisories name them: `torch==2.13.0+cpu` as `torch==2.13.0`, without hashes and options."""
     lines = (line.split("\\")[0].split(";")[0].strip() for line in pins.splitlines())
     names = [line.partition("+")[0] for line in lines if "==" in line and not line.startswith(("#", "-"))]
     return "\n".join(names) + "\n"
 
 
 def main(paths: Sequence[str]) -> int:
-    """Return pip-audit's own exit code, or 1 when an exception does not hold."""
+    """Return pip-audit's exit code, or 1 when an exception has a problem."""
     exceptions = tomllib.loads(EXCEPTIONS.read_text()).get("ignored", [])
     wrong = problems(exceptions, datetime.now(UTC).date())
     for line in wrong:
@@ -53,17 +56,10 @@ def main(paths: Sequence[str]) -> int:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as merged:
         merged.write("\n".join(sorted(pinned)) + "\n")
         merged.flush()
-        words = [
-            sys.executable,
-            "-m",
-            "pip_audit",
-            "--strict",
-            "--disable-pip",
-            "--no-deps",
-            "--progress-spinner=off",
-        ]
-        words += [word for each in exceptions for word in ("--ignore-vuln", each["id"])]
-        return subprocess.run([*words, "-r", merged.name], check=False).returncode
+        command = [sys.executable, "-m", "pip_audit", "--strict", "--disable-pip", "--no-deps"]
+        command += ["--progress-spinner=off", "-r", merged.name]
+        command += [word for each in exceptions for word in ("--ignore-vuln", each["id"])]
+        return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":

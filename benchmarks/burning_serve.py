@@ -1,4 +1,4 @@
-"""A process instance whose every answer costs the same CPU time: throughput shows its share."""
+"""A process instance that burns a fixed CPU time for each answer: its throughput shows its share of a CPU."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ BLOCK = bytes(1 << 20)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request."""
+    """Handler of one connection."""
 
     protocol_version = "HTTP/1.1"
 
@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"ok")
 
     def log_message(self, *_: object) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""One command of the pipeline with its AWS watched: how long it waited, and what it wrote.
+"""One command of the pipeline, with its waiting time measured and its writes to AWS counted.
 
-`python -m benchmarks.counted_step STEP …` is `python -m pipeline STEP …`; PIPELINE_COUNTED names the file for
-the counts.
+`python -m benchmarks.counted_step STEP …` runs `python -m pipeline STEP …`, and writes the counts to the file that
+PIPELINE_COUNTED names.
 """
 
 import json
@@ -18,9 +18,10 @@ RESULT = "PIPELINE_COUNTED"
 READS = ("describe_", "list_", "get_", "head_", "invoke_", "batch_get_", "simulate_")
 
 
-class Watch:
-    """What a step did to the clock and to AWS. `waited`: asleep, or while AWS moved the endpoint;
-    `weights`: until the weights were known to be in S3.
+class StepRecorder:
+    """The waiting time and the writes of one step.
+
+    `waited`: seconds asleep, or while AWS updated the endpoint; `weights`: seconds until the weights were in S3.
     """
 
     def __init__(self) -> None:
@@ -28,8 +29,8 @@ class Watch:
         self.writes: Counter[str] = Counter()
         self._is_waiting = False
 
-    def timed(self, wait: Callable[..., Any]) -> Callable[..., Any]:
-        """Add up how long `wait` takes; a wait within a wait counts once."""
+    def timing_wait(self, wait: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap `wait` so that its time is added to `waited`; a nested wait counts once."""
 
         @wraps(wait)
         def waiting(*args: Any, **kwargs: Any) -> Any:
@@ -44,8 +45,8 @@ class Watch:
 
         return waiting
 
-    def syncing(self, sync: Callable[..., Any]) -> Callable[..., Any]:
-        """Note how long it takes to have the weights in S3."""
+    def timing_weights(self, sync: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap `sync` so that its time is kept as `weights`."""
 
         @wraps(sync)
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -57,8 +58,8 @@ class Watch:
 
         return timed
 
-    def count(self, model: Any, **_: Any) -> None:
-        """Note a call as it leaves, by boto3's name for it."""
+    def count_write(self, model: Any, **_: Any) -> None:
+        """Count a call that changes AWS, by boto3's name for it."""
         from botocore import xform_name
 
         operation = xform_name(model.name)
@@ -67,29 +68,29 @@ class Watch:
 
 
 def main() -> int:
-    """Run the command; return its own exit code."""
-    watch = Watch()
-    time.sleep = watch.timed(time.sleep)  # before anything is imported that keeps it
+    """Run the command; return its exit code."""
+    recorder = StepRecorder()
+    time.sleep = recorder.timing_wait(time.sleep)  # before another module imports it by name
     import boto3
 
     make = boto3.client
 
     def client(service: str, **options: Any) -> Any:
         made = make(service, **options)
-        made.meta.events.register("before-call", watch.count)
+        made.meta.events.register("before-call", recorder.count_write)
         return made
 
     boto3.client = client
     from pipeline import __main__ as cli
     from pipeline.deployment.live import Waiter
-    from pipeline.publishing import publish
+    from pipeline.publishing import publish, weights
 
-    publish.sync_weights = watch.syncing(publish.sync_weights)
-    Waiter.until_in_service = watch.timed(Waiter.until_in_service)  # type: ignore[method-assign]
+    vars(publish)["sync_weights"] = recorder.timing_weights(weights.sync_weights)  # imported there by name
+    Waiter.until_in_service = recorder.timing_wait(Waiter.until_in_service)  # type: ignore[method-assign]
     try:
         return cli.main(sys.argv[1:])
     finally:
-        counted = {"waited": watch.waited, "weights": watch.weights, "writes": watch.writes}
+        counted = {"waited": recorder.waited, "weights": recorder.weights, "writes": recorder.writes}
         Path(os.environ[RESULT]).write_text(json.dumps(counted))
 
 

@@ -1,9 +1,9 @@
-"""Where scaling's minutes go, by policy: `python -m benchmarks.scaling RUN` measures one, `… table` prints all.
+"""The scaling timeline by policy: `python -m benchmarks.scaling RUN` measures one, `… table` prints all.
 
-Runs: `high_resolution` and `standard` with metrics that come at once, and `late`, the standard policy with metrics
-that come 120 AWS seconds late, as they do on AWS. An AWS second takes a sixth of a second, an instance takes 60 AWS
-seconds to start. The surge is more than the fleet can serve: clients feel it until more instances are there.
-A run exits with 1 when its goal was missed. Capacity is measured once, by the first run, and kept in the folder.
+Runs: `high_resolution` and `standard` with metrics without delay, and `late`, the standard policy with metrics that
+are 120 AWS seconds late, as on AWS. An AWS second takes a sixth of a second; an instance takes 60 AWS seconds to start.
+The surge exceeds what the fleet can serve, so p95 breaks its limit until more instances serve. A run exits with 1 when
+p95 recovered too late. The first run measures the capacity and keeps it in the folder.
 """
 
 import argparse
@@ -40,33 +40,33 @@ from pipeline.verification.under_load import ask_what_happened, run_under_load, 
 
 ROOT = Path(__file__).parents[1]
 TIME_SCALE, PROVISION_SECONDS = 6.0, 60.0
-CPU_SCALE = 0.02  # low, so that neither router nor generator is what gives way
-STEP_SECONDS = 12  # of the capacity search: a minute of AWS, in which CPUUtilization is told, lasts 10 s here
-OVERLOAD = 1.25  # times the rate at which the fleet of two keeps the promise; 1.1 it serves, if late
+CPU_SCALE = 0.02  # low, so that the instances saturate before the router and the generator do
+STEP_SECONDS = 12  # of the capacity search: CPUUtilization has one value an AWS minute, which lasts 10 s here
+OVERLOAD = 1.25  # times the rate at which the fleet of two keeps the SLO; at 1.1 it hardly breaks it
 
 
 @dataclass(frozen=True)
 class Run:
-    """One policy under one delay of metrics (AWS s). `goal`: AWS seconds from the breach to p95 kept again."""
+    """One policy with one delay of metrics (AWS s). `limit`: AWS seconds in which p95 must recover."""
 
     name: str
     is_high_resolution: bool
     metric_delay: float
-    goal: float | None
+    limit: float | None
 
 
 RUNS = {
     run.name: run
     for run in (
-        Run("high_resolution", is_high_resolution=True, metric_delay=0, goal=120),
-        Run("standard", is_high_resolution=False, metric_delay=0, goal=300),
-        Run("late", is_high_resolution=False, metric_delay=120, goal=None),
+        Run("high_resolution", is_high_resolution=True, metric_delay=0, limit=120),
+        Run("standard", is_high_resolution=False, metric_delay=0, limit=300),
+        Run("late", is_high_resolution=False, metric_delay=120, limit=None),
     )
 }
 
 
 def environment() -> Environment:
-    """Staging, with limits in real seconds that give the slowest run its time."""
+    """Return the staging environment, with limits in real seconds that the slowest run can keep."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "config" / "staging.yaml").read_text())
     document["endpoint"] |= {"name": "scaled"}
     document["limits"] |= {"scale_out_seconds": 150, "scale_in_seconds": 330}
@@ -76,7 +76,7 @@ def environment() -> Environment:
 
 
 def measure(run: Run, build: Path, instances: str) -> tuple[Ledger, tuple[Gate, ...]]:
-    """Bring an endpoint up, put the policy in force, overload it, and follow what happens."""
+    """Deploy an endpoint, put the policy in force, overload it, and return the timeline and the gates."""
     env = environment()
     settings: dict[str, object] = {"time_scale": TIME_SCALE, "cpu_scale": CPU_SCALE}
     settings |= {"provision_seconds": PROVISION_SECONDS, "instances": instances}
@@ -98,33 +98,33 @@ def measure(run: Run, build: Path, instances: str) -> tuple[Ledger, tuple[Gate, 
         result, samples = run_under_load(env, aws, bench, plan, out, print)
         surge = result.phase("surge")
         assert surge is not None, "the plan has a surge"
-        told = ask_what_happened(env, aws, surge.started)
+        events = ask_what_happened(env, aws, surge.started)
         found = scaling_run(
             result, samples, env.autoscaling.min_instances,
-            found=told, p95_ms=env.limits.p99_ms, is_overload=True,
+            found=events, p95_ms=env.limits.p99_ms, is_overload=True,
         )  # fmt: skip
         assert found is not None, "the load rose"
-        goal = None if run.goal is None else run.goal / TIME_SCALE
-        limits = ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds, goal)
+        recovery_limit = None if run.limit is None else run.limit / TIME_SCALE
+        limits = ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds, recovery_limit)
         gates = judge_scaling(found, limits)
-        return ledger(found, result, told, policy=plan.policy, scale=TIME_SCALE), gates
+        return ledger(found, result, events, policy=plan.policy, scale=TIME_SCALE), gates
 
 
 def _put_policy(run: Run, env: Environment, aws: Aws, capacity: Capacity) -> ScalingPlan:
-    """Put the run's one policy in force, and derive the rates."""
+    """Put the run's policy in force, and derive the rates of the load."""
     rate, safety = capacity.requests_per_second, env.autoscaling.safety_factor
     assert rate is not None, capacity.reason
     bounds = {"MinCapacity": env.autoscaling.min_instances, "MaxCapacity": env.autoscaling.max_instances}
     says = "register the fleet for scaling"
     aws.apply(Call("application-autoscaling", "register_scalable_target", {**resource(env), **bounds}, says))
     target, words = target_per_minute(rate, safety), "invocations per instance and minute, seen every 60 s"
-    wanted: dict[str, Any] = {"target": None}
+    targets: dict[str, Any] = {"target": None}
     if run.is_high_resolution:
         concurrency = target_concurrency(capacity.steps, rate, safety)
         assert concurrency is not None, "CloudWatch had no ConcurrentRequestsPerModel"
         target, words = concurrency, "requests under way on an instance, seen every 10 s"
-        wanted["concurrency_target"] = concurrency
-    env = env.model_copy(update={"autoscaling": env.autoscaling.model_copy(update=wanted)})
+        targets["concurrency_target"] = concurrency
+    env = env.model_copy(update={"autoscaling": env.autoscaling.model_copy(update=targets)})
     (policy,) = policies_of(env, None if run.is_high_resolution else target)
     aws.apply(Call("application-autoscaling", "put_scaling_policy", policy, f"hold {target:g} {words}"))
     plan = plan_scaling(
@@ -139,7 +139,7 @@ def _put_policy(run: Run, env: Environment, aws: Aws, capacity: Capacity) -> Sca
 
 
 def markdown(build: Path) -> str:
-    """The ledgers of all runs that were made, side by side, in AWS seconds and seconds here."""
+    """Return the timelines of all runs side by side, in AWS seconds and in seconds of this machine."""
     kept = [
         (name, json.loads(path.read_text())) for name in RUNS if (path := build / f"{name}.json").is_file()
     ]
@@ -167,13 +167,14 @@ def _cell(row: dict[str, Any]) -> str:
 def _gate(found: dict[str, Any], title: str) -> str:
     gate = next((each for each in found["gates"] if each["name"] == title), None)
     if gate is None:
-        return "no goal"
+        return "no limit"
     if gate["metric"] != "recovery_seconds" or gate["measured"] is None:
         return f"{gate['verdict']}: {gate['measured'] if gate['measured'] is not None else gate['reason']}"
     return f"{gate['verdict']}: {gate['measured'] * TIME_SCALE:.0f} of {gate['limit'] * TIME_SCALE:.0f} AWS s"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Measure one run, or print the table of all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.splitlines()[0])
     parser.add_argument("run", choices=[*RUNS, "table"])
     parser.add_argument("--build", type=Path, default=Path("build/scaling"), help="folder (build/scaling)")

@@ -1,4 +1,4 @@
-"""What the router is measured against: nginx that answers 200 to everything, as one process instance."""
+"""A process instance without a model, to measure the router: nginx that answers 200 to every request."""
 
 import os
 import tempfile
@@ -18,7 +18,7 @@ ANSWERS = 'server {{ listen 127.0.0.1:{port}; location / {{ return 200 "ok"; }} 
 
 
 def main() -> None:
-    """Become nginx on SAGEMAKER_BIND_TO_PORT."""
+    """Run nginx on SAGEMAKER_BIND_TO_PORT, in place of this process."""
     run_nginx(ANSWERS.format(port=int(os.environ["SAGEMAKER_BIND_TO_PORT"])))
 
 

@@ -1,4 +1,4 @@
-"""The requests of a phase, each started when it is due, whatever has become of those before."""
+"""Open-loop arrivals: each request of a phase starts when it is due, whether or not earlier ones were answered."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from load_tests.recorder import PhaseRecord
 from load_tests.schedule import Phase
 from load_tests.timing import now
 
-BURST = 20  # requests started before the others get a turn, when the generator is behind
+BURST = 20  # requests started before other greenlets run, when the generator is behind
 
 
 class Arrivals:
-    """Offers the phase that runs; of several generators each starts its share, every `count`-th request."""
+    """The requests of the running phase; each of several generators starts every `count`-th one."""
 
     def __init__(self) -> None:
         self._began, self._over = Event(), Event()
@@ -30,21 +30,18 @@ class Arrivals:
         self._over.set()
 
     def offer(self, start: Callable[[float], object]) -> None:
-        """Start each request of the phase that runs when it is due, by `start(intended epoch s)`.
+        """Call `start(intended epoch s)` for each request of the running phase when it is due.
 
         A request whose time has passed is started at once: none is left out, however late the generator is.
-        Returns when the phase has ended, or another is to be offered.
+        Returns when the phase has ended, or when no phase began within 0.2 s.
         """
         if not self._began.wait(timeout=0.2):
             return
         self._began.clear()
         assert self._current is not None, "a phase has begun"
         over, (phase, record, index, count) = self._over, self._current
-        if self._is_first:
-            record.started, self._is_first = (
-                now(),
-                False,
-            )  # Locust took some time to make the user that is here
+        if self._is_first:  # Locust took some time to make the user that runs this
+            record.started, self._is_first = now(), False
         for number, offset in enumerate(phase.starts()):
             if number % count != index:
                 continue

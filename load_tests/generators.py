@@ -1,10 +1,10 @@
-"""Who sends: this process alone, or workers that a master leads and whose records it joins.
+"""The processes that send: this one alone, or Locust workers whose records their master joins.
 
-Locust carries the messages. The master tells each worker when a phase begins and ends; at its end a worker
-answers with every request that it has recorded since, on the master's clock, so that percentiles are exact.
+Locust carries the messages. The master tells each worker when a phase begins and ends. When it ends a worker
+answers with every request recorded since the last report, on the master's clock, so that percentiles are exact.
 """
 
-import sys
+import logging
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -13,21 +13,21 @@ import gevent
 from gevent.event import Event
 
 from load_tests.arrivals import Arrivals
-from load_tests.flights import Flights
+from load_tests.pending_requests import PendingRequests
 from load_tests.recorder import Recorder
 from load_tests.schedule import Schedule
 from load_tests.timing import now
 
 BEGIN, END, RECORDS = "begin-phase", "end-phase", "phase-records"
-REPLY_SECONDS = (
-    15.0  # in which a worker must have answered; at the end of all, what its last requests take more
-)
+REPLY_SECONDS = 15.0  # for a worker to answer; the last report may take as long again as its last requests
+
+log = logging.getLogger(__name__)
 
 
-class Generators(Protocol):
-    """What the shape leads. `begin` and `end` go by the recorder's newest phase; `finish` waits for the last answers."""
+class Generator(Protocol):
+    """The sender of the requests of the recorder's newest phase; `finish` waits for the last answers."""
 
-    needs_users_first: bool  # they exist only after the first tick of the shape
+    needs_users_first: bool  # its workers exist only after the first tick of the shape
 
     @property
     def count(self) -> int: ...
@@ -36,7 +36,7 @@ class Generators(Protocol):
     def finish(self) -> None: ...
 
 
-class OneGenerator:
+class LocalGenerator:
     """This process."""
 
     count = 1
@@ -58,38 +58,38 @@ class OneGenerator:
         self._recorder.phases[-1].cpu_at_end = self._cpu_seconds()
 
     def finish(self) -> None:
-        """Nothing is elsewhere: whoever ends the run waits for what is under way."""
+        """Do nothing: the listener of Locust's `test_stop` joins the pending requests."""
 
 
-class Crew:
-    """The workers, as their master sees them. `finish_seconds`: how long the last requests may take."""
+class MasterGenerator:
+    """The workers of a Locust master. `finish_seconds`: how long the last requests may take."""
 
     needs_users_first = True
 
     def __init__(self, runner: Any, recorder: Recorder, finish_seconds: float) -> None:
         self._runner, self._recorder, self._finish_seconds = runner, recorder, finish_seconds
-        self._members: list[str] = []  # of the phase that runs
+        self._phase_workers: list[str] = []
         self._awaited: set[str] = set()
-        self._all_in = Event()
+        self._all_replied = Event()
         self._busiest_percent = 0.0
         runner.register_message(RECORDS, self._on_records)
 
     @property
     def count(self) -> int:
-        return len(self._names())
+        return len(self._worker_ids())
 
-    def _names(self) -> list[str]:
+    def _worker_ids(self) -> list[str]:
         clients = self._runner.clients
         return sorted(worker.id for worker in (*clients.ready, *clients.spawning, *clients.running))
 
     def begin(self, position: int) -> None:
-        self._members = self._names()
-        for index, name in enumerate(self._members):
-            order = {"position": position, "index": index, "count": len(self._members), "now": now()}
-            self._runner.send_message(BEGIN, order, name)
+        self._phase_workers = self._worker_ids()
+        for index, worker in enumerate(self._phase_workers):
+            share = {"position": position, "index": index, "count": len(self._phase_workers), "now": now()}
+            self._runner.send_message(BEGIN, share, worker)
 
     def end(self) -> None:
-        """Gather what the workers have recorded; a worker that does not answer makes the phase invalid."""
+        """Gather the workers' records; a worker that does not answer makes the phase invalid."""
         phase = self._recorder.phases[-1]
         self._gather(is_last=False, seconds=REPLY_SECONDS)
         assert phase.finished is not None, f"phase {phase.name} still runs"
@@ -99,27 +99,27 @@ class Crew:
         self._gather(is_last=True, seconds=REPLY_SECONDS + self._finish_seconds)
 
     def _gather(self, *, is_last: bool, seconds: float) -> None:
-        there = set(self._names()) & set(self._members)
-        self._awaited, self._all_in, self._busiest_percent = set(there), Event(), 0.0
+        connected = set(self._worker_ids()) & set(self._phase_workers)
+        self._awaited, self._all_replied, self._busiest_percent = set(connected), Event(), 0.0
         self._runner.send_message(END, {"is_last": is_last})
-        if there:
-            self._all_in.wait(timeout=seconds)
-        silent = len(self._members) - len(there) + len(self._awaited)
-        if silent or not there:
-            trouble = f"{silent} of {len(self._members)} workers did not report what they sent"
-            self._recorder.phases[-1].trouble = trouble
-            print(trouble, file=sys.stderr, flush=True)
+        if connected:
+            self._all_replied.wait(timeout=seconds)
+        missing = len(self._phase_workers) - len(connected) + len(self._awaited)
+        if missing or not connected:
+            reason = f"{missing} of {len(self._phase_workers)} workers did not report their requests"
+            self._recorder.phases[-1].incomplete = reason
+            log.warning(reason)
 
     def _on_records(self, msg: Any, **_: Any) -> None:
         self._recorder.join(msg.data)
         self._busiest_percent = max(self._busiest_percent, msg.data["cpu_percent"])
         self._awaited.discard(msg.node_id)
         if not self._awaited:
-            self._all_in.set()
+            self._all_replied.set()
 
 
-class Worker:
-    """One worker: does what its master says."""
+class WorkerGenerator:
+    """A Locust worker: begins and ends phases when its master says so, and reports its records."""
 
     def __init__(
         self,
@@ -127,24 +127,24 @@ class Worker:
         schedule: Schedule,
         recorder: Recorder,
         arrivals: Arrivals,
-        flights: Flights,
+        pending: PendingRequests,
         cpu_seconds: Callable[[], float],
         finish_seconds: float,
     ) -> None:
         self._runner, self._schedule, self._recorder = runner, schedule, recorder
-        self._arrivals, self._flights, self._cpu_seconds = arrivals, flights, cpu_seconds
+        self._arrivals, self._pending, self._cpu_seconds = arrivals, pending, cpu_seconds
         self._finish_seconds = finish_seconds
-        self._ahead = 0.0  # of the master's clock, in seconds
-        self._sent = 0
+        self._clock_offset = 0.0  # seconds that this process's clock is ahead of the master's
+        self._reported = 0
         runner.register_message(BEGIN, self._on_begin)
         runner.register_message(END, self._on_end)
 
     def _on_begin(self, msg: Any, **_: Any) -> None:
-        order, phase = msg.data, self._schedule.phases[msg.data["position"]]
-        self._ahead = now() - order["now"]
+        share, phase = msg.data, self._schedule.phases[msg.data["position"]]
+        self._clock_offset = now() - share["now"]
         self._recorder.begin_phase(phase.name, phase.offered, now=now(), cpu_seconds=self._cpu_seconds())
         record = self._recorder.phases[-1]
-        self._arrivals.begin(phase, record, index=order["index"], count=order["count"])
+        self._arrivals.begin(phase, record, index=share["index"], count=share["count"])
 
     def _on_end(self, msg: Any, **_: Any) -> None:
         self._arrivals.end()
@@ -158,25 +158,25 @@ class Worker:
 
     def _report(self, cpu_percent: float, *, is_last: bool) -> None:
         if is_last:
-            self._flights.land(self._finish_seconds)
-        records = records_of(self._recorder, self._sent, ahead=self._ahead)
-        self._sent = len(self._recorder.starts)
+            self._pending.join(self._finish_seconds)
+        records = new_records(self._recorder, self._reported, clock_offset=self._clock_offset)
+        self._reported = len(self._recorder.starts)
         self._runner.send_message(RECORDS, records | {"cpu_percent": cpu_percent})
 
 
-def records_of(recorder: Recorder, since: int, *, ahead: float) -> dict[str, Any]:
-    """Return the requests from index `since` on as bytes, 19 each, and who has answered so far.
+def new_records(recorder: Recorder, since: int, *, clock_offset: float) -> dict[str, Any]:
+    """Return the requests from index `since` on as bytes, 19 each, and the answers counted since the last call.
 
-    `ahead`: seconds that the recorder's clock is ahead of the one that the result is to be on.
+    `clock_offset`: seconds that the recorder's clock is ahead of the result's.
     """
     starts: Sequence[float] = recorder.starts[since:]
     return {
-        "starts": array("d", (at - ahead for at in starts)).tobytes(),
+        "starts": array("d", (at - clock_offset for at in starts)).tobytes(),
         "durations": recorder.durations[since:].tobytes(),
         "lags": recorder.lags[since:].tobytes(),
         "errors": recorder.errors[since:].tobytes(),
         "sides": recorder.sides[since:].tobytes(),
         "sentences": recorder.sentences,
-        "first_heard": {instance: at - ahead for instance, at in recorder.first_heard.items()},
-        "heard": recorder.take_identities(),
+        "first_answers": {instance: at - clock_offset for instance, at in recorder.first_answers.items()},
+        "identities": recorder.take_identities(),
     }

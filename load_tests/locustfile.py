@@ -1,4 +1,4 @@
-"""Locust users that post requests to a SageMaker endpoint, signed as AWS wants it, each of them once.
+"""Locust users that post signed requests to a SageMaker endpoint, each request once.
 
 Headless, driven by a schedule file and recorded into a result file (open loop: requests start when they are due):
     python -m locust -f load_tests/locustfile.py --headless --exit-code-on-error 0 \
@@ -6,7 +6,7 @@ Headless, driven by a schedule file and recorded into a result file (open loop: 
 Several processes: add --processes N. Several hosts: --master --expect-workers N on one of them, --worker
 --master-host HOST on the others, all else the same.
 With Locust's web page on 127.0.0.1 (closed loop): python -m locust -f load_tests/locustfile.py --endpoint NAME
-Signals: USR1 goes to the next phase, TERM and INT end the run; the result is written in any case.
+Signals: USR1 goes on to the next phase, TERM and INT end the run; the result is written in each case.
 """
 
 import random
@@ -20,13 +20,14 @@ from locust.runners import WorkerRunner
 
 from load_tests import scaling_page
 from load_tests.arrivals import Arrivals
+from load_tests.console import log_to_stdout
 from load_tests.payloads import JSON, PayloadError
-from load_tests.releases_heard import ReleasesHeard
+from load_tests.release_counter import ReleaseCounter
 from load_tests.scaling_history import ScalingHistory
 from load_tests.schedule import Schedule, ScheduleError, read_schedule
-from load_tests.scheduled import FINISH_SECONDS, follow
+from load_tests.schedule_runner import FINISH_SECONDS, run_schedule
+from load_tests.schedule_shape import ScheduleShape
 from load_tests.session import NAME_THE_ENDPOINT, Session
-from load_tests.shape import ScheduleShape
 from load_tests.shapes import named_schedule
 from load_tests.timing import now
 
@@ -41,7 +42,7 @@ def _add_options(parser: LocustArgumentParser) -> None:
         "--payloads", default=str(GOLDEN), include_in_web_ui=False,
         help="what to send: a golden set (.json), a file with a body on each line, or FILE.py:FUNCTION",
     )  # fmt: skip
-    parser.add_argument("--content-type", default=JSON, help="of bodies that do not say their own")
+    parser.add_argument("--content-type", default=JSON, help="of bodies that name none of their own")
     parser.add_argument(
         "--against",
         default="",
@@ -64,10 +65,10 @@ def _add_options(parser: LocustArgumentParser) -> None:
 
 
 class PredictUser(User):  # type: ignore[misc]
-    """Closed loop: sends one golden request a second, and waits for each answer before the next.
+    """Closed loop: sends one request a second, and waits for each answer before the next.
 
-    It begins at a random moment of its first second. An answer that took longer than a second is followed at
-    once by the next request: what was missed is not made up for, and shows as a rate below one a second.
+    It begins at a random moment of its first second. After an answer that took longer than a second the next
+    request follows at once: missed requests are not made up for, and the rate falls below one a second.
     """
 
     session: Session
@@ -89,7 +90,7 @@ class PredictUser(User):  # type: ignore[misc]
 
 
 class ArrivalsUser(User):  # type: ignore[misc]
-    """Open loop: one user that starts every request of the schedule when it is due, whatever the others do."""
+    """Open loop: one user that starts every request of the schedule when it is due."""
 
     session: Session
     arrivals: Arrivals
@@ -101,7 +102,8 @@ class ArrivalsUser(User):  # type: ignore[misc]
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def _prepare(environment: Environment, **_: Any) -> None:
-    """Follow the schedule, if there is one, and write the result when Locust has quit."""
+    """Configure the run: a schedule if one is named, else users that a person steers."""
+    log_to_stdout()
     options = environment.parsed_options
     if options.headless and not options.endpoint:
         raise SystemExit(NAME_THE_ENDPOINT)
@@ -110,26 +112,26 @@ def _prepare(environment: Environment, **_: Any) -> None:
         raise SystemExit("--result records the phases of a schedule: add --schedule FILE or --shape NAME.")
     if schedule:
         environment.user_classes[:] = [ArrivalsUser]
-        _follow(environment, schedule)
+        _use_schedule(environment, schedule)
     else:
         environment.user_classes[:] = [PredictUser]
         environment.events.test_start.add_listener(_begin_unscheduled)
     _show_scaling(environment)
 
 
-def _follow(environment: Environment, schedule: Schedule) -> None:
+def _use_schedule(environment: Environment, schedule: Schedule) -> None:
     try:
         ArrivalsUser.session = Session(environment.parsed_options, environment.events.request.fire)
     except PayloadError as error:
         raise SystemExit(str(error)) from error
-    ArrivalsUser.arrivals = follow(environment, schedule, ArrivalsUser.session)
+    ArrivalsUser.arrivals = run_schedule(environment, schedule, ArrivalsUser.session)
 
 
 def _show_scaling(environment: Environment) -> None:
-    """Add the Scaling page to Locust's, if there is one; a worker has only its releases to report."""
+    """Add the Scaling page to Locust's web page; a worker, which has none, reports its answers by release."""
     if environment.web_ui is None:
         if isinstance(environment.runner, WorkerRunner):
-            ReleasesHeard(environment)
+            ReleaseCounter(environment)
         return
 
     def offered() -> float:
@@ -138,12 +140,12 @@ def _show_scaling(environment: Environment) -> None:
             return shape.phase.offered
         return float(environment.runner.user_count)  # each sends once a second
 
-    watcher = scaling_page.add(environment.web_ui, ScalingHistory(environment, offered))
-    environment.events.quit.add_listener(lambda **_: watcher.kill())
+    recording = scaling_page.add(environment.web_ui, ScalingHistory(environment, offered))
+    environment.events.quit.add_listener(lambda **_: recording.kill())
 
 
 def _schedule(options: Any) -> Schedule | None:
-    """Return the schedule of a file, or of a shape by name; None for a run that a person steers."""
+    """Return the schedule of --schedule or --shape; None for a run that a person steers."""
     try:
         if options.schedule:
             return read_schedule(Path(options.schedule))
@@ -156,5 +158,5 @@ def _schedule(options: Any) -> Schedule | None:
 
 
 def _begin_unscheduled(environment: Environment, **_: Any) -> None:
-    """Begin a run whose users and rate a person sets; the endpoint may have been typed into the web page."""
+    """Make the session of a run without a schedule; the endpoint may come from the web page."""
     PredictUser.session = Session(environment.parsed_options, environment.events.request.fire)

@@ -1,4 +1,4 @@
-"""What the users send: the golden set of the release with its answers, a file of bodies, or what a function makes."""
+"""Request payloads: the golden set of the release with its answers, a file of bodies, or a user's function."""
 
 import importlib.util
 import json
@@ -18,7 +18,7 @@ class WrongAnswerError(Exception):
 
 
 class PayloadError(ValueError):
-    """There is nothing to send; the message says what is wrong and where."""
+    """The payload source cannot be used; the message names the source and the problem."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Golden:
 
 @dataclass(frozen=True)
 class Payload:
-    """One request. `golden` None: nobody said what the answer is to be."""
+    """One request. `golden` None: its answer is not checked."""
 
     body: bytes
     content_type: str = JSON
@@ -40,7 +40,7 @@ class Payload:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the body, hex: worked out once, however often it is sent."""
+        """SHA-256 of the body, hex: computed once, however often the body is sent."""
         return sha256(self.body).hexdigest()
 
     def check(self, answer: bytes) -> None:
@@ -57,21 +57,20 @@ class Payload:
         if len(probabilities) != len(self.golden.probabilities):
             raise WrongAnswerError("the number of probabilities is not the golden one")
         pairs = zip(probabilities, self.golden.probabilities, strict=True)
-        if any(not abs(got - wanted) <= self.golden.tolerance for got, wanted in pairs):
+        if any(not abs(got - expected) <= self.golden.tolerance for got, expected in pairs):
             raise WrongAnswerError("a probability is further from the golden one than the tolerance")
 
 
 def payloads(source: str, content_type: str = JSON) -> Iterator[Payload]:
-    """Return what to send, without end.
+    """Return the payloads of a source, repeated without end.
 
-    `source`: a golden set (.json); a file with one body on each line, sent as it stands; or FILE.py:FUNCTION, a
-    function without arguments that yields bodies, and is called again when it has ended. A body is bytes, text,
-    or anything else to be written as JSON; with a content type of its own it is a pair (body, content type).
-    Raises PayloadError when there is nothing to send.
+    `source`: a golden set (.json); a file with one body on each line, sent unchanged; or FILE.py:FUNCTION, a
+    function without arguments that yields bodies and is called again when it has ended. A body is bytes, text, any
+    other value (sent as JSON), or a pair (body, content type). Raises PayloadError for a source without payloads.
     """
     path, colon, function = source.rpartition(":")
     if colon and path.endswith(".py"):
-        return _made(_function(Path(path), function), source, content_type)
+        return _call_repeatedly(_import_function(Path(path), function), source, content_type)
     found = read_golden(Path(source)) if source.endswith(".json") else _read_lines(Path(source), content_type)
     if not found:
         raise PayloadError(f"{source} has no cases: a load test needs at least one request to send.")
@@ -103,8 +102,8 @@ def _read_lines(path: Path, content_type: str) -> list[Payload]:
     return [Payload(line, content_type) for line in lines if line.strip()]
 
 
-def _function(path: Path, name: str) -> Callable[[], Iterable[Any]]:
-    """Import the user's function. Raises PayloadError when file or function is not there."""
+def _import_function(path: Path, name: str) -> Callable[[], Iterable[Any]]:
+    """Import the user's function. Raises PayloadError when the file or the function does not exist."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise PayloadError(f"{path} is no Python file: name the function as FILE.py:FUNCTION.")
@@ -116,15 +115,17 @@ def _function(path: Path, name: str) -> Callable[[], Iterable[Any]]:
     return function
 
 
-def _made(function: Callable[[], Iterable[Any]], source: str, content_type: str) -> Iterator[Payload]:
-    """Yield what the function yields, and call it again when it has ended."""
-    for turn in count():
+def _call_repeatedly(
+    function: Callable[[], Iterable[Any]], source: str, content_type: str
+) -> Iterator[Payload]:
+    """Yield the function's bodies as payloads, and call it again when it has ended."""
+    for call in count():
         is_empty = True
         for body in function():
             is_empty = False
             yield _payload(body, source, content_type)
         if is_empty:
-            raise PayloadError(f"{source} yielded nothing{' the second time' if turn else ''}.")
+            raise PayloadError(f"{source} yielded nothing{' the second time' if call else ''}.")
 
 
 def _payload(body: Any, source: str, content_type: str) -> Payload:

@@ -19,17 +19,18 @@ ROWS = (
     "requests per second: served solid, offered dotted, × failed",
     "instances: an area for each endpoint config, desired in all dotted",
 )
-SILENCE_SECONDS = 3  # longer than this without a request: the line is interrupted
+GAP_SECONDS = 3  # the line is interrupted where no request began for longer than this
 
 Result = Mapping[str, Any]
 
 
 def moment(epoch: float) -> datetime:
+    """Convert epoch seconds to a UTC datetime."""
     return datetime.fromtimestamp(epoch, UTC)
 
 
 def timeline(loads: Sequence[tuple[str, Result]], steps: Sequence[Mapping[str, Any]]) -> go.Figure:
-    """Draw every load test over wall-clock time; a colour is a load test, a dash is a percentile.
+    """Draw every load test over wall-clock time: one colour a load test, one dash pattern a percentile.
 
     `loads`: (name, content of a result.json); `steps`: contents of step files.
     """
@@ -57,11 +58,11 @@ def timeline(loads: Sequence[tuple[str, Result]], steps: Sequence[Mapping[str, A
     figure.update_yaxes(visible=False, range=[-0.6, max(len(steps), 1) - 0.4], row=STEPS, col=1)
     return _styled(
         figure, height=900, legend_rows=math.ceil(len(loads) / 2)
-    )  # two beside each other on a phone
+    )  # a phone shows two legend entries side by side
 
 
 def _traces(name: str, result: Result) -> Iterator[tuple[int, go.Scatter]]:
-    """Yield (row of the figure, line); the first stands for all of this load test in the legend."""
+    """Yield (row of the figure, line); the p99 line represents the load test in the legend."""
     rows = list(_with_gaps(result["seconds"]))
     times = [moment(row["at"]) for row in rows]
     for key, label, dash in PERCENTILES:
@@ -77,14 +78,14 @@ def _traces(name: str, result: Result) -> Iterator[tuple[int, go.Scatter]]:
 
 
 def _fleets(name: str, result: Result) -> Iterator[go.Scatter]:
-    """Yield the instances desired in all, and those that there are: one area for each config, stacked."""
+    """Yield the total desired instances as a line, and the current ones as stacked areas, one for each config."""
     rows = [row for row in result["fleet"] if row["current"] is not None]
     seen = [moment(row["at"]) for row in rows]
-    sides = [[row, *([row["pending"]] if row.get("pending") else [])] for row in rows]
-    wanted = [sum(side["desired"] for side in each) for each in sides]
-    yield _line(name, "desired", seen, wanted, dash="dot", width=1.2, shape="hv")
-    for config in dict.fromkeys(side["config"] for each in sides for side in each):
-        counts = [sum(side["current"] for side in each if side["config"] == config) for each in sides]
+    fleets = [[row, *([row["pending"]] if row.get("pending") else [])] for row in rows]
+    desired = [sum(fleet["desired"] for fleet in each) for each in fleets]
+    yield _line(name, "desired", seen, desired, dash="dot", width=1.2, shape="hv")
+    for config in dict.fromkeys(fleet["config"] for each in fleets for fleet in each):
+        counts = [sum(fleet["current"] for fleet in each if fleet["config"] == config) for each in fleets]
         line = _line(name, f"current {config}", seen, counts, width=1.2, shape="hv")
         yield line.update(stackgroup=name, meta="current")
 
@@ -111,17 +112,17 @@ def _failures(name: str, result: Result) -> Iterator[go.Scatter]:
 
 
 def _with_gaps(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the seconds, and an empty one wherever nothing was sent for a while."""
+    """Yield the rows, and an empty one wherever no request began for GAP_SECONDS."""
     before = None
     for row in rows:
-        if before is not None and row["at"] - before > SILENCE_SECONDS:
+        if before is not None and row["at"] - before > GAP_SECONDS:
             yield dict.fromkeys(row) | {"at": before + 1}
         yield row
         before = row["at"]
 
 
 def _draw_steps(figure: go.Figure, steps: Sequence[Mapping[str, Any]]) -> None:
-    """Draw each step as a bar in a row of its own, its name on that side where there is room."""
+    """Draw each step as a bar in a row of its own, with its name on the side that has room."""
     if not steps:
         return
     middle = (min(step["started"] for step in steps) + max(step["finished"] for step in steps)) / 2
@@ -145,11 +146,12 @@ def _draw_steps(figure: go.Figure, steps: Sequence[Mapping[str, Any]]) -> None:
 
 
 def step_name(step: Mapping[str, Any]) -> str:
+    """Return the label of a step of the pipeline, such as "deploy staging"."""
     return f"{step['step']} {step['environment']}"
 
 
 def marks(loads: Sequence[tuple[str, Result]], steps: Sequence[Mapping[str, Any]]) -> list[tuple[float, str]]:
-    """Return the moments worth a vertical line: a release in service, a policy in force, a phase begun."""
+    """Return the times to mark with a vertical line: a release in service, a policy in force, a new config."""
     found: list[tuple[float, str]] = []
     for step in steps:
         for key, text in (("in_service_at", "in service"), ("policy_in_force_at", "policy in force")):
@@ -165,7 +167,7 @@ def marks(loads: Sequence[tuple[str, Result]], steps: Sequence[Mapping[str, Any]
 
 
 def capacity_plot(capacity: Mapping[str, Any]) -> go.Figure:
-    """Draw p99 over the offered rate on one instance, with the limit and the rate that was named."""
+    """Draw latency over the offered rate on one instance, with the SLO and the capacity."""
     steps = sorted(capacity["steps"], key=lambda step: step["offered_rps"])
     figure = go.Figure()
     offered = [step["offered_rps"] for step in steps]

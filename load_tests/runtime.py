@@ -1,4 +1,4 @@
-"""InvokeEndpoint over pooled connections of gevent's: signed here, sent once, never repeated."""
+"""InvokeEndpoint over pooled gevent connections: signed here, sent once, never repeated."""
 
 import json
 from dataclasses import dataclass
@@ -18,20 +18,22 @@ ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
 class Refused(Exception):
-    """SageMaker's or the model's refusal: "ModelError 500: the model broke", the same for all of one kind."""
+    """An error status from SageMaker or the model, such as "ModelError 500: the model broke"."""
 
 
 @dataclass(frozen=True)
 class Answer:
+    """A successful answer, and the release and instance that its attributes name."""
+
     body: bytes
     release: str
     instance: str
 
 
 class Runtime:
-    """Invokes one endpoint. URL, region and credentials are those that boto3 would use.
+    """A client of one endpoint, with the URL, region and credentials that boto3 would use.
 
-    The client sends a POST once: after an error it is not sent again (geventhttpclient repeats only idempotent ones).
+    A POST is sent once, also after an error: geventhttpclient repeats only idempotent requests.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -56,23 +58,23 @@ class Runtime:
         response = self._client.request("POST", self._path, body=payload.body, headers=headers)
         body = response.read()
         if response.status_code != 200:
-            raise Refused(refusal(response.status_code, response.get("x-amzn-errortype"), body))
-        return Answer(body, *identity(str(response.get(ATTRIBUTES, ""))))
+            raise Refused(describe_refusal(response.status_code, response.get("x-amzn-errortype"), body))
+        return Answer(body, *parse_identity(str(response.get(ATTRIBUTES, ""))))
 
 
-def identity(attributes: str) -> tuple[str, str]:
-    """Return release and instance from `release=…;instance=…`; "unknown" for what is not said."""
-    said = dict(part.split("=", 1) for part in attributes.split(";") if "=" in part)
-    return said.get("release", "unknown"), said.get("instance", "unknown")
+def parse_identity(attributes: str) -> tuple[str, str]:
+    """Return release and instance from `release=…;instance=…`; "unknown" for what is missing."""
+    found = dict(part.split("=", 1) for part in attributes.split(";") if "=" in part)
+    return found.get("release", "unknown"), found.get("instance", "unknown")
 
 
-def refusal(status: int, error_type: Any, body: bytes) -> str:
-    """Name the error, the status the model gave if it was the model's, and the message."""
+def describe_refusal(status: int, error_type: Any, body: bytes) -> str:
+    """Return the error's type, its status (the model's own for a ModelError) and its message, as one line."""
     try:
-        said = json.loads(body)
+        document = json.loads(body)
     except ValueError:
-        said = {}
-    said = said if isinstance(said, dict) else {}
-    kind = str(error_type or said.get("__type") or "HTTP").split(":")[0].split("#")[-1]
-    message = said.get("OriginalMessage") or said.get("Message") or said.get("message") or ""
-    return f"{kind} {said.get('OriginalStatusCode', status)}: {message}"[:300]
+        document = {}
+    document = document if isinstance(document, dict) else {}
+    kind = str(error_type or document.get("__type") or "HTTP").split(":")[0].split("#")[-1]
+    message = document.get("OriginalMessage") or document.get("Message") or document.get("message") or ""
+    return f"{kind} {document.get('OriginalStatusCode', status)}: {message}"[:300]

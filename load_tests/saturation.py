@@ -1,11 +1,11 @@
-"""When a load says nothing about the endpoint, because the generator itself could not keep up."""
+"""Limits on the load generator: beyond them a phase measures the generator, not the endpoint."""
 
 CPU_LIMIT_PERCENT = 90.0  # of the one core that Locust's process can use
 LAG_LIMIT_MS = 100.0  # 99 of 100 requests must start within this of their time
 
 
-def why_invalid(cpu_percent: float, lag_p99_ms: float | None) -> str | None:
-    """Return what the generator lacked during a phase; None when the phase may be judged."""
+def invalid_reason(cpu_percent: float, lag_p99_ms: float | None) -> str | None:
+    """Return the resource that the generator lacked during a phase; None when the phase is valid."""
     if cpu_percent >= CPU_LIMIT_PERCENT:
         return f"the generator used {cpu_percent:.0f} % of its core: give it a machine with more to spare"
     if lag_p99_ms is not None and lag_p99_ms > LAG_LIMIT_MS:

@@ -1,4 +1,4 @@
-"""One row a second of what the Scaling page shows: load, latency, fleet, scaling and alarms on one clock."""
+"""The rows of the Scaling page, one a second: load, latency, fleet, scaling and alarms on one clock."""
 
 import time
 from collections import deque
@@ -11,9 +11,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from locust.env import Environment
 
 from load_tests import fleet
-from load_tests.releases_heard import ReleasesHeard
+from load_tests.release_counter import ReleaseCounter
 from load_tests.scaling_state import ScalingReader, ScalingState
-from load_tests.session import CONTROL
+from load_tests.session import CONTROL_PLANE
 
 SECONDS = 1.0
 SCALING_SECONDS = 2.0  # CloudWatch is asked less often
@@ -21,30 +21,30 @@ KEPT = 3600  # rows: an hour
 Row = dict[str, Any]
 
 
-class WatchedEndpoint:
-    """What AWS said last of one endpoint; `problem` is why it could not be asked, or empty."""
+class EndpointPoller:
+    """The latest state of one endpoint on AWS; `problem` is the reason why it could not be read, or empty."""
 
     def __init__(self, name: str) -> None:
         self.name, self.problem = name, ""
         self.scaling = ScalingState()
-        self._control = boto3.client("sagemaker", config=CONTROL)
-        self._reader, self._scaling_until = ScalingReader(name), 0.0
+        self._sagemaker = boto3.client("sagemaker", config=CONTROL_PLANE)
+        self._reader, self._scaling_valid_until = ScalingReader(name), 0.0
 
-    def look(self) -> Row:
-        """Return the fleet's row (`fleet.sample`), and read the scaling anew if it is old."""
-        if time.monotonic() >= self._scaling_until:
+    def poll(self) -> Row:
+        """Return the fleet's row (`fleet.sample`), and refresh the scaling state if it is older than SCALING_SECONDS."""
+        if time.monotonic() >= self._scaling_valid_until:
             self._read_scaling()
-        seen = fleet.sample(self._describe, time.time())
-        if seen["status"] == "unreadable":
+        row = fleet.sample(self._describe, time.time())
+        if row["status"] == "unreadable":
             self.problem = f"{self.name} could not be described; Locust's log has the reason"
-        return seen
+        return row
 
     def _describe(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self._control.describe_endpoint(EndpointName=self.name)
+        answer: dict[str, Any] = self._sagemaker.describe_endpoint(EndpointName=self.name)
         return answer
 
     def _read_scaling(self) -> None:
-        self._scaling_until, self.problem = time.monotonic() + SCALING_SECONDS, ""
+        self._scaling_valid_until, self.problem = time.monotonic() + SCALING_SECONDS, ""
         try:
             self.scaling = self._reader.read()
         except (BotoCoreError, ClientError) as error:
@@ -52,13 +52,13 @@ class WatchedEndpoint:
 
 
 class ScalingHistory:
-    """The last hour, a row a second, of the endpoint under load; `offered` is the rate asked for now, 1/s."""
+    """The last hour of the endpoint under load, one row a second; `offered` returns the present rate, 1/s."""
 
     def __init__(self, environment: Environment, offered: Callable[[], float]) -> None:
         self._environment, self._offered = environment, offered
-        self._releases = ReleasesHeard(environment)
+        self._releases = ReleaseCounter(environment)
         self._rows: deque[Row] = deque(maxlen=KEPT)
-        self._watched: WatchedEndpoint | None = None
+        self._poller: EndpointPoller | None = None
 
     @property
     def endpoint(self) -> str:
@@ -67,41 +67,41 @@ class ScalingHistory:
 
     @property
     def problem(self) -> str:
-        """Why AWS could not be read the last time, or empty."""
-        return "" if self._watched is None else self._watched.problem
+        """The reason why AWS could not be read the last time, or empty."""
+        return "" if self._poller is None else self._poller.problem
 
     def after(self, at: float) -> list[Row]:
         """Return the rows younger than `at` (epoch s)."""
         return [row for row in self._rows if row["at"] > at]
 
-    def watch(self) -> None:
-        """Add a row every second, for ever: run it in a greenlet and kill that."""
+    def record(self) -> None:
+        """Add a row every second without end: run this in a greenlet and kill the greenlet."""
         while True:
             if self.endpoint:
-                self._rows.append(self._row(self._follow()))
+                self._rows.append(self._row(self._current_poller()))
             gevent.sleep(SECONDS)
 
-    def _follow(self) -> WatchedEndpoint:
-        """Turn to the endpoint that is named now; another one's history is forgotten."""
-        if self._watched is None or self._watched.name != self.endpoint:
+    def _current_poller(self) -> EndpointPoller:
+        """Return the poller of the endpoint that is named now; the rows of another endpoint are dropped."""
+        if self._poller is None or self._poller.name != self.endpoint:
             self._rows.clear()
-            self._watched = WatchedEndpoint(self.endpoint)
-        return self._watched
+            self._poller = EndpointPoller(self.endpoint)
+        return self._poller
 
-    def _row(self, watched: WatchedEndpoint) -> Row:
-        seen, tracked = watched.look(), watched.scaling.tracked
+    def _row(self, poller: EndpointPoller) -> Row:
+        fleet_row, tracked = poller.poll(), poller.scaling.tracked
         return {
-            **seen,
+            **fleet_row,
             **self._load(),
             "releases": self._releases.take(),
-            "alarms": dict(watched.scaling.alarms),
+            "alarms": dict(poller.scaling.alarms),
             "metric": tracked and tracked.metric,
             "tracked": tracked and tracked.value,
             "target": tracked and tracked.target,
         }
 
     def _load(self) -> Row:
-        """Locust's own figures, of all its workers: rates of the last seconds, percentiles of the last ten."""
+        """Return Locust's own figures over all workers: rates of the last seconds, percentiles of the last ten."""
         if self._environment.runner.state not in ("spawning", "running"):
             return {
                 "offered": 0.0,

@@ -1,4 +1,4 @@
-"""What CloudWatch and Application Auto Scaling say of an endpoint: the metric its policy holds, and its alarms."""
+"""The scaling state of an endpoint: its alarms, and the metric that its policy tracks."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ WINDOW = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
-class Tracked:
-    """The metric a policy scales out by, its last value and the value above which it scales out.
+class TrackedMetric:
+    """The metric of a policy, its last value, and the target above which the policy scales out.
 
     `value` is None while CloudWatch has none; both are in the metric's own unit.
     """
@@ -32,30 +32,30 @@ class ScalingState:
     """`alarms`: state (OK, ALARM, INSUFFICIENT_DATA) by name; `tracked` is None without a policy."""
 
     alarms: Mapping[str, str] = field(default_factory=dict)
-    tracked: Tracked | None = None
+    tracked: TrackedMetric | None = None
 
 
 class ScalingReader:
-    """Reads the state of one endpoint's scaling. Raises BotoCoreError or ClientError when AWS does not answer."""
+    """Reader of one endpoint's scaling state. Raises BotoCoreError or ClientError when AWS does not answer."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
         self._autoscaling = boto3.client("application-autoscaling", config=CONFIG)
         self._cloudwatch = boto3.client("cloudwatch", config=CONFIG)
         self._policy_alarms: list[str] = []
-        self._policies_until = 0.0
+        self._policies_valid_until = 0.0
 
     def read(self) -> ScalingState:
-        """Read the alarms of the endpoint's policies and of deployments, and the metric that is tracked."""
+        """Read the alarms of the endpoint's policies and of deployments, and the tracked metric."""
         self._read_policies()
-        alarms = self._alarms(AlarmNames=self._policy_alarms) if self._policy_alarms else []
+        alarms = self._describe_alarms(AlarmNames=self._policy_alarms) if self._policy_alarms else []
         found = self._scale_out_alarm(alarms)
-        rollback = self._alarms(AlarmNamePrefix=f"{self._endpoint}/")
+        rollback = self._describe_alarms(AlarmNamePrefix=f"{self._endpoint}/")
         states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in [*alarms, *rollback]}
         return ScalingState(states, None if found is None else self._tracked(found))
 
     def _read_policies(self) -> None:
-        if time.monotonic() < self._policies_until:
+        if time.monotonic() < self._policies_valid_until:
             return
         pages = self._autoscaling.get_paginator("describe_scaling_policies").paginate(
             ServiceNamespace="sagemaker"
@@ -67,11 +67,11 @@ class ScalingReader:
             if policy["ResourceId"].startswith(f"endpoint/{self._endpoint}/")
             for alarm in policy.get("Alarms", [])
         ]
-        self._policies_until = time.monotonic() + POLICIES_SECONDS
+        self._policies_valid_until = time.monotonic() + POLICIES_SECONDS
 
-    def _alarms(self, **which: Any) -> list[dict[str, Any]]:
+    def _describe_alarms(self, **selection: Any) -> list[dict[str, Any]]:
         pages = self._cloudwatch.get_paginator("describe_alarms").paginate(
-            AlarmTypes=["MetricAlarm"], **which
+            AlarmTypes=["MetricAlarm"], **selection
         )
         return [alarm for page in pages for alarm in page["MetricAlarms"]]
 
@@ -80,7 +80,7 @@ class ScalingReader:
         high = (alarm for alarm in alarms if alarm["ComparisonOperator"].startswith("GreaterThan"))
         return min(high, key=lambda alarm: str(alarm["AlarmName"]), default=None)
 
-    def _tracked(self, alarm: Mapping[str, Any]) -> Tracked:
+    def _tracked(self, alarm: Mapping[str, Any]) -> TrackedMetric:
         now = datetime.now(UTC)
         answer = self._cloudwatch.get_metric_data(
             MetricDataQueries=queries(alarm),
@@ -92,14 +92,14 @@ class ScalingReader:
         value = last_complete(
             [at.timestamp() for at in found["Timestamps"]], found["Values"], now.timestamp()
         )
-        return Tracked(alarm.get("MetricName", "metric math"), float(alarm["Threshold"]), value)
+        return TrackedMetric(alarm.get("MetricName", "metric math"), float(alarm["Threshold"]), value)
 
 
 def last_complete(starts: Sequence[float], values: Sequence[float], now: float) -> float | None:
-    """Return the value of the youngest period that is over; a sum that still grows says nothing.
+    """Return the value of the newest complete period; the sum of a running period still grows.
 
-    `starts`: of the periods, epoch s, youngest first. A period is as long as the shortest way from one to the
-    next: where time runs faster it is shorter than was asked for. One period alone is taken for over.
+    `starts`: of the periods, epoch s, newest first. The period's length is the shortest distance between two
+    starts, since where time is scaled it is shorter than requested. A single period counts as complete.
     """
     if len(values) < 2:
         return float(values[0]) if values else None
@@ -108,7 +108,7 @@ def last_complete(starts: Sequence[float], values: Sequence[float], now: float) 
 
 
 def queries(alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what GetMetricData must be asked to see what this alarm sees."""
+    """Return the GetMetricData queries that give the values this alarm evaluates."""
     if alarm.get("Metrics"):
         return list(alarm["Metrics"])
     metric = {key: alarm[key] for key in ("Namespace", "MetricName", "Dimensions")}

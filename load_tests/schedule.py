@@ -1,4 +1,4 @@
-"""When how much load is offered: phases at a rate, and when a run that no longer makes sense ends early."""
+"""Schedules: phases of load at a rate, and the condition that ends a saturated run early."""
 
 import json
 import math
@@ -26,7 +26,7 @@ class Phase:
         return (self.requests_per_second + last) / 2
 
     def starts(self) -> Iterator[float]:
-        """Yield when each request is due, in seconds from the phase's beginning: evenly, in step with the rate."""
+        """Yield the due time of each request, in seconds from the start of the phase, spaced by the rate."""
         first, slope = self.requests_per_second, 0.0
         if self.until is not None:
             slope = (self.until - first) / (2 * self.seconds)
@@ -37,7 +37,7 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Slo:
-    """What a phase must hold to count as served."""
+    """Limits that a phase must keep to count as served."""
 
     p99_ms: float
     error_percent: float
@@ -45,13 +45,15 @@ class Slo:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
+    """The phases of a run in order. `stop_when_saturated`: end after a phase that the endpoint did not serve."""
+
     phases: tuple[Phase, ...]
     stop_when_saturated: bool = False
     slo: Slo | None = None  # with stop_when_saturated: a phase that broke this ends the run, too
 
 
 class ScheduleError(ValueError):
-    """The schedule file cannot be used; the message says what is wrong and where."""
+    """A schedule or shape cannot be used; the message names the file and the problem."""
 
 
 def read_schedule(path: Path) -> Schedule:
@@ -104,7 +106,7 @@ def _problems(phases: Sequence[Phase]) -> list[str]:
 def is_saturated(
     schedule: Schedule, *, offered: float, achieved: float, p99_ms: float | None, error_percent: float
 ) -> bool:
-    """Say whether the phase just measured shows that a higher rate is pointless."""
+    """Return True when the phase just measured shows that a higher rate is pointless."""
     if not schedule.stop_when_saturated:
         return False
     if achieved < SERVED_SHARE * offered:

@@ -1,4 +1,4 @@
-"""What one run sends, and what it keeps of each request."""
+"""The state that the users of one run share: connections, payloads, recorder and pending requests."""
 
 import itertools
 import random
@@ -10,48 +10,52 @@ import boto3
 import gevent
 from botocore.config import Config
 
-from load_tests.flights import Flights
 from load_tests.payloads import Payload, payloads
+from load_tests.pending_requests import PendingRequests
 from load_tests.recorder import Recorder
 from load_tests.runtime import Answer, Refused, Runtime
 from load_tests.timing import now
 
 NAME_THE_ENDPOINT = "Name the endpoint: --endpoint NAME, or ENDPOINT=NAME in the environment."
-CONTROL = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
+CONTROL_PLANE = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
 
 
 class Session:
-    """What the users of one run share: connections, payloads, recorder and requests under way."""
+    """One run against an endpoint, or against two that are compared (`options.against`).
+
+    `options`: the parsed command line of locustfile.py; `fire`: Locust's request event.
+    """
 
     def __init__(self, options: Any, fire: Callable[..., None]) -> None:
         if not options.endpoint:
             raise ValueError(NAME_THE_ENDPOINT)
         self.endpoint: str = options.endpoint
         self.recorder = Recorder()
-        self.flights = Flights()
+        self.pending = PendingRequests()
         self._check_every: int = max(1, options.check_every)
-        self._payloads = _begun(payloads(options.payloads, options.content_type))
+        self._payloads = _make_first_now(payloads(options.payloads, options.content_type))
         self.against: str = options.against
         self._runtimes = [Runtime(each) for each in (self.endpoint, self.against) if each]
-        self._turns = turns(random.Random(), len(self._runtimes))  # noqa: S311 - an order, no secret
-        self._control = boto3.client("sagemaker", config=CONTROL)
+        self._sides = random_sides(random.Random(), len(self._runtimes))  # noqa: S311 - an order, no secret
+        self._sagemaker = boto3.client("sagemaker", config=CONTROL_PLANE)
         self._numbers = itertools.count()
         self._fire = fire
 
     def describe(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self._control.describe_endpoint(EndpointName=self.endpoint)
+        """Call DescribeEndpoint."""
+        answer: dict[str, Any] = self._sagemaker.describe_endpoint(EndpointName=self.endpoint)
         return answer
 
     def start(self, intended: float) -> gevent.Greenlet:
         """Begin the request that was due at `intended` (epoch s) and return at once."""
-        return self.flights.start(partial(self._request, intended))
+        return self.pending.start(partial(self._request, intended))
 
     def _request(self, intended: float) -> None:
-        """Send, and record from the intended start: what a client would have waited."""
-        began, answer, failure, side = now(), None, None, next(self._turns)
+        """Send one request; record its latency from the intended start, as a client would have waited."""
+        began, answer, failure, side = now(), None, None, next(self._sides)
         try:
             answer = self._send(side)
-        except Exception as error:  # whatever went wrong is counted as this request's failure
+        except Exception as error:  # any error is counted as this request's failure
             failure = error
         milliseconds = (now() - intended) * 1000
         sentence = None if failure is None else describe_error(failure)
@@ -66,26 +70,27 @@ class Session:
         )
 
     def _send(self, side: int) -> Answer:
-        """Send the next request, and compare its answer if it is its turn. Raises what went wrong.
+        """Send the next payload, and compare every `check_every`-th answer with the golden one.
 
-        The golden answers are the candidate's: the endpoint that it is compared with may serve another model.
+        The golden answers are the candidate's (side 0): the endpoint that it is compared with may serve another
+        model. Raises the error of the request, or WrongAnswerError.
         """
         number, payload = next(self._numbers), next(self._payloads)
         answer = self._runtimes[side].invoke(payload)
-        self.recorder.heard(answer.release, answer.instance, at=now())
+        self.recorder.count_answer(answer.release, answer.instance, at=now())
         if side == 0 and number % self._check_every == 0:
             payload.check(answer.body)
         return answer
 
 
-def turns(chance: random.Random, sides: int) -> Iterator[int]:
-    """Yield whose turn it is, without end: of two endpoints each one once in every pair, in an order by chance."""
+def random_sides(chance: random.Random, sides: int) -> Iterator[int]:
+    """Yield the side of each request, without end: each side once in every round, in random order."""
     while True:
         yield from chance.sample(range(sides), sides)
 
 
-def _begun(source: Iterator[Payload]) -> Iterator[Payload]:
-    """Make the first payload now, so that what is wrong with the source shows before the load begins."""
+def _make_first_now(source: Iterator[Payload]) -> Iterator[Payload]:
+    """Make the first payload at once, so that a broken source is reported before the load begins."""
     return itertools.chain([next(source)], source)
 
 

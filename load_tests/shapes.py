@@ -1,4 +1,4 @@
-"""Shapes of load by name: config/shapes/NAME.yaml, each worked out into the phases of a schedule.
+"""Named load shapes: config/shapes/NAME.yaml, each converted into the phases of a schedule.
 
 python -m load_tests.shapes NAME [--minutes N] [--times-rate X] [--times-seconds X] prints the schedule as JSON.
 """
@@ -26,6 +26,8 @@ Seconds = Annotated[float, Field(ge=1)]
 
 
 class Shape(BaseModel):
+    """A load shape, as its file declares it."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def phases(self, _folder: Path) -> tuple[Phase, ...]:
@@ -34,6 +36,8 @@ class Shape(BaseModel):
 
 
 class Steps(Shape):
+    """A rate that rises in equal steps from `first_rps` to `last_rps`."""
+
     kind: Literal["steps"]
     first_rps: Rate
     last_rps: Rate
@@ -50,6 +54,8 @@ class Steps(Shape):
 
 
 class Spike(Shape):
+    """A base rate with one sudden peak."""
+
     kind: Literal["spike"]
     base_rps: Rate
     peak_rps: Rate
@@ -66,6 +72,8 @@ class Spike(Shape):
 
 
 class Ramp(Shape):
+    """A rate that rises evenly to a peak, holds, and falls evenly."""
+
     kind: Literal["ramp"]
     base_rps: Rate
     peak_rps: Rate
@@ -82,6 +90,8 @@ class Ramp(Shape):
 
 
 class Soak(Shape):
+    """One rate for a long time."""
+
     kind: Literal["soak"]
     rps: Rate
     seconds: Seconds
@@ -91,7 +101,7 @@ class Soak(Shape):
 
 
 class Replay(Shape):
-    """A CSV file with a heading, `seconds,requests_per_second`, beside the shape's own file."""
+    """Recorded rates: a CSV file with the heading `seconds,requests_per_second`, beside the shape's own file."""
 
     kind: Literal["replay"]
     file: str
@@ -140,8 +150,8 @@ def named_schedule(
 ) -> Schedule:
     """Return the schedule of config/shapes/NAME.yaml (or of a file), its rates and seconds multiplied.
 
-    `minutes`: how long all of it is to take; then `times_seconds` says nothing.
-    Raises ScheduleError, which names the shapes there are, or what is wrong with this one.
+    `minutes`: total duration, instead of `times_seconds`.
+    Raises ScheduleError for a shape that does not exist or cannot be used.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else SHAPES / f"{name}.yaml"
     if not path.is_file():
@@ -154,16 +164,16 @@ def named_schedule(
     phases = shape.phases(path.parent)
     if minutes is not None:
         times_seconds = minutes * 60 / sum(phase.seconds for phase in phases)
-    return Schedule(phases=tuple(_times(each, times_rate, times_seconds) for each in phases))
+    return Schedule(phases=tuple(_scaled(each, times_rate, times_seconds) for each in phases))
 
 
-def _times(phase: Phase, rate: float, seconds: float) -> Phase:
+def _scaled(phase: Phase, rate: float, seconds: float) -> Phase:
     until = None if phase.until is None else phase.until * rate
     return _phase(phase.name, max(1.0, phase.seconds * seconds), phase.requests_per_second * rate, until)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print a shape's schedule; return 2, with the reason on standard error, for one that cannot be used."""
+    """Print a shape's schedule as JSON; return 2, with the reason on standard error, if it cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m load_tests.shapes", description="A shape as a schedule.")
     parser.add_argument("name", help="config/shapes/NAME.yaml, or a file")
     parser.add_argument("--times-rate", type=float, default=1.0, help="multiplies the shape's rates")

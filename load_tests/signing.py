@@ -1,7 +1,6 @@
 """AWS Signature Version 4 of POST requests, equal to botocore's byte for byte, at a fraction of its cost.
 
-What does not change from request to request is worked out once: the signing key, per secret and day, and the
-digest of a body, by whoever sends that body again.
+The signing key is computed once per secret and day; the caller computes the digest of a body once.
 """
 
 import hmac
@@ -16,16 +15,19 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 class Credentials(Protocol):
-    """What botocore calls frozen credentials. `token` None: not a session's."""
+    """Botocore's frozen credentials. `token` is None for long-lived keys."""
 
-    access_key: str
-    secret_key: str
-    token: str | None
+    @property
+    def access_key(self) -> str: ...
+    @property
+    def secret_key(self) -> str: ...
+    @property
+    def token(self) -> str | None: ...
 
 
 @dataclass
 class Signer:
-    """Signs for one service in one region. `credentials` is asked for each request: they may be refreshed."""
+    """Signer for one service in one region. `credentials` is called for each request, since they may be refreshed."""
 
     credentials: Callable[[], Credentials]
     region: str
@@ -39,11 +41,11 @@ class Signer:
 
         `headers` must have `Host`; every one of them is signed. `body_digest`: SHA-256 of the body, hex.
         """
-        known = self.credentials()
+        credentials = self.credentials()
         stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
         added = {"X-Amz-Date": stamp}
-        if known.token:
-            added["X-Amz-Security-Token"] = known.token
+        if credentials.token:
+            added["X-Amz-Security-Token"] = credentials.token
         lines = {name.lower(): " ".join(value.split()) for name, value in (*headers.items(), *added.items())}
         names = sorted(lines)
         signed = ";".join(names)
@@ -51,14 +53,14 @@ class Signer:
         request = f"POST\n{quote(path, safe='/~')}\n\n{canonical_headers}\n{signed}\n{body_digest}"
         scope = f"{stamp[:8]}/{self.region}/{self.service}/aws4_request"
         text = f"{ALGORITHM}\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-        signature = hmac.digest(self._key(known.secret_key, stamp[:8]), text.encode(), "sha256").hex()
+        signature = hmac.digest(self._key(credentials.secret_key, stamp[:8]), text.encode(), "sha256").hex()
         added["Authorization"] = (
-            f"{ALGORITHM} Credential={known.access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
+            f"{ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
         )
         return added
 
     def _key(self, secret: str, day: str) -> bytes:
-        """Return the key of this secret for this day; only the last one is kept."""
+        """Return the signing key of this secret and day; only the last one is cached."""
         key = self._keys.get((secret, day))
         if key is None:
             key = f"AWS4{secret}".encode()

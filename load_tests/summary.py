@@ -1,4 +1,4 @@
-"""A verification in markdown, for a page that shows no picture of its own: tables, and plots as Mermaid text.
+"""Summarise a verification in markdown, for GitHub's step summary: tables, and plots as Mermaid text.
 
 python -m load_tests.summary --evidence FILE [--load NAME=result.json] [--link URL] >> "$GITHUB_STEP_SUMMARY"
 """
@@ -9,19 +9,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from load_tests.wording import (
+from load_tests.evidence_text import (
     COST_HEADS,
     GATE_HEADS,
-    LEDGER_HEADS,
     REGRESSION_HEADS,
+    TIMELINE_HEADS,
     Document,
     capacity_sentence,
     cost_rows,
     cost_sentence,
     gate_rows,
-    ledger_rows,
     regression_rows,
     regression_sentence,
+    timeline_rows,
 )
 
 SYMBOLS = {"passed": "✅", "failed": "❌", "inconclusive": "❔"}
@@ -29,7 +29,7 @@ MOST_POINTS = 60  # Mermaid draws every label; more cannot be read
 
 
 def summary(evidence: Document, loads: Sequence[tuple[str, Document]], link: str = "") -> str:
-    """Return the whole text."""
+    """Return the whole summary."""
     verdict = evidence["verdict"]
     parts = [
         f"## {SYMBOLS[verdict]} {evidence['release']} in {evidence['environment']}: {verdict}",
@@ -42,9 +42,9 @@ def summary(evidence: Document, loads: Sequence[tuple[str, Document]], link: str
     if regression := evidence.get("regression"):
         parts += ["### Regression", _cell(regression_sentence(regression))]
         parts.append(_table(REGRESSION_HEADS, regression_rows(regression)))
-    if ledger := evidence.get("scaling"):
-        parts.append(f"### Where scaling's minutes went ({_cell(ledger['policy'])})")
-        parts.append(_table(LEDGER_HEADS, ledger_rows(ledger)))
+    if scaling := evidence.get("scaling"):
+        parts.append(f"### Scaling timeline ({_cell(scaling['policy'])})")
+        parts.append(_table(TIMELINE_HEADS, timeline_rows(scaling)))
     for name, result in loads:
         parts += _plots(name, result)
     if link:
@@ -57,7 +57,7 @@ def _with_symbol(row: Sequence[str]) -> list[str]:
 
 
 def _capacity_plot(capacity: Document) -> list[str]:
-    """p99 over the rate, where each rate has one; Mermaid has no gaps."""
+    """Plot p99 over the offered rate; rates without a p99 are left out, since Mermaid has no gaps."""
     known = {step["offered_rps"]: step["p99_ms"] for step in capacity["steps"] if step["p99_ms"] is not None}
     if len(known) < 2:
         return []
@@ -86,7 +86,7 @@ def _plots(name: str, result: Document) -> list[str]:
 
 
 def _chart(title: str, unit: str, x: Sequence[str], y: Sequence[float], across: str = "seconds") -> str:
-    """A Mermaid xychart; `across` says what x is."""
+    """Return a Mermaid xychart; `across` labels the x axis."""
     lines = [
         "```mermaid",
         "xychart-beta",
@@ -106,12 +106,13 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Keep what others wrote from being markup."""
+    """Escape text that comes from elsewhere, so that none of it becomes markup."""
     plain = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
     return plain.replace("`", "'")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Print the summary."""
     parser = argparse.ArgumentParser(prog="python -m load_tests.summary", description=__doc__.splitlines()[0])
     parser.add_argument("--evidence", type=Path, required=True)
     parser.add_argument("--load", nargs="+", action="extend", default=[], metavar="NAME=result.json")

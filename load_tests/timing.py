@@ -1,4 +1,4 @@
-"""One clock for intended and real moments: epoch seconds that never jump, because they count from one reading."""
+"""One clock for due times and real times: epoch seconds from a single reading, so that they never jump."""
 
 import time
 
@@ -6,5 +6,5 @@ _EPOCH = time.time() - time.perf_counter()
 
 
 def now() -> float:
-    """Return epoch seconds; steady, and as fine as the machine's counter."""
+    """Return epoch seconds: monotonic, at the resolution of `time.perf_counter`."""
     return _EPOCH + time.perf_counter()

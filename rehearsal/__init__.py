@@ -1,5 +1,5 @@
 """The whole journey on one machine: from training data to a promoted production endpoint.
 
-The rehearsal only types what a person would type (`python -m local_aws`, `python -m pipeline`,
-`python -m locust`) and reads the files that those commands leave; it holds no delivery logic.
+The rehearsal runs the commands that a person would type (`python -m local_aws`, `python -m pipeline`,
+`python -m locust`) and reads the files that they write. It contains no delivery logic.
 """

@@ -9,53 +9,59 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rehearsal.closing import show_gates, show_live, show_times
-from rehearsal.journey import Outcome, rehearse, report
-from rehearsal.machine import ROOT, RehearsalError, look
-from rehearsal.progress import Row
+from rehearsal.errors import RehearsalError
+from rehearsal.journey import STEPS, Outcome, rehearse
+from rehearsal.machine import ROOT, choose_instances
+from rehearsal.progress import Progress, Row
+from rehearsal.report import write_report
+from rehearsal.summary import show_gates, show_live_endpoints, show_times
 
 
 def main(argv: list[str] | None = None) -> int:
     """Return 0 only if production answers with the release made here and its scaling policy is in force."""
     args = _parser().parse_args(argv)
     console = Console(width=None if sys.stdout.isatty() else 150)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that everything started is stopped
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # unwinds the stack, which stops every process started
+    outcome, progress = Outcome(), Progress(STEPS, console)
     try:
-        machine = look(args.instances)
+        machine = choose_instances(args.instances)
         console.print(f"instances: [bold]{machine.instances}[/] – {machine.reason}", highlight=False)
-        outcome, rows = rehearse(args.build.resolve(), machine, console)
+        rehearse(args.build.resolve(), machine, progress, outcome)
     except RehearsalError as error:
-        _close(console, args.build, Outcome(), error.rows)
+        _show_summary(console, args.build, outcome, progress.rows)
         console.print(f"[red]The rehearsal failed.[/] {error}", highlight=False)
         return error.exit_code
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left running.")
         return 130
-    _close(console, args.build, outcome, rows)
+    _show_summary(console, args.build, outcome, progress.rows)
     return 0
 
 
-def _close(console: Console, build: Path, outcome: Outcome, rows: list[Row]) -> None:
+def _show_summary(console: Console, build: Path, outcome: Outcome, rows: list[Row]) -> None:
+    """Show what exists after a complete or a broken run, and write the report."""
     if outcome.live:
-        show_live(console, outcome.release, outcome.live, outcome.clients)
+        show_live_endpoints(console, outcome.release, outcome.live, outcome.clients)
     show_gates(console, build / "staging" / "evidence.json")
-    if rows:
+    if any(row.state != "waiting" for row in rows):
         show_times(console, rows)
-    promoted = build / "production" / "autoscale.json"
-    if outcome.live and promoted.is_file():
-        seconds = json.loads(promoted.read_text())["result"]["seconds_from_in_service"]
+    autoscaled = build / "production" / "autoscale.json"
+    if outcome.live and autoscaled.is_file():
+        seconds = json.loads(autoscaled.read_text())["result"]["seconds_from_in_service"]
         console.print(f"production: {seconds:.1f} s from InService to policy in force (measured here)")
     if list(build.glob("traffic-*.json")):
-        page = report(build.resolve(), "Rehearsal", os.environ)
+        page = write_report(build.resolve(), "Rehearsal", os.environ)
         console.print(f"report: {page}", soft_wrap=True)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m rehearsal", description=__doc__)
     parser.add_argument("--instances", choices=["auto", "docker", "process"], default="auto",
-                        help="what endpoint instances are (default: containers if this machine can)")  # fmt: skip
+                        help="run endpoint instances as containers or processes (default: containers if possible)")  # fmt: skip
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "rehearsal",
-                        help="where release, evidence, logs and report go (emptied first)")  # fmt: skip
+                        help="folder for release, evidence, logs and report (emptied first)")  # fmt: skip
     return parser
 
 

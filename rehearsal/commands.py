@@ -1,4 +1,4 @@
-"""Start the project's own commands as a person would, keep what they print, and stop them again."""
+"""Start the project's own commands as a person would, keep their output in a log, and stop them again."""
 
 import contextlib
 import os
@@ -10,14 +10,18 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from rehearsal.machine import ROOT, RehearsalError
+from rehearsal.errors import RehearsalError
+from rehearsal.machine import ROOT
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 60.0
 
 
 def run(words: list[str], environ: Mapping[str, str], log: Path, on_line: Callable[[str], None]) -> None:
-    """Run `python -m WORDS`, passing on each line; raise RehearsalError with its exit code if it fails."""
+    """Run `python -m WORDS`; call `on_line` with each line of output.
+
+    Raises RehearsalError, with the command's exit code and its last lines, if it fails.
+    """
     with log.open("w") as out, _started(words, environ) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -30,7 +34,7 @@ def run(words: list[str], environ: Mapping[str, str], log: Path, on_line: Callab
         tail = "".join(log.read_text().splitlines(keepends=True)[-15:])
         raise RehearsalError(
             f"`python -m {' '.join(words)}` ended with exit code {code}:\n{tail}",
-            fix=f"The lines above say what it needs; the whole log is {log}.",
+            fix=f"Read the lines above; the whole log is {log}.",
             exit_code=code if code > 0 else 1,
         )
 
@@ -48,7 +52,7 @@ def _started(words: list[str], environ: Mapping[str, str]) -> Iterator[subproces
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """End a command by SIGTERM, by SIGKILL when it has not gone in time."""
+    """End a command by SIGTERM, and by SIGKILL if it still runs after STOP_SECONDS."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -60,11 +64,11 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 @contextlib.contextmanager
 def local_aws(instances: str, log: Path, environ: Mapping[str, str] = os.environ) -> Iterator[dict[str, str]]:
-    """Have an AWS on this machine; yield the environment in which every client finds it."""
-    wanted = {**environ, "LOCAL_AWS_INSTANCES": instances}
+    """Run an AWS on this machine; yield the environment variables with which every client finds it."""
+    settings = {**environ, "LOCAL_AWS_INSTANCES": instances}
     exports: dict[str, str] = {}
     ready = threading.Event()
-    with log.open("w") as out, _started(["local_aws", "up"], wanted) as process:
+    with log.open("w") as out, _started(["local_aws", "up"], settings) as process:
         reader = threading.Thread(
             target=_read_exports, args=(process, out.write, exports, ready), daemon=True
         )
@@ -72,7 +76,7 @@ def local_aws(instances: str, log: Path, environ: Mapping[str, str] = os.environ
         if not ready.wait(READY_SECONDS) or process.poll() is not None:
             out.flush()
             raise RehearsalError(f"The local AWS did not start:\n{log.read_text()}", fix=f"Read {log}.")
-        yield {**wanted, **exports}
+        yield {**settings, **exports}
         stop(process)
         reader.join(STOP_SECONDS)
 
@@ -83,10 +87,11 @@ def _read_exports(
     exports: dict[str, str],
     ready: threading.Event,
 ) -> None:
+    """Copy the output of `local_aws up` and collect its `export` lines; set `ready` when all are there."""
     assert process.stdout is not None
     for line in process.stdout:
         write(line)
         exports.update(re.findall(r"\b(AWS_\w+)=(\S+)", line) if line.startswith("export ") else [])
         if {"AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"} <= exports.keys():
             ready.set()
-    ready.set()  # it ended: whoever waits finds it so
+    ready.set()  # the process has ended; the waiting thread checks that

@@ -1,4 +1,4 @@
-"""What this machine can rehearse with: containers, or processes of the same `serve`."""
+"""The capabilities of this machine: endpoint instances as containers, or as processes of the same `serve`."""
 
 import os
 import re
@@ -9,37 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rehearsal.progress import Row
+from rehearsal.errors import RehearsalError
 
 ROOT = Path(__file__).parents[1]
 PULL_SECONDS = 120.0
 
 
-class RehearsalError(Exception):
-    """The rehearsal cannot go on: what happened, and how to fix it."""
-
-    def __init__(self, what: str, *, fix: str, exit_code: int = 1) -> None:
-        super().__init__(f"{what}\n  fix: {fix}")
-        self.exit_code = exit_code
-        self.rows: list[Row] = []  # how far the journey had come
-
-
 @dataclass(frozen=True)
 class Machine:
-    """How endpoint instances run here, and why."""
+    """The kind of endpoint instances, and the reason for the choice."""
 
     instances: Literal["docker", "process"]
     reason: str
 
 
 def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where what is expensive to make is kept between runs, by content."""
+    """Return the folder that keeps trained models between runs, by content."""
     base = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "sagemaker-pytorch-release"
 
 
 def base_image() -> str:
-    """The image that container/Dockerfile starts from."""
+    """Return the base image that container/Dockerfile names."""
     found = re.search(
         r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "container" / "Dockerfile").read_text(), re.MULTILINE
     )
@@ -64,33 +55,31 @@ def _has_image(name: str) -> bool:
     )
 
 
-def _why_no_containers() -> str | None:
+def _container_problem() -> str | None:
+    """Return the reason why containers cannot run here; None when they can."""
     if not _succeeds("docker", "info"):
         return "no Docker engine answers"
     if shutil.which("docker-registry") is None and not _has_image("registry:2"):
-        return (
-            "the Docker engine has no registry: neither `docker-registry` nor the image registry:2 can be had"
-        )
+        return "the Docker engine has no registry: neither `docker-registry` nor the image registry:2 is available"
     if not _has_image(base_image()):
         return f"the base image {base_image()} is not here and cannot be pulled"
     return None
 
 
-def look(wanted: str = "auto", environ: Mapping[str, str] = os.environ) -> Machine:
-    """Decide whether instances are containers or processes.
+def choose_instances(requested: str = "auto", environ: Mapping[str, str] = os.environ) -> Machine:
+    """Choose containers where this machine can run them, else processes.
 
-    Raises RehearsalError when containers are demanded (`wanted="docker"` or REQUIRE_DOCKER=1) and
-    cannot be had.
+    Raises RehearsalError when containers are required (`requested="docker"` or REQUIRE_DOCKER=1) and cannot run.
     """
-    if wanted == "process":
+    if requested == "process":
         return Machine("process", "asked for; each is a process running container/src/serve")
-    why_not = _why_no_containers()
-    if why_not is None:
+    problem = _container_problem()
+    if problem is None:
         return Machine("docker", "containers of the image published by this rehearsal")
-    if wanted == "docker" or environ.get("REQUIRE_DOCKER") == "1":
+    if requested == "docker" or environ.get("REQUIRE_DOCKER") == "1":
         raise RehearsalError(
-            f"Containers are demanded, but {why_not}.",
+            f"Containers are demanded, but {problem}.",
             fix="Start an engine (.ci/run shows how on Debian), or unset REQUIRE_DOCKER and use processes.",
         )
     front = "nginx and gunicorn" if shutil.which("nginx") else "gunicorn alone (no nginx here)"
-    return Machine("process", f"{why_not}; each is a process running container/src/serve, {front}")
+    return Machine("process", f"{problem}; each is a process running container/src/serve, {front}")

@@ -1,4 +1,4 @@
-"""Live progress: one row per step with its latest line, on a terminal; plain lines elsewhere."""
+"""Live progress: on a terminal one row per step with its latest line, elsewhere plain lines."""
 
 import time
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from rich.text import Text
 
 @dataclass
 class Row:
-    """One step of the journey as the watcher sees it."""
+    """One step of the journey on the display."""
 
     name: str
     state: str = "waiting"  # waiting | running | done | failed
@@ -28,7 +28,7 @@ class Row:
 
 
 class Progress:
-    """Show `names` as rows; `start`, `say` and `end` move them along, in order."""
+    """The rows of `names`, in order; `start`, `show_line` and `end` update them."""
 
     def __init__(self, names: list[str], console: Console) -> None:
         self.rows = [Row(name) for name in names]
@@ -51,8 +51,8 @@ class Progress:
         row.state, row.started = "running", time.monotonic()
         return row
 
-    def say(self, row: Row, line: str) -> None:
-        """Take a step's line of output; on a terminal only the latest is shown."""
+    def show_line(self, row: Row, line: str) -> None:
+        """Show a line of a step's output; on a terminal it replaces the one before."""
         row.line = line.strip()
         if not self.console.is_terminal:
             self.console.print(f"    {row.line}", markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Clients that keep posting to an endpoint while it is being changed, so that a lost request is seen."""
+"""Background clients: they send requests while the endpoints change, so that every lost request is counted."""
 
 import contextlib
 import json
@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal.commands import stop
-from rehearsal.machine import ROOT, RehearsalError
+from rehearsal.errors import RehearsalError
+from rehearsal.machine import ROOT
 
 REQUESTS_PER_SECOND = 5
-LONGEST_SECONDS = 3600  # the clients stop by themselves even if nobody stops them
-NEVER = str(10**9)  # answers are not compared with golden ones: the release changes under these clients
+MAX_SECONDS = 3600  # the clients stop by themselves, even if the rehearsal is killed
+NO_CHECKS = str(
+    10**9
+)  # no answer is compared with the golden one, since the release changes under these clients
 
 
 @contextlib.contextmanager
-def clients(endpoints: list[str], payloads: Path, build: Path, environ: Mapping[str, str]) -> Iterator[None]:
-    """Post the golden inputs to each endpoint at a steady rate until the block ends.
+def background_clients(
+    endpoints: list[str], payloads: Path, build: Path, environ: Mapping[str, str]
+) -> Iterator[None]:
+    """Send the golden inputs to each endpoint at a steady rate until the block ends.
 
-    Leaves BUILD/traffic-<endpoint>.json (the load test's result format) for each endpoint.
+    Writes BUILD/traffic-<endpoint>.json (the load test's result format) for each endpoint.
     """
     schedule = build / "traffic-schedule.json"
-    phase = {"name": "clients", "seconds": LONGEST_SECONDS, "requests_per_second": REQUESTS_PER_SECOND}
+    phase = {"name": "clients", "seconds": MAX_SECONDS, "requests_per_second": REQUESTS_PER_SECOND}
     schedule.write_text(json.dumps({"phases": [phase], "stop_when_saturated": False}))
     started: list[subprocess.Popen[str]] = []
     try:
@@ -43,28 +48,29 @@ def _start(
     with log:
         return subprocess.Popen(
             [sys.executable, "-m", "locust", "-f", "load_tests/locustfile.py", "--headless", "--endpoint", endpoint,
-             "--payloads", str(payloads), "--check-every", NEVER, "--schedule", str(schedule), "--result", str(result),
+             "--payloads", str(payloads), "--check-every", NO_CHECKS, "--schedule", str(schedule), "--result", str(result),
              "--exit-code-on-error", "0"],
             cwd=ROOT, env=dict(environ), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
 
 def result_file(build: Path, endpoint: str) -> Path:
+    """Return the path of the result of an endpoint's clients."""
     return build / f"traffic-{endpoint}.json"
 
 
 def read_result(build: Path, endpoint: str) -> dict[str, Any]:
-    """What the clients of an endpoint saw; RehearsalError when they left no result."""
+    """Read the result of an endpoint's clients. Raises RehearsalError when they wrote none."""
     path = result_file(build, endpoint)
     if not path.is_file():
         raise RehearsalError(
-            f"The clients of {endpoint} left no result.", fix=f"Read {build}/traffic-{endpoint}.log."
+            f"The clients of {endpoint} wrote no result.", fix=f"Read {build}/traffic-{endpoint}.log."
         )
     result: dict[str, Any] = json.loads(path.read_text())
     return result
 
 
 def totals(result: Mapping[str, Any]) -> tuple[int, int]:
-    """Requests and failures over the whole result."""
+    """Return requests and failures over all phases."""
     phases = result["phases"]
     return sum(phase["requests"] for phase in phases), sum(phase["failures"] for phase in phases)

@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rehearsal.machine import ROOT, RehearsalError
+from rehearsal.errors import RehearsalError
+from rehearsal.machine import ROOT
 
 SOURCE = ROOT / "container" / "src"
 LOCAL_TREE = ROOT / "container" / "local_test" / "opt" / "ml"
@@ -18,10 +19,10 @@ TRAINING_SECONDS = 300.0
 
 
 def trained_model(cache: Path, log: Path) -> Path:
-    """Return the folder of a trained model (what SageMaker would find in /opt/ml/model).
+    """Return the folder of a trained model (on SageMaker: /opt/ml/model).
 
-    The folder lies in `cache`, named by the hash of everything that went into the training; a
-    second call trains nothing. Raises RehearsalError with the training's own message.
+    The folder is in `cache`, named by the hash of all inputs of the training: a second call trains nothing.
+    Raises RehearsalError with the training's own message.
     """
     hyperparameters = json.loads((LOCAL_TREE / "input/config/hyperparameters.json").read_text()) | {
         "seed": SEED
@@ -56,5 +57,5 @@ def _train(root: Path, log: Path) -> None:
         ).returncode  # fmt: skip
     if code != 0:
         failure = root / "output" / "failure"
-        said = failure.read_text() if failure.exists() else f"exit code {code}"
-        raise RehearsalError(f"The training failed: {said}", fix=f"Read {log}.")
+        reason = failure.read_text() if failure.exists() else f"exit code {code}"
+        raise RehearsalError(f"The training failed: {reason}", fix=f"Read {log}.")

@@ -1,1 +1,1 @@
-"""Smoke tests of a live SageMaker endpoint: python -m pytest smoke_tests --endpoint NAME"""
+"""Smoke tests of a live SageMaker endpoint: `python -m pytest smoke_tests --endpoint NAME`."""

@@ -1,4 +1,4 @@
-"""The endpoint as boto3's SageMaker Runtime client sees it."""
+"""A client of the endpoint, made with boto3's SageMaker Runtime client."""
 
 import json
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ CONFIG = Config(
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: what was predicted, as which content type, by which instance of which release."""
+    """One answer: its body and content type, and the release and instance that its attributes name."""
 
     body: bytes
     content_type: str
@@ -25,27 +25,29 @@ class Answer:
 
     @property
     def predictions(self) -> list[dict[str, Any]]:
-        """What a JSON answer predicts."""
+        """The predictions of a JSON answer."""
         found: list[dict[str, Any]] = json.loads(self.body)["predictions"]
         return found
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A ModelError: the container's own status and sentence, as SageMaker passes them on."""
+    """A ModelError: the container's own status and error sentence, as SageMaker passes them on."""
 
     status: int
     sentence: str
 
 
 class Client:
+    """A client that sends each request once."""
+
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self._runtime = boto3.client("sagemaker-runtime", config=CONFIG)
 
     @property
     def invocations_url(self) -> str:
-        """Where any HTTP client can send what it has signed."""
+        """The URL to which any HTTP client can send a signed request."""
         return f"{self._runtime.meta.endpoint_url}/endpoints/{self.endpoint}/invocations"
 
     @property
@@ -56,23 +58,23 @@ class Client:
     def predict(
         self, body: bytes, content_type: str = "application/json", accept: str = "application/json"
     ) -> Answer:
-        """Ask once. Raises botocore's ClientError for anything but a good answer."""
+        """Send one request. Raises botocore's ClientError for any status but 200."""
         answer = self._runtime.invoke_endpoint(
             EndpointName=self.endpoint, Body=body, ContentType=content_type, Accept=accept
         )
         attributes = answer.get("CustomAttributes", "")
-        says = dict(part.split("=", 1) for part in attributes.split(";") if "=" in part)
+        found = dict(part.split("=", 1) for part in attributes.split(";") if "=" in part)
         return Answer(
             body=answer["Body"].read(),
             content_type=answer["ContentType"],
-            release=says.get("release"),
-            instance=says.get("instance"),
+            release=found.get("release"),
+            instance=found.get("instance"),
         )
 
     def refusal(self, body: bytes, content_type: str = "application/json") -> Refusal:
-        """Ask something that the container must refuse. Raises AssertionError when it answers.
+        """Send a request that the container must refuse. Raises AssertionError when it is answered.
 
-        Raises botocore's ClientError when it was not the container that refused.
+        Raises botocore's ClientError when SageMaker refused it, not the container.
         """
         try:
             answer = self.predict(body, content_type)

@@ -1,4 +1,4 @@
-"""Which endpoint the smoke tests ask, and what they know of it."""
+"""The endpoint under test, and the golden set and API description to test it by."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,8 @@ import boto3
 import pytest
 
 from smoke_tests.client import Client
-from smoke_tests.declared import DOCUMENT, Declared, read_declared
 from smoke_tests.golden import Golden, fetch_golden, parse_golden
+from smoke_tests.openapi import DOCUMENT, ApiDescription, read_openapi
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,9 +17,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--endpoint", default=os.environ.get("ENDPOINT"), help="name of the endpoint, or ENDPOINT"
     )
     group.addoption("--golden", type=Path, help="golden.json; default: from the endpoint's own model archive")
-    group.addoption("--openapi", type=Path, help="what the release declares; default: container/openapi.json")
+    group.addoption(
+        "--openapi", type=Path, help="API description of the release; default: container/openapi.json"
+    )
     group.addoption("--release", help="the release that must answer; default: any, but a single one")
-    group.addoption("--instances", type=int, help="how many must answer; default: as many as it counts")
+    group.addoption("--instances", type=int, help="how many must answer; default: DescribeEndpoint's count")
     group.addoption("--latency-budget-ms", type=float, default=500.0, help="for 95 of 100 requests")
     group.addoption("--payload-limit-mb", type=int, default=25, help="the largest body, MB of 2^20 bytes")
 
@@ -46,15 +48,15 @@ def golden(pytestconfig: pytest.Config, endpoint: str) -> Golden:
 
 
 @pytest.fixture(scope="session")
-def declared(pytestconfig: pytest.Config) -> Declared:
-    return read_declared(pytestconfig.getoption("--openapi") or DOCUMENT)
+def api(pytestconfig: pytest.Config) -> ApiDescription:
+    return read_openapi(pytestconfig.getoption("--openapi") or DOCUMENT)
 
 
 @pytest.fixture(scope="session")
 def instances(pytestconfig: pytest.Config, endpoint: str) -> int:
-    """How many distinct instances must be heard."""
-    wanted: int | None = pytestconfig.getoption("--instances")
-    if wanted is not None:
-        return wanted
+    """Return the number of distinct instances that must answer."""
+    required: int | None = pytestconfig.getoption("--instances")
+    if required is not None:
+        return required
     described = boto3.client("sagemaker").describe_endpoint(EndpointName=endpoint)
     return sum(int(variant["CurrentInstanceCount"]) for variant in described["ProductionVariants"])

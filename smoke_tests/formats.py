@@ -1,4 +1,4 @@
-"""Requests and answers in each media type that a client may choose."""
+"""Encoders of requests and decoders of answers, by media type."""
 
 import csv
 import io
@@ -84,19 +84,19 @@ _DECODE: dict[str, Callable[[bytes], Predictions]] = {
 
 
 def encode(instances: Instances, media_type: str) -> bytes:
-    """Encode instances, shape (N, pixels). Raises LookupError for a type that this suite does not know."""
-    return _known(_ENCODE, media_type)(instances)
+    """Encode instances, shape (N, pixels). Raises LookupError for a media type without an encoder."""
+    return _lookup(_ENCODE, media_type)(instances)
 
 
 def decode(body: bytes, media_type: str) -> Predictions:
     """Read N predictions, each a label and its probabilities. Raises LookupError as `encode` does."""
-    return _known(_DECODE, media_type)(body)
+    return _lookup(_DECODE, media_type)(body)
 
 
-def _known(table: dict[str, _Format], media_type: str) -> _Format:
+def _lookup(table: dict[str, _Format], media_type: str) -> _Format:
     try:
         return table[media_type]
     except KeyError:
         raise LookupError(
-            f"the release declares {media_type}, which smoke_tests/formats.py does not know: add it there"
+            f"the release declares {media_type}, for which smoke_tests/formats.py has no entry: add it there"
         ) from None

@@ -1,4 +1,4 @@
-"""The golden set: inputs with the answers the model gave when it was trained."""
+"""The golden set: inputs, and the model's answers at training time."""
 
 import io
 import json
@@ -21,12 +21,13 @@ class Golden:
     predictions: tuple[dict[str, Any], ...]
 
     def body(self, *positions: int) -> bytes:
-        """Return a request with the cases at these positions; all cases without any."""
+        """Return a request with the cases at these positions; with all cases if none is given."""
         chosen = positions or range(len(self.instances))
         return json.dumps({"instances": [self.instances[i] for i in chosen]}).encode()
 
 
 def parse_golden(text: str | bytes) -> Golden:
+    """Read the content of a golden.json."""
     document = json.loads(text)
     return Golden(
         content_type=document["content_type"],
@@ -37,9 +38,9 @@ def parse_golden(text: str | bytes) -> Golden:
 
 
 def fetch_golden(endpoint: str) -> Golden:
-    """Read golden.json out of the archive of the model that this endpoint serves.
+    """Read golden.json from the model archive of this endpoint.
 
-    Raises LookupError when the model has no .tar.gz archive or that holds no golden.json.
+    Raises LookupError when the model has no archive, or the archive has no golden.json.
     """
     sagemaker = boto3.client("sagemaker")
     config = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
@@ -48,7 +49,7 @@ def fetch_golden(endpoint: str) -> Golden:
     uri = model["PrimaryContainer"].get("ModelDataUrl", "")
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not key:
-        raise LookupError(f"Model {model['ModelName']} names no model archive; pass --golden FILE.")
+        raise LookupError(f"Model {model['ModelName']} has no model archive; pass --golden FILE.")
     archive = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
@@ -63,11 +64,11 @@ def differences(golden: Golden, answered: list[dict[str, Any]], positions: range
         return [f"{len(positions)} instances were sent, {len(answered)} predictions came back"]
     found = []
     for position, got in zip(positions, answered, strict=True):
-        wanted = golden.predictions[position]
-        pairs = zip(got["probabilities"], wanted["probabilities"], strict=True)
+        expected = golden.predictions[position]
+        pairs = zip(got["probabilities"], expected["probabilities"], strict=True)
         distance = max(abs(a - b) for a, b in pairs)
-        if got["label"] != wanted["label"]:
-            found.append(f"case {position}: label {got['label']}, golden {wanted['label']}")
+        if got["label"] != expected["label"]:
+            found.append(f"case {position}: label {got['label']}, golden {expected['label']}")
         elif not distance <= golden.tolerance:
             found.append(
                 f"case {position}: a probability is {distance:.2g} off, {golden.tolerance:g} allowed"

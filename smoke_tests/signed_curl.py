@@ -1,4 +1,4 @@
-"""curl as a client: any program that can sign with AWS Signature Version 4 can ask an endpoint."""
+"""curl as a client: any program that signs with AWS Signature Version 4 can invoke an endpoint."""
 
 import subprocess
 from pathlib import Path
@@ -10,11 +10,11 @@ from smoke_tests.client import Client
 BOUND_SECONDS = 70  # SageMaker answers within 60 s
 
 
-def ask(client: Client, body: Path, content_type: str) -> tuple[int, bytes]:
-    """Send the file as it is; return the HTTP status and the answer.
+def post(client: Client, body: Path, content_type: str) -> tuple[int, bytes]:
+    """Send the file unchanged; return the HTTP status and the body of the answer.
 
-    Keys go in by curl's standard input, so that no list of processes shows them.
-    Raises LookupError without credentials, and AssertionError with curl's words when it fails.
+    The keys go to curl's standard input, so that no list of processes shows them.
+    Raises LookupError without credentials, and AssertionError with curl's message when it fails.
     """
     found = boto3.Session().get_credentials()
     if found is None:

@@ -1,4 +1,4 @@
-"""What cannot be answered is refused with a 4xx of the container's and one sentence, by way of SageMaker."""
+"""Bad input is refused with the container's 4xx and one sentence, which SageMaker passes on."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ def body(payload: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("sent", "says"),
+    ("sent", "expected"),
     [
         pytest.param(b"{not json", "JSON", id="broken JSON"),
         pytest.param(b"\xff\xfe", "UTF-8", id="not UTF-8"),
@@ -29,11 +29,13 @@ def body(payload: Any) -> bytes:
         pytest.param(b'{"instances": [[NaN]]}', "instances[0]", id="NaN"),
     ],
 )
-def test_bad_input_is_refused_with_a_sentence_that_says_where(client: Client, sent: bytes, says: str) -> None:
+def test_bad_input_is_refused_with_a_sentence_that_says_where(
+    client: Client, sent: bytes, expected: str
+) -> None:
     refusal = client.refusal(sent)
 
     assert refusal.status == 400
-    assert says in refusal.sentence
+    assert expected in refusal.sentence
     assert "Traceback" not in refusal.sentence
 
 

@@ -1,4 +1,4 @@
-"""Clients of other kinds than boto3: the SageMaker Python SDK, and curl with a signature of its own."""
+"""Clients other than boto3: the SageMaker Python SDK, and curl with its own signature."""
 
 import json
 import shutil
@@ -14,9 +14,9 @@ from smoke_tests.golden import Golden, differences
 
 @pytest.fixture(scope="module")
 def sdk_endpoint(endpoint: str) -> Any:
-    """The endpoint as the SDK's resource. Imported here: it takes seconds, and only these tests need it.
+    """Return the endpoint as the SDK's resource. The import takes seconds, and only these tests need it.
 
-    `resources` alone, never the SDK's Session: that one asks the real STS whatever AWS_ENDPOINT_URL says.
+    Only `resources`, never the SDK's Session, which calls the real STS in spite of AWS_ENDPOINT_URL.
     """
     from sagemaker.core.resources import Endpoint
 
@@ -44,16 +44,16 @@ def test_the_sdk_gets_the_golden_predictions(sdk_endpoint: Any, golden: Golden) 
 
 
 def test_curl_gets_the_golden_predictions(client: Client, golden: Golden, request_file: Path) -> None:
-    status, answer = signed_curl.ask(client, request_file, golden.content_type)
+    status, answer = signed_curl.post(client, request_file, golden.content_type)
 
     assert status == 200, answer
     predictions = json.loads(answer)["predictions"]
     assert not differences(golden, predictions, range(len(golden.instances)))
 
 
-def test_curl_is_told_of_a_refusal_in_sagemakers_words(client: Client, request_file: Path) -> None:
+def test_curl_gets_a_refusal_as_sagemakers_model_error(client: Client, request_file: Path) -> None:
     request_file.write_text("{not json")
-    status, answer = signed_curl.ask(client, request_file, "application/json")
+    status, answer = signed_curl.post(client, request_file, "application/json")
 
     error = json.loads(answer)
     assert status == 424  # SageMaker's, for a model that did not answer 200

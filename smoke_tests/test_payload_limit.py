@@ -1,4 +1,4 @@
-"""The largest request that was promised is answered; a larger one is refused, and by its size."""
+"""The largest allowed request is answered; a larger one is refused for its size."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -11,12 +11,12 @@ MEGABYTE = 1024 * 1024
 
 @pytest.fixture
 def limit(pytestconfig: pytest.Config) -> int:
-    """Bytes of the largest body."""
+    """Return the largest body, in bytes."""
     return int(pytestconfig.getoption("--payload-limit-mb")) * MEGABYTE
 
 
 def test_a_request_of_exactly_the_limit_is_answered(client: Client, golden: Golden, limit: int) -> None:
-    """Blanks are allowed after JSON and mean nothing: the answer is the golden one."""
+    """Spaces may follow JSON without changing it: the answer is the golden one."""
     answer = client.predict(golden.body(0).ljust(limit))
 
     assert not differences(golden, answer.predictions, range(1))

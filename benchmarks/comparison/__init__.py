@@ -1,1 +1,1 @@
-"""What `benchmarks/serving.py` compares: the servers, the workloads, and how they are measured."""
+"""The comparison of `benchmarks/serving.py`: its servers, workloads, measurements and table."""

@@ -6,18 +6,18 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.comparison.running import Launch, free_port
-from benchmarks.comparison.site import PROGRAMS, Site
+from benchmarks.comparison.workspace import PROGRAMS, Workspace
 
 WORKERS = 2
 BATCH_WAIT_MS = 5
-QUIET = """<?xml version="1.0" encoding="UTF-8"?>
+ERRORS_ONLY_LOG = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration><Loggers><Root level="error"/></Loggers></Configuration>
 """
 
 
-def torchserve(site: Site, environ: dict[str, str], batch: int) -> Launch:
-    """One model of two workers; with a batch it waits up to 5 ms for one to fill, else not at all."""
-    binaries, store = site.python.parent, site.scratch / "store"
+def torchserve(workspace: Workspace, environ: dict[str, str], batch: int) -> Launch:
+    """Start TorchServe with one model and two workers; with batching it waits up to 5 ms for a batch to fill."""
+    binaries, store = workspace.python.parent, workspace.scratch / "store"
     store.mkdir()
     archiver = [str(binaries / "torch-model-archiver"), "--model-name", "m", "--version", "1.0"]
     archiver += ["--handler", str(PROGRAMS / "torchserve_handler.py"), "--export-path", str(store)]
@@ -47,27 +47,55 @@ def torchserve(site: Site, environ: dict[str, str], batch: int) -> Launch:
         "disable_token_authorization": "true",
         "disable_system_metrics": "true",
     }
-    config = _properties(site.scratch / "config.properties", settings)
-    log = site.scratch / "log4j2.xml"
-    log.write_text(QUIET)
+    config = _properties(workspace.scratch / "config.properties", settings)
+    log = workspace.scratch / "log4j2.xml"
+    log.write_text(ERRORS_ONLY_LOG)
     command = [str(binaries / "torchserve"), "--start", "--foreground", "--no-config-snapshots"]
     command += ["--model-store", str(store), "--ts-config", str(config), "--log-config", str(log)]
-    path = {**environ, "PATH": f"{binaries}:{environ['PATH']}", "LOG_LOCATION": str(site.scratch)}
+    path = {**environ, "PATH": f"{binaries}:{environ['PATH']}", "LOG_LOCATION": str(workspace.scratch)}
     return Launch(command, path, backend=f"127.0.0.1:{port}", path="/predictions/m")
 
 
-def multi_model_server(site: Site, environ: dict[str, str]) -> Launch:
-    """AWS's inference toolkit on it: the archive's own inference.py, or one for the digits model."""
-    binaries, store = site.python.parent, site.scratch / "store"
+def multi_model_server(workspace: Workspace, environ: dict[str, str]) -> Launch:
+    """Start multi-model-server with AWS's inference toolkit: the archive's own inference.py, or one for the digits."""
+    binaries, store = workspace.python.parent, workspace.scratch / "store"
     model = store / "m"
-    own = site.workload.model_dir / "code"
+    _write_toolkit_model(model, workspace.workload.model_dir)
+    port = free_port()
+    settings = {
+        "inference_address": f"http://127.0.0.1:{port}",
+        "management_address": f"http://127.0.0.1:{free_port()}",
+        "default_workers_per_model": WORKERS,
+        "job_queue_size": 1000,
+        "default_response_timeout": 120,
+        "decode_input_request": "false",  # the toolkit decodes it
+        "model_store": store,
+        "load_models": "m=m",
+    }
+    config = _properties(workspace.scratch / "mms.properties", settings)
+    log = workspace.scratch / "log4j2.xml"
+    log.write_text(ERRORS_ONLY_LOG)
+    command = [str(binaries / "multi-model-server"), "--start", "--foreground", "--mms-config", str(config)]
+    command += ["--log-config", str(log), "--model-store", str(store), "--models", "m=m"]
+    path = {
+        **environ,
+        "PATH": f"{binaries}:{environ['PATH']}",
+        "PYTHONPATH": f"{environ['PYTHONPATH']}:{model / 'code'}",
+        "SAGEMAKER_BASE_DIR": str(workspace.scratch),
+    }
+    return Launch(command, path, backend=f"127.0.0.1:{port}", path="/predictions/m")
+
+
+def _write_toolkit_model(model: Path, model_dir: Path) -> None:
+    """Write the folder of a model as multi-model-server expects it."""
+    own = model_dir / "code"
     if own.is_dir():
         shutil.copytree(own, model / "code")
     else:
         (model / "code").mkdir(parents=True)
         shutil.copy(PROGRAMS / "toolkit_inference.py", model / "code" / "inference.py")
     shutil.copy(PROGRAMS / "toolkit_service.py", model)
-    (model / "model.safetensors").symlink_to(site.workload.model_dir / "model.safetensors")
+    (model / "model.safetensors").symlink_to(model_dir / "model.safetensors")
     manifest = {
         "runtime": "python",
         "model": {"modelName": "m", "handler": "toolkit_service.py:handle"},
@@ -77,29 +105,6 @@ def multi_model_server(site: Site, environ: dict[str, str]) -> Launch:
     }
     (model / "MAR-INF").mkdir()
     (model / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
-    port = free_port()
-    settings = {
-        "inference_address": f"http://127.0.0.1:{port}",
-        "management_address": f"http://127.0.0.1:{free_port()}",
-        "default_workers_per_model": WORKERS,
-        "job_queue_size": 1000,
-        "default_response_timeout": 120,
-        "decode_input_request": "false",  # the toolkit does
-        "model_store": store,
-        "load_models": "m=m",
-    }
-    config = _properties(site.scratch / "mms.properties", settings)
-    log = site.scratch / "log4j2.xml"
-    log.write_text(QUIET)
-    command = [str(binaries / "multi-model-server"), "--start", "--foreground", "--mms-config", str(config)]
-    command += ["--log-config", str(log), "--model-store", str(store), "--models", "m=m"]
-    path = {
-        **environ,
-        "PATH": f"{binaries}:{environ['PATH']}",
-        "PYTHONPATH": f"{environ['PYTHONPATH']}:{model / 'code'}",
-        "SAGEMAKER_BASE_DIR": str(site.scratch),
-    }
-    return Launch(command, path, backend=f"127.0.0.1:{port}", path="/predictions/m")
 
 
 def _properties(file: Path, settings: dict[str, object]) -> Path:
@@ -110,4 +115,4 @@ def _properties(file: Path, settings: dict[str, object]) -> Path:
 def _run(command: list[str], environ: dict[str, str]) -> None:
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{Path(command[0]).name} broke off: {done.stderr.strip()[-1000:]}")
+        raise RuntimeError(f"{Path(command[0]).name} failed: {done.stderr.strip()[-1000:]}")

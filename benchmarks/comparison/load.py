@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True)
 class Measurement:
-    """What wrk saw at one concurrency; 0 stands for what is measured within a process."""
+    """One run of wrk at one concurrency; 0 stands for a measurement within a process."""
 
     concurrency: int
     requests_per_second: float
@@ -22,7 +22,7 @@ class Measurement:
 
 
 def drive(url: str, body: Path, concurrency: int, seconds: int) -> Measurement:
-    """Keep `concurrency` requests under way for `seconds`, which wrk takes whole."""
+    """Run wrk: keep `concurrency` requests pending for `seconds` (wrk takes whole seconds only)."""
     command = ["wrk", "-t1", f"-c{concurrency}", f"-d{seconds}s", f"--timeout={TIMEOUT_SECONDS}s"]
     done = subprocess.run(
         [*command, "-s", str(SCRIPT), url],
@@ -33,12 +33,12 @@ def drive(url: str, body: Path, concurrency: int, seconds: int) -> Measurement:
         timeout=seconds + 2 * TIMEOUT_SECONDS,
     )
     if done.returncode:
-        raise RuntimeError(f"wrk broke off: {done.stderr.strip() or done.stdout.strip()}")
+        raise RuntimeError(f"wrk failed: {done.stderr.strip() or done.stdout.strip()}")
     return parse(done.stdout, concurrency)
 
 
 def parse(output: str, concurrency: int) -> Measurement:
-    """The line that post.lua prints last."""
+    """Read the last line of wrk's output, which post.lua prints."""
     found = json.loads(output.strip().splitlines()[-1])
     rate = (found["requests"] - found["errors"]) / found["seconds"]
     return Measurement(concurrency, max(rate, 0.0), found["p50_ms"], found["p99_ms"], found["errors"])

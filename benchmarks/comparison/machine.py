@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The description of the machine, for the page with the figures."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ import psutil
 
 
 def describe() -> dict[str, str]:
-    """Processor, memory, and the versions of what is not in a requirements file."""
+    """Return processor, memory, and the versions of programs that no requirements file pins."""
     return {
         "processor": f"{os.cpu_count()} × {_processor()}",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",

@@ -1,4 +1,4 @@
-"""One visit to one server: started, checked, measured at each concurrency, ended."""
+"""One trial of one server: start it, check its answer, measure it at each concurrency, end it."""
 
 import json
 import os
@@ -12,98 +12,109 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.comparison import disturbance, running
-from benchmarks.comparison.environments import python_of
+from benchmarks.comparison.background_load import Snapshot, background_cpu_share, snapshot
+from benchmarks.comparison.environments import python_for
 from benchmarks.comparison.load import Measurement, drive
+from benchmarks.comparison.running import NotServing, free_port, started, wait_for_correct_answer
 from benchmarks.comparison.servers import Server
-from benchmarks.comparison.site import PROGRAMS, Site
 from benchmarks.comparison.workloads import Workload
+from benchmarks.comparison.workspace import PROGRAMS, Workspace
 
 WARM_UP_SECONDS = 1
 WARM_UP_CONCURRENCY = 8
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a visit brings home. Cold start: from the first process to the first right answer, through nginx."""
+class ServerMeasurement:
+    """The figures of one trial. Cold start: from the first process to the first correct answer, through nginx."""
 
     measurements: tuple[Measurement, ...]
     cold_start_seconds: float | None
     pss_mb: float | None
-    others: float  # the share of the CPUs that processes which have no part in it took meanwhile
-    engine: str = ""  # what ENGINE=auto took
+    background_cpu_share: float  # of other programs, meanwhile
+    engine: str = ""  # the choice of ENGINE=auto
 
 
-def visit(server: Server, workload: Workload, seconds: int) -> Found:
-    """Measure one server once. Raises NotServing, or CannotInstall where its packages are not to be had."""
-    python = python_of(server.packages) if server.packages else Path(sys.executable)
+def measure_server(server: Server, workload: Workload, seconds: int) -> ServerMeasurement:
+    """Measure one server once. Raises NotServing, or CannotInstall if its packages are not available."""
+    python = python_for(server.packages) if server.packages else Path(sys.executable)
     with tempfile.TemporaryDirectory(prefix="b-") as folder:
         scratch = Path(folder)
         body = scratch / "request.json"
         body.write_bytes(workload.body)
-        site = Site(scratch, running.free_port(), workload, body, python)
+        workspace = Workspace(scratch, free_port(), workload, body, python)
         if server.name == "in-process":
-            before = disturbance.snapshot([])
-            rate = in_process(site, server.launch(site).environ, seconds)
-            return Found((Measurement(0, rate, None, None, 0),), None, None, _others(before, []))
-        launch = server.launch(site)
-        began = time.monotonic()
-        with running.started(launch, site.port, scratch) as alive:
-            expected = workload if server.has_model else None
-            running.await_right_answer(alive, expected, server.precision)
-            cold_start = time.monotonic() - began
-            url = f"http://127.0.0.1:{site.port}/invocations"
-            drive(url, body, min(WARM_UP_CONCURRENCY, max(workload.concurrencies)), WARM_UP_SECONDS)
-            runs, before = [], disturbance.snapshot(alive.family())
-            for concurrency in workload.concurrencies:
-                # What wrk gave up on before is done when this is answered.
-                running.await_right_answer(alive, expected, server.precision)
-                runs.append(drive(url, body, concurrency, seconds))
-            known = cold_start if server.has_model else None
-            foreign = _others(before, alive.family())
-            return Found(tuple(runs), known, alive.pss_mb(), foreign, taken(server, workload))
+            before = snapshot([])
+            rate = measure_in_process(workspace, server.launch(workspace).environ, seconds)
+            return ServerMeasurement((Measurement(0, rate, None, None, 0),), None, None, _share(before, []))
+        return _measure_over_http(server, workspace, seconds)
 
 
-def taken(server: Server, workload: Workload) -> str:
-    """What ENGINE=auto takes, by the archive's record; nothing for a server that was told its engine."""
+def _measure_over_http(server: Server, workspace: Workspace, seconds: int) -> ServerMeasurement:
+    workload, launch = workspace.workload, server.launch(workspace)
+    began = time.monotonic()
+    with started(launch, workspace.port, workspace.scratch) as running:
+        expected = workload if server.has_model else None
+        wait_for_correct_answer(running, expected, server.precision)
+        cold_start = time.monotonic() - began
+        url = f"http://127.0.0.1:{workspace.port}/invocations"
+        drive(url, workspace.body, min(WARM_UP_CONCURRENCY, max(workload.concurrencies)), WARM_UP_SECONDS)
+        runs, before = [], snapshot(running.process_tree())
+        for concurrency in workload.concurrencies:
+            # Once this is answered, the server has finished the requests that wrk abandoned in the run before.
+            wait_for_correct_answer(running, expected, server.precision)
+            runs.append(drive(url, workspace.body, concurrency, seconds))
+        return ServerMeasurement(
+            measurements=tuple(runs),
+            cold_start_seconds=cold_start if server.has_model else None,
+            pss_mb=running.pss_mb(),
+            background_cpu_share=_share(before, running.process_tree()),
+            engine=recorded_engine_choice(server, workload),
+        )
+
+
+def recorded_engine_choice(server: Server, workload: Workload) -> str:
+    """Return the engine that ENGINE=auto uses by the archive's record; empty for a server with a fixed engine."""
     if server.engine != "auto":
         return ""
     choice = json.loads((workload.model_dir / "engines.json").read_text())["auto"][server.precision]
     return f"{choice['engine']} {choice['precision']}"
 
 
-def in_process(site: Site, environ: dict[str, str], seconds: int, processes: int = 2) -> float:
-    """Predictions a second of that many processes together, each on one thread."""
-    command = [str(site.python), str(PROGRAMS / "in_process.py"), str(seconds)]
-    started = [
+def measure_in_process(
+    workspace: Workspace, environ: dict[str, str], seconds: int, processes: int = 2
+) -> float:
+    """Return the predictions a second of `processes` processes together, each on one thread, without HTTP."""
+    command = [str(workspace.python), str(PROGRAMS / "in_process.py"), str(seconds)]
+    running = [
         subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(processes)
     ]
     try:
-        for process in started:
-            if _line(process) != "ready":
-                raise running.NotServing(f"{command[1]} ended with {process.wait()}")
-        for process in started:
+        for process in running:
+            if _read_line(process) != "ready":
+                raise NotServing(f"{command[1]} ended with {process.wait()}")
+        for process in running:
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        counts = [_line(process).split() for process in started]
+        counts = [_read_line(process).split() for process in running]
     finally:
-        for process in started:
+        for process in running:
             process.kill()
             process.communicate()
-    return together(counts)
+    return sum_of_rates(counts)
 
 
-def together(counts: Sequence[Sequence[str]]) -> float:
-    """The rates of (number, seconds) added up."""
+def sum_of_rates(counts: Sequence[Sequence[str]]) -> float:
+    """Add up the rates of (number, seconds) pairs."""
     return sum(float(number) / float(took) for number, took in counts)
 
 
-def _others(before: disturbance.Snapshot, family: list[psutil.Process]) -> float:
-    return disturbance.others(before, disturbance.snapshot(family), os.cpu_count() or 1)
+def _share(before: Snapshot, processes: list[psutil.Process]) -> float:
+    return background_cpu_share(before, snapshot(processes), os.cpu_count() or 1)
 
 
-def _line(process: "subprocess.Popen[str]") -> str:
+def _read_line(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()

@@ -1,4 +1,4 @@
-"""A server of the comparison as processes: started with nginx in front, watched, measured, ended."""
+"""The processes of one server: started with nginx in front, checked, ended."""
 
 import contextlib
 import http.client
@@ -23,30 +23,30 @@ START_SECONDS = 90
 STOP_SECONDS = 15
 
 
-class NotServing(Exception):  # named for what happened
-    """A server that ended, or whose answers are wrong; the text says what it printed last."""
+class NotServing(Exception):
+    """A server ended, or answers wrongly; the message has its last output."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A process to start. `backend` is where nginx finds it, or None where it listens on the port itself."""
+    """A process to start. `backend`: its address for nginx; None for a server that brings its own nginx."""
 
     command: list[str]
     environ: dict[str, str]
     backend: str | None = None
-    path: str = "/invocations"  # what the server itself calls it
+    path: str = "/invocations"  # of the server itself, behind nginx
 
 
 @dataclass
 class Running:
-    """What was started, and the file that holds what it prints."""
+    """The started processes, and the file with their output."""
 
     port: int
     log: Path
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def family(self) -> list[psutil.Process]:
-        """Every process of it."""
+    def process_tree(self) -> list[psutil.Process]:
+        """Return every process of the server, with all children."""
         found = []
         for process in self.processes:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -55,28 +55,29 @@ class Running:
         return found
 
     def pss_mb(self) -> float:
-        """Memory of all its processes; what several share is counted once."""
+        """Return the memory of all processes in MiB; shared pages count once (PSS)."""
         total = 0
-        for process in self.family():
+        for process in self.process_tree():
             with contextlib.suppress(OSError):  # it may have ended
                 text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
                 total += int(re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[0])
         return total / 1024
 
-    def last_words(self) -> str:
+    def recent_logs(self) -> str:
+        """Return the end of the output."""
         return self.log.read_text(errors="replace")[-1500:]
 
 
 @contextlib.contextmanager
 def started(launch: Launch, port: int, scratch: Path) -> Iterator[Running]:
-    """Start `launch`, with nginx before it where it needs one; end all of it afterwards."""
+    """Start `launch`, with nginx in front if it needs one; end all processes afterwards."""
     running = Running(port, scratch / "log")
     with running.log.open("wb") as log:
         try:
             running.processes.append(_spawn(launch.command, launch.environ, scratch, log.fileno()))
             if launch.backend is not None:
                 config = scratch / "front.conf"
-                config.write_text(front(launch, port, scratch))
+                config.write_text(nginx_config(launch, port, scratch))
                 nginx = shutil.which("nginx") or "nginx"
                 command = [nginx, "-c", str(config), "-p", str(scratch), "-e", "stderr"]
                 running.processes.append(_spawn(command, dict(os.environ), scratch, log.fileno()))
@@ -85,8 +86,8 @@ def started(launch: Launch, port: int, scratch: Path) -> Iterator[Running]:
             _end(running)
 
 
-def front(launch: Launch, port: int, scratch: Path) -> str:
-    """nginx.conf for a server behind it; for the backend "none" nginx answers by itself."""
+def nginx_config(launch: Launch, port: int, scratch: Path) -> str:
+    """Return the nginx.conf for a server; with the backend "none" nginx itself answers."""
     alone = launch.backend == "none"
     values = {
         "scratch": str(scratch),
@@ -98,16 +99,19 @@ def front(launch: Launch, port: int, scratch: Path) -> str:
     return re.sub(r"{{(\w+)}}", lambda found: values[found[1]], FRONT.read_text())
 
 
-def await_right_answer(running: Running, workload: Workload | None, precision: str) -> None:
-    """Ask until the answer is right (without a workload: until there is one). Raises NotServing."""
+def wait_for_correct_answer(running: Running, workload: Workload | None, precision: str) -> None:
+    """Send requests until the answer is correct; without a workload, until any answer is 200.
+
+    Raises NotServing if the server ends, or after START_SECONDS.
+    """
     deadline, problem = time.monotonic() + START_SECONDS, "no answer yet"
     body = workload.body if workload else b"{}"
     while time.monotonic() < deadline:
         ended = next((process for process in running.processes if process.poll() is not None), None)
         if ended is not None:
-            raise NotServing(f"ended with {ended.returncode}: {running.last_words()}")
+            raise NotServing(f"ended with {ended.returncode}: {running.recent_logs()}")
         try:
-            status, answer = ask(running.port, body)
+            status, answer = post(running.port, body)
             problem = f"HTTP {status}: {answer[:300]!r}"
             if status == 200:
                 problem = (workload.problem(answer, precision) if workload else None) or ""
@@ -116,11 +120,11 @@ def await_right_answer(running: Running, workload: Workload | None, precision: s
         except (OSError, http.client.HTTPException) as error:
             problem = f"{type(error).__name__}: {error}"
         time.sleep(0.01)
-    raise NotServing(f"{problem}; {running.last_words()}")
+    raise NotServing(f"{problem}; {running.recent_logs()}")
 
 
-def ask(port: int, body: bytes) -> tuple[int, bytes]:
-    """One request to the front, on a connection of its own."""
+def post(port: int, body: bytes) -> tuple[int, bytes]:
+    """Send one request on a connection of its own; return status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
@@ -131,7 +135,7 @@ def ask(port: int, body: bytes) -> tuple[int, bytes]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on; below 32,768, as multi-model-server takes no other."""
+    """Return a free port of 127.0.0.1 below 32,768: multi-model-server accepts no higher one."""
     for _ in range(100):
         port = random.randrange(20_000, 32_000)  # noqa: S311  # not a secret
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -153,15 +157,15 @@ def _spawn(command: list[str], environ: dict[str, str], cwd: Path, log: int) -> 
 
 
 def _end(running: Running) -> None:
-    """By SIGTERM; what is left after a while, or was left behind, by SIGKILL."""
-    family = running.family()
+    """Send SIGTERM; after STOP_SECONDS send SIGKILL to every process that is left."""
+    tree = running.process_tree()
     for process in running.processes:
         process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     for process in running.processes:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(max(deadline - time.monotonic(), 0.1))
-    for member in family:
+    for member in tree:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
     for process in running.processes:

@@ -1,4 +1,4 @@
-"""The servers that are compared, and how each is started: one engine thread a worker, two workers, no access log."""
+"""The compared servers and their start commands: two workers, one engine thread each, no access log."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from benchmarks.comparison import java_servers
 from benchmarks.comparison.environments import ROOT
 from benchmarks.comparison.running import Launch, free_port
-from benchmarks.comparison.site import PROGRAMS, Site
+from benchmarks.comparison.workspace import PROGRAMS, Workspace
 
 BATCH = 32
 WORKERS = "2"
@@ -18,35 +18,35 @@ GUNICORN = ["-m", "gunicorn", "-k", "sync", "-w", WORKERS, "--log-level", "error
 
 @dataclass(frozen=True)
 class Server:
-    """One row of the table. `kind` is ours, peer or limit; `packages` names its virtual environment.
+    """One row of the table. `kind` is ours, peer or baseline; `packages` names its virtual environment.
 
-    `rows` are the workloads of a run that names no servers: where a request is a batch already (T32), none
-    that batches as well, so that a whole run stays within 75 minutes; `most` caps its repetitions there.
+    `rows`: its workloads in a run of all servers. T32, whose requests are batches already, leaves out the servers
+    that batch, so that such a run stays within 75 minutes. `max_repetitions`: its repetitions in such a run.
     """
 
     name: str
     title: str
     kind: str
-    launch: Callable[[Site], Launch]
+    launch: Callable[[Workspace], Launch]
     engine: str = "torch"
     precision: str = "fp32"
     packages: str | None = None
     has_model: bool = True
     rows: tuple[str, ...] = ("T1", "T32", "M")
-    most: int = 100
+    max_repetitions: int = 100
 
 
-def ours(engine: str, precision: str = "fp32") -> Callable[[Site], Launch]:
-    """`serve`, as it is in the image: its own nginx, its own plan of workers and threads."""
+def ours(engine: str, precision: str = "fp32") -> Callable[[Workspace], Launch]:
+    """Start `serve` as the image does: with its own nginx and its own plan of workers and threads."""
 
-    def launch(site: Site) -> Launch:
-        base = site.scratch / "ml"
+    def launch(workspace: Workspace) -> Launch:
+        base = workspace.scratch / "ml"
         base.mkdir()
-        (base / "model").symlink_to(site.workload.model_dir)
+        (base / "model").symlink_to(workspace.workload.model_dir)
         environ = {
-            **_environ(site, threads=None),
+            **_environ(workspace, threads=None),
             "SAGEMAKER_BASE_DIR": str(base),
-            "SAGEMAKER_BIND_TO_PORT": str(site.port),
+            "SAGEMAKER_BIND_TO_PORT": str(workspace.port),
             "SERVE_HOST": "127.0.0.1",
             "ENGINE": engine,
             "ENGINE_PRECISION": precision,
@@ -56,82 +56,92 @@ def ours(engine: str, precision: str = "fp32") -> Callable[[Site], Launch]:
     return launch
 
 
-def flask(app: str, *, threads: str | None = "1") -> Callable[[Site], Launch]:
-    """Gunicorn's sync workers behind nginx, as in AWS's examples."""
+def flask(app: str, *, threads: str | None = "1") -> Callable[[Workspace], Launch]:
+    """Start Flask under gunicorn's sync workers behind nginx, as in AWS's examples."""
 
-    def launch(site: Site) -> Launch:
-        address = f"unix:{site.scratch / 'app.sock'}"
-        command = [str(site.python), *GUNICORN, "--chdir", str(PROGRAMS), "-b", address, f"{app}:app"]
-        return Launch(command, _environ(site, threads=threads), backend=address)
+    def launch(workspace: Workspace) -> Launch:
+        address = f"unix:{workspace.scratch / 'app.sock'}"
+        command = [str(workspace.python), *GUNICORN, "--chdir", str(PROGRAMS), "-b", address, f"{app}:app"]
+        return Launch(command, _environ(workspace, threads=threads), backend=address)
 
     return launch
 
 
-def fastapi(site: Site) -> Launch:
+def fastapi(workspace: Workspace) -> Launch:
+    """Start FastAPI under uvicorn with uvloop and httptools."""
     port = str(free_port())
     command = [
-        *(str(site.python), "-m", "uvicorn", "--app-dir", str(PROGRAMS), "fastapi_app:app"),
+        *(str(workspace.python), "-m", "uvicorn", "--app-dir", str(PROGRAMS), "fastapi_app:app"),
         *("--host", "127.0.0.1", "--port", port, "--workers", WORKERS),
         *("--no-access-log", "--log-level", "error", "--loop", "uvloop", "--http", "httptools"),
     ]
-    return Launch(command, _environ(site), backend=f"127.0.0.1:{port}")
+    return Launch(command, _environ(workspace), backend=f"127.0.0.1:{port}")
 
 
-def litserve(batch: int) -> Callable[[Site], Launch]:
-    def launch(site: Site) -> Launch:
+def litserve(batch: int) -> Callable[[Workspace], Launch]:
+    """Start LitServe; a batch size of 1 turns its batching off."""
+
+    def launch(workspace: Workspace) -> Launch:
         port = str(free_port())
-        command = [str(site.python), str(PROGRAMS / "litserve_app.py"), port, str(batch)]
-        return Launch(command, _environ(site), backend=f"127.0.0.1:{port}")
+        command = [str(workspace.python), str(PROGRAMS / "litserve_app.py"), port, str(batch)]
+        return Launch(command, _environ(workspace), backend=f"127.0.0.1:{port}")
 
     return launch
 
 
-def bentoml(batch: int) -> Callable[[Site], Launch]:
-    def launch(site: Site) -> Launch:
+def bentoml(batch: int) -> Callable[[Workspace], Launch]:
+    """Start BentoML; a batch size of 1 turns its batching off."""
+
+    def launch(workspace: Workspace) -> Launch:
         port = str(free_port())
-        command = [str(site.python), "-m", "bentoml", "serve", "bentoml_app:Service", "--port", port]
+        command = [str(workspace.python), "-m", "bentoml", "serve", "bentoml_app:Service", "--port", port]
         command += ["--host", "127.0.0.1", "--working-dir", str(PROGRAMS), "--timeout", "120"]
         environ = {
-            **_environ(site),
+            **_environ(workspace),
             "BATCH_SIZE": str(batch),
             "BENTOML_DO_NOT_TRACK": "True",
-            "BENTOML_HOME": str(site.scratch / "bentoml"),
+            "BENTOML_HOME": str(workspace.scratch / "bentoml"),
         }
         return Launch(command, environ, backend=f"127.0.0.1:{port}")
 
     return launch
 
 
-def torchserve(batch: int) -> Callable[[Site], Launch]:
-    return lambda site: java_servers.torchserve(site, _environ(site), batch)
+def torchserve(batch: int) -> Callable[[Workspace], Launch]:
+    """Start TorchServe; a batch size of 1 turns its batching off."""
+    return lambda workspace: java_servers.torchserve(workspace, _environ(workspace), batch)
 
 
-def multi_model_server(site: Site) -> Launch:
-    return java_servers.multi_model_server(site, _environ(site))
+def multi_model_server(workspace: Workspace) -> Launch:
+    """Start multi-model-server with AWS's inference toolkit."""
+    return java_servers.multi_model_server(workspace, _environ(workspace))
 
 
-def nginx_alone(site: Site) -> Launch:
-    """Nginx answers by itself; the process beside it only waits."""
-    return Launch([shutil.which("sleep") or "sleep", "infinity"], _environ(site), backend="none")
+def nginx_alone(workspace: Workspace) -> Launch:
+    """Start nginx alone, which answers itself; the process beside it only waits."""
+    return Launch([shutil.which("sleep") or "sleep", "infinity"], _environ(workspace), backend="none")
 
 
-def _environ(site: Site, *, threads: str | None = "1") -> dict[str, str]:
-    """This environment without what would steer a server, and the workload's; None: the default threads."""
-    steering = ("SAGEMAKER_", "SERVE_", "OMP_", "MKL_", "TS_", "ENGINE", "LOG_SAMPLE", "RELEASE_ID")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
+def _environ(workspace: Workspace, *, threads: str | None = "1") -> dict[str, str]:
+    """Return this process's environment without settings of any server, plus the workload's.
+
+    `threads`: of the numeric libraries; None leaves their default.
+    """
+    server_settings = ("SAGEMAKER_", "SERVE_", "OMP_", "MKL_", "TS_", "ENGINE", "LOG_SAMPLE", "RELEASE_ID")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(server_settings)}
     numeric = {} if threads is None else dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), threads)
-    here = {"PYTHONPATH": str(PROGRAMS), "TMPDIR": str(site.scratch), "BODY": str(site.body)}
-    return {**kept, **numeric, **here, **site.workload.environ()}
+    here = {"PYTHONPATH": str(PROGRAMS), "TMPDIR": str(workspace.scratch), "BODY": str(workspace.body)}
+    return {**kept, **numeric, **here, **workspace.workload.environ()}
 
 
 def all_servers() -> Mapping[str, Server]:
-    """Every row by its name, in the order in which they take turns."""
-    rows = [*_ours(), *_peers(), *_limits()]
+    """Return every server by name, in the order of their trials."""
+    rows = [*_ours(), *_peers(), *_baselines()]
     return {server.name: server for server in rows}
 
 
 def _ours() -> list[Server]:
-    """By engine; ENGINE=auto takes what was measured when the model was exported."""
+    """List this project's server by engine; ENGINE=auto uses the engine that was fastest at export."""
     title = "this project"
     return [
         Server("ours-torch", title, "ours", ours("torch")),
@@ -144,21 +154,23 @@ def _ours() -> list[Server]:
 
 
 def _peers() -> list[Server]:
-    def peer(name: str, title: str, launch: Callable[[Site], Launch], packages: str, *rows: str) -> Server:
+    def peer(
+        name: str, title: str, launch: Callable[[Workspace], Launch], packages: str, *rows: str
+    ) -> Server:
         return Server(name, title, "peer", launch, packages=packages, rows=rows)
 
-    classic = "nginx + gunicorn + Flask"
-    slow = peer(
+    flask_title = "nginx + gunicorn + Flask"
+    default_threads = peer(
         "flask-default-threads",
-        f"{classic}, default threads",
+        f"{flask_title}, default threads",
         flask("flask_app", threads=None),
         "flask",
         "T1",
     )
-    single = f"{classic}, OMP_NUM_THREADS=1"
+    single = f"{flask_title}, OMP_NUM_THREADS=1"
     with_batch = f", batch {BATCH}"
     return [
-        replace(slow, most=2),
+        replace(default_threads, max_repetitions=2),
         peer("flask", single, flask("flask_app"), "flask", "T1", "T32", "M"),
         peer("fastapi", "FastAPI + uvicorn", fastapi, "fastapi", "T1", "T32", "M"),
         peer("torchserve", "TorchServe 0.12", torchserve(1), "torchserve", "T1", "T32", "M"),
@@ -174,15 +186,15 @@ def _peers() -> list[Server]:
     ]  # fmt: skip
 
 
-def _limits() -> list[Server]:
-    """What no server can pass, and what any server of a kind pays."""
+def _baselines() -> list[Server]:
+    """List the upper limits, and the cost of each layer without a model."""
     return [
         Server(
-            "noop-flask", "a no-op through nginx + gunicorn + Flask", "limit", flask("noop_app"),
-            engine="none", packages="flask", has_model=False, rows=("T1",), most=2,
+            "noop-flask", "a no-op through nginx + gunicorn + Flask", "baseline", flask("noop_app"),
+            engine="none", packages="flask", has_model=False, rows=("T1",), max_repetitions=2,
         ),
         Server(
-            "nginx", "nginx alone", "limit", nginx_alone, engine="none", has_model=False, rows=("T1",), most=2
+            "nginx", "nginx alone", "baseline", nginx_alone, engine="none", has_model=False, rows=("T1",), max_repetitions=2
         ),
-        Server("in-process", "in process, two processes, no HTTP", "limit", nginx_alone, most=3),
+        Server("in-process", "in process, two processes, no HTTP", "baseline", nginx_alone, max_repetitions=3),
     ]  # fmt: skip

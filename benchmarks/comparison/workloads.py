@@ -1,4 +1,4 @@
-"""What is asked of every server, and how its answers are checked before it is measured."""
+"""The workloads: a request for every server, and the check of its answer before the measurement."""
 
 import hashlib
 import importlib.util
@@ -25,15 +25,16 @@ TEXT = (
     "so that each of the encoder's tokens is a real one."
 )
 FIELDS = ("predictions", "embeddings")
+ENCODER_TITLE = "M, an encoder of 6 layers, 384 wide, 128 tokens"
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One request, sent over and over, and the numbers that are right for it."""
+    """One request, sent repeatedly, and the expected numbers of its answer."""
 
     name: str
     title: str
-    kind: str  # as programs/workload.py calls it
+    kind: str  # digits or encoder, for programs/workload.py
     body: bytes
     concurrencies: tuple[int, ...]
     model_dir: Path
@@ -41,7 +42,7 @@ class Workload:
     expected: NDArray[np.float64]
 
     def problem(self, answer: bytes, precision: str = "fp32") -> str | None:
-        """What is wrong with an answer, or None."""
+        """Return the error of an answer; None if it is correct."""
         try:
             got = np.array(_numbers(json.loads(answer)), dtype=np.float64)
         except (ValueError, TypeError, KeyError, StopIteration) as error:
@@ -54,19 +55,19 @@ class Workload:
         return None
 
     def environ(self) -> dict[str, str]:
-        """What programs/workload.py reads."""
+        """Return the environment variables that programs/workload.py reads."""
         return {"WORKLOAD": self.kind, "MODEL_DIR": str(self.model_dir), "NETWORK": str(self.network)}
 
 
 def all_workloads(cache: Path) -> dict[str, Workload]:
-    """Every workload by its name; what has to be made for one is kept in `cache`."""
-    archive = cache / f"encoder-{_made_of(ENCODER, ROOT / 'container' / 'src' / 'engines')}"
+    """Return every workload by name; the model that one needs is made in `cache`."""
+    archive = cache / f"encoder-{_hash_of(ENCODER, ROOT / 'container' / 'src' / 'engines')}"
     found = [digits("T1", 1, (1, 8, 32, 128)), digits("T32", 32, (8, 32)), encoder(archive)]
     return {workload.name: workload for workload in found}
 
 
 def digits(name: str, instances: int, concurrencies: tuple[int, ...]) -> Workload:
-    """The digits model; what is right is in its golden.json."""
+    """Return a workload of the digits model; its golden.json has the expected answers."""
     cases = json.loads((DIGITS_MODEL / "golden.json").read_text())["cases"][:instances]
     return Workload(
         name,
@@ -81,13 +82,13 @@ def digits(name: str, instances: int, concurrencies: tuple[int, ...]) -> Workloa
 
 
 def encoder(directory: Path) -> Workload:
-    """The text encoder, made in `directory` where it is not there; what is right is what torch says."""
+    """Return the workload of the text encoder, whose model is made in `directory`; PyTorch gives its expected answer."""
     if not (directory / "engines.json").is_file():
         runpy.run_path(str(ENCODER / "prepare.py"))["write"](directory)
         _export(directory)
     return Workload(
         "M",
-        "M, an encoder of 6 layers, 384 wide, 128 tokens",
+        ENCODER_TITLE,
         "encoder",
         json.dumps({"inputs": [TEXT]}).encode(),
         (8, 32),
@@ -97,14 +98,14 @@ def encoder(directory: Path) -> Workload:
     )
 
 
-def _made_of(*folders: Path) -> str:
-    """Changes with the files that an archive is made by."""
+def _hash_of(*folders: Path) -> str:
+    """Return a hash of the Python files from which an archive is made."""
     files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def _export(directory: Path) -> None:
-    """Give it the other engines, as a team would for its own model; bf16 may be chosen."""
+    """Export the model for the other engines, as a team would for its own; allow bf16."""
     command = [sys.executable, "-m", "engines", "export", str(directory), "--precision", "bf16"]
     command += ["--example", str(ENCODER / "payloads" / "three-texts.json")]
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "container" / "src")}
@@ -130,7 +131,7 @@ def _reference(directory: Path) -> NDArray[np.float64]:
 
 
 def _numbers(answer: Any) -> Sequence[Any]:
-    """Rows of numbers out of an answer; BentoML sends the list without an object round it."""
+    """Return the rows of numbers of an answer; BentoML sends a bare list instead of an object."""
     if isinstance(answer, dict):
         answer = next(answer[field] for field in FIELDS if field in answer)
     return [row["probabilities"] if isinstance(row, dict) else row for row in answer]

@@ -18,7 +18,7 @@ LINK = (
 
 
 def add(web_ui: WebUI, history: ScalingHistory) -> gevent.Greenlet:
-    """Put the page at /scaling, and a link to it on Locust's page. Return the greenlet that fills it."""
+    """Add the page at /scaling, and a link to it on Locust's page. Return the greenlet that records its rows."""
     pages = Blueprint("scaling", __name__)
 
     @pages.get("/scaling")
@@ -35,7 +35,7 @@ def add(web_ui: WebUI, history: ScalingHistory) -> gevent.Greenlet:
     @pages.get("/scaling/plotly.js")
     @web_ui.auth_required_if_enabled  # type: ignore[untyped-decorator]
     def plotly() -> Response:
-        """Plotly's script as its Python package ships it: no network is needed."""
+        """Serve the script that plotly's Python package ships: no network is needed."""
         script = files("plotly").joinpath("package_data/plotly.min.js").read_bytes()
         return Response(script, mimetype="text/javascript", headers={"Cache-Control": "max-age=86400"})
 
@@ -55,4 +55,4 @@ def add(web_ui: WebUI, history: ScalingHistory) -> gevent.Greenlet:
         return response
 
     web_ui.app.register_blueprint(pages)
-    return gevent.spawn(history.watch)
+    return gevent.spawn(history.record)

@@ -1,4 +1,4 @@
-// The Scaling page: asks for the rows that are new once a second, and draws what it has.
+// The Scaling page: fetches new rows once a second, and draws the last hour.
 "use strict";
 
 const EVERY_MS = 1000;
@@ -8,7 +8,7 @@ const STATES = { OK: "#047857", ALARM: "#b91c1c", INSUFFICIENT_DATA: "#94a3b8" }
 const rows = [];
 
 const element = (id) => document.getElementById(id);
-let times = []; // of the rows, one for each: made once a look, read by every trace
+let times = []; // one Date for each row, shared by all traces
 const column = (name) => rows.map((row) => row[name] ?? null);
 
 function line(name, y, colour, more = {}) {
@@ -25,7 +25,7 @@ function draw(id, traces, layout = {}) {
     xaxis: { type: "date", gridcolor: "#f1f5f9", range: rows.length > 1 ? [times[0], times.at(-1)] : undefined },
     yaxis: { rangemode: "tozero", gridcolor: "#e2e8f0", automargin: true, ...yaxis },
     hovermode: "x unified",
-    uirevision: "kept", // a zoom stays while rows come in
+    uirevision: "kept", // a zoom stays while rows are added
     ...rest,
   };
   Plotly.react(id, traces, common, { responsive: true, displayModeBar: false });
@@ -88,7 +88,7 @@ function drawAll() {
   drawReleases();
 }
 
-function tell(answer) {
+function showStatus(answer) {
   const last = rows.at(-1);
   element("endpoint").textContent = answer.endpoint || "No endpoint is named yet";
   element("problem").hidden = !answer.problem;
@@ -99,10 +99,10 @@ function tell(answer) {
   const p99 = last.p99_ms === null ? "–" : `${Math.round(last.p99_ms)} ms`;
   const count = fleetSize(last, "current") + fleetSize(last.pending, "current");
   element("figures").textContent = `${last.served.toFixed(0)}/s · p99 ${p99} · ${count} instances`;
-  if (last.metric) element("tracked-title").textContent = `${last.metric}, as the policy sees it`;
+  if (last.metric) element("tracked-title").textContent = `${last.metric}, as the scaling policy reads it`;
 }
 
-async function look() {
+async function poll() {
   try {
     const response = await fetch(`scaling/rows?after=${rows.at(-1)?.at ?? 0}`);
     if (!response.ok) throw new Error(`Locust answers ${response.status}`);
@@ -110,13 +110,13 @@ async function look() {
     rows.push(...answer.rows);
     rows.splice(0, Math.max(0, rows.length - KEPT));
     times = rows.map((row) => new Date(row.at * 1000));
-    tell(answer);
+    showStatus(answer);
     drawAll();
   } catch (error) {
     element("problem").hidden = false;
     element("problem").textContent = `No new figures: ${error.message}`;
   }
-  setTimeout(look, EVERY_MS);
+  setTimeout(poll, EVERY_MS);
 }
 
-look();
+poll();

@@ -1,4 +1,4 @@
-"""What the peers of `make bench-serving` are given to serve, and how a server is started and ended there."""
+"""The peers of `make bench-serving`: the model they serve, their environments, start and end."""
 
 import json
 import runpy
@@ -14,7 +14,7 @@ import torch
 from benchmarks.comparison import environments, measuring, running, workloads
 from benchmarks.comparison.running import Launch, NotServing
 from benchmarks.comparison.servers import Server, all_servers
-from benchmarks.comparison.site import PROGRAMS, Site
+from benchmarks.comparison.workspace import PROGRAMS, Workspace
 
 T32 = workloads.digits("T32", 32, (8,))
 needs_load = pytest.mark.skipif(
@@ -24,7 +24,7 @@ needs_load = pytest.mark.skipif(
 
 @pytest.fixture
 def peers_workload(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """programs/workload.py, loaded as a peer loads it."""
+    """Load programs/workload.py as a peer does."""
     for name, value in T32.environ().items():
         monkeypatch.setenv(name, value)
     return runpy.run_path(str(PROGRAMS / "workload.py"))
@@ -58,9 +58,9 @@ def test_every_server_is_started_with_its_workers_and_without_steering_from_outs
     monkeypatch.setenv("SAGEMAKER_MODEL_SERVER_WORKERS", "7")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setattr("benchmarks.comparison.java_servers._run", lambda *_: None)
-    site = Site(tmp_path, 20_000, T32, tmp_path / "body", Path(sys.executable))
+    workspace = Workspace(tmp_path, 20_000, T32, tmp_path / "body", Path(sys.executable))
 
-    launch = server.launch(site)
+    launch = server.launch(workspace)
 
     assert "7" not in launch.environ.values()
     threads = None if server.kind == "ours" or server.name == "flask-default-threads" else "1"
@@ -72,7 +72,7 @@ def test_every_server_is_started_with_its_workers_and_without_steering_from_outs
 def test_a_server_is_checked_measured_and_ended(tmp_path: Path) -> None:
     before = {process.pid for process in psutil.Process().children(recursive=True)}
 
-    found = measuring.visit(all_servers()["ours-torch"], T32, 1)
+    found = measuring.measure_server(all_servers()["ours-torch"], T32, 1)
 
     assert [run.concurrency for run in found.measurements] == [8]
     assert found.measurements[0].requests_per_second > 0
@@ -85,18 +85,21 @@ def test_a_server_is_checked_measured_and_ended(tmp_path: Path) -> None:
 @needs_load
 def test_a_server_with_wrong_answers_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "START_SECONDS", 1)
-    alone = all_servers()["nginx"].launch(Site(tmp_path, 1, T32, tmp_path / "b", Path(sys.executable)))
+    alone = all_servers()["nginx"].launch(Workspace(tmp_path, 1, T32, tmp_path / "b", Path(sys.executable)))
     port = running.free_port()
 
-    with running.started(alone, port, tmp_path) as alive, pytest.raises(NotServing, match="not an answer"):
-        running.await_right_answer(alive, T32, "fp32")
+    with running.started(alone, port, tmp_path) as started, pytest.raises(NotServing, match="not an answer"):
+        running.wait_for_correct_answer(started, T32, "fp32")
 
 
-def test_a_server_that_ends_is_named_with_what_it_said(tmp_path: Path) -> None:
+def test_a_server_that_ends_is_reported_with_its_output(tmp_path: Path) -> None:
     broken = Launch([sys.executable, "-c", "raise SystemExit('no model here')"], {})
 
-    with running.started(broken, 20_001, tmp_path) as alive, pytest.raises(NotServing, match="no model here"):
-        running.await_right_answer(alive, T32, "fp32")
+    with (
+        running.started(broken, 20_001, tmp_path) as started,
+        pytest.raises(NotServing, match="no model here"),
+    ):
+        running.wait_for_correct_answer(started, T32, "fp32")
 
 
 def test_an_environment_is_made_anew_when_what_it_needs_changes(
@@ -107,17 +110,17 @@ def test_an_environment_is_made_anew_when_what_it_needs_changes(
     monkeypatch.setattr(environments, "_run", commands.append)
     (tmp_path / "sagemaker-pytorch-release" / "peers" / "flask").mkdir(parents=True)
 
-    first = environments.python_of("flask")
-    again = environments.python_of("flask")
+    first = environments.python_for("flask")
+    again = environments.python_for("flask")
     (first.parents[1] / "ready").write_text("of other requirements")
-    environments.python_of("flask")
+    environments.python_for("flask")
 
     assert first == again
     assert len(commands) == 2 * 4  # venv, torch, packages, the check that torch is for the CPU
 
 
 def test_pips_reason_is_passed_on() -> None:
-    say = "import sys; sys.exit('ERROR: No matching distribution found for x')"
+    script = "import sys; sys.exit('ERROR: No matching distribution found for x')"
 
     with pytest.raises(environments.CannotInstall, match="No matching distribution found for x"):
-        environments._run([sys.executable, "-c", say])
+        environments._run([sys.executable, "-c", script])

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright; it asks nothing of any other machine."""
+"""Debian's Chromium, driven by Playwright, without requests to any other machine."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ QUIET = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless browser; a reasoned skip where Chromium is not installed."""
+    """Start a headless browser; skip the test where Chromium is not installed."""
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("needs Debian's chromium")

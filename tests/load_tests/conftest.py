@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.load_tests.small_sagemaker import SmallSageMaker, golden_set, serve
+from tests.load_tests.fake_sagemaker import FakeSageMaker, golden_set, serve
 
 
 @pytest.fixture
-def sagemaker() -> Iterator[SmallSageMaker]:
-    service, ready, done = SmallSageMaker(), Future(), threading.Event()
+def sagemaker() -> Iterator[FakeSageMaker]:
+    service, done = FakeSageMaker(), threading.Event()
+    ready: Future[None] = Future()
     thread = threading.Thread(target=serve, args=(service, ready, done))
     thread.start()
     ready.result(timeout=10)
@@ -24,7 +25,7 @@ def sagemaker() -> Iterator[SmallSageMaker]:
 
 
 @pytest.fixture
-def aws_environment(sagemaker: SmallSageMaker) -> dict[str, str]:
+def aws_environment(sagemaker: FakeSageMaker) -> dict[str, str]:
     return os.environ | {
         "AWS_ENDPOINT_URL": sagemaker.url,
         "AWS_ACCESS_KEY_ID": "test",

@@ -1,4 +1,4 @@
-"""Take the pictures of the Scaling page in docs/images, of a scale-out and a canary that really happen.
+"""Take the screenshots of the Scaling page in docs/images, during a real scale-out and a real canary.
 
 python -m tests.load_tests.screenshots        (make screenshots)
 """
@@ -7,48 +7,54 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from tests.load_tests.chromium import chromium
-from tests.load_tests.scaling_scene import BOUND_SECONDS, ROOT, scene
-from tests.local_aws.serving import until
+from tests.load_tests.scaled_endpoint import BOUND_SECONDS, ROOT, scaled_endpoint
+from tests.load_tests.waiting import wait_until
 
 IMAGES = ROOT / "docs" / "images"
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-CHANGE_SECONDS = 15  # of load before and after each change, so that it stands in the middle of the plots
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+CHANGE_SECONDS = 15  # of load before and after each change, so that the change is in the middle of the plots
 
 
 def main() -> int:
+    """Take the screenshots and print their files."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, scene(Path(folder)) as running, chromium() as browser:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        scaled_endpoint(Path(folder)) as running,
+        chromium() as browser,
+    ):
         page = browser.new_page(viewport=DESKTOP)
         page.goto(f"{running.url}/scaling")
         running.load(8)
-        _seconds(page, CHANGE_SECONDS)
+        _wait_for_rows(page, CHANGE_SECONDS)
         running.load(25)
-        _until_instances(page, 3)
-        _seconds(page, CHANGE_SECONDS)
+        _wait_for_instances(page, 3)
+        _wait_for_rows(page, CHANGE_SECONDS)
         running.deploy("r2")
-        until(lambda: running.status() == "InService", "the deployment's end", BOUND_SECONDS)
-        _seconds(page, CHANGE_SECONDS)
+        wait_until(lambda: running.status() == "InService", "end of the deployment", BOUND_SECONDS)
+        _wait_for_rows(page, CHANGE_SECONDS)
         page.screenshot(path=IMAGES / "scaling.png", full_page=True)
         page.set_viewport_size(PHONE)
-        _seconds(page, 2)
+        _wait_for_rows(page, 2)
         page.screenshot(path=IMAGES / "scaling-phone.png")
     for path in sorted(IMAGES.glob("scaling*.png")):
         print(path.relative_to(ROOT), f"{path.stat().st_size // 1024} kB")
     return 0
 
 
-def _seconds(page: Page, seconds: int) -> None:
-    """Wait until the plots have so many more rows; there is one a second."""
+def _wait_for_rows(page: Page, seconds: int) -> None:
+    """Wait until the plots have `seconds` more rows; there is one a second."""
     rows = page.evaluate("document.getElementById('rate').data?.[0].y.length ?? 0")
     page.wait_for_function(
         f"document.getElementById('rate').data?.[0].y.length >= {rows + seconds}", timeout=90_000
     )
 
 
-def _until_instances(page: Page, count: int) -> None:
+def _wait_for_instances(page: Page, count: int) -> None:
     page.wait_for_function(
         f"document.getElementById('instances').data?.[0].y.at(-1) >= {count}", timeout=90_000
     )

@@ -7,14 +7,14 @@ from botocore.exceptions import EndpointConnectionError
 from load_tests.fleet import sample
 
 
-def side(config: str, current: int, desired: int) -> dict[str, Any]:
+def fleet(config: str, current: int, desired: int) -> dict[str, Any]:
     variant = {"VariantName": "v", "CurrentInstanceCount": current, "DesiredInstanceCount": desired}
     return {"EndpointConfigName": config, "ProductionVariants": [variant]}
 
 
 def test_during_a_deployment_both_fleets_are_recorded() -> None:
-    endpoint = {"EndpointStatus": "Updating", **side("old", 0, 2)}
-    endpoint["PendingDeploymentSummary"] = side("new", 2, 2)
+    endpoint = {"EndpointStatus": "Updating", **fleet("old", 0, 2)}
+    endpoint["PendingDeploymentSummary"] = fleet("new", 2, 2)
 
     assert sample(lambda: endpoint, 7.0) == {
         "at": 7.0, "status": "Updating", "config": "old", "current": 0, "desired": 2,
@@ -23,7 +23,7 @@ def test_during_a_deployment_both_fleets_are_recorded() -> None:
 
 
 def test_at_rest_there_is_one_fleet() -> None:
-    row = sample(lambda: {"EndpointStatus": "InService", **side("old", 2, 3)}, 7.0)
+    row = sample(lambda: {"EndpointStatus": "InService", **fleet("old", 2, 3)}, 7.0)
 
     assert (row["current"], row["desired"], row["pending"]) == (2, 3, None)
 

@@ -1,4 +1,4 @@
-"""A master joins what its workers report, and says so when one of them does not."""
+"""A master joins its workers' records; a missing report makes the phase invalid."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,17 +7,17 @@ from typing import Any
 
 import gevent
 
-from load_tests.generators import BEGIN, END, RECORDS, Crew, records_of
+from load_tests.generators import BEGIN, END, RECORDS, MasterGenerator, new_records
 from load_tests.recorder import Recorder
 
 
 @dataclass
 class FakeRunner:
-    """Locust's master with workers that answer at once, except the silent ones."""
+    """Locust's master with workers that answer immediately, except the silent ones."""
 
     workers: list[str]
     silent: frozenset[str] = frozenset()
-    orders: list[tuple[str, dict[str, Any], str | None]] = field(default_factory=list)
+    messages: list[tuple[str, dict[str, Any], str | None]] = field(default_factory=list)
     listener: Callable[..., None] = lambda **_: None
 
     @property
@@ -30,23 +30,23 @@ class FakeRunner:
         self.listener = listener
 
     def send_message(self, kind: str, data: dict[str, Any], name: str | None = None) -> None:
-        self.orders.append((kind, data, name))
+        self.messages.append((kind, data, name))
         if kind == END:
             for number, worker in enumerate(set(self.workers) - self.silent):
                 sent = Recorder()
                 sent.record(101.0 + number, 9.0, None)
-                data = records_of(sent, 0, ahead=0.0) | {"cpu_percent": 30.0 + number}
+                data = new_records(sent, 0, clock_offset=0.0) | {"cpu_percent": 30.0 + number}
                 gevent.spawn(self.listener, msg=SimpleNamespace(data=data, node_id=worker))
 
 
 def phase_led_by(runner: FakeRunner, *, lost: str = "") -> dict[str, Any]:
     recorder = Recorder()
-    crew = Crew(runner, recorder, finish_seconds=0.0)
+    master = MasterGenerator(runner, recorder, finish_seconds=0.0)
     recorder.begin_phase("only", 10.0, now=100.0, cpu_seconds=0.0)
-    crew.begin(0)
+    master.begin(0)
     runner.workers = [name for name in runner.workers if name != lost]
     recorder.phases[-1].finished = 110.0
-    crew.end()
+    master.end()
     return recorder.phase_result(recorder.phases[-1])
 
 
@@ -54,7 +54,7 @@ def test_each_worker_is_given_its_share_and_the_busiest_one_counts() -> None:
     runner = FakeRunner(["w1", "w2"])
     result = phase_led_by(runner)
 
-    shares = [(name, data["index"], data["count"]) for kind, data, name in runner.orders if kind == BEGIN]
+    shares = [(name, data["index"], data["count"]) for kind, data, name in runner.messages if kind == BEGIN]
     assert shares == [("w1", 0, 2), ("w2", 1, 2)]
     assert result["requests"] == 2
     assert round(result["generator_cpu_percent"]) == 31

@@ -1,11 +1,10 @@
-"""Locust itself, run as the pipeline runs it, against a small SageMaker in this process."""
+"""Locust as the pipeline starts it, against a fake SageMaker in this process."""
 
 import json
 import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -14,14 +13,15 @@ from typing import Any
 
 import pytest
 
-from tests.load_tests.small_sagemaker import ENDPOINT, SLOWER, SmallSageMaker
+from tests.load_tests.fake_sagemaker import ENDPOINT, SLOWER, FakeSageMaker
+from tests.load_tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
 
 @dataclass
 class Run:
-    """Starts Locust in a folder of its own and reads what it leaves."""
+    """A Locust run in a folder of its own, and the files that it writes."""
 
     folder: Path
     golden: Path
@@ -64,7 +64,7 @@ def total(result: dict[str, Any], count: str) -> int:
 
 
 def test_the_offered_rates_are_met_and_every_request_is_in_the_result(
-    run: Run, sagemaker: SmallSageMaker
+    run: Run, sagemaker: FakeSageMaker
 ) -> None:
     sagemaker.fail_every = 10
     result = run.finish(run.start([("slow", 1.5, 20), ("fast", 1.5, 60)]))
@@ -81,9 +81,7 @@ def test_the_offered_rates_are_met_and_every_request_is_in_the_result(
     assert len(result["fleet"]) >= 2
 
 
-def test_a_wrong_prediction_is_a_failure_though_its_status_is_200(
-    run: Run, sagemaker: SmallSageMaker
-) -> None:
+def test_a_wrong_prediction_is_a_failure_though_its_status_is_200(run: Run, sagemaker: FakeSageMaker) -> None:
     sagemaker.wrong_label = True
     (phase,) = run.finish(run.start([("only", 1, 40)]))["phases"]
 
@@ -92,7 +90,7 @@ def test_a_wrong_prediction_is_a_failure_though_its_status_is_200(
 
 
 def test_a_stall_is_not_forgiven_for_the_requests_that_were_due_while_it_lasted(
-    run: Run, sagemaker: SmallSageMaker
+    run: Run, sagemaker: FakeSageMaker
 ) -> None:
     """40/s, and no answer for 0.8 s: 32 requests were due meanwhile, half of them waited more than 0.4 s.
 
@@ -106,8 +104,8 @@ def test_a_stall_is_not_forgiven_for_the_requests_that_were_due_while_it_lasted(
     assert phase["p50_ms"] < 300
 
 
-def test_the_search_ends_early_when_the_endpoint_is_saturated(run: Run, sagemaker: SmallSageMaker) -> None:
-    sagemaker.service_seconds, sagemaker.at_once = 0.05, 1  # 20 requests a second, no more
+def test_the_search_ends_early_when_the_endpoint_is_saturated(run: Run, sagemaker: FakeSageMaker) -> None:
+    sagemaker.service_seconds, sagemaker.max_concurrency = 0.05, 1  # 20 requests a second, no more
     phases = [(f"{rate}", 1.5, float(rate)) for rate in (10, 50, 120)]
     result = run.finish(run.start(phases, stop_when_saturated=True, slo={"p99_ms": 300, "error_percent": 1}))
 
@@ -116,7 +114,7 @@ def test_the_search_ends_early_when_the_endpoint_is_saturated(run: Run, sagemake
 
 
 def test_two_processes_share_the_schedule_and_the_result_has_every_request(
-    run: Run, sagemaker: SmallSageMaker
+    run: Run, sagemaker: FakeSageMaker
 ) -> None:
     sagemaker.fail_every = 10
     result = run.finish(run.start([("slow", 1, 20), ("fast", 1, 60)], "--processes", "2"))
@@ -126,7 +124,7 @@ def test_two_processes_share_the_schedule_and_the_result_has_every_request(
     assert fast["requests"] == pytest.approx(60, abs=4)
     assert total(result, "requests") == sagemaker.requests
     assert total(result, "failures") == sagemaker.failures > 0
-    assert sum(sum(heard.values()) for heard in result["identities"].values()) == (
+    assert sum(sum(answers.values()) for answers in result["identities"].values()) == (
         sagemaker.requests - sagemaker.failures
     )
     assert fast["generator_cpu_percent"] > 0
@@ -134,7 +132,7 @@ def test_two_processes_share_the_schedule_and_the_result_has_every_request(
 
 
 def test_of_two_endpoints_each_gets_every_other_request_in_the_same_seconds(
-    run: Run, sagemaker: SmallSageMaker
+    run: Run, sagemaker: FakeSageMaker
 ) -> None:
     result = run.finish(run.start([("both", 3, 60)], "--against", SLOWER))
     compared = result["compared"]
@@ -147,7 +145,7 @@ def test_of_two_endpoints_each_gets_every_other_request_in_the_same_seconds(
     assert total(result, "failures") == 0, "what another model answers is not held against its golden set"
 
 
-def test_a_users_function_makes_what_is_sent(run: Run, sagemaker: SmallSageMaker) -> None:
+def test_a_users_function_makes_what_is_sent(run: Run, sagemaker: FakeSageMaker) -> None:
     maker = run.folder / "maker.py"
     maker.write_text('def images():\n    yield {"instances": [[3] + [0] * 63]}\n')
     run.golden = Path(f"{maker}:images")
@@ -158,12 +156,12 @@ def test_a_users_function_makes_what_is_sent(run: Run, sagemaker: SmallSageMaker
 
 
 def test_a_signal_goes_to_the_next_phase_and_another_ends_the_run_with_its_result(
-    run: Run, sagemaker: SmallSageMaker
+    run: Run, sagemaker: FakeSageMaker
 ) -> None:
     process = run.start([("surge", 300, 40), ("calm", 300, 5)])
-    wait_until(lambda: sagemaker.requests >= 20)
+    wait_until(lambda: sagemaker.requests >= 20, "20 requests")
     process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: "phase surge: 40/s offered" in run.log.read_text())
+    wait_until(lambda: "\nphase surge: 40/s offered" in run.log.read_text(), "line about the surge")
     process.send_signal(signal.SIGTERM)
     result = run.finish(process)
 
@@ -182,15 +180,8 @@ def test_without_an_endpoint_it_says_how_to_name_one(run: Run) -> None:
     assert "Name the endpoint: --endpoint NAME" in answer.stderr
 
 
-def wait_until(condition: Any, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.05)
-
-
 def test_the_web_page_listens_on_this_machine_only_and_loads_the_endpoint_typed_into_it(
-    run: Run, sagemaker: SmallSageMaker
+    run: Run, sagemaker: FakeSageMaker
 ) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -202,11 +193,14 @@ def test_the_web_page_listens_on_this_machine_only_and_loads_the_endpoint_typed_
             cwd=ROOT, env=run.environment | {"ENDPOINT": ""}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        wait_until(lambda: f"http://127.0.0.1:{port}" in run.log.read_text() and answers(port))
+        wait_until(
+            lambda: f"http://127.0.0.1:{port}" in run.log.read_text() and accepts_connections(port),
+            "web page",
+        )
         form = urllib.parse.urlencode({"user_count": 3, "spawn_rate": 3, "endpoint": ENDPOINT}).encode()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/swarm", form, timeout=10) as answer:
             assert json.load(answer)["success"]
-        wait_until(lambda: sagemaker.requests >= 3)
+        wait_until(lambda: sagemaker.requests >= 3, "3 requests")
     finally:
         process.terminate()
         process.wait(timeout=20)
@@ -214,6 +208,6 @@ def test_the_web_page_listens_on_this_machine_only_and_loads_the_endpoint_typed_
     assert sagemaker.failures == 0
 
 
-def answers(port: int) -> bool:
+def accepts_connections(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,12 +1,14 @@
 """Every figure of a result comes from the raw requests."""
 
 import math
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from load_tests.generators import records_of
-from load_tests.recorder import Recorder, percentile
+from load_tests.figures import percentile
+from load_tests.generators import new_records
+from load_tests.recorder import Recorder
 
 LATENCIES = st.lists(st.floats(min_value=0, max_value=1e5, width=32), min_size=1)
 
@@ -26,7 +28,7 @@ def test_nothing_measured_has_no_percentile() -> None:
     assert percentile([], 99) is None
 
 
-def recorded(requests: list[tuple[float, float, str | None]]) -> Recorder:
+def recorded(requests: Sequence[tuple[float, float, str | None]]) -> Recorder:
     recorder = Recorder()
     recorder.begin_phase("first", 10, now=100.0, cpu_seconds=1.0)
     for started, milliseconds, error in requests:
@@ -93,7 +95,7 @@ def test_an_answer_counts_as_achieved_in_the_phase_in_which_it_came() -> None:
 def test_identities_count_the_answers_of_each_instance() -> None:
     recorder = recorded([])
     for at, release, instance in ((5, "a", "1"), (6, "a", "1"), (7, "a", "2"), (8, "b", "3")):
-        recorder.heard(release, instance, at=at)
+        recorder.count_answer(release, instance, at=at)
 
     assert recorder.result("e")["identities"] == {"a": {"1": 2, "2": 1}, "b": {"3": 1}}
     assert recorder.result("e")["first_heard"] == {"1": 5, "2": 7, "3": 8}
@@ -111,31 +113,31 @@ def test_a_generator_that_was_late_or_busy_makes_its_phase_invalid() -> None:
     assert "used 90 % of its core" in busy.result("e")["phases"][0]["invalid"]
 
 
-def test_good_answers_beyond_the_promise_are_counted_when_there_is_one() -> None:
+def test_successful_answers_over_the_slo_are_counted_when_there_is_one() -> None:
     recorder = recorded([(101, 500, None), (102, 501, None), (103, 900, None), (104, 900, "broken")])
 
     assert recorder.result("e")["phases"][0]["slow"] is None
-    recorder.limit_ms = 500
+    recorder.slo_ms = 500
     assert recorder.result("e")["phases"][0]["slow"] == 2
 
 
-def test_what_workers_have_kept_is_joined_into_what_one_recorder_would_have() -> None:
+def test_the_workers_records_joined_are_those_of_one_recorder() -> None:
     """Each worker has error sentences of its own, and a clock that may be ahead of the master's."""
     master, first, second = Recorder(), Recorder(), Recorder()
     first.record(101.0, 10.0, None, lag_ms=1.0)
     first.record(102.0, 20.0, "broken", side=1)
     second.record(1101.5, 30.0, "refused")
     second.record(1102.5, 40.0, "broken")
-    first.heard("r", "i1", at=101.0)
-    second.heard("r", "i1", at=1100.5)
-    second.heard("r", "i2", at=1102.0)
-    master.join(records_of(first, 0, ahead=0.0))
-    master.join(records_of(second, 0, ahead=1000.0))
-    master.join(records_of(second, 2, ahead=1000.0))
+    first.count_answer("r", "i1", at=101.0)
+    second.count_answer("r", "i1", at=1100.5)
+    second.count_answer("r", "i2", at=1102.0)
+    master.join(new_records(first, 0, clock_offset=0.0))
+    master.join(new_records(second, 0, clock_offset=1000.0))
+    master.join(new_records(second, 2, clock_offset=1000.0))
 
     assert list(master.starts) == [101.0, 102.0, 101.5, 102.5]
     assert list(master.durations) == [10.0, 20.0, 30.0, 40.0]
     assert list(master.sides) == [0, 1, 0, 0]
     assert [master.sentences[kind] for kind in master.errors] == ["", "broken", "refused", "broken"]
-    assert master.first_heard == {"i1": 100.5, "i2": 102.0}
-    assert master.identities == {"r": {"i1": 2, "i2": 1}}, "heard twice, not four times"
+    assert master.first_answers == {"i1": 100.5, "i2": 102.0}
+    assert master.identities == {"r": {"i1": 2, "i2": 1}}, "counted twice, not four times"

@@ -1,4 +1,4 @@
-"""The report is one file that shows what was measured and judged, and loads nothing from anywhere."""
+"""The report is one file that shows measurements and verdicts, and loads nothing from anywhere."""
 
 import json
 import re
@@ -130,7 +130,7 @@ def test_release_steps_and_load_tests_are_shown(page: Page) -> None:
     assert "61 requests/s on one ml.m5.large: at 72/s it was busy." in page.text
 
 
-def test_the_ledger_shows_what_was_seen_and_what_was_not(page: Page) -> None:
+def test_the_scaling_timeline_shows_observed_and_unobserved_phases(page: Page) -> None:
     assert "alarm 6.4 192 model setting CloudWatch" in page.text
     assert "back not seen – measured here" in page.text
 
@@ -193,7 +193,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         main(["--title", "t", "--out", str(tmp_path / "r.html"), "--load", f"a={tmp_path / 'nowhere.json'}"])
 
 
-def test_a_result_that_the_evidence_has_from_an_earlier_run_is_told_and_not_missed(tmp_path: Path) -> None:
+def test_a_missing_result_that_the_evidence_has_from_an_earlier_run_is_a_note(tmp_path: Path) -> None:
     """A run that finds its release verified already measures nothing, and has no result to show."""
     kept, out = tmp_path / "evidence.json", tmp_path / "report.html"
     kept.write_text(

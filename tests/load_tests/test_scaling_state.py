@@ -1,10 +1,10 @@
-"""Answers by release, from the processes that send to the one that shows; and what is asked for an alarm's metric."""
+"""Answers by release across processes, and the CloudWatch queries for an alarm's metric."""
 
 from typing import Any
 
 import pytest
 
-from load_tests.releases_heard import ReleasesHeard
+from load_tests.release_counter import ReleaseCounter
 from load_tests.scaling_state import last_complete, queries
 
 
@@ -23,11 +23,11 @@ def answered(environment: Any, **context: Any) -> None:
     )
 
 
-def test_what_workers_heard_is_added_up_in_their_master_and_taken_once(environment_class: Any) -> None:
+def test_the_workers_answers_are_summed_in_their_master_and_taken_once(environment_class: Any) -> None:
     workers, master = [environment_class(), environment_class()], environment_class()
     for environment in workers:
-        ReleasesHeard(environment)
-    shown = ReleasesHeard(master)
+        ReleaseCounter(environment)
+    shown = ReleaseCounter(master)
     answered(workers[0], release="r1")
     answered(workers[0], release="r2")
     answered(workers[1], release="r1")

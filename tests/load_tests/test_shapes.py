@@ -1,4 +1,4 @@
-"""A named shape is the same schedule for whoever asks for it, and one that cannot be used says why."""
+"""A named shape becomes a schedule; one that cannot be used is refused with the reason."""
 
 from pathlib import Path
 

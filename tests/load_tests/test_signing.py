@@ -1,4 +1,4 @@
-"""The signature is botocore's, byte for byte, whatever is signed and whoever signs."""
+"""The signature equals botocore's, byte for byte, for any request and any credentials."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

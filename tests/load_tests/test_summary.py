@@ -1,4 +1,4 @@
-"""The summary says in markdown what the report shows, and nothing that others wrote becomes markup."""
+"""The summary shows the report's content in markdown, and escapes text from elsewhere."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 from load_tests.summary import MOST_POINTS, main, summary
 from tests.load_tests.test_report import EVIDENCE, result
 
-LEDGER = {
+TIMELINE = {
     "policy": "hold 3000", "time_scale": 30.0,
     "rows": [
         {"phase": "alarm", "at": 1.0, "seconds": 6.4, "aws_seconds": 192.0, "kind": "model setting", "source": "CloudWatch"},
@@ -27,10 +27,10 @@ COST = {
     "instance_type": "ml.m5.large", "currency": "USD", "prices_as_of": "2025-10-01", "prices_region": "us-east-1",
     "hourly": 0.115, "requests_per_instance_hour": 219600.0, "per_million": 0.5237, "is_measured_on_aws": False,
 }  # fmt: skip
-VERIFIED = {**EVIDENCE, "release": "r1", "scaling": LEDGER, "regression": REGRESSION, "cost": COST}
+VERIFIED = {**EVIDENCE, "release": "r1", "scaling": TIMELINE, "regression": REGRESSION, "cost": COST}
 
 
-def test_gates_capacity_and_ledger_are_tables_and_sentences() -> None:
+def test_gates_capacity_and_scaling_timeline_are_tables_and_sentences() -> None:
     text = summary(VERIFIED, [], "https://example.org/report")
 
     assert "## ❌ r1 in staging: failed" in text

@@ -275,7 +275,7 @@ def test_the_result_of_the_load_tests_room_is_what_the_pipeline_reads() -> None:
     recorder.fleet.append(
         {"at": 1.0, "status": "unreadable", "config": None, "current": None, "desired": None, "pending": None}
     )
-    recorder.heard("r", "i", at=1.5)
+    recorder.count_answer("r", "i", at=1.5)
     recorder.record(1.7, 12.0, None, side=1)
     document = json.loads(json.dumps(recorder.result("e", "other")))
 

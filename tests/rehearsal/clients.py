@@ -1,4 +1,4 @@
-"""Clients that keep posting while an endpoint is changed, and count every answer."""
+"""Clients that send requests while an endpoint changes, and record every answer."""
 
 import json
 import threading
@@ -9,18 +9,18 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
-THREADS = 4  # enough to meet a canary of one instance among three while it bakes
+THREADS = 4  # enough to reach a canary of one instance among three while it bakes
 
 
 class Clients:
-    """Post one golden input after another, each from a thread of its own, until the block ends."""
+    """Four threads that send one golden input after another until the block ends."""
 
     def __init__(self, runtime: Any, endpoint: str, golden: dict[str, Any]) -> None:
         self._runtime, self._endpoint, self._cases = runtime, endpoint, golden["cases"]
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(THREADS)]
-        self.answers: list[str] = []  # the release that answered, or the error that came instead
+        self.answers: list[str] = []  # the release that answered, or the error code and status
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -61,4 +61,5 @@ class Clients:
             status = error.response.get("OriginalStatusCode")
             return f"{error.response['Error']['Code']} {status}"
         answer["Body"].read()
-        return dict(pair.split("=", 1) for pair in answer["CustomAttributes"].split(";"))["release"]
+        identity: dict[str, str] = dict(pair.split("=", 1) for pair in answer["CustomAttributes"].split(";"))
+        return identity["release"]

@@ -1,4 +1,4 @@
-"""What the rehearsal decides about the machine it is on, and what it says when that is not enough."""
+"""The choice between containers and processes, and the errors when neither can be had."""
 
 import subprocess
 import sys
@@ -7,19 +7,20 @@ from pathlib import Path
 import pytest
 
 from rehearsal import machine
-from rehearsal.machine import RehearsalError, look
+from rehearsal.errors import RehearsalError
+from rehearsal.machine import choose_instances
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def no_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A PATH on which no docker, registry or nginx is."""
+    """Set a PATH without docker, registry and nginx."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
 def test_without_an_engine_instances_are_processes_and_one_line_says_why(no_docker: None) -> None:
-    found = look(environ={})
+    found = choose_instances(environ={})
 
     assert found.instances == "process"
     assert "no Docker engine answers" in found.reason
@@ -27,25 +28,25 @@ def test_without_an_engine_instances_are_processes_and_one_line_says_why(no_dock
     assert "\n" not in found.reason
 
 
-@pytest.mark.parametrize(("wanted", "environ"), [("docker", {}), ("auto", {"REQUIRE_DOCKER": "1"})])
+@pytest.mark.parametrize(("requested", "environ"), [("docker", {}), ("auto", {"REQUIRE_DOCKER": "1"})])
 def test_containers_that_are_demanded_and_missing_are_an_error_with_its_fix(
-    no_docker: None, wanted: str, environ: dict[str, str]
+    no_docker: None, requested: str, environ: dict[str, str]
 ) -> None:
     with pytest.raises(
         RehearsalError, match=r"Containers are demanded, but no Docker engine answers\.\n  fix: "
     ):
-        look(wanted, environ)
+        choose_instances(requested, environ)
 
 
 def test_processes_can_be_asked_for_on_any_machine() -> None:
-    assert look("process", {"REQUIRE_DOCKER": "1"}).instances == "process"
+    assert choose_instances("process", {"REQUIRE_DOCKER": "1"}).instances == "process"
 
 
 def test_the_base_image_is_read_from_the_dockerfile() -> None:
     assert f"ARG BASE_IMAGE={machine.base_image()}\n" in (ROOT / "container/Dockerfile").read_text()
 
 
-def test_a_failing_training_is_told_in_its_own_words(tmp_path: Path) -> None:
+def test_a_failing_training_reports_its_own_error(tmp_path: Path) -> None:
     """A broken hyperparameter stops the rehearsal with the sentence that `train` wrote for SageMaker."""
     script = (
         "import sys; from pathlib import Path; from rehearsal import training;"

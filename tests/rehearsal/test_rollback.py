@@ -1,4 +1,4 @@
-"""A bad release meets the canary: its own alarm rolls it back, and the deployer is told the truth."""
+"""A bad release is rolled back by its own alarm during the canary, and `deploy` reports it."""
 
 import json
 import os
@@ -35,9 +35,9 @@ def pipeline(environ: dict[str, str], build: Path, *words: str) -> subprocess.Co
 
 
 def diverged_weights(directory: Path) -> Path:
-    """A model that is well on a blank image, its one golden case, and overflows on any real one.
+    """Make a model that is right on a blank image, its one golden case, and overflows on any real one.
 
-    Weights alone: beside a record of what was exported from others, the container would refuse to start.
+    It has weights alone: the container would refuse to start beside engines exported from other weights.
     """
     shutil.copytree(MODEL, directory, ignore=shutil.ignore_patterns("engines.json", "*.onnx"))
     weights = load_file(directory / "model.safetensors")
@@ -48,7 +48,7 @@ def diverged_weights(directory: Path) -> Path:
 
 
 def golden_of_a_blank_image() -> dict[str, Any]:
-    """The good model's answer to it, which is the diverged one's too: nothing is there to be multiplied."""
+    """Return a golden set of a blank image, for which the good and the diverged model agree: its pixels are 0."""
     engine = [sys.executable, "-c", ANSWER_TO_A_BLANK_IMAGE, str(MODEL)]
     done = subprocess.run(
         engine,

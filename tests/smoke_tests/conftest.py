@@ -1,4 +1,4 @@
-"""The committed model behind a live endpoint of the local AWS, in the container's own applications."""
+"""Live endpoints of the local AWS that serve the committed model with the container's own `serve`."""
 
 import io
 import tarfile
@@ -18,8 +18,8 @@ BOUND_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
-class Live:
-    """`environ` reaches the AWS that `endpoint` lives in."""
+class LiveEndpoint:
+    """A live endpoint, and the environment variables with which clients reach its AWS."""
 
     endpoint: str
     environ: dict[str, str]
@@ -34,7 +34,7 @@ def archive(folder: Path = MODEL) -> bytes:
 
 
 def create_endpoint(aws: local_aws.Running, name: str, environment: dict[str, str], instances: int) -> None:
-    """Create an endpoint that serves the archive, and wait until it is InService, with a bound."""
+    """Create an endpoint that serves the archive, and wait until it is InService, for BOUND_SECONDS at most."""
     sagemaker = aws.client("sagemaker")
     container = {
         "Image": "digits:here",
@@ -65,21 +65,21 @@ def aws() -> Iterator[local_aws.Running]:
 
 
 @pytest.fixture(scope="session")
-def live(aws: local_aws.Running) -> Live:
-    """Two instances of the release `r1`."""
+def live(aws: local_aws.Running) -> LiveEndpoint:
+    """Create an endpoint with two instances of the release `r1`."""
     create_endpoint(aws, "sound", {"RELEASE_ID": "r1"}, instances=2)
-    return Live("sound", aws.environ)
+    return LiveEndpoint("sound", aws.environ)
 
 
 @pytest.fixture(scope="session")
-def short_of_payload(aws: local_aws.Running) -> Live:
-    """An endpoint whose container takes 1 MB where 25 were promised."""
+def small_payload(aws: local_aws.Running) -> LiveEndpoint:
+    """Create an endpoint whose container takes 1 MB instead of the 25 MB of the contract."""
     create_endpoint(aws, "short", {"RELEASE_ID": "r1", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1"}, instances=1)
-    return Live("short", aws.environ)
+    return LiveEndpoint("short", aws.environ)
 
 
 @pytest.fixture(scope="session")
-def production(aws: local_aws.Running) -> Live:
-    """The endpoint that docs/clients.md speaks of."""
+def production(aws: local_aws.Running) -> LiveEndpoint:
+    """Create the endpoint of the examples in docs/clients.md."""
     create_endpoint(aws, "digits-production", {"RELEASE_ID": "r1"}, instances=1)
-    return Live("digits-production", aws.environ)
+    return LiveEndpoint("digits-production", aws.environ)

@@ -1,4 +1,4 @@
-"""docs/clients.md keeps its word: every example runs as it stands and prints what stands below it."""
+"""Every example of docs/clients.md runs unchanged and prints the output shown below it."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.smoke_tests.conftest import ROOT, Live
+from tests.smoke_tests.conftest import ROOT, LiveEndpoint
 
 DOCUMENT = ROOT / "docs" / "clients.md"
 PACKAGES = ROOT / "docs" / "clients"
@@ -36,7 +36,7 @@ EXAMPLES = [Example(**found.groupdict()) for found in EXAMPLE.finditer(DOCUMENT.
 
 @pytest.fixture(scope="session")
 def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the packages of docs/clients are installed."""
+    """Install the packages of docs/clients into a folder and return it."""
     if shutil.which("npm") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI must have Node.js and npm: .ci/run installs them")
@@ -70,7 +70,7 @@ def test_the_document_has_an_example_for_each_kind_of_client() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example.title for example in EXAMPLES])
 def test_an_example_runs_as_it_stands_and_prints_what_is_shown(
-    example: Example, production: Live, request: pytest.FixtureRequest, tmp_path: Path
+    example: Example, production: LiveEndpoint, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     done = subprocess.run(
         command(example, request, tmp_path),

@@ -1,4 +1,4 @@
-"""The suite as a program against live endpoints: what is sound passes, what is not fails by its own test."""
+"""The suite as a program against live endpoints: each defect fails the test that covers it, and no other."""
 
 import json
 import os
@@ -9,24 +9,26 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.smoke_tests.conftest import MODEL, ROOT, Live
+from tests.smoke_tests.conftest import MODEL, ROOT, LiveEndpoint
 
 OPENAPI = ROOT / "container" / "openapi.json"
 
 
-def smoke(live: Live, report: Path, *options: str) -> set[str]:
-    """Run the smoke tests; return the names of those that failed, and the suite's size as `report`."""
+def smoke(live: LiveEndpoint, report: Path, *options: str) -> set[str]:
+    """Run the smoke tests with their JUnit report in `report`; return the names of the failed tests."""
     command = [sys.executable, "-m", "pytest", "smoke_tests", "-q", "-p", "no:cacheprovider"]
     command += ["--endpoint", live.endpoint, "--junitxml", str(report), *options]
     environ = {**os.environ, **live.environ}
     subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, timeout=120, check=False)
     cases = list(ElementTree.parse(report).getroot().iter("testcase"))
     assert len(cases) > 1, "the suite did not run"
-    bad = (case for case in cases if case.find("failure") is not None or case.find("error") is not None)
-    return {str(case.get("name")) for case in bad}
+    failed = (case for case in cases if case.find("failure") is not None or case.find("error") is not None)
+    return {str(case.get("name")) for case in failed}
 
 
-def test_a_sound_endpoint_passes_everything_and_nothing_is_skipped(live: Live, tmp_path: Path) -> None:
+def test_a_sound_endpoint_passes_everything_and_nothing_is_skipped(
+    live: LiveEndpoint, tmp_path: Path
+) -> None:
     report = tmp_path / "smoke.xml"
 
     assert smoke(live, report, "--release", "r1", "--instances", "2") == set()
@@ -39,20 +41,22 @@ def test_a_sound_endpoint_passes_everything_and_nothing_is_skipped(live: Live, t
         assert f"test_each_media_type_declared_for_requests_is_understood[{media_type}]" in names
 
 
-def test_another_release_than_expected_fails_by_its_identity(live: Live, tmp_path: Path) -> None:
+def test_another_release_than_expected_fails_by_its_identity(live: LiveEndpoint, tmp_path: Path) -> None:
     failed = smoke(live, tmp_path / "smoke.xml", "--release", "r2", "-k", "identity or contract")
 
     assert failed == {"test_each_instance_answers_and_all_with_the_same_release"}
 
 
 def test_a_wrong_golden_set_fails_by_the_predictions_of_every_client_and_type(
-    live: Live, tmp_path: Path
+    live: LiveEndpoint, tmp_path: Path
 ) -> None:
     golden = json.loads((MODEL / "golden.json").read_text())
     golden["cases"][0]["prediction"]["label"] = (golden["cases"][0]["prediction"]["label"] + 1) % 10
     path = tmp_path / "golden.json"
     path.write_text(json.dumps(golden))
-    failed = smoke(live, tmp_path / "smoke.xml", "--golden", str(path), "-k", "contract or clients or crowd")
+    failed = smoke(
+        live, tmp_path / "smoke.xml", "--golden", str(path), "-k", "contract or clients or concurrency"
+    )
 
     assert {name.partition("[")[0] for name in failed} == {
         "test_the_golden_predictions_come_back_in_order_from_one_batch",
@@ -65,7 +69,9 @@ def test_a_wrong_golden_set_fails_by_the_predictions_of_every_client_and_type(
     }
 
 
-def test_a_media_type_that_is_declared_and_not_served_fails_by_its_name(live: Live, tmp_path: Path) -> None:
+def test_a_media_type_that_is_declared_and_not_served_fails_by_its_name(
+    live: LiveEndpoint, tmp_path: Path
+) -> None:
     document = json.loads(OPENAPI.read_text())
     invocation = document["paths"]["/invocations"]["post"]
     invocation["responses"]["200"]["content"]["application/xml"] = {}
@@ -85,9 +91,9 @@ def test_a_media_type_that_is_declared_and_not_served_fails_by_its_name(live: Li
         ((), {"test_a_request_of_exactly_the_limit_is_answered"}),
         (("--payload-limit-mb", "1"), set()),
     ],
-    ids=["25 MB promised", "1 MB promised"],
+    ids=["25 MB allowed", "1 MB allowed"],
 )
-def test_a_container_that_takes_less_than_promised_fails_by_the_payload(
-    short_of_payload: Live, tmp_path: Path, options: tuple[str, ...], failed: set[str]
+def test_a_container_that_takes_less_than_allowed_fails_by_the_payload(
+    small_payload: LiveEndpoint, tmp_path: Path, options: tuple[str, ...], failed: set[str]
 ) -> None:
-    assert smoke(short_of_payload, tmp_path / "smoke.xml", "-k", "payload", *options) == failed
+    assert smoke(small_payload, tmp_path / "smoke.xml", "-k", "payload", *options) == failed

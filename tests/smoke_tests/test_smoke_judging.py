@@ -1,4 +1,4 @@
-"""What the smoke tests say about an answer, and what the pipeline reads from their report."""
+"""The smoke tests' comparison of answers, and the pipeline's reading of their report."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def answered(*changes: tuple[int, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "expected"),
     [
         (answered(), []),
         (answered((1, {"probabilities": [0.2009, 0.7991]})), []),
@@ -45,9 +45,9 @@ def answered(*changes: tuple[int, dict[str, Any]]) -> list[dict[str, Any]]:
     ],
 )
 def test_every_difference_from_the_golden_answers_is_named(
-    answer: list[dict[str, Any]], said: list[str]
+    answer: list[dict[str, Any]], expected: list[str]
 ) -> None:
-    assert differences(GOLDEN, answer, range(2)) == said
+    assert differences(GOLDEN, answer, range(2)) == expected
 
 
 def test_a_request_holds_the_cases_asked_for() -> None:

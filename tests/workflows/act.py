@@ -1,7 +1,7 @@
-"""The workflows run on this machine by nektos/act, in a fresh clone of HEAD, against the local AWS.
+"""nektos/act runs the workflows on this machine, in a fresh clone of HEAD, against the local AWS.
 
-External actions are played by tests/workflows/actions/, the `gh` command by tests/workflows/commands/.
-act enforces neither permissions nor environments nor concurrency: test_workflows.py reads those.
+tests/workflows/actions/ has fakes of the external actions, tests/workflows/commands/ a fake of `gh`.
+act enforces neither permissions nor environments nor concurrency: test_workflows.py checks those in the files.
 """
 
 import json
@@ -25,8 +25,8 @@ USES = re.compile(r"uses: ([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a run ended. `jobs`: name → success or failure, of those that began. `steps`: that failed."""
+class RunResult:
+    """The end of a run. `jobs`: success or failure by name, of the jobs that began; `failed`: steps."""
 
     exit_code: int
     output: str
@@ -35,15 +35,15 @@ class Ended:
 
 
 def clone(to: Path) -> Path:
-    """Clone HEAD of this repository, as a push would have left it on GitHub."""
+    """Clone HEAD of this repository, as it would be on GitHub after a push."""
     subprocess.run(["git", "clone", "--quiet", "--local", str(ROOT), str(to)], check=True)
     origin = f"https://github.com/{REPOSITORY}"
     subprocess.run(["git", "-C", str(to), "remote", "set-url", "origin", origin], check=True)
     return to
 
 
-def stand_ins(checkout: Path) -> list[str]:
-    """Options that lead each pinned action to its stand-in; one without is fetched, which fails at once."""
+def fake_actions(checkout: Path) -> list[str]:
+    """Return the options that replace each pinned action by its fake; act would fetch one without a fake, and fail."""
     used = set()
     for path in sorted((checkout / ".github").rglob("*.yml")):
         used |= set(USES.findall(path.read_text()))
@@ -56,7 +56,7 @@ def stand_ins(checkout: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Act:
-    """One machine to run workflows on: a clone, an AWS, GitHub's issuer, and a place for what act writes."""
+    """A runner of workflows: a clone, an AWS, GitHub's token issuer, and a folder for act's files."""
 
     checkout: Path
     aws: local_aws.Running
@@ -76,8 +76,8 @@ class Act:
         inputs: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
         seconds: float = 900,
-    ) -> Ended:
-        """Run one workflow to its end. `variables`: beside those that `bootstrap` has one set."""
+    ) -> RunResult:
+        """Run one workflow to its end. `variables`: in addition to those that `bootstrap` prints."""
         self.artifacts.mkdir(parents=True, exist_ok=True)
         payload = self.scratch / "event.json"
         payload.write_text(json.dumps({"inputs": dict(inputs or {}), "ref": "refs/heads/main"}))
@@ -89,45 +89,45 @@ class Act:
         }
         log = self.scratch / f"{len(list(self.scratch.glob('*.jsonl')))}-{workflow}.jsonl"
         with log.open("w") as written:
-            ended = subprocess.run(
+            done = subprocess.run(
             [
                 str(VENV / "bin" / "act"), event, "--workflows", f".github/workflows/{workflow}",
                 "--platform", "ubuntu-latest=-self-hosted", "--eventpath", str(payload), "--json",
                 "--no-cache-server", "--action-cache-path", str(self.scratch / "act"),
                 "--defaultbranch", "main", "--secret", "GITHUB_TOKEN=none",
-                *stand_ins(self.checkout),
+                *fake_actions(self.checkout),
                 *(f"--var={name}={value}" for name, value in known.items() if value),
                 *(f"--input={name}={value}" for name, value in (inputs or {}).items()),
                 *(f"--env={name}={value}" for name, value in self._environ().items()),
             ],
             cwd=self.checkout, env=self._outer(), stdout=written, stderr=subprocess.STDOUT, timeout=seconds,
         )  # fmt: skip
-        return self._ended(ended.returncode, log.read_text())
+        return self._parse_log(done.returncode, log.read_text())
 
     def _environ(self) -> dict[str, str]:
-        """What every step finds in its environment."""
-        asked = {
+        """Return the environment variables of every step."""
+        job_environs = {
             name: self.issuer.job_environ(Job(REPOSITORY, environment=name, ids=(12, 345)))
             for name in ENVIRONMENTS
         }
-        reached = {name: value for name, value in self.aws.environ.items() if "KEY" not in name}
+        aws = {name: value for name, value in self.aws.environ.items() if "KEY" not in name}
         return {
-            **reached,
-            "ACTIONS_ID_TOKEN_REQUEST_URL": asked["staging"]["ACTIONS_ID_TOKEN_REQUEST_URL"],
+            **aws,
+            "ACTIONS_ID_TOKEN_REQUEST_URL": job_environs["staging"]["ACTIONS_ID_TOKEN_REQUEST_URL"],
             **{
-                f"STAND_IN_BEARER_{name.upper()}": found["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
-                for name, found in asked.items()
+                f"FAKE_BEARER_{name.upper()}": found["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
+                for name, found in job_environs.items()
             },
-            "STAND_INS": str(HERE / "actions"),
-            "STAND_IN_VENV": str(VENV),
-            "STAND_IN_ARTIFACTS": str(self.artifacts),
-            "STAND_IN_ATTESTED": str(self.scratch / "attested"),
-            "STAND_IN_GH": str(self.scratch / "gh.jsonl"),
+            "FAKE_ACTIONS": str(HERE / "actions"),
+            "FAKE_VENV": str(VENV),
+            "FAKE_ARTIFACTS": str(self.artifacts),
+            "FAKE_ATTESTED": str(self.scratch / "attested"),
+            "FAKE_GH": str(self.scratch / "gh.jsonl"),
             "DOCKER_CONFIG": str(self.scratch / "docker"),
         }
 
     def _outer(self) -> dict[str, str]:
-        """What act itself is started with: no credentials, and our commands before the machine's."""
+        """Return act's own environment variables: without credentials, and with our fake commands first on PATH."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITHUB_"))}
         return kept | {
             "PATH": f"{HERE / 'commands'}:{os.environ['PATH']}",
@@ -135,16 +135,17 @@ class Act:
             "ACT_LOG_LEVEL": "info",
         }
 
-    def _ended(self, exit_code: int, log: str) -> Ended:
-        said = log.splitlines()
-        lines = [json.loads(line) for line in said if line.startswith("{")]
+    def _parse_log(self, exit_code: int, log: str) -> RunResult:
+        """Read act's JSON lines: the result of each job, the failed steps, and the log as text."""
+        raw = log.splitlines()
+        lines = [json.loads(line) for line in raw if line.startswith("{")]
         jobs = {str(line["job"]): str(line["jobResult"]) for line in lines if "jobResult" in line}
         text = "\n".join(f"[{line.get('job', '')}] {line.get('msg', '').rstrip()}" for line in lines)
-        output = "\n".join([text, *(line for line in said if not line.startswith("{"))])
+        output = "\n".join([text, *(line for line in raw if not line.startswith("{"))])
         assert "Skipping unsupported platform" not in output, output
         failed = tuple(
             str(line["step"])
             for line in lines
             if line.get("stepResult") == "failure" and "STEP" not in str(line.get("stage", "")).upper()
         )
-        return Ended(exit_code, output, jobs, failed)
+        return RunResult(exit_code, output, jobs, failed)

@@ -1,4 +1,4 @@
-"""What GitHub and contributors read beside the workflows is well-formed, complete and true."""
+"""Decision records, issue forms, hooks and changelog fragments are well-formed and complete."""
 
 import re
 import subprocess
@@ -45,7 +45,7 @@ def test_a_form_has_what_github_requires_of_one(path: Path) -> None:
 
 
 def test_the_hooks_of_pre_commit_are_linters_that_make_lint_runs_too() -> None:
-    """What passes at a commit must not fail in CI for being another tool or another version."""
+    """Hooks and CI use the same tools at the same versions."""
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
 
     assert [repo["repo"] for repo in hooks] == ["local"]
@@ -56,7 +56,7 @@ def test_the_hooks_of_pre_commit_are_linters_that_make_lint_runs_too() -> None:
 
 
 def test_the_fragments_make_a_changelog() -> None:
-    """Towncrier reads every fragment there is; a kind it does not know would be left out in silence."""
+    """Towncrier would silently skip a fragment of an unknown kind."""
     fragments = [path for path in (ROOT / "changelog.d").iterdir() if path.name != ".gitignore"]
     done = subprocess.run(
         [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "0.0.0"],

@@ -1,12 +1,9 @@
-"""The workflows, run: what AWS has afterwards is what counts, not what a log says."""
+"""The workflows, run on this machine; the assertions read AWS afterwards, not only the logs."""
 
 import json
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,65 +11,17 @@ import local_aws
 from pipeline.account.bootstrap_github import Admission, GithubRepository, bootstrap_github
 from pipeline.aws import Aws
 from pipeline.config import load_environment
-from pipeline.names import release_of
 from tests.github_issuer import GithubIssuer
 from tests.rehearsal.clients import Clients
-from tests.workflows.act import REPOSITORY, ROOT, Act, Ended, clone
+from tests.workflows.act import REPOSITORY, ROOT, Act, RunResult, clone
+from tests.workflows.sandbox import BUCKET, Sandbox
 
-BUCKET = "digits-releases-123456789012"
 MODEL = Path("container/local_test/opt/ml/model")
-QUICKLY = {"VERIFY_PROFILE": "quick"}
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1700)]
 
 
-@dataclass(frozen=True)
-class World:
-    """A repository on GitHub and an account on AWS that `bootstrap` has made ready for it."""
-
-    act: Act
-    aws: local_aws.Running
-
-    def live(self, environment: str) -> str | None:
-        """The release that an environment serves; None without an endpoint that is InService."""
-        endpoints = self.aws.client("sagemaker").list_endpoints()["Endpoints"]
-        if f"digits-{environment}" not in {each["EndpointName"] for each in endpoints}:
-            return None
-        found = self.aws.client("sagemaker").describe_endpoint(EndpointName=f"digits-{environment}")
-        assert found["EndpointStatus"] == "InService"
-        return release_of(found["EndpointConfigName"])
-
-    def published(self) -> dict[str, Any]:
-        """The manifest that the last run handed from job to job."""
-        manifest: dict[str, Any] = json.loads((self.act.artifacts / "release" / "release.json").read_text())
-        return manifest
-
-    def evidence(self, release: str) -> dict[str, Any]:
-        key = f"evidence/{release}/staging.json"
-        body = self.aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        found: dict[str, Any] = json.loads(body)
-        return found
-
-    def asked(self) -> list[list[str]]:
-        """What the workflows asked of `gh`, so far."""
-        return [json.loads(line) for line in (self.act.scratch / "gh.jsonl").read_text().splitlines()]
-
-    def change(self, path: Path, edit: Callable[[str], str]) -> None:
-        """Commit an edit of one file, as a developer would have pushed it."""
-        file = self.act.checkout / path
-        file.write_text(edit(file.read_text() if file.is_file() else ""))
-        who = ["-c", "user.name=dev", "-c", "user.email=dev@example.com"]
-        for words in (["add", str(path)], ["commit", "--quiet", "-m", "A change"]):
-            subprocess.run(["git", "-C", str(self.act.checkout), *who, *words], check=True)
-
-    def push(self) -> Ended:
-        return self.act.run("push", "release.yml", variables=QUICKLY)
-
-    def dispatch(self, workflow: str, **inputs: str) -> Ended:
-        return self.act.run("workflow_dispatch", workflow, inputs=inputs)
-
-
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     with GithubIssuer() as issuer:
         started = local_aws.start(instances="docker", strict_auth=1, oidc_issuers=issuer.setting)
         with started as aws:
@@ -81,144 +30,183 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             envs = [load_environment(name, ROOT / "config") for name in ("staging", "production")]
             admission = Admission(GithubRepository.parse(REPOSITORY, "12/345"))
             bootstrap_github(admission, envs, Aws(envs[0]), lambda _: None)
-            yield World(Act(clone(tmp_path / "clone"), aws, issuer, tmp_path), aws)
+            yield Sandbox(Act(clone(tmp_path / "clone"), aws, issuer, tmp_path), aws)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
 
 
-def wrong_golden(text: str) -> str:
-    """Expect another digit of one input: what is deployed answers, and answers otherwise."""
+def with_wrong_golden_label(text: str) -> str:
+    """Expect another digit for one input, so that every correct answer to it fails."""
     golden = json.loads(text)
     case = golden["cases"][5]["prediction"]
     case["label"] = (case["label"] + 1) % 10
     return json.dumps(golden)
 
 
-def gently(text: str) -> str:
-    """Measure capacity up to a rate that the generator can offer on a machine that others use, too."""
+def with_low_maximum_rate(text: str) -> str:
+    """Limit the capacity search to a rate that the generator can offer on a shared machine."""
     found = text.replace("maximum_rps: 1600", "maximum_rps: 82")
     assert found != text
     return found
 
 
-def green(ended: Ended, jobs: int) -> None:
-    assert ended.exit_code == 0, ended.output[-6000:]
-    assert list(ended.jobs.values()) == ["success"] * jobs, ended.jobs
+def assert_succeeded(result: RunResult, jobs: int) -> None:
+    assert result.exit_code == 0, result.output[-6000:]
+    assert list(result.jobs.values()) == ["success"] * jobs, result.jobs
 
 
-def test_a_failing_smoke_stops_before_production(world: World) -> None:
-    world.change(MODEL / "golden.json", wrong_golden)
-    ended = world.push()
-    release = world.published()["id"]
+def test_a_failing_smoke_stops_before_production(sandbox: Sandbox) -> None:
+    sandbox.commit(MODEL / "golden.json", with_wrong_golden_label)
+    result = sandbox.push()
+    release = sandbox.published()["id"]
 
-    assert ended.exit_code != 0
-    assert set(ended.jobs) == {"release/publish", "staging/deploy/deploy to staging"}, ended.jobs
-    assert world.evidence(release)["verdict"] == "failed", ended.output[-6000:]
-    assert world.live("staging") == release
-    assert world.live("production") is None
-    assert (
-        f"@{world.published()['image']['digest']} provenance" in (world.act.scratch / "attested").read_text()
-    )
-    tags = world.aws.client("ecr").describe_images(repositoryName="digits")["imageDetails"]
-    assert world.published()["image"]["digest"] in {each["imageDigest"] for each in tags}
+    assert result.exit_code != 0
+    assert set(result.jobs) == {"release/publish", "staging/deploy/deploy to staging"}, result.jobs
+    assert sandbox.evidence(release)["verdict"] == "failed", result.output[-6000:]
+    assert sandbox.live("staging") == release
+    assert sandbox.live("production") is None
+    digest = sandbox.published()["image"]["digest"]
+    assert f"@{digest} provenance" in (sandbox.act.scratch / "attested").read_text()
+    images = sandbox.aws.client("ecr").describe_images(repositoryName="digits")["imageDetails"]
+    assert digest in {each["imageDigest"] for each in images}
 
 
-def test_a_variable_that_is_not_set_fails_before_anything_is_done(world: World) -> None:
-    ended = world.act.run("push", "release.yml", variables={"AWS_ROLE_ARN": ""})
+def test_a_variable_that_is_not_set_fails_before_anything_is_done(sandbox: Sandbox) -> None:
+    result = sandbox.act.run("push", "release.yml", variables={"AWS_ROLE_ARN": ""})
 
-    assert ended.exit_code != 0
-    assert list(ended.jobs.values()) == ["failure"]
-    assert f"gh variable set AWS_ROLE_ARN --repo {REPOSITORY} --env staging" in ended.output
-    assert "Contents" not in world.aws.client("s3").list_objects_v2(Bucket=BUCKET)
+    assert result.exit_code != 0
+    assert list(result.jobs.values()) == ["failure"]
+    assert f"gh variable set AWS_ROLE_ARN --repo {REPOSITORY} --env staging" in result.output
+    assert "Contents" not in sandbox.aws.client("s3").list_objects_v2(Bucket=BUCKET)
 
 
 @pytest.mark.matrix(only_in_prove=True)
-def test_from_a_push_to_production_and_all_that_is_done_by_hand(world: World) -> None:
-    """One story, since each chapter stands on what AWS has after the one before."""
-    world.change(Path("config/staging.yaml"), gently)
-    green(world.push(), jobs=4)
-    first = world.published()["id"]
-    assert {world.live("staging"), world.live("production")} == {first}
-    assert world.evidence(first)["verdict"] == "passed"
-    policies = world.aws.client("application-autoscaling").describe_scaling_policies(
-        ServiceNamespace="sagemaker"
-    )
-    assert {each["ResourceId"].split("/")[1] for each in policies["ScalingPolicies"]} == {
-        "digits-staging", "digits-production",
-    }  # fmt: skip
-    assert world.asked()[-1][:3] == ["release", "create", f"release-{first}"]
+def test_from_a_push_to_production_and_all_that_is_done_by_hand(sandbox: Sandbox) -> None:
+    """One test, since each part needs the state of AWS after the part before."""
+    first = push_delivers_a_release_to_production(sandbox)
+    without_drift_no_issue_is_opened(sandbox)
+    pushing_again_changes_nothing(sandbox, first)
+    second = failing_canary_leaves_production_on(first, sandbox)
+    vulnerable_image_is_not_promoted(sandbox, second, live=first)
+    promotion_and_rollback_by_hand(sandbox, second, before=first)
+    load_test_by_two_generators_is_joined(sandbox)
+    drift_opens_an_issue(sandbox)
+    training_job_completes(sandbox)
+    destroying_needs_the_name_as_confirmation(sandbox, staging=second, production=first)
 
-    green(world.dispatch("drift.yml"), jobs=2)
-    assert ["issue", "create"] not in [words[:2] for words in world.asked()]
 
-    configs = {name: config_of(world, name) for name in ("staging", "production")}
-    green(world.push(), jobs=4)  # every job's commands once more, as a re-run of each would
-    assert {name: config_of(world, name) for name in configs} == configs
-    assert world.published()["id"] == first
+def push_delivers_a_release_to_production(sandbox: Sandbox) -> str:
+    """Return the release."""
+    sandbox.commit(Path("config/staging.yaml"), with_low_maximum_rate)
+    assert_succeeded(sandbox.push(), jobs=4)
+    release: str = sandbox.published()["id"]
 
-    world.change(MODEL / "notes.txt", lambda _: "other weights, another release\n")
-    runtime = world.aws.client("sagemaker-runtime")
+    assert {sandbox.live("staging"), sandbox.live("production")} == {release}
+    assert sandbox.evidence(release)["verdict"] == "passed"
+    autoscaling = sandbox.aws.client("application-autoscaling")
+    policies = autoscaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    scaled = {each["ResourceId"].split("/")[1] for each in policies}
+    assert scaled == {"digits-staging", "digits-production"}
+    assert sandbox.gh_calls()[-1][:3] == ["release", "create", f"release-{release}"]
+    return release
+
+
+def without_drift_no_issue_is_opened(sandbox: Sandbox) -> None:
+    assert_succeeded(sandbox.dispatch("drift.yml"), jobs=2)
+
+    assert ["issue", "create"] not in [words[:2] for words in sandbox.gh_calls()]
+
+
+def pushing_again_changes_nothing(sandbox: Sandbox, release: str) -> None:
+    """Every job's commands run once more, as when each job is run again."""
+    configs = [sandbox.endpoint(name)["EndpointConfigName"] for name in ("staging", "production")]
+    assert_succeeded(sandbox.push(), jobs=4)
+
+    assert [sandbox.endpoint(name)["EndpointConfigName"] for name in ("staging", "production")] == configs
+    assert sandbox.published()["id"] == release
+
+
+def failing_canary_leaves_production_on(first: str, sandbox: Sandbox) -> str:
+    """Push a second release whose canary fails in production; return it."""
+    sandbox.commit(MODEL / "notes.txt", lambda _: "other weights, another release\n")
+    runtime = sandbox.aws.client("sagemaker-runtime")
     golden = json.loads((ROOT / MODEL / "golden.json").read_text())
     with (
         Clients(runtime, "digits-production", golden),
-        world.aws.fault("errors", amount=100, endpoint="digits-production", fleet="new"),
+        sandbox.aws.fault("errors", amount=100, endpoint="digits-production", fleet="new"),
     ):
-        rejected = world.push()
-    second = world.published()["id"]
+        rejected = sandbox.push()
+    second: str = sandbox.published()["id"]
+
     assert rejected.exit_code != 0
     assert rejected.jobs["production/deploy/promote to production"] == "failure"
     assert "release/tag and GitHub release" not in rejected.jobs
-    assert (second != first, world.live("staging"), world.live("production")) == (True, second, first)
+    assert second != first
+    assert (sandbox.live("staging"), sandbox.live("production")) == (second, first)
+    return second
 
-    with world.aws.fault("finding", vulnerability="CVE-2026-1", severity="CRITICAL"):
-        vulnerable = world.dispatch("promote.yml", release=second, environment="production", reason="again")
-    assert vulnerable.exit_code != 0
-    assert "has found CVE-2026-1 (CRITICAL" in vulnerable.output
-    assert world.live("production") == first
 
-    green(world.dispatch("promote.yml", release=second, environment="production", reason="mended"), jobs=1)
-    assert world.live("production") == second
-    assert strategy_in(world, "production") == "CANARY"
-    quickly = {"environment": "production", "reason": "too slow", "strategy": "all-at-once"}
-    green(world.dispatch("rollback.yml", **quickly), jobs=1)
-    assert world.live("production") == first
-    assert strategy_in(world, "production") == "ALL_AT_ONCE"
-    load = {"environment": "staging", "shape": "ramp", "minutes": "0.4", "workers": "2"}
-    soon = {"LOAD_TEST_LEAD": "40 seconds"}
-    green(world.act.run("workflow_dispatch", "load-test.yml", inputs=load, variables=soon), jobs=4)
-    parts = [requests_in(world.act.artifacts / f"generator-{n}" / "shape-ramp.json") for n in (1, 2)]
-    kept = world.act.artifacts / "load" / "load"
-    assert requests_in(kept / "shape-ramp.json") == sum(parts)
+def vulnerable_image_is_not_promoted(sandbox: Sandbox, release: str, live: str) -> None:
+    with sandbox.aws.fault("finding", vulnerability="CVE-2026-1", severity="CRITICAL"):
+        refused = sandbox.dispatch("promote.yml", release=release, environment="production", reason="again")
+
+    assert refused.exit_code != 0
+    assert "has found CVE-2026-1 (CRITICAL" in refused.output
+    assert sandbox.live("production") == live
+
+
+def promotion_and_rollback_by_hand(sandbox: Sandbox, release: str, before: str) -> None:
+    promoted = sandbox.dispatch("promote.yml", release=release, environment="production", reason="mended")
+    assert_succeeded(promoted, jobs=1)
+    assert sandbox.live("production") == release
+    assert sandbox.traffic_type("production") == "CANARY"
+
+    rollback = {"environment": "production", "reason": "too slow", "strategy": "all-at-once"}
+    assert_succeeded(sandbox.dispatch("rollback.yml", **rollback), jobs=1)
+    assert sandbox.live("production") == before
+    assert sandbox.traffic_type("production") == "ALL_AT_ONCE"
+
+
+def load_test_by_two_generators_is_joined(sandbox: Sandbox) -> None:
+    inputs = {"environment": "staging", "shape": "ramp", "minutes": "0.4", "workers": "2"}
+    lead = {"LOAD_TEST_LEAD": "40 seconds"}
+    assert_succeeded(
+        sandbox.act.run("workflow_dispatch", "load-test.yml", inputs=inputs, variables=lead), jobs=4
+    )
+    artifacts = sandbox.act.artifacts
+    parts = [requests_in(artifacts / f"generator-{n}" / "shape-ramp.json") for n in (1, 2)]
+    joined = artifacts / "load" / "load"
+
+    assert requests_in(joined / "shape-ramp.json") == sum(parts)
     assert min(parts) > 0
-    assert (kept / "report.html").stat().st_size > 10_000
-
-    world.aws.client("application-autoscaling").register_scalable_target(
-        ServiceNamespace="sagemaker", ResourceId="endpoint/digits-staging/variant/AllTraffic",
-        ScalableDimension="sagemaker:variant:DesiredInstanceCount", MinCapacity=3, MaxCapacity=4,
-    )  # fmt: skip
-    green(world.dispatch("drift.yml"), jobs=2)
-    assert world.asked()[-1][:2] == ["issue", "create"]
-    assert "**staging** min instances: live 3, config 2" in str(world.asked()[-1])
-
-    green(world.dispatch("train.yml", reason="a job of its own"), jobs=1)
-    jobs = world.aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
-    assert [each["TrainingJobStatus"] for each in jobs] == ["Completed"]
-
-    assert world.dispatch("destroy.yml", environment="staging", confirm="production").exit_code != 0
-    assert world.live("staging") == second
-    green(world.dispatch("destroy.yml", environment="staging", confirm="staging"), jobs=1)
-    assert (world.live("staging"), world.live("production")) == (None, first)
-
-
-def config_of(world: World, environment: str) -> str:
-    found = world.aws.client("sagemaker").describe_endpoint(EndpointName=f"digits-{environment}")
-    return str(found["EndpointConfigName"])
+    assert (joined / "report.html").stat().st_size > 10_000
 
 
 def requests_in(result: Path) -> int:
     return sum(int(phase["requests"]) for phase in json.loads(result.read_text())["phases"])
 
 
-def strategy_in(world: World, environment: str) -> str:
-    found = world.aws.client("sagemaker").describe_endpoint(EndpointName=f"digits-{environment}")
-    traffic = found["LastDeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
-    return str(traffic["Type"])
+def drift_opens_an_issue(sandbox: Sandbox) -> None:
+    sandbox.aws.client("application-autoscaling").register_scalable_target(
+        ServiceNamespace="sagemaker", ResourceId="endpoint/digits-staging/variant/AllTraffic",
+        ScalableDimension="sagemaker:variant:DesiredInstanceCount", MinCapacity=3, MaxCapacity=4,
+    )  # fmt: skip
+    assert_succeeded(sandbox.dispatch("drift.yml"), jobs=2)
+
+    assert sandbox.gh_calls()[-1][:2] == ["issue", "create"]
+    assert "**staging** min instances: live 3, config 2" in str(sandbox.gh_calls()[-1])
+
+
+def training_job_completes(sandbox: Sandbox) -> None:
+    assert_succeeded(sandbox.dispatch("train.yml", reason="a job of its own"), jobs=1)
+
+    jobs = sandbox.aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    assert [each["TrainingJobStatus"] for each in jobs] == ["Completed"]
+
+
+def destroying_needs_the_name_as_confirmation(sandbox: Sandbox, staging: str, production: str) -> None:
+    unconfirmed = sandbox.dispatch("destroy.yml", environment="staging", confirm="production")
+    assert unconfirmed.exit_code != 0
+    assert sandbox.live("staging") == staging
+
+    assert_succeeded(sandbox.dispatch("destroy.yml", environment="staging", confirm="staging"), jobs=1)
+    assert (sandbox.live("staging"), sandbox.live("production")) == (None, production)

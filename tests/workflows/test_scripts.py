@@ -1,4 +1,4 @@
-"""The scripts that workflows run: what they say, what they ask of GitHub, and how they fail."""
+"""The scripts that workflows run: their output, their calls of `gh`, and their failures."""
 
 import importlib.util
 import json
@@ -19,17 +19,17 @@ TODAY = date(2026, 11, 1)
 def run(
     script: str, *words: str, log: Path | None = None, **environ: str
 ) -> "subprocess.CompletedProcess[str]":
-    found = {"PATH": f"{COMMANDS}:{os.environ['PATH']}", "STAND_IN_GH": str(log), **environ}
+    found = {"PATH": f"{COMMANDS}:{os.environ['PATH']}", "FAKE_GH": str(log), **environ}
     return subprocess.run(
         [str(ROOT / ".ci" / script), *words], cwd=ROOT, env=found, capture_output=True, text=True
     )
 
 
-def asked(log: Path) -> list[list[str]]:
+def gh_calls(log: Path) -> list[list[str]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def test_a_missing_variable_is_told_with_the_line_that_sets_it() -> None:
+def test_a_missing_variable_is_reported_with_the_line_that_sets_it() -> None:
     ended = run(
         "require-variables", "AWS_ROLE_ARN", "AWS_REGION",
         TARGET="staging", GITHUB_REPOSITORY="ORG/REPO", AWS_REGION="eu-west-1", AWS_ROLE_ARN="",
@@ -41,7 +41,7 @@ def test_a_missing_variable_is_told_with_the_line_that_sets_it() -> None:
     assert "AWS_REGION is not set" not in ended.stdout
 
 
-def test_with_all_variables_set_nothing_is_said() -> None:
+def test_with_all_variables_set_nothing_is_printed() -> None:
     ended = run("require-variables", "AWS_REGION", TARGET="staging", AWS_REGION="eu-west-1")
 
     assert (ended.returncode, ended.stdout) == (0, "")
@@ -57,10 +57,10 @@ def test_drift_opens_one_issue_updates_it_and_closes_it(tmp_path: Path) -> None:
     for content in (status(change), status(change), status()):
         seen.write_text(content)
         assert run("drift-issue", str(seen), log=log).returncode == 0
-    verbs = [words[:2] for words in asked(log) if words[:2] != ["issue", "list"]]
+    verbs = [words[:2] for words in gh_calls(log) if words[:2] != ["issue", "list"]]
 
     assert verbs == [["label", "create"], ["issue", "create"], ["issue", "edit"], ["issue", "close"]]
-    assert "- **staging** min instances: live 1, config 2" in str(asked(log)[2])
+    assert "- **staging** min instances: live 1, config 2" in str(gh_calls(log)[2])
 
 
 def test_without_drift_no_issue_is_touched(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_without_drift_no_issue_is_touched(tmp_path: Path) -> None:
     seen.write_text(status())
     assert run("drift-issue", str(seen), log=log).returncode == 0
 
-    assert [words[:2] for words in asked(log)] == [["issue", "list"]]
+    assert [words[:2] for words in gh_calls(log)] == [["issue", "list"]]
 
 
 def test_a_github_release_is_made_once_and_its_files_are_renewed_by_a_re_run(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_github_release_is_made_once_and_its_files_are_renewed_by_a_re_run(tmp
     job = {"GITHUB_SHA": "c0ffee", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "O/R"}
     for _ in range(2):
         assert run("github-release", str(manifest), log=log, GITHUB_RUN_ID="7", **job).returncode == 0
-    verbs = [words[:3] for words in asked(log) if words[1] != "view"]
+    verbs = [words[:3] for words in gh_calls(log) if words[1] != "view"]
 
     assert verbs == [["release", "create", "release-a-b"], ["release", "upload", "release-a-b"]]
 
@@ -91,10 +91,10 @@ def test_an_image_is_deployed_only_when_its_digest_was_attested(
     log, manifest, known = tmp_path / "gh.jsonl", tmp_path / "release.json", tmp_path / "attested"
     manifest.write_text(json.dumps({"image": {"uri": "r@sha256:a"}}))
     known.write_text(attested)
-    ended = run("verify-image", str(manifest), log=log, STAND_IN_ATTESTED=str(known), GITHUB_REPOSITORY="O/R")
+    ended = run("verify-image", str(manifest), log=log, FAKE_ATTESTED=str(known), GITHUB_REPOSITORY="O/R")
 
     assert ended.returncode == code
-    assert asked(log)[0][-1] == "O/R/.github/workflows/release.yml"
+    assert gh_calls(log)[0][-1] == "O/R/.github/workflows/release.yml"
 
 
 def test_an_image_is_named_to_later_steps_by_repository_and_digest() -> None:
@@ -124,8 +124,8 @@ def audit() -> ModuleType:
     [
         ({}, None),
         ({"reason": " "}, "has no reason"),
-        ({"until": None}, "has no day"),
-        ({"until": date(2026, 10, 31)}, "held until 2026-10-31"),
+        ({"until": None}, "has no date"),
+        ({"until": date(2026, 10, 31)}, "expired on 2026-10-31"),
         ({"until": date(2027, 10, 31)}, "at most 92 days"),
     ],
 )

@@ -1,6 +1,6 @@
-"""Workflows start things and decide nothing: thin, pinned, with the least permissions.
+"""Workflows only start commands: one line each, pinned actions, the least permissions.
 
-act, which runs them in test_runs.py, enforces neither permissions nor environments nor concurrency; this reads them.
+act, which runs them in test_runs.py, enforces neither permissions nor environments nor concurrency.
 """
 
 import os
@@ -35,6 +35,7 @@ VALUES = {
     "CONFIRM": "staging",
     "STRATEGY": "own",
 }
+YAML_ON: Any = True  # YAML 1.1 reads the key `on` as true
 NAMED = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 EVERY = pytest.mark.parametrize(
     "path", WORKFLOWS + ACTIONS, ids=lambda path: path.parent.name + "/" + path.name
@@ -43,7 +44,7 @@ EVERY = pytest.mark.parametrize(
 
 def read(path: Path) -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(path.read_text())
-    document["on"] = document.pop(True, document.get("on", {}))  # YAML 1.1 reads `on` as true
+    document["on"] = document.pop(YAML_ON, document.get("on", {}))
     return document
 
 
@@ -66,8 +67,8 @@ def uses(job: dict[str, Any]) -> set[str]:
     return {job.get("uses", ""), *(step.get("uses", "") for step in job.get("steps", []))}
 
 
-def deploying() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every job that has a role on AWS."""
+def jobs_with_role() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every job that assumes a role on AWS."""
     for path in WORKFLOWS:
         for name, job in jobs(path):
             if SIGN_IN in uses(job):
@@ -121,7 +122,7 @@ def test_no_checkout_leaves_its_token_behind(path: Path) -> None:
 
 @NAMED
 def test_a_pull_request_reaches_no_identity_and_no_environment(path: Path) -> None:
-    """Whoever can open a pull request can change what its jobs run."""
+    """Anyone who can open a pull request can change the commands of its jobs."""
     assert "pull_request_target" not in events(path)
     if "pull_request" not in events(path):
         return
@@ -140,8 +141,8 @@ def test_only_jobs_that_call_aws_may_ask_for_an_identity_token() -> None:
 
 
 def test_a_job_signs_in_as_its_own_environment_before_the_long_set_up() -> None:
-    """A missing variable, or a role that refuses, is told in the first minute."""
-    found = list(deploying())
+    """A missing variable or a refused role is reported in the first minute."""
+    found = list(jobs_with_role())
     assert len(found) >= 6
     for name, job in found:
         used = [step.get("uses", "") for step in job["steps"]]
@@ -155,7 +156,7 @@ def test_one_change_of_an_environment_at_a_time_and_none_is_cancelled() -> None:
     """A half-shifted deployment must finish or roll back."""
     changing = {
         name: job
-        for name, job in deploying()
+        for name, job in jobs_with_role()
         if re.search(r"pipeline (deploy|promote|rollback|destroy)\b", str(job["steps"]))
     }
 
@@ -176,7 +177,7 @@ def test_a_push_waits_for_the_one_before_and_documentation_deploys_nothing() -> 
 
 @EVERY
 def test_every_run_is_a_command_that_exists_with_those_options(path: Path) -> None:
-    """What a workflow runs, a person can type."""
+    """A person can type every command of a workflow."""
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for step in steps(path):
         if "run" not in step:
@@ -209,8 +210,8 @@ def test_choices_are_what_there_is() -> None:
                 assert tuple(each["options"]) == STRATEGIES, path.name
                 assert each["default"] == "own", path.name
             if name == "shape":
-                there = {file.stem for file in (ROOT / "config" / "shapes").glob("*.yaml")}
-                assert set(each["options"]) == there, path.name
+                shapes = {file.stem for file in (ROOT / "config" / "shapes").glob("*.yaml")}
+                assert set(each["options"]) == shapes, path.name
 
 
 def test_endpoints_are_called_as_the_load_test_calls_them() -> None:
@@ -227,13 +228,13 @@ def test_all_green_waits_for_every_other_job() -> None:
     assert green["steps"][0]["run"].count("success") == len(found)
 
 
-def test_every_room_of_the_tests_is_run_by_ci() -> None:
-    there = {
+def test_ci_runs_every_folder_of_tests() -> None:
+    folders = {
         path.parent.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").glob("*/**/test_*.py")
     }
-    rooms = dict(jobs(ROOT / ".github/workflows/ci.yml"))["test"]["strategy"]["matrix"]["room"]
+    matrix = dict(jobs(ROOT / ".github/workflows/ci.yml"))["test"]["strategy"]["matrix"]["room"]
 
-    assert set(rooms) == there | {"root"}
+    assert set(matrix) == folders | {"root"}
 
 
 def test_dependabot_looks_after_actions_packages_and_the_base_image() -> None:

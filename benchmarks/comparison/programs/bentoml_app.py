@@ -1,4 +1,4 @@
-"""BentoML. BATCH_SIZE=1 turns its batching off."""
+"""A BentoML service. BATCH_SIZE=1 turns its batching off."""
 
 import os
 from typing import Any
@@ -18,7 +18,7 @@ FIELD = {"digits": "instances", "encoder": "inputs"}[os.environ["WORKLOAD"]]
     logging={"access": {"enabled": False}},
 )
 class Service:
-    """The rows of a request are one list, which is what its batching puts together."""
+    """The model behind BentoML; its batching joins the lists of rows of several requests."""
 
     def __init__(self) -> None:
         torch.set_num_threads(1)
@@ -31,7 +31,7 @@ class Service:
 
     if FIELD == "instances":
 
-        @bentoml.api(
+        @bentoml.api(  # type: ignore[untyped-decorator]
             route="/invocations",
             batchable=BATCH_SIZE > 1,
             max_batch_size=max(BATCH_SIZE, 32),
@@ -42,7 +42,7 @@ class Service:
 
     else:
 
-        @bentoml.api(
+        @bentoml.api(  # type: ignore[untyped-decorator]
             route="/invocations",
             batchable=BATCH_SIZE > 1,
             max_batch_size=max(BATCH_SIZE, 32),

@@ -1,4 +1,4 @@
-"""How often a second one process predicts, without any server: in_process.py SECONDS.
+"""Measure the predictions a second of one process without any server: in_process.py SECONDS.
 
 Prints "ready", waits for a line, prints the number of predictions and the seconds they took.
 """

@@ -13,13 +13,15 @@ BATCH_WAIT_SECONDS = 0.005
 
 
 class Api(litserve.LitAPI):  # type: ignore[misc]
-    """One prediction for each request."""
+    """A LitServe API with one prediction for each request."""
 
     def setup(self, device: str) -> None:  # noqa: ARG002
         torch.set_num_threads(1)
         self.served = workload.load()
 
-    def decode_request(self, request: Request) -> Tensor:  # by this annotation it is given the parsed JSON
+    def decode_request(
+        self, request: Request
+    ) -> Tensor:  # this annotation makes LitServe pass the parsed JSON
         return self.served.decode(request)
 
     def predict(self, x: Tensor) -> Tensor:
@@ -30,7 +32,7 @@ class Api(litserve.LitAPI):  # type: ignore[misc]
 
 
 class BatchingApi(Api):
-    """One prediction for all requests that came within the wait."""
+    """A LitServe API with one prediction for all requests that arrive within BATCH_WAIT_SECONDS."""
 
     def batch(self, inputs: list[Tensor]) -> list[Tensor]:
         return inputs

@@ -1,4 +1,4 @@
-"""What multi-model-server calls: AWS's inference toolkit, with the inference.py in the model's code folder."""
+"""The service for multi-model-server: AWS's inference toolkit with the inference.py of the model's code folder."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ torch.set_num_threads(1)
 
 
 class HandlerService(DefaultHandlerService):  # type: ignore[misc]
-    """The toolkit's own, which knows when it has been initialised."""
+    """The toolkit's service, with a flag for its initialisation."""
 
     def __init__(self) -> None:
         super().__init__(transformer=Transformer())
@@ -25,6 +25,7 @@ _service = HandlerService()
 
 
 def handle(data: Any, context: Any) -> Any:
+    """Handle a request; without data, only initialise."""
     if not _service.initialized:
         _service.initialize(context)
     return None if data is None else _service.handle(data, context)

@@ -1,4 +1,4 @@
-"""A TorchServe handler: it is always given a list of requests, of one where batching is off."""
+"""A TorchServe handler: TorchServe passes a list of requests, with one element when batching is off."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ import workload
 
 
 class Handler:
-    """Loaded once in each worker."""
+    """The model behind TorchServe, loaded once in each worker."""
 
     def __init__(self) -> None:
         self.initialized = False

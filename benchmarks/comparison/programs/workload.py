@@ -1,7 +1,7 @@
 """The same model, decoding and encoding for every peer, so that only the servers differ.
 
-Runs in each peer's own virtual environment: needs torch, NumPy and safetensors alone. WORKLOAD says which
-model (digits or encoder), MODEL_DIR where its weights are, NETWORK the file with its network's class.
+Runs in each peer's own virtual environment: needs torch, NumPy and safetensors alone. WORKLOAD names the
+model (digits or encoder), MODEL_DIR the folder of its weights, NETWORK the file with its network's class.
 """
 
 import importlib.util
@@ -16,16 +16,16 @@ from torch import Tensor
 
 
 class Workload(Protocol):
-    """From a request's parsed JSON to an answer ready for JSON."""
+    """A model with its decoder and encoder."""
 
     def decode(self, request: Any) -> Tensor:
-        """The batch in a request, its first dimension the instances."""
+        """Return the batch of a request's parsed JSON; its first dimension counts the instances."""
 
     def predict(self, batch: Tensor) -> Tensor:
-        """The model's output for a batch."""
+        """Return the model's output for a batch."""
 
     def encode(self, output: Tensor) -> dict[str, Any]:
-        """The answer."""
+        """Return the answer, ready for JSON."""
 
 
 class Digits:
@@ -71,8 +71,9 @@ class Encoder:
 
 
 def load() -> Workload:
-    """The workload that the environment names."""
-    kind = {"digits": Digits, "encoder": Encoder}[os.environ["WORKLOAD"]]
+    """Load the workload that the environment names."""
+    kinds: dict[str, type[Digits] | type[Encoder]] = {"digits": Digits, "encoder": Encoder}
+    kind = kinds[os.environ["WORKLOAD"]]
     spec = importlib.util.spec_from_file_location("network", os.environ["NETWORK"])
     assert spec is not None
     assert spec.loader is not None
@@ -82,6 +83,6 @@ def load() -> Workload:
 
 
 def predict_together(workload: Workload, batches: list[Tensor]) -> list[Tensor]:
-    """What servers that batch do: one prediction for all requests, cut apart again."""
+    """Predict all batches at once, and return the output of each, as servers that batch do."""
     outputs = workload.predict(torch.cat(batches))
-    return list(outputs.split([len(batch) for batch in batches]))
+    return list(torch.split(outputs, [len(batch) for batch in batches]))

@@ -1,7 +1,7 @@
-"""What the action does: OIDC token → AssumeRoleWithWebIdentity → variables for the steps that follow.
+"""Do the action's work: OIDC token → AssumeRoleWithWebIdentity → variables for the following steps.
 
-act knows no variables and no identity of a GitHub environment: $TARGET, which every job that signs in sets
-(a test sees to it), fills in for both. `{environment}` in the role stands for it.
+act has neither the variables nor the identity of a GitHub environment. $TARGET replaces both: every job that signs
+in sets it, which test_workflows.py checks. `{environment}` in the role is replaced by it.
 """
 
 import json
@@ -17,7 +17,7 @@ target, region = os.environ["TARGET"], os.environ["REGION"]
 role = os.environ["ROLE"].replace("{environment}", target)
 request = urllib.request.Request(
     f"{os.environ['ACTIONS_ID_TOKEN_REQUEST_URL']}&audience=sts.amazonaws.com",
-    headers={"Authorization": f"Bearer {os.environ['STAND_IN_BEARER_' + target.upper()]}"},
+    headers={"Authorization": f"Bearer {os.environ['FAKE_BEARER_' + target.upper()]}"},
 )
 with urllib.request.urlopen(request, timeout=10) as answer:
     token = json.load(answer)["value"]
@@ -30,7 +30,7 @@ taken = sts.assume_role_with_web_identity(
 )
 account = taken["AssumedRoleUser"]["Arn"].split(":")[4]
 if account != os.environ["ACCOUNT"]:
-    sys.exit(f"The role is of account {account}; allowed is {os.environ['ACCOUNT']}")
+    sys.exit(f"The role belongs to account {account}; allowed is {os.environ['ACCOUNT']}")
 credentials = taken["Credentials"]
 print(f"AWS_ACCESS_KEY_ID={credentials['AccessKeyId']}")
 print(f"AWS_SECRET_ACCESS_KEY={credentials['SecretAccessKey']}")

@@ -1,4 +1,4 @@
-"""The closing tables: what is live where, every gate, and the time each step took."""
+"""The closing tables: the live endpoints, every gate, and the time of each step."""
 
 import json
 from pathlib import Path
@@ -7,38 +7,42 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from rehearsal.live_check import LiveEndpoint
 from rehearsal.progress import Row
-from rehearsal.proof import Live
 
 COLOURS = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
 
 
-def show_live(console: Console, release: str, live: list[Live], clients: dict[str, tuple[int, int]]) -> None:
+def show_live_endpoints(
+    console: Console, release: str, live: list[LiveEndpoint], clients: dict[str, tuple[int, int]]
+) -> None:
+    """Show each endpoint's release, instances, scaling target and failed client requests.
+
+    `clients`: requests and failures by endpoint.
+    """
     table = Table(title=f"release {release}", title_justify="left")
-    for heading in (
+    headings = (
         "environment",
         "endpoint",
-        "answers with",
-        "instances heard",
+        "release",
+        "instances that answered",
         "scaling target",
-        "clients lost",
-    ):
+        "failed requests",
+    )
+    for heading in headings:
         table.add_column(heading)
-    for one in live:
-        requests, failures = clients[one.endpoint]
-        target = "none" if one.policy_target is None else f"{one.policy_target:,.0f} invocations/instance/min"
-        table.add_row(
-            one.environment,
-            one.endpoint,
-            one.release,
-            str(one.instances),
-            target,
-            f"{failures} of {requests:,}",
+    for each in live:
+        requests, failures = clients[each.endpoint]
+        target = (
+            "none" if each.policy_target is None else f"{each.policy_target:,.0f} invocations/instance/min"
         )
+        failed = f"{failures} of {requests:,}"
+        table.add_row(each.environment, each.endpoint, each.release, str(each.instances), target, failed)
     console.print(table)
 
 
 def show_gates(console: Console, evidence: Path) -> None:
+    """Show the gates of an evidence file; nothing if it was not written."""
     if not evidence.is_file():
         return
     found: dict[str, Any] = json.loads(evidence.read_text())
@@ -59,6 +63,7 @@ def _amount(value: float | None, unit: str) -> str:
 
 
 def show_times(console: Console, rows: list[Row]) -> None:
+    """Show the seconds of every step that was started, and their sum."""
     table = Table(title="time per step", title_justify="left")
     table.add_column("step")
     table.add_column("seconds", justify="right")

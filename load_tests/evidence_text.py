@@ -1,4 +1,4 @@
-"""What report and summary both say of an evidence, as plain text: each escapes it for its own page."""
+"""The rows and sentences of an evidence file, as plain text: report and summary escape it for their own format."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 Document = Mapping[str, Any]
 
 GATE_HEADS = ("gate", "#measured", "#limit", "verdict", "reason")  # # marks a column of numbers
-LEDGER_HEADS = ("phase", "#seconds here", "#AWS seconds", "kind", "source")
+TIMELINE_HEADS = ("phase", "#seconds here", "#AWS seconds", "kind", "source")
 REGRESSION_HEADS = ("percentile", "#slower by", "#at least", "#at most", "#slices")
 COST_HEADS = ("figure", "#value")
 
 
 def amount(value: float | None, unit: str = "") -> str:
-    """Four digits and the unit; a dash for what is not known."""
+    """Format four significant digits and the unit; a dash for None."""
     return "–" if value is None else f"{value:,.4g} {unit}".strip()
 
 
 def gate_rows(evidence: Document) -> list[list[str]]:
-    """A row for each gate; the fourth cell is its verdict's word."""
+    """Return a row for each gate; the fourth cell is its verdict."""
     return [
         [
             gate["name"],
@@ -31,7 +31,7 @@ def gate_rows(evidence: Document) -> list[list[str]]:
 
 
 def capacity_sentence(capacity: Document) -> str:
-    """Name the rate, or say that none is named, and why."""
+    """State the capacity, or the reason why none was determined."""
     rate = capacity["requests_per_second"]
     named = (
         "No capacity is named"
@@ -41,8 +41,8 @@ def capacity_sentence(capacity: Document) -> str:
     return f"{named}: {capacity['reason']}."
 
 
-def ledger_rows(ledger: Document) -> list[list[str]]:
-    """A row for each phase of scaling; a model's settings are not passed off as AWS's time."""
+def timeline_rows(scaling: Document) -> list[list[str]]:
+    """Return a row for each phase of scaling; its `kind` separates measured times from settings of the local AWS."""
     return [
         [
             row["phase"],
@@ -51,7 +51,7 @@ def ledger_rows(ledger: Document) -> list[list[str]]:
             row["kind"],
             row["source"],
         ]
-        for row in ledger["rows"]
+        for row in scaling["rows"]
     ]
 
 
@@ -62,7 +62,7 @@ def _seconds(row: Document) -> str:
 
 
 def regression_sentence(regression: Document) -> str:
-    """Say what was compared and what came of it."""
+    """State the compared releases, the load and the verdict."""
     return (
         f"Compared with {regression['baseline']} in {regression['environment']}, both at "
         f"{regression['requests_per_second']:.3g} requests/s: {regression['verdict']}, {regression['reason']}. "
@@ -71,7 +71,7 @@ def regression_sentence(regression: Document) -> str:
 
 
 def regression_rows(regression: Document) -> list[list[str]]:
-    """A row for each percentile: how much slower the candidate was, in percent, with bounds."""
+    """Return a row for each percentile: the candidate's slowdown in percent, with confidence bounds."""
     return [
         [
             each["metric"].removesuffix("_ms"),
@@ -83,7 +83,7 @@ def regression_rows(regression: Document) -> list[list[str]]:
 
 
 def cost_rows(cost: Document) -> list[list[str]]:
-    """What one instance serves in an hour at the promise, and what a million answers cost then."""
+    """Return the requests per instance-hour at the SLO, and the price of a million predictions."""
     price = f"{cost['hourly']:g} {cost['currency']}"
     return [
         ["requests per instance-hour", f"{cost['requests_per_instance_hour']:,.0f}"],
@@ -96,10 +96,10 @@ def cost_rows(cost: Document) -> list[list[str]]:
 
 
 def cost_sentence(cost: Document) -> str:
-    """Say what the figures rest on."""
-    said = "One request is one prediction here; an instance is paid for whether it serves or waits."
+    """State the assumptions behind the cost figures."""
+    basis = "One request is one prediction here; an instance is paid for whether it serves or waits."
     if cost["is_measured_on_aws"]:
-        return said
+        return basis
     return (
-        f"{said} Not AWS's cost: the capacity is that of this machine's model of a {cost['instance_type']}."
+        f"{basis} Not AWS's cost: the capacity is that of this machine's model of a {cost['instance_type']}."
     )

@@ -1,4 +1,4 @@
-"""Many clients at once: each gets the answer to its own question."""
+"""Many clients at once: each gets the answer to its own request."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +9,7 @@ CLIENTS = 50
 
 
 def test_fifty_clients_at_once_each_get_their_own_answer(client: Client, golden: Golden) -> None:
-    """Asked at once and not in turn: what one client sent must never come back to another."""
+    """Answers of concurrent requests are never swapped."""
     positions = [number % len(golden.instances) for number in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as pool:
         answers = list(pool.map(client.predict, [golden.body(position) for position in positions]))

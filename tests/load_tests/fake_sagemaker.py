@@ -1,4 +1,4 @@
-"""A small SageMaker in a thread: one endpoint that answers golden predictions as slowly or badly as told."""
+"""A fake SageMaker in a thread: endpoints that answer golden predictions, with configurable delays and errors."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ CASES = 8
 
 
 def golden_set() -> dict[str, object]:
-    """Eight images, each a different label; the first pixel says which."""
+    """Return eight images with different labels; the first pixel is the label."""
     return {
         "schema": 1,
         "content_type": "application/json",
@@ -31,14 +31,14 @@ def prediction(label: int) -> dict[str, object]:
 
 
 @dataclass
-class SmallSageMaker:
-    """What the endpoint does next; change the fields while it runs."""
+class FakeSageMaker:
+    """The behaviour of the endpoint; its fields may be changed while it runs."""
 
     url: str = ""
     service_seconds: float = 0.002
-    at_once: int = 1000  # requests answered at the same time; more of them wait
-    stall_after: int = 0  # once so many requests have come, nothing is answered …
-    stall_seconds: float = 0.0  # … for so long
+    max_concurrency: int = 1000  # requests answered at the same time; further ones wait
+    stall_after: int = 0  # after this many requests no answer is sent …
+    stall_seconds: float = 0.0  # … for this long
     fail_every: int = 0  # every n-th answer is a model error
     wrong_label: bool = False
     current: int = 2
@@ -53,7 +53,7 @@ class SmallSageMaker:
         number = self.requests
         self.authorizations.add(request.headers.get("Authorization", "").split(" ")[0])
         image = json.loads(await request.read())["instances"][0]
-        self._gate = self._gate or asyncio.Semaphore(self.at_once)
+        self._gate = self._gate or asyncio.Semaphore(self.max_concurrency)
         async with self._gate:
             await asyncio.sleep(self.service_seconds)
         if number == self.stall_after:
@@ -65,10 +65,10 @@ class SmallSageMaker:
             body |= {"Message": "Received server error (500)", "OriginalMessage": "the model broke"}
             return web.json_response(body, status=424, headers={"x-amzn-ErrorType": "ModelError"})
         label = int(image[0]) + (1 if self.wrong_label else 0)
-        said = f"release=abc;instance=i{number % self.current}"
+        identity = f"release=abc;instance=i{number % self.current}"
         return web.json_response(
             {"predictions": [prediction(label)]},
-            headers={"X-Amzn-SageMaker-Custom-Attributes": said},
+            headers={"X-Amzn-SageMaker-Custom-Attributes": identity},
         )
 
     async def invoke_slower(self, request: web.Request) -> web.Response:
@@ -93,7 +93,9 @@ class SmallSageMaker:
         return web.json_response(answer, content_type="application/x-amz-json-1.1")
 
 
-def serve(service: SmallSageMaker, ready: "Future[asyncio.AbstractEventLoop]", done: threading.Event) -> None:
+def serve(service: FakeSageMaker, ready: "Future[None]", done: threading.Event) -> None:
+    """Serve until `done` is set; `ready` completes once `service.url` is known."""
+
     async def run() -> None:
         app = web.Application()
         app.router.add_post(f"/endpoints/{ENDPOINT}/invocations", service.invoke)
@@ -105,7 +107,7 @@ def serve(service: SmallSageMaker, ready: "Future[asyncio.AbstractEventLoop]", d
         await site.start()
         host, port = runner.addresses[0][:2]
         service.url = f"http://{host}:{port}"
-        ready.set_result(asyncio.get_running_loop())
+        ready.set_result(None)
         await asyncio.to_thread(done.wait)
         await runner.cleanup()
 

@@ -1,7 +1,4 @@
-"""What the release declares: the media types it takes and gives, and the schema of its JSON answers.
-
-The declaration is the OpenAPI document that the container publishes (container/openapi.json).
-"""
+"""The release's OpenAPI description (container/openapi.json): media types, and the schema of JSON answers."""
 
 import json
 from collections.abc import Iterable
@@ -15,21 +12,21 @@ DOCUMENT = Path(__file__).parents[1] / "container" / "openapi.json"
 
 
 @dataclass(frozen=True)
-class Declared:
-    """`takes` and `gives` are media types, in the document's order; `document` is all of it."""
+class ApiDescription:
+    """The media types of requests and responses, in the document's order, and the whole document."""
 
-    takes: tuple[str, ...]
-    gives: tuple[str, ...]
+    request_types: tuple[str, ...]
+    response_types: tuple[str, ...]
     document: dict[str, Any]
 
-    def faults(self, answer: object) -> Iterable[str]:
-        """Name every place where a JSON answer is not as the document's Response has it."""
+    def schema_errors(self, answer: object) -> Iterable[str]:
+        """Yield every violation of the document's Response schema in a JSON answer."""
         schema = {"$ref": "#/components/schemas/Response", "components": self.document["components"]}
         for error in jsonschema.Draft202012Validator(schema).iter_errors(answer):
             yield f"{error.json_path}: {error.message[:200]}"
 
 
-def read_declared(path: Path) -> Declared:
+def read_openapi(path: Path) -> ApiDescription:
     """Read an OpenAPI document.
 
     Raises LookupError when it has no POST /invocations with request and response types.
@@ -37,10 +34,10 @@ def read_declared(path: Path) -> Declared:
     document = json.loads(path.read_text())
     try:
         invocation = document["paths"]["/invocations"]["post"]
-        takes = tuple(invocation["requestBody"]["content"])
-        gives = tuple(invocation["responses"]["200"]["content"])
+        request_types = tuple(invocation["requestBody"]["content"])
+        response_types = tuple(invocation["responses"]["200"]["content"])
     except KeyError as missing:
         raise LookupError(
-            f"{path} does not say what POST /invocations takes and gives: no {missing}"
+            f"{path} does not describe the requests and responses of POST /invocations: it has no {missing}"
         ) from None
-    return Declared(takes, gives, document)
+    return ApiDescription(request_types, response_types, document)

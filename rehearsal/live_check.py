@@ -1,4 +1,4 @@
-"""What must be true at the end, asked of the endpoint itself rather than of the steps that changed it."""
+"""The final check: it asks the live endpoints themselves, not the steps that changed them."""
 
 import json
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from rehearsal.machine import RehearsalError
+from rehearsal.errors import RehearsalError
 
 CALLS = 20
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveEndpoint:
     """One environment as its clients and its autoscaler see it."""
 
     environment: str
@@ -25,8 +25,10 @@ class Live:
     policy_target: float | None
 
 
-def look_at(environment: str, deployed: Mapping[str, Any], golden: Path, environ: Mapping[str, str]) -> Live:
-    """Ask the endpoint who answers, and Application Auto Scaling which policy is in force.
+def check_live_endpoint(
+    environment: str, deployed: Mapping[str, Any], golden: Path, environ: Mapping[str, str]
+) -> LiveEndpoint:
+    """Invoke the endpoint CALLS times, and read its scaling policy from Application Auto Scaling.
 
     `deployed` is the result of the environment's deploy step. Raises RehearsalError when another
     release answers, or an answer is not the golden one.
@@ -50,28 +52,29 @@ def look_at(environment: str, deployed: Mapping[str, Any], golden: Path, environ
         for policy in described["ScalingPolicies"]
         if policy["ResourceId"].startswith(f"endpoint/{endpoint}/")
     ]
-    return Live(environment, endpoint, release, len(instances), targets[0] if targets else None)
+    return LiveEndpoint(environment, endpoint, release, len(instances), targets[0] if targets else None)
 
 
 def _answering_instance(
     runtime: Any, endpoint: str, release: str, golden: Mapping[str, Any], call: int
 ) -> str:
+    """Send one golden case, check release and label of the answer, and return the instance that answered."""
     case = golden["cases"][call % len(golden["cases"])]
     answer = runtime.invoke_endpoint(
         EndpointName=endpoint,
         ContentType="application/json",
         Body=json.dumps({"instances": [case["instance"]]}),
     )
-    said: dict[str, str] = dict(pair.split("=", 1) for pair in answer["CustomAttributes"].split(";"))
+    identity: dict[str, str] = dict(pair.split("=", 1) for pair in answer["CustomAttributes"].split(";"))
     label = json.loads(answer["Body"].read())["predictions"][0]["label"]
-    if said["release"] != release:
+    if identity["release"] != release:
         raise RehearsalError(
-            f"{endpoint} is answered by release {said['release']}, not by {release}.",
-            fix="The deployment did not take; read the log of its deploy step.",
+            f"{endpoint} is answered by release {identity['release']}, not by {release}.",
+            fix="The deployment had no effect; read the log of its deploy step.",
         )
     if label != case["prediction"]["label"]:
         raise RehearsalError(
-            f"{endpoint} calls golden case {call % len(golden['cases'])} a {label}, not a {case['prediction']['label']}.",
-            fix="The live weights are not the ones of this release.",
+            f"{endpoint} predicts {label} for golden case {call % len(golden['cases'])}, not {case['prediction']['label']}.",
+            fix="The live weights are not those of this release; read the log of its deploy step.",
         )
-    return said["instance"]
+    return identity["instance"]

@@ -1,4 +1,4 @@
-"""Where a server of the comparison is started."""
+"""The place where a server of the comparison is started."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +9,11 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 
 @dataclass(frozen=True)
-class Site:
-    """A scratch directory of its own (its path is short: it holds sockets), and what is to be served there."""
+class Workspace:
+    """A scratch folder of one server (with a short path, since it holds sockets), and the workload to serve."""
 
     scratch: Path
-    port: int  # the front's
+    port: int  # on which the server is reached, through nginx
     workload: Workload
     body: Path  # the file with the workload's request
     python: Path  # of the server's own virtual environment

@@ -1,36 +1,40 @@
-"""The load of a run over time, driven by a schedule."""
+"""A schedule as a Locust load shape: it advances phase by phase."""
+
+import logging
 
 from gevent.event import Event
 from locust import LoadTestShape
 
-from load_tests.generators import Generators
+from load_tests.generators import Generator
 from load_tests.recorder import Recorder
 from load_tests.schedule import Phase, Schedule, is_saturated
 from load_tests.timing import now
 
+log = logging.getLogger(__name__)
+
 
 class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-checked
-    """Holds each phase of the schedule for its time, then the next; `skip()` goes on at once.
+    """A load shape that holds each phase of the schedule for its time; `skip()` goes on to the next at once.
 
     Abstract for Locust, which would otherwise use it in its web page, where a person sets the users.
     """
 
     abstract = True
 
-    def __init__(self, schedule: Schedule, recorder: Recorder, generators: Generators) -> None:
+    def __init__(self, schedule: Schedule, recorder: Recorder, generator: Generator) -> None:
         super().__init__()
-        self._schedule, self._recorder, self._generators = schedule, recorder, generators
+        self._schedule, self._recorder, self._generator = schedule, recorder, generator
         self._position = -1
         self._skip = Event()
         self._is_stopped = False
-        self._waits_for_users = generators.needs_users_first
+        self._waits_for_users = generator.needs_users_first
 
     @property
     def phase(self) -> Phase:
         return self._schedule.phases[max(self._position, 0)]
 
     def skip(self) -> None:
-        """End the phase that runs now."""
+        """End the running phase now."""
         self._skip.set()
 
     def stop(self) -> None:
@@ -41,26 +45,26 @@ class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-c
     def tick(self) -> tuple[int, float] | None:
         """Return users and spawn rate of the next phase once the present one is over; None ends the run.
 
-        It blocks: Locust looks once a second, this is punctual.
+        It blocks until then: Locust calls it only once a second, which would make phases end late.
         """
         if self._waits_for_users:
             self._waits_for_users = False
             return self._users()
         if self._position >= 0:
             self._wait_for_end()
-            if self._is_over():
-                self._generators.finish()
+            if self._end_phase_and_check_run_over():
+                self._generator.finish()
                 return None
         if self._is_stopped:
             return None
         self._position += 1
         self._recorder.begin_phase(self.phase.name, self.phase.offered, now=now(), cpu_seconds=0.0)
-        self._generators.begin(self._position)
+        self._generator.begin(self._position)
         return self._users()
 
     def _users(self) -> tuple[int, float]:
-        """One user on each generator, which starts all of its requests."""
-        return self._generators.count, float(self._generators.count)
+        """Return one user for each generating process; it starts all requests of that process."""
+        return self._generator.count, float(self._generator.count)
 
     def _wait_for_end(self) -> None:
         record = self._recorder.phases[-1]
@@ -70,23 +74,25 @@ class ScheduleShape(LoadTestShape):  # type: ignore[misc] # locust is not type-c
         self._skip.clear()
 
     def end_phase(self) -> None:
-        """Close the phase that runs, if any, and say in one line what it was like."""
+        """Close the running phase, if there is one, and log its figures in one line.
+
+        The pipeline reads these lines from Locust's output: they begin with "phase NAME: ".
+        """
         record = self._recorder.phases[-1] if self._recorder.phases else None
         if record is None or record.finished is not None:
             return
         record.finished = now()
-        self._generators.end()
+        self._generator.end()
         result = self._recorder.phase_result(record)
         p99 = "–" if result["p99_ms"] is None else f"{result['p99_ms']:.0f} ms"
-        print(
+        log.info(
             f"phase {record.name}: {record.offered_rps:g}/s offered, {result['achieved_rps']:.1f}/s answered, "
             f"p99 {p99}, {result['failures']} of {result['requests']} failed"
-            + (f"; INVALID: {result['invalid']}" if result["invalid"] else ""),
-            flush=True,
+            + (f"; INVALID: {result['invalid']}" if result["invalid"] else "")
         )
 
-    def _is_over(self) -> bool:
-        """End the phase, and say whether it was the last, by schedule, by order or because more is pointless."""
+    def _end_phase_and_check_run_over(self) -> bool:
+        """Close the phase; return True if it was the last, if the run was stopped, or if a higher rate is pointless."""
         self.end_phase()
         if self._is_stopped or self._position + 1 == len(self._schedule.phases):
             return True

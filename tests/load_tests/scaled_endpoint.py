@@ -1,4 +1,4 @@
-"""Something to watch: an endpoint of the local AWS that scales by a policy, a load on it, and a new release."""
+"""An endpoint of the local AWS with a scaling policy, a Locust that loads it, and a second release."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import local_aws
-from tests.local_aws.serving import until
+from tests.load_tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 ENDPOINT = "digits-staging"
@@ -26,21 +26,21 @@ TARGET = 600.0  # invocations per instance and minute: 10/s
 
 
 @dataclass
-class Scene:
-    """`url` is of Locust's web page."""
+class ScaledEndpoint:
+    """An endpoint under load. `url` is of Locust's web page."""
 
     aws: local_aws.Running
     url: str
 
     def load(self, users: int, endpoint: str = ENDPOINT) -> None:
-        """Have so many users of that endpoint; each asks once a second."""
+        """Set the number of users of that endpoint; each sends one request a second."""
         fields = {"user_count": users, "spawn_rate": users, "endpoint": endpoint}
         form = urllib.parse.urlencode(fields).encode()
         with urllib.request.urlopen(f"{self.url}/swarm", form, timeout=20) as answer:
             assert json.load(answer)["success"]
 
     def deploy(self, release: str) -> None:
-        """Begin to put a new release in the place of the old one, by a canary of half the fleet."""
+        """Begin to deploy another release, by a canary of half the fleet."""
         config = self._config(release)
         policy = {
             "TrafficRoutingConfiguration": {
@@ -65,7 +65,7 @@ class Scene:
         """Create the endpoint, one instance of `r1`, and let it scale from 1 to 4."""
         config = self._config("r1")
         self.aws.client("sagemaker").create_endpoint(EndpointName=ENDPOINT, EndpointConfigName=config)
-        until(lambda: self.status() == "InService", f"{ENDPOINT} in service", BOUND_SECONDS)
+        wait_until(lambda: self.status() == "InService", f"{ENDPOINT} InService", BOUND_SECONDS)
         scaling = self.aws.client("application-autoscaling")
         variant = {
             "ServiceNamespace": "sagemaker",
@@ -95,10 +95,10 @@ class Scene:
 
 
 @contextmanager
-def scene(folder: Path) -> Iterator[Scene]:
-    """Everything started, without load; it ends with the block.
+def scaled_endpoint(folder: Path) -> Iterator[ScaledEndpoint]:
+    """Start the AWS, the endpoint and Locust, without load; all of it ends with the block.
 
-    No answer is compared with the golden one: the server gives back what it was sent.
+    No answer is compared with the golden one, since the server echoes its requests.
     """
     with (
         local_aws.start(
@@ -106,14 +106,14 @@ def scene(folder: Path) -> Iterator[Scene]:
         ) as aws,
         locust(aws, folder) as url,
     ):
-        found = Scene(aws, url)
-        found.create()
-        yield found
+        started = ScaledEndpoint(aws, url)
+        started.create()
+        yield started
 
 
 @contextmanager
 def locust(aws: local_aws.Running, folder: Path) -> Iterator[str]:
-    """Locust's web page on a free port of 127.0.0.1."""
+    """Start Locust's web page on a free port of 127.0.0.1; yield its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -125,9 +125,9 @@ def locust(aws: local_aws.Running, folder: Path) -> Iterator[str]:
             command, cwd=ROOT, env={**os.environ, **aws.environ}, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        until(
+        wait_until(
             lambda: re.search("Starting web interface", log.read_text()),
-            f"Locust's page: {log}",
+            f"web page of Locust (its log: {log})",
             BOUND_SECONDS,
         )
         yield f"http://127.0.0.1:{port}"
