@@ -1,6 +1,5 @@
 """Remove what no release worth keeping needs, while no environment of the account changes."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -13,12 +12,12 @@ from pipeline.deployment.alarms import alarm_prefix
 from pipeline.errors import AwsRefused, ConfigError, ReleaseError
 from pipeline.model import Model
 from pipeline.names import prefix_of
+from pipeline.publishing.image import PUBLISHED_TAG
 from pipeline.release_store.manifests import fetch_release
 from pipeline.state.lock import environment_lock
 from pipeline.state.records import Say, deployments
 
 FEWEST_RELEASES = 2  # the one that is live, and the one to go back to
-PUBLISHED_TAG = re.compile(r"[0-9a-f]{40}")
 
 
 class CollectionResult(Model):

@@ -1,7 +1,6 @@
 """The command `promote`."""
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli import options
@@ -18,19 +17,13 @@ log = logging.getLogger(__name__)
 @options.environment()
 @options.release
 @options.strategy
-def command(run: "Run", *, release: str | None, config: Path) -> "Model":
+def command(run: "Run", *, release: str | None) -> "Model":
     """Deploy a release that passed in the environment before.
 
-    Deploys, autoscales and smoke-tests it, and puts the release before back if the smoke tests fail. Then
-    does with the environment before what its `after_promotion` says.
+    Deploys, autoscales and smoke-tests it, and puts the release before back if the smoke tests fail. What
+    happens to the environment before is a command of its own, `after-promotion`.
     """
-    from pipeline.aws import Aws
     from pipeline.cli.named_release import find_release
-    from pipeline.config import load_environment
-    from pipeline.promotion.lifetime import after_promotion
     from pipeline.promotion.promote import promote
 
-    result = promote(find_release(release, run), run.env, run.aws, run.build, log.info)
-    source = load_environment(str(run.env.promotes_from), config)
-    after_promotion(source, Aws(source, made=run.aws.made), log.info)
-    return result
+    return promote(find_release(release, run), run.env, run.aws, run.build, log.info)

@@ -11,6 +11,7 @@ from pipeline.autoscaling.rescale import put_back, scaling_set_aside
 from pipeline.aws import Aws, Call
 from pipeline.aws.clock import time_scale
 from pipeline.aws.waiting import pause_seconds
+from pipeline.ci import github_run_url
 from pipeline.config import Environment, Strategy, strategy_of
 from pipeline.deployment.alarms import alarm_prefix, alarms_of
 from pipeline.deployment.bake import BakeSmoke, Golden
@@ -218,6 +219,7 @@ def _record(
             config=plan.config,
             in_service_at=in_service_at,
             run_url=release.run_url,
+            deployed_by_run=github_run_url(),
             by=who(os.environ),
             strategy=_strategy(env, aws),
         )

@@ -4,6 +4,7 @@ The next `deploy` makes a deleted endpoint again; the next `autoscale` gives a s
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pipeline.autoscaling.in_force import observe_scaling
 from pipeline.autoscaling.policies import resource, step_alarm_prefix
@@ -13,8 +14,20 @@ from pipeline.config import Environment
 from pipeline.deployment.alarms import alarm_prefix
 from pipeline.deployment.plan import CHANGEABLE
 from pipeline.errors import EnvironmentLocked
+from pipeline.model import Model
+from pipeline.names import release_of
+from pipeline.release import Release
 from pipeline.state.lock import environment_lock
 from pipeline.state.records import Say
+
+
+class AfterPromotionResult(Model):
+    """The action that the config asks for, and the calls that it took."""
+
+    release: str
+    action: Literal["keep", "scale_down", "delete"]
+    calls: tuple[str, ...] = ()
+    left_because: str | None = None  # why the environment stays as it is although the config asks for more
 
 
 def plan_after_promotion(
@@ -43,25 +56,36 @@ def plan_after_promotion(
     return tuple(calls)
 
 
-def after_promotion(env: Environment, aws: Aws, say: Say) -> None:
-    """Do with the environment that was promoted from what its config says; what is so already costs no
-    call. While another run is using it, or its endpoint is changing, it is left alone, and that is said:
-    the promotion is done all the same.
+def after_promotion(release: Release, env: Environment, aws: Aws, say: Say) -> AfterPromotionResult:
+    """Do with the environment that `release` was promoted from what its config says; return what was done.
+
+    What is so already costs no call. The environment stays as it is, and the result says why, while another run
+    is using it, its endpoint is changing, or it serves another release by now: the promotion is done all the same.
     """
-    if env.after_promotion.action == "keep":
-        return
+    action = env.after_promotion.action
+    result = AfterPromotionResult(release=release.id, action=action)
+    if action == "keep":
+        return result
     try:
-        with environment_lock(env, aws, "promote", say):
-            _leave(env, aws, say)
+        with environment_lock(env, aws, "after-promotion", say):
+            reason, calls = _leave(release, env, aws, say)
     except EnvironmentLocked as error:
-        say(f"{env.name} stays as it is: {error.what}")
+        reason, calls = error.what, ()
+    if reason:
+        say(f"{env.name} stays as it is: {reason}")
+    return result.model_copy(update={"calls": calls, "left_because": reason})
 
 
-def _leave(env: Environment, aws: Aws, say: Say) -> None:
-    described = aws.describe_endpoint(env.endpoint.name)
-    if described is not None and described["EndpointStatus"] not in CHANGEABLE | {"Failed"}:
-        say(f"{env.endpoint.name} is {described['EndpointStatus']}: it stays as it is")
-        return
+def _leave(release: Release, env: Environment, aws: Aws, say: Say) -> tuple[str | None, tuple[str, ...]]:
+    """Make the calls and return (None, their sentences), or (why none was made, nothing)."""
+    name = env.endpoint.name
+    described = aws.describe_endpoint(name)
+    if described is not None:
+        serves = release_of(described["EndpointConfigName"])
+        if described["EndpointStatus"] not in CHANGEABLE | {"Failed"}:
+            return f"{name} is {described['EndpointStatus']}", ()
+        if serves != release.id:
+            return f"{name} serves {serves or 'another release'} by now, not {release.id}", ()
     target = observe_scaling(env, aws).target
     prefixes = (alarm_prefix(env), step_alarm_prefix(env))
     calls = plan_after_promotion(
@@ -73,3 +97,4 @@ def _leave(env: Environment, aws: Aws, say: Say) -> None:
     for call in calls:
         say(call.says)
         aws.apply(call)
+    return None, tuple(call.says for call in calls)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.aws import Aws, Call
+from pipeline.ci import github_run_url
 from pipeline.config import Environment, Strategy
 from pipeline.deployment.deploy import deploy
 from pipeline.errors import NothingToRollBackTo
@@ -36,6 +37,22 @@ class RollbackResult(Model):
 def previous_release(records: Sequence[DeploymentRecord], live: str | None) -> str | None:
     """Return the id of the newest deployed release that is not the live one; None when there is none."""
     return next((record.release for record in reversed(records) if record.release != live), None)
+
+
+def rollback_target(env: Environment, aws: Aws) -> str:
+    """Return the id of the release that `rollback` without a release goes back to.
+
+    A GitHub run that has rolled back already gets the same answer when it is run again: it does not take the
+    release that it came from for the one before. Raises NothingToRollBackTo.
+    """
+    records = deployments(aws, env.name)
+    begun = interrupted(env, aws, records)
+    if begun is not None:
+        return begun.release
+    run = github_run_url()
+    if run is not None and records and records[-1].deployed_by_run == run:
+        return records[-1].release
+    return _before(_live(env, aws), env, records)
 
 
 def rollback(
@@ -90,18 +107,27 @@ def _begin(
     if begun is not None and to in (None, begun.release):
         say(f"go on with the rollback to {begun.release}")
         return begun
+    live = _live(env, aws)
+    target = to or _before(live, env, records)
+    last = records[-1].config if records else None
+    intent = Intent(release=target, left=live, last=last, because=because)
+    aws.put_json(intent_key(env), intent.document())
+    return intent
+
+
+def _live(env: Environment, aws: Aws) -> str | None:
     described = aws.describe_endpoint(env.endpoint.name)
-    live = release_of(described["EndpointConfigName"]) if described else None
-    target = to or previous_release(records, live)
+    return release_of(described["EndpointConfigName"]) if described else None
+
+
+def _before(live: str | None, env: Environment, records: Sequence[DeploymentRecord]) -> str:
+    target = previous_release(records, live)
     if target is None:
         raise NothingToRollBackTo(
             f"{env.name} has had no release before {live or 'any'}.",
             fix=f"Name one: python -m pipeline rollback --env {env.name} --to RELEASE.",
         )
-    last = records[-1].config if records else None
-    intent = Intent(release=target, left=live, last=last, because=because)
-    aws.put_json(intent_key(env), intent.document())
-    return intent
+    return target
 
 
 def _config_at_hand(release_id: str, records: Sequence[DeploymentRecord], aws: Aws) -> str | None:

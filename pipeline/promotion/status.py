@@ -45,6 +45,7 @@ class Standing(Model):
     policies: tuple[str, ...] = ()  # what each scaling policy holds
     alarms: dict[str, str] = Field(default_factory=dict)  # name → state
     run_url: str | None = None  # of the run that published the live release
+    deployed_by_run: str | None = None  # of the GitHub run that deployed it
     drift: tuple[Change, ...] | None = None  # None: another tool's, or the release's manifest is gone
 
 
@@ -89,6 +90,7 @@ def standing_of(env: Environment, aws: Aws) -> Standing:
         target=scaling.target_of("invocations"),
         alarms={alarm["AlarmName"].rpartition("/")[2]: alarm["StateValue"] for alarm in alarms},
         run_url=record.run_url if record else None,
+        deployed_by_run=record.deployed_by_run if record else None,
         drift=drift_of(env, manifest, observe_live(env, aws), scaling, alarms) if manifest else None,
     )
 

@@ -4,11 +4,13 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.aws import Aws
@@ -20,6 +22,8 @@ from pipeline.state.records import Say
 CONTAINER = Path("container")
 NOT_BUILT_IN = frozenset({"local_test", "__pycache__"})  # and whatever begins with a dot
 BUILD_TIMEOUT_SECONDS = 3600
+PUBLISHED_TAG = re.compile(r"[0-9a-f]{40}(-\d{14})?")  # hash of the sources; of a rebuild, also when it began
+BUILT = "build and push image"  # the call that only the run records whose build is in ECR
 
 
 def build_files(container: Path = CONTAINER) -> Iterator[Path]:
@@ -55,20 +59,29 @@ class Origin:
     run_url: str | None = None
 
 
-def publish_image(aws: Aws, origin: Origin, *, engine: bool, sbom: bool, say: Say) -> Image:
+def publish_image(
+    aws: Aws, origin: Origin, *, engine: bool, sbom: bool, say: Say, rebuild: bool = False
+) -> Image:
     """Have the image of container/ in ECR and return it by digest; a tag that exists is not built again.
 
-    Without an engine the source hash stands in for the digest, and the image says so. What a new image
-    is made of is in S3 before the image is in ECR: an image without its list was published so.
+    `rebuild`: build all layers anew, for the base system's security fixes, under a tag of its own. From then on
+    this newer image is the one of these sources. Without an engine the source hash stands in for the digest, and
+    the image says so. What a new image is made of is in S3 before the image is in ECR: an image without its list
+    was published so.
     """
     sources = source_hash()
     tag = sources[:40]
     repository = _repository_uri(aws)
-    digest = _digest(tag, aws)
-    if digest is not None:
+    newest = _newest_build(tag, aws)
+    if newest is not None and not rebuild:
+        tag, digest = newest
         say(f"image {tag[:12]} is in ECR already: nothing built")
     elif engine:
-        digest = _built_and_pushed(f"{repository}:{tag}", tag, origin, aws, sbom=sbom, say=say)
+        tag = tag if newest is None else f"{tag}-{datetime.now(UTC):%Y%m%d%H%M%S}"
+        reference = f"{repository}:{tag}"
+        digest = _built_and_pushed(reference, tag, origin, aws, sbom=sbom, say=say, fresh=rebuild)
+        if newest is not None and newest[1] == digest:
+            say(f"the rebuild equals the image of {newest[0]}: no fix has come out since")
     else:
         say("no engine: the hash of container/'s sources stands in for the image digest")
         return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, stand_in=True)
@@ -90,13 +103,15 @@ def publish_image(aws: Aws, origin: Origin, *, engine: bool, sbom: bool, say: Sa
     )
 
 
-def _built_and_pushed(reference: str, tag: str, origin: Origin, aws: Aws, *, sbom: bool, say: Say) -> str:
+def _built_and_pushed(
+    reference: str, tag: str, origin: Origin, aws: Aws, *, sbom: bool, say: Say, fresh: bool
+) -> str:
     """Build the image, say in S3 what it is made of, push it, and return the digest that ECR has then."""
-    _build(reference, origin, say)
+    _build(reference, origin, say, fresh=fresh)
     if sbom:
         store_sbom(reference, tag, aws, say)
-    push_unless_there(reference, tag, aws, say)
-    aws.made.append(f"build and push image {reference}")
+    if push_unless_there(reference, tag, aws, say):
+        aws.made.append(f"{BUILT} {reference}")
     digest = _digest(tag, aws)
     if digest is None:
         raise BuildFailed(f"{reference} was pushed, but ECR does not know it.", fix="Publish again.")
@@ -120,6 +135,18 @@ def _repository_uri(aws: Aws) -> str:
     return str(found["repositories"][0]["repositoryUri"])
 
 
+def _newest_build(tag: str, aws: Aws) -> tuple[str, str] | None:
+    """Return tag and digest of the image that was pushed last of these sources; None when there is none."""
+    images = aws.pages("ecr", "describe_images", "imageDetails", repositoryName=aws.env.aws.repository)
+    builds = [
+        (each["imagePushedAt"], built, str(each["imageDigest"]))
+        for each in images
+        for built in each.get("imageTags", [])
+        if PUBLISHED_TAG.fullmatch(built) and built.startswith(tag)
+    ]
+    return max(builds)[1:] if builds else None
+
+
 def _digest(tag: str, aws: Aws) -> str | None:
     found = aws.find(
         "ecr", "describe_images", repositoryName=aws.env.aws.repository, imageIds=[{"imageTag": tag}]
@@ -127,16 +154,16 @@ def _digest(tag: str, aws: Aws) -> str | None:
     return str(found["imageDetails"][0]["imageDigest"]) if found and found["imageDetails"] else None
 
 
-def _build(reference: str, origin: Origin, say: Say) -> None:
-    words = [str(CONTAINER / "build"), "--tag", reference]
+def _build(reference: str, origin: Origin, say: Say, *, fresh: bool) -> None:
+    words = [str(CONTAINER / "build"), "--tag", reference, *(["--no-cache"] if fresh else [])]
     words += ["--revision", origin.commit] if origin.commit else []
     words += ["--source", origin.run_url.split("/actions/")[0]] if origin.run_url else []
     say(f"build {reference}")
     _run(words, os.environ, "Read the build's output above; container/build can be run by itself.", say)
 
 
-def push_unless_there(reference: str, tag: str, aws: Aws, say: Say) -> None:
-    """Push; when another run has pushed the same sources while this one built them, theirs is the image.
+def push_unless_there(reference: str, tag: str, aws: Aws, say: Say) -> bool:
+    """Push the image and return True; False when another run has pushed the same sources in the meantime.
 
     Tags are immutable, and two builds of the same sources may differ in digest: the first one pushed wins.
     Raises BuildFailed when the push fails and ECR does not have the tag.
@@ -147,6 +174,8 @@ def push_unless_there(reference: str, tag: str, aws: Aws, say: Say) -> None:
         if _digest(tag, aws) is None:
             raise
         say(f"image {tag[:12]} was pushed by another run meanwhile: that one is taken")
+        return False
+    return True
 
 
 def _push(reference: str, aws: Aws, say: Say) -> None:

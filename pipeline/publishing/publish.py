@@ -29,6 +29,7 @@ def publish(
     weights: str | None = None,
     engine: bool = True,
     sbom: bool = True,
+    rebuild: bool = False,
     say: Say = print,
 ) -> Release:
     """Publish what is here and return the release; the same content gives the same release again.
@@ -41,7 +42,7 @@ def publish(
     origin = origin_of(CONTAINER, Path(source))
     if origin.dirty:
         say(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
-    image = publish_image(aws, origin, engine=engine, sbom=sbom, say=say)
+    image = publish_image(aws, origin, engine=engine, sbom=sbom, rebuild=rebuild, say=say)
     require_scanned(image, env, aws, say)
     synced = sync_weights(source, aws, say)
     if synced.fits is not None:

@@ -29,7 +29,7 @@ from pipeline.errors import (
     ReleaseError,
     ReleaseUnproved,
 )
-from pipeline.promotion.rollback import rollback
+from pipeline.promotion.rollback import rollback, rollback_target
 from pipeline.promotion.status import standing_of
 from pipeline.release import Release
 from pipeline.release_store.manifests import fetch_release
@@ -260,7 +260,25 @@ def test_rollback_returns_to_the_release_before(aws: Aws, publish_model: Publish
         "its config is still there"
     )
     assert standing_of(aws.env, aws).release == old.id
+    assert rollback_target(aws.env, aws) == new.id
     assert fetch_release(old.id, aws) == old
+
+
+def test_a_run_that_has_rolled_back_does_not_go_forward_when_it_is_run_again(
+    aws: Aws, publish_model: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a later job of it failed, the target is resolved a second time: it has to be the same."""
+    old, new = publish_model("old"), publish_model("new")
+    for release in (old, new):
+        put_live(release, aws, tmp_path)
+    for name, value in {"SERVER_URL": "https://github.com", "REPOSITORY": "O/R", "RUN_ID": "7"}.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    assert rollback_target(aws.env, aws) == old.id
+    rollback(with_strategy(aws.env, "all_at_once"), aws, tmp_path, quiet, to=old.id)
+
+    assert rollback_target(aws.env, aws) == old.id
+    monkeypatch.setenv("GITHUB_RUN_ID", "8")
+    assert rollback_target(aws.env, aws) == new.id, "another run is another rollback"
 
 
 def test_a_policy_is_put_in_force_once_and_read_back(

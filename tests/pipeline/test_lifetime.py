@@ -9,6 +9,7 @@ from pipeline.aws import Aws
 from pipeline.aws.shapes import problem_of
 from pipeline.config import Environment
 from pipeline.promotion.lifetime import after_promotion, plan_after_promotion
+from pipeline.release import Release
 from pipeline.state.lock import environment_lock, look_at_lock
 
 MakeEnv = Callable[..., Environment]
@@ -58,19 +59,60 @@ def test_a_lifetime_that_cannot_work_is_refused(make_env: MakeEnv, after: dict[s
         make_env(after_promotion=replaced)
 
 
-def test_an_environment_that_another_run_is_using_stays_as_it_is(account: Aws, make_env: MakeEnv) -> None:
+def test_an_environment_that_another_run_is_using_stays_as_it_is(
+    account: Aws, make_env: MakeEnv, release: Release
+) -> None:
     source = make_env(after_promotion={"action": "delete"})
     said: list[str] = []
     with environment_lock(source, account, "verify", said.append):
-        after_promotion(source, Aws(source), said.append)
+        result = after_promotion(release, source, Aws(source), said.append)
 
     assert said[0].startswith("staging stays as it is: staging is being changed by `verify` of ")
+    assert said[0].endswith(str(result.left_because))
 
 
-def test_an_environment_that_is_gone_already_costs_no_call(account: Aws, make_env: MakeEnv) -> None:
+def test_an_environment_that_is_gone_already_costs_no_call(
+    account: Aws, make_env: MakeEnv, release: Release
+) -> None:
     source = make_env(after_promotion={"action": "delete"})
     door = Aws(source)
-    after_promotion(source, door, lambda _: None)
+    result = after_promotion(release, source, door, lambda _: None)
 
     assert door.made == []
+    assert (result.action, result.calls, result.left_because) == ("delete", (), None)
     assert look_at_lock(source, account) is None
+
+
+class Serving(Aws):
+    """An account in which the endpoint serves one release."""
+
+    release = "f" * 12 + "-" + "f" * 8
+
+    def describe_endpoint(self, name: str) -> dict[str, Any] | None:
+        return {"EndpointStatus": "InService", "EndpointConfigName": f"{name}-{self.release}-00000000"}
+
+
+def test_an_environment_that_serves_another_release_by_now_stays_as_it_is(
+    account: Aws, make_env: MakeEnv, release: Release
+) -> None:
+    """A release was deployed to it while the one before waited for its approval."""
+    source = make_env(after_promotion={"action": "delete"})
+    door = Serving(source)
+    result = after_promotion(release, source, door, lambda _: None)
+
+    assert door.made == []
+    assert result.left_because == f"digits-staging serves {Serving.release} by now, not {release.id}"
+
+
+def test_the_fleet_of_the_promoted_release_is_scaled_down(
+    account: Aws, make_env: MakeEnv, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_env(after_promotion=DOWN)
+    door = Serving(source)
+    monkeypatch.setattr(door, "release", release.id)
+    applied: list[str] = []
+    monkeypatch.setattr(door, "apply", lambda call: applied.append(call.operation))
+    result = after_promotion(release, source, door, lambda _: None)
+
+    assert applied == ["register_scalable_target"]
+    assert [call.split()[0] for call in result.calls] == ["scale"]

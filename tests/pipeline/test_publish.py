@@ -1,6 +1,7 @@
 """A release is published once: the same content gives the same release, and changes nothing."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -12,7 +13,14 @@ from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.deployment.plan import Observed, config_name, plan_deployment
 from pipeline.errors import BuildFailed, ConfigError
-from pipeline.publishing.image import Origin, build_files, publish_image, push_unless_there, source_hash
+from pipeline.publishing.image import (
+    BUILT,
+    Origin,
+    build_files,
+    publish_image,
+    push_unless_there,
+    source_hash,
+)
 from pipeline.publishing.publish import git_commit, plan_registration, publish
 from pipeline.publishing.supply_chain import provenance_key, store_sbom
 from pipeline.release import Release, load_release
@@ -174,8 +182,9 @@ def test_a_list_of_packages_that_cannot_be_made_stops_the_publish(
     assert account.made == []
 
 
-def put_image(account: Aws, env: Environment, tag: str) -> None:
+def put_image(account: Aws, env: Environment, tag: str, content: str = "") -> None:
     manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+    manifest |= {"content": content} if content else {}
     account.read(
         "ecr", "put_image", repositoryName=env.aws.repository, imageTag=tag,
         imageManifest=json.dumps(manifest),
@@ -194,11 +203,52 @@ def test_a_push_that_is_refused_is_no_failure_if_the_tag_is_there_by_now(
     monkeypatch.setattr("pipeline.publishing.image._push", refused)
     said: list[str] = []
     if is_there:
-        push_unless_there("r:t", "t" * 40, account, said.append)
+        assert not push_unless_there("r:t", "t" * 40, account, said.append)
         assert said == [f"image {'t' * 12} was pushed by another run meanwhile: that one is taken"]
     else:
         with pytest.raises(BuildFailed, match="tag invalid"):
             push_unless_there("r:t", "t" * 40, account, said.append)
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch, account: Aws, env: Environment) -> list[bool]:
+    """Build and push without an engine; list for each build if it takes no layer of an earlier one."""
+    builds: list[bool] = []
+
+    def push(reference: str, aws: Aws, say: Say) -> None:
+        put_image(account, env, reference.rpartition(":")[2], content=str(len(builds)))
+
+    monkeypatch.setattr("pipeline.publishing.image._build", lambda *_, fresh: builds.append(fresh))
+    monkeypatch.setattr("pipeline.publishing.image._push", push)
+    return builds
+
+
+def test_a_rebuild_is_the_image_of_these_sources_from_then_on(account: Aws, built: list[bool]) -> None:
+    """A later push of a change of config must not bring the image without the fixes back."""
+    first = publish_image(account, Origin(), engine=True, sbom=False, say=quiet)
+    second = publish_image(account, Origin(), engine=True, sbom=False, say=quiet, rebuild=True)
+    third = publish_image(account, Origin(), engine=True, sbom=False, say=quiet)
+
+    assert built == [False, True]
+    assert first.tag == source_hash()[:40]
+    assert re.fullmatch(rf"{first.tag}-\d{{14}}", second.tag)
+    assert second.digest != first.digest
+    assert third == second
+    assert [call for call in account.made if call.startswith(BUILT)] == [
+        f"{BUILT} {image.uri.partition('@')[0]}:{image.tag}" for image in (first, second)
+    ]
+
+
+def test_a_rebuild_without_a_difference_is_the_image_before(
+    account: Aws, built: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = publish_image(account, Origin(), engine=True, sbom=False, say=quiet)
+    said: list[str] = []
+    monkeypatch.setattr("pipeline.publishing.image._build", lambda *_, **__: None)
+    second = publish_image(account, Origin(), engine=True, sbom=False, say=said.append, rebuild=True)
+
+    assert second.digest == first.digest
+    assert said[-1] == f"the rebuild equals the image of {first.tag}: no fix has come out since"
 
 
 def test_publishing_before_bootstrap_names_the_command(moto: str, env: Environment, tmp_path: Path) -> None:
