@@ -90,7 +90,8 @@ class Act:
             "AWS_ACCOUNT_ID": self.account,
             **(variables or {}),
         }
-        log = self.scratch / f"{len(list(self.scratch.glob('*.jsonl')))}-{workflow}.jsonl"
+        number = len(list(self.scratch.glob("*.jsonl")))
+        log = self.scratch / f"{number}-{workflow}.jsonl"
         with log.open("w") as written:
             done = subprocess.run(
             [
@@ -102,6 +103,7 @@ class Act:
                 *(f"--var={name}={value}" for name, value in known.items() if value),
                 *(f"--input={name}={value}" for name, value in (inputs or {}).items()),
                 *(f"--env={name}={value}" for name, value in self._environ().items()),
+                f"--env=GITHUB_RUN_ID={number + 1}", # act gives each run the same
             ],
             cwd=self.checkout, env=self._outer(), stdout=written, stderr=subprocess.STDOUT, timeout=seconds,
         )  # fmt: skip

@@ -60,7 +60,7 @@ def test_a_failing_smoke_stops_before_production(sandbox: Sandbox) -> None:
     release = sandbox.published()["id"]
 
     assert result.exit_code != 0
-    assert set(result.jobs) == {"release/publish", "staging/deploy/deploy to staging"}, result.jobs
+    assert not [name for name in result.jobs if "production" in name or "approve" in name], result.jobs
     assert sandbox.evidence(release)["verdict"] == "failed", result.output[-6000:]
     assert sandbox.live("staging") == release
     assert sandbox.live("production") is None
@@ -97,7 +97,7 @@ def test_from_a_push_to_production_and_all_that_is_done_by_hand(sandbox: Sandbox
 def push_delivers_a_release_to_production(sandbox: Sandbox) -> str:
     """Return the release."""
     sandbox.commit(Path("config/staging.yaml"), with_low_maximum_rate)
-    assert_succeeded(sandbox.push(), jobs=4)
+    assert_succeeded(sandbox.push(), jobs=9)
     release: str = sandbox.published()["id"]
 
     assert {sandbox.live("staging"), sandbox.live("production")} == {release}
@@ -119,7 +119,7 @@ def without_drift_no_issue_is_opened(sandbox: Sandbox) -> None:
 def pushing_again_changes_nothing(sandbox: Sandbox, release: str) -> None:
     """Every job's commands run once more, as when each job is run again."""
     configs = [sandbox.endpoint(name)["EndpointConfigName"] for name in ("staging", "production")]
-    assert_succeeded(sandbox.push(), jobs=4)
+    assert_succeeded(sandbox.push(), jobs=9)
 
     assert [sandbox.endpoint(name)["EndpointConfigName"] for name in ("staging", "production")] == configs
     assert sandbox.published()["id"] == release
