@@ -43,7 +43,7 @@ def test_processes_can_be_asked_for_on_any_machine() -> None:
 
 
 def test_the_base_image_is_read_from_the_dockerfile() -> None:
-    assert f"ARG BASE_IMAGE={machine.base_image()}\n" in (ROOT / "container/Dockerfile").read_text()
+    assert f"FROM {machine.base_image()} AS pinned\n" in (ROOT / "container/Dockerfile").read_text()
 
 
 def test_a_failing_training_reports_its_own_error(tmp_path: Path) -> None:
