@@ -1,48 +1,68 @@
-# `make` lists the targets. Everything runs from .venv, made from the pinned files below.
+# `make` lists the targets. Everything runs from .venv, made from the locks of pyproject.toml's dependency groups.
 PYTHON ?= python3.11
 PY := .venv/bin/python
-PINS := container/torch.txt container/requirements.txt requirements/all.txt
+PINS := container/torch.txt container/requirements.txt local_aws/requirements.txt $(wildcard requirements/*.txt)
 SCRIPTS := $(filter-out %.py,$(wildcard .ci/*)) $(wildcard container/local_test/*.sh)
+LINTERS := lint-ruff lint-format lint-mypy lint-container lint-files lint-workflows
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse test test-room prove conformance lint load-ui screenshots sbom lock bench-serving clean
+.PHONY: help setup check rehearse test test-folder prove conformance lint $(LINTERS) check-tests load-ui screenshots sbom \
+  lock bench-serving clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-setup: .venv/ready ## make .venv with everything pinned, torch for the CPU first
+setup: ## make .venv with everything pinned, torch for the CPU (ONLY="pipeline load": those dependency groups alone)
+	$(if $(ONLY),$(PYTHON) .ci/install.py $(ONLY),@$(MAKE) --no-print-directory .venv/ready)
 
 .venv/ready: $(PINS)
-	$(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check --retries 0 -r container/torch.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check -r container/requirements.txt -r requirements/all.txt
-	$(PY) -c "import torch; assert torch.version.cuda is None, 'this is the CUDA build of torch'"
-	touch $@
+	$(PYTHON) .ci/install.py
+
+check: .venv/ready ## linters, types, and every test that starts no process: under a minute
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-tests $(LINTERS)
+
+check-tests: .venv/ready
+	$(PY) -m pytest --quiet --numprocesses=2 --dist=loadfile -m "not starts_processes"
 
 rehearse: .venv/ready ## the whole journey on this machine: train, publish, deploy, verify, promote
 	$(PY) -m rehearsal
 
-test: .venv/ready lint ## linters and all tests, one seeded case of every long matrix (REQUIRE_DOCKER=1: no skip)
-	$(PY) -m pytest
+test: .venv/ready lint ## linters and all tests, two at a time, one case of every long matrix (REQUIRE_DOCKER=1: no skip)
+	$(PY) -m pytest --numprocesses=2 --dist=loadfile
 
-test-room: .venv/ready ## the tests of one room: make test-room ROOM=pipeline (root: those of the whole repository)
-	$(PY) -m pytest $(if $(filter root,$(ROOM)),$(wildcard tests/test_*.py),tests/$(ROOM))
+test-folder: .venv/ready ## the tests of one folder: make test-folder FOLDER=pipeline (root: those of the whole repository)
+	$(PY) -m pytest $(if $(filter root,$(FOLDER)),$(wildcard tests/test_*.py),$(wildcard tests/$(FOLDER) $(FOLDER)/tests))
 
 prove: .venv/ready lint ## every case of every matrix, resumable, JOBS at a time; the result goes to docs/proof.md
 	$(PY) -m tests.prove
 
 conformance: .venv/ready ## the behaviour tests against the real AWS, for money: ARGS="--role ARN"; asks first, never in CI
-	$(PY) -m tests.conformance $(ARGS)
+	PYTHONPATH=local_aws/tests $(PY) -m conformance $(ARGS)
 
-lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, templates, scripts and workflows
+lint: .venv/ready ## ruff, mypy, and the linters of Dockerfile, templates, scripts and workflows, two at a time
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(LINTERS)
+
+lint-ruff:
 	$(PY) -m ruff check .
+
+lint-format:
 	$(PY) -m ruff format --check .
+
+lint-mypy:
 	$(PY) -m mypy
-	MYPYPATH=container/src $(PY) -m mypy container/src
-	for script in container/build container/src/serve container/src/train; do MYPYPATH=container/src $(PY) -m mypy $$script || exit 1; done
+
+lint-container: export MYPYPATH := container/src
+lint-container:
+	$(PY) -m mypy --cache-dir .mypy_cache/container container/src tests/container benchmarks/batch_server.py
+	for script in container/build container/src/serve container/src/train; do \
+	  $(PY) -m mypy --cache-dir .mypy_cache/container $$script || exit 1; done
+
+lint-files:
 	.venv/bin/shellcheck $(SCRIPTS)
 	.venv/bin/hadolint container/Dockerfile
 	.venv/bin/cfn-lint pipeline/account/cloudformation/*.yaml
+
+lint-workflows:
 	.venv/bin/actionlint .github/workflows/*.yml
 	.venv/bin/zizmor --quiet --offline --pedantic .github
 
@@ -54,14 +74,11 @@ sbom: .venv/ready ## the packages in the image as SPDX, in build/sbom.spdx.json 
 	mkdir -p build
 	.venv/bin/syft scan --quiet docker:$(or $(IMAGE),sagemaker-pytorch-release:sbom) -o spdx-json=build/sbom.spdx.json
 
-COMPILE := -m piptools compile -q --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-annotate --generate-hashes --allow-unsafe
 screenshots: .venv/ready ## the pictures in docs/images, of what really happens
 	$(PY) -m tests.load_tests.screenshots
 
-lock: .venv/ready ## compile the requirements files anew from their .in files, with hashes (UPGRADE=--upgrade: newer pins)
-	$(PY) -m pip install --quiet pip-tools
-	$(PY) $(COMPILE) $(UPGRADE) -o requirements/all.txt requirements/all.in
-	$(PY) $(COMPILE) $(UPGRADE) -c requirements/all.txt -o container/requirements.txt container/requirements.in
+lock: .venv/ready ## compile the locks of all dependency groups anew, with hashes (UPGRADE=--upgrade: newer pins)
+	$(PY) .ci/lock.py $(UPGRADE)
 
 bench-serving: .venv/ready ## this project's server beside others, resumable (ROWS= PEERS= REPEATS= SECONDS= MINUTES= QUIET=)
 	ROWS="$(ROWS)" PEERS="$(PEERS)" REPEATS="$(REPEATS)" SECONDS="$(SECONDS)" MINUTES="$(MINUTES)" QUIET="$(QUIET)" RESULTS="$(RESULTS)" \

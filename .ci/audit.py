@@ -15,7 +15,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 EXCEPTIONS = ROOT / "requirements" / "ignored-vulnerabilities.toml"
-PINS = ("container/torch.txt", "container/requirements.txt", "requirements/all.txt")
+PINS = (
+    "container/torch.txt",
+    "container/requirements.txt",
+    "local_aws/requirements.txt",
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "requirements").glob("*.txt"))),
+)
 MAX_DAYS = 92
 
 

@@ -37,7 +37,7 @@ def main() -> None:
     images, seconds = [], []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(shutil.copytree(CONTAINER, Path(scratch) / "container"))
-        model = folder / "src" / "model.py"
+        model = folder / "src" / "digits" / "model.py"
         try:
             images.append(build(folder)[0])
             size = int(docker("image", "inspect", "--format", "{{.Size}}", images[0])) / 1e6

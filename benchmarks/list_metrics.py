@@ -1,6 +1,6 @@
-"""How long ListMetrics takes with 10,000 series: one page of 500, one series by its dimensions, and all 20 pages.
+"""Time of ListMetrics with 10,000 series: one page of 500, one series by its dimensions, and all 20 pages.
 
-`python -m benchmarks.list_metrics` starts moto's server with our store behind it and asks as boto3 does; the last
+`python -m benchmarks.list_metrics` starts moto's server with this store behind it and calls it through boto3; the last
 line leaves out HTTP, its encoding and boto3's parsing. Figures are medians, measured here.
 """
 
@@ -28,7 +28,7 @@ def main() -> int:
     for number in range(SERIES):
         store.put("Digits", "Latency", {"Endpoint": str(number), "Variant": "A"}, 1.0)
     server = MotoHost()
-    server.start()
+    server.start({})
     try:
         worst = _measure(server.url, store)
     finally:

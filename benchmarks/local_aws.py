@@ -1,6 +1,6 @@
 """Figures of the local AWS: `python -m benchmarks.local_aws` prints them as a table, for docs/performance.md.
 
-Rates are compared within one run, in turns, so that whatever else the machine does hits both sides alike.
+Rates are compared within one run, in turns, so that other load on the machine affects both sides alike.
 """
 
 import argparse

@@ -8,6 +8,7 @@ p95 recovered too late. The first run measures the capacity and keeps it in the 
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -22,21 +23,21 @@ import yaml
 import local_aws
 from pipeline.account.bootstrap import bootstrap
 from pipeline.autoscaling.policies import policies_of, resource
-from pipeline.aws import Aws
 from pipeline.aws.calls import Call
 from pipeline.config import Environment
 from pipeline.deployment.deploy import deploy
 from pipeline.gates import Gate
 from pipeline.publishing.publish import publish
 from pipeline.release_store.golden import fetch_golden
+from pipeline.run import Run
 from pipeline.verification.capacity import Capacity
 from pipeline.verification.capacity_endpoint import capacity_endpoint
-from pipeline.verification.ledger import Ledger, ledger, table
 from pipeline.verification.measure import Bench, measure_capacity
 from pipeline.verification.scaling import ScalingPlan, plan_scaling
 from pipeline.verification.scaling_gates import ScalingLimits, judge_scaling
+from pipeline.verification.scaling_timeline import ScalingTimeline, make_timeline, table_of
 from pipeline.verification.sizing import target_concurrency, target_per_minute
-from pipeline.verification.under_load import ask_what_happened, run_under_load, scaling_run, wait_for_rest
+from pipeline.verification.under_load import read_scaling_events, run_under_load, scaling_run, wait_for_rest
 
 ROOT = Path(__file__).parents[1]
 TIME_SCALE, PROVISION_SECONDS = 6.0, 60.0
@@ -46,8 +47,8 @@ OVERLOAD = 1.25  # times the rate at which the fleet of two keeps the SLO; at 1.
 
 
 @dataclass(frozen=True)
-class Run:
-    """One policy with one delay of metrics (AWS s). `limit`: AWS seconds in which p95 must recover."""
+class Case:
+    """One policy under one delay of metrics (AWS s). `limit`: AWS seconds in which p95 must recover."""
 
     name: str
     is_high_resolution: bool
@@ -56,11 +57,11 @@ class Run:
 
 
 RUNS = {
-    run.name: run
-    for run in (
-        Run("high_resolution", is_high_resolution=True, metric_delay=0, limit=120),
-        Run("standard", is_high_resolution=False, metric_delay=0, limit=300),
-        Run("late", is_high_resolution=False, metric_delay=120, limit=None),
+    case.name: case
+    for case in (
+        Case("high_resolution", is_high_resolution=True, metric_delay=0, limit=120),
+        Case("standard", is_high_resolution=False, metric_delay=0, limit=300),
+        Case("late", is_high_resolution=False, metric_delay=120, limit=None),
     )
 }
 
@@ -75,58 +76,61 @@ def environment() -> Environment:
     return Environment.model_validate(document)
 
 
-def measure(run: Run, build: Path, instances: str) -> tuple[Ledger, tuple[Gate, ...]]:
+def measure(case: Case, build: Path, instances: str) -> tuple[ScalingTimeline, tuple[Gate, ...]]:
     """Deploy an endpoint, put the policy in force, overload it, and return the timeline and the gates."""
     env = environment()
     settings: dict[str, object] = {"time_scale": TIME_SCALE, "cpu_scale": CPU_SCALE}
     settings |= {"provision_seconds": PROVISION_SECONDS, "instances": instances}
-    with local_aws.start(**settings, metric_delay_seconds=run.metric_delay) as running:
+    with local_aws.start(**settings, metric_delay_seconds=case.metric_delay) as running:
         os.environ.update(running.environ)
-        aws = Aws(env)
-        bootstrap(env, aws, print)
-        release = publish(env, aws, build, engine=instances != "process", say=print)
-        deploy(release, env, aws, build, print)
-        bench = Bench(build / "load", fetch_golden(release, aws, build), env.load.quick)
+        run = Run.for_environment(env, build)
+        bootstrap(run)
+        release = publish(run, engine=instances != "process")
+        deploy(release, run)
+        bench = Bench(build / "load", fetch_golden(release, run), env.load.quick)
         kept = build / "capacity.json"
         if not kept.is_file():
-            with capacity_endpoint(release, env, aws, print) as endpoint:
-                measure_capacity(release, endpoint, env, aws, bench, print)[0].save(kept)
+            with capacity_endpoint(release, run) as endpoint:
+                measure_capacity(release, endpoint, run, bench)[0].save(kept)
         capacity = Capacity.model_validate_json(kept.read_text())
-        plan = _put_policy(run, env, aws, capacity)
-        assert wait_for_rest(env, aws, env.autoscaling.min_instances), "the fleet did not come to rest"
-        out = build / f"{run.name}-load.json"
-        result, samples = run_under_load(env, aws, bench, plan, out, print)
+        plan = _put_policy(case, run, capacity)
+        assert wait_for_rest(run, env.autoscaling.min_instances), "the fleet did not come to rest"
+        out = build / f"{case.name}-load.json"
+        result, samples = run_under_load(run, bench, plan, out)
         surge = result.phase("surge")
         assert surge is not None, "the plan has a surge"
-        events = ask_what_happened(env, aws, surge.started)
+        events = read_scaling_events(run, surge.started)
         found = scaling_run(
             result, samples, env.autoscaling.min_instances,
-            found=events, p95_ms=env.limits.p99_ms, is_overload=True,
+            events=events, p95_ms=env.limits.p99_ms, is_overload=True,
         )  # fmt: skip
         assert found is not None, "the load rose"
-        recovery_limit = None if run.limit is None else run.limit / TIME_SCALE
+        recovery_limit = None if case.limit is None else case.limit / TIME_SCALE
         limits = ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds, recovery_limit)
         gates = judge_scaling(found, limits)
-        return ledger(found, result, events, policy=plan.policy, scale=TIME_SCALE), gates
+        return make_timeline(found, result, events, policy=plan.policy, scale=TIME_SCALE), gates
 
 
-def _put_policy(run: Run, env: Environment, aws: Aws, capacity: Capacity) -> ScalingPlan:
-    """Put the run's policy in force, and derive the rates of the load."""
+def _put_policy(case: Case, run: Run, capacity: Capacity) -> ScalingPlan:
+    """Put the case's policy in force, and derive the rates of the load."""
+    env = run.env
     rate, safety = capacity.requests_per_second, env.autoscaling.safety_factor
     assert rate is not None, capacity.reason
     bounds = {"MinCapacity": env.autoscaling.min_instances, "MaxCapacity": env.autoscaling.max_instances}
     says = "register the fleet for scaling"
-    aws.apply(Call("application-autoscaling", "register_scalable_target", {**resource(env), **bounds}, says))
+    run.aws.apply(
+        Call("application-autoscaling", "register_scalable_target", {**resource(env), **bounds}, says)
+    )
     target, words = target_per_minute(rate, safety), "invocations per instance and minute, seen every 60 s"
-    targets: dict[str, Any] = {"target": None}
-    if run.is_high_resolution:
+    wanted: dict[str, Any] = {"target": None}
+    if case.is_high_resolution:
         concurrency = target_concurrency(capacity.steps, rate, safety)
         assert concurrency is not None, "CloudWatch had no ConcurrentRequestsPerModel"
         target, words = concurrency, "requests under way on an instance, seen every 10 s"
-        targets["concurrency_target"] = concurrency
-    env = env.model_copy(update={"autoscaling": env.autoscaling.model_copy(update=targets)})
-    (policy,) = policies_of(env, None if run.is_high_resolution else target)
-    aws.apply(Call("application-autoscaling", "put_scaling_policy", policy, f"hold {target:g} {words}"))
+        wanted["concurrency_target"] = concurrency
+    env = env.model_copy(update={"autoscaling": env.autoscaling.model_copy(update=wanted)})
+    (policy,) = policies_of(env, None if case.is_high_resolution else target)
+    run.aws.apply(Call("application-autoscaling", "put_scaling_policy", policy, f"hold {target:g} {words}"))
     plan = plan_scaling(
         capacity_rps=rate,
         target_rps=rate * safety,
@@ -134,7 +138,7 @@ def _put_policy(run: Run, env: Environment, aws: Aws, capacity: Capacity) -> Sca
         maximum=env.autoscaling.max_instances,
         overload=OVERLOAD,
     )
-    delay = f", metrics {run.metric_delay:g} AWS s late" if run.metric_delay else ""
+    delay = f", metrics {case.metric_delay:g} AWS s late" if case.metric_delay else ""
     return replace(plan, policy=f"{target:g} {words}{delay}")
 
 
@@ -143,18 +147,18 @@ def markdown(build: Path) -> str:
     kept = [
         (name, json.loads(path.read_text())) for name in RUNS if (path := build / f"{name}.json").is_file()
     ]
-    phases = list(dict.fromkeys(row["phase"] for _, found in kept for row in found["ledger"]["rows"]))
+    phases = list(dict.fromkeys(row["phase"] for _, found in kept for row in found["timeline"]["rows"]))
     lines = ["| phase | kind | " + " | ".join(name.replace("_", " ") for name, _ in kept) + " |"]
     lines.append("|---|---|" + "---:|" * len(kept))
     for phase in phases:
-        rows = [next(row for row in found["ledger"]["rows"] if row["phase"] == phase) for _, found in kept]
+        rows = [next(row for row in found["timeline"]["rows"] if row["phase"] == phase) for _, found in kept]
         lines.append(f"| {phase} | {rows[0]['kind']} | " + " | ".join(_cell(row) for row in rows) + " |")
     titles = ("recovery", "flapping", "lost while scaling")
     lines += [
         f"| **{title}** | gate | " + " | ".join(_gate(found, title) for _, found in kept) + " |"
         for title in titles
     ]
-    policies = [f"- {name.replace('_', ' ')}: {found['ledger']['policy']}" for name, found in kept]
+    policies = [f"- {name.replace('_', ' ')}: {found['timeline']['policy']}" for name, found in kept]
     return "\n".join([*lines, "", *policies])
 
 
@@ -180,6 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--build", type=Path, default=Path("build/scaling"), help="folder (build/scaling)")
     parser.add_argument("--instances", choices=["process", "docker"], default="process")
     args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     if args.run == "table":
         print(markdown(args.build))
         return 0
@@ -187,9 +192,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.build.mkdir(parents=True, exist_ok=True)
     started = time.time()
     found, gates = measure(RUNS[args.run], args.build, args.instances)
-    document = {"ledger": found.document(), "gates": [gate.document() for gate in gates]}
+    document = {"timeline": found.document(), "gates": [gate.document() for gate in gates]}
     (args.build / f"{args.run}.json").write_text(json.dumps(document, indent=2))
-    for line in [*table(found), *(f"{gate.name}: {gate.verdict.upper()}, {gate.reason}" for gate in gates)]:
+    for line in [
+        *table_of(found),
+        *(f"{gate.name}: {gate.verdict.upper()}, {gate.reason}" for gate in gates),
+    ]:
         print(line)
     print(f"took {time.time() - started:.0f} s")
     recovery = next((gate for gate in gates if gate.name == "recovery"), None)

@@ -1,4 +1,4 @@
-"""Judge one measurement against one limit. Pure; what was not measured is never a success."""
+"""Judge one measurement against one limit. Pure; a missing measurement is never a success."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,28 +10,30 @@ ENOUGH_REQUESTS = 100  # below it a 99th percentile is the slowest request, and 
 
 
 class Verdict(StrEnum):
+    """The result of a gate."""
+
     PASSED = "passed"
     FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"  # never promoted: silence is not success
+    INCONCLUSIVE = "inconclusive"  # never promoted: a missing measurement is no success
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """The most that `metric` may be, in `unit`; `needs_samples` of them, or there is nothing to judge.
+    """The most that `metric` may be, in `unit`. With fewer than `needs_samples` the gate is INCONCLUSIVE.
 
-    `promise` is what a client may rely on when it is kept.
+    `passed_reason`: the sentence that holds for clients when the gate PASSED.
     """
 
     name: str
     metric: str
     at_most: float
     unit: str
-    promise: str
+    passed_reason: str
     needs_samples: int = 1
 
 
 class Gate(Model):
-    """One judged measurement, as evidence keeps it. `limit` None: measured, but nothing to keep to."""
+    """One judged measurement, as evidence keeps it. `limit` None: the figure has no limit."""
 
     name: str
     metric: str
@@ -43,7 +45,7 @@ class Gate(Model):
 
 
 def judge(limit: Limit, measured: float | None, *, samples: int = 1, why_not_measured: str = "") -> Gate:
-    """Judge one measurement: at most the limit is PASSED, more is FAILED, nothing or too little is neither."""
+    """Judge one measurement: at most the limit is PASSED, more is FAILED, no or too few samples INCONCLUSIVE."""
     verdict, reason = _judge(limit, measured, samples, why_not_measured)
     return Gate(
         name=limit.name,
@@ -62,7 +64,7 @@ def _judge(limit: Limit, measured: float | None, samples: int, why_not_measured:
     if samples < limit.needs_samples:
         return Verdict.INCONCLUSIVE, f"only {samples} of at least {limit.needs_samples} samples"
     if measured <= limit.at_most:
-        return Verdict.PASSED, limit.promise
+        return Verdict.PASSED, limit.passed_reason
     return Verdict.FAILED, f"{_amount(measured, limit.unit)} is over {_amount(limit.at_most, limit.unit)}"
 
 

@@ -12,7 +12,7 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
     def document(self) -> dict[str, Any]:
-        """Return what is written to a JSON file, by the names that the file uses."""
+        """Return the content of the JSON file, by the names that the file uses."""
         return self.model_dump(mode="json", by_alias=True)
 
     def save(self, path: Path) -> None:

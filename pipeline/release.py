@@ -17,9 +17,10 @@ ReleaseId = Annotated[str, Field(pattern=rf"^{RELEASE_ID.pattern}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Fits(Model):
-    """What an image must have for an archive: `request_response` is a digest of both schemas, `engines` are
-    the versions of those that the archive lets ENGINE=auto choose.
+class Requirements(Model):
+    """The requirements of an archive on its image.
+
+    `request_response`: a digest of both schemas. `engines`: the versions of the engines that ENGINE=auto may choose.
     """
 
     request_response: str
@@ -27,10 +28,9 @@ class Fits(Model):
 
 
 class Image(Model):
-    """The container image. `stand_in`: built without an engine, the source hash stands for the digest.
+    """The container image. `is_source_hash`: published without a Docker engine, the source hash stands for the digest.
 
-    `sbom` and `provenance` are objects in S3: what the image is made of, and where it comes from. None:
-    there is no image, or it was published with --no-sbom.
+    `sbom` and `provenance` are objects in S3. None: there is no image, or it was published with --no-sbom.
     """
 
     uri: Annotated[str, Field(min_length=1, max_length=255)]
@@ -38,15 +38,15 @@ class Image(Model):
     tag: Annotated[
         str, Field(pattern=r"^[0-9a-f]{40}(-\d{14})?$")
     ]  # of the sources; of a rebuild, its time too
-    stand_in: bool
+    is_source_hash: bool = Field(validation_alias="stand_in", serialization_alias="stand_in")
     sbom: str | None = None
     provenance: str | None = None
 
 
 class Weights(Model):
-    """One .tar.gz, at a key that its content names, and what training measured of it.
+    """One .tar.gz, at a key derived from its content, with the metrics of training.
 
-    `checksum` is S3's own, of the object as it was sent (None: the sha256 itself, sent in one part).
+    `checksum` is S3's own, of the uploaded object (None: the sha256 itself, uploaded in one part).
     """
 
     uri: Annotated[str, Field(pattern=r"^s3://")]
@@ -54,11 +54,11 @@ class Weights(Model):
     bytes: Annotated[int, Field(gt=0)]
     checksum: str | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
-    fits: Fits | None = None  # None: the archive says nothing about images
+    fits: Requirements | None = None  # None: the archive has no requirements
 
 
 class Release(Model):
-    """What travels from a push to production. Commit and run are recorded, not part of the id."""
+    """A release: image and weights. Commit and run are recorded, not part of the id."""
 
     schema_version: Literal[1] = Field(default=1, validation_alias="schema", serialization_alias="schema")
     id: ReleaseId
@@ -71,7 +71,7 @@ class Release(Model):
 
 
 def release_id(image: Image, weights: Weights) -> str:
-    """Name a release by what is in it: `<image digest 12>-<weights 8>`."""
+    """Return the id of a release, derived from its content: `<image digest 12>-<weights 8>`."""
     return f"{image.digest.removeprefix('sha256:')[:12]}-{weights.sha256[:8]}"
 
 
@@ -91,7 +91,7 @@ def make_release(
 
 
 def load_release(path: Path) -> Release:
-    """Read a manifest. Raises ReleaseError when it is missing, broken, or its id is not its content's."""
+    """Read a manifest. Raises ReleaseError when it is missing, broken, or its id does not match its content."""
     if not path.is_file():
         raise ReleaseError(
             f"There is no release manifest {path}.",
@@ -105,11 +105,13 @@ def parse_release(text: str, where: str) -> Release:
     try:
         release = Release.model_validate_json(text)
     except ValidationError as error:
-        raise ReleaseError(f"{where} is not a release manifest: {error}", fix="Publish it anew.") from error
+        raise ReleaseError(
+            f"{where} is not a release manifest: {error}", fix="Run `python -m pipeline publish --env NAME`."
+        ) from error
     wanted = release_id(release.image, release.weights)
     if release.id != wanted:
         raise ReleaseError(
             f"{where} says id {release.id}, but its image and weights make {wanted}.",
-            fix="A release is immutable: publish anew instead of editing the manifest.",
+            fix="A release is immutable: publish again instead of editing the manifest.",
         )
     return release

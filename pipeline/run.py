@@ -1,31 +1,14 @@
 """One run of a step: the environment, AWS, the build folder and the clock that every step carries."""
 
 import logging
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.aws import Aws, Call
+from pipeline.aws import AwsClient, Call, Clock
 from pipeline.config import Environment
 
 log = logging.getLogger(__name__)
-
-
-class Clock:
-    """The machine's clock; tests pass one that they move."""
-
-    def now(self) -> float:
-        """Return the time of day in epoch seconds."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Return seconds since an arbitrary moment; durations are judged by it."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Return after so many seconds."""
-        time.sleep(seconds)
 
 
 @dataclass(frozen=True)
@@ -33,9 +16,22 @@ class Run:
     """Everything that a step needs besides its own arguments."""
 
     env: Environment
-    aws: Aws
+    aws: AwsClient
     build: Path  # the folder in which steps leave files
-    clock: Clock = field(default_factory=Clock)
+
+    @classmethod
+    def for_environment(cls, env: Environment, build: Path) -> "Run":
+        """Return a run in `env` that has made no call yet."""
+        return cls(env, AwsClient(env.aws), build)
+
+    def in_environment(self, env: Environment) -> "Run":
+        """Return a run in another environment, by a client of its own; its writes are listed with this run's."""
+        return replace(self, env=env, aws=AwsClient(env.aws, clock=self.clock, made=self.aws.made))
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock by which this run waits."""
+        return self.aws.clock
 
     def apply(self, calls: Iterable[Call]) -> None:
         """Log each planned call, then make it. Raises AwsRefused or AwsUnreachable."""

@@ -1,4 +1,4 @@
-"""What every test may rely on: an engine or the reason why not, one case of each long matrix, its own credentials."""
+"""Set-up of every test: an engine or the reason why not, one case of each long matrix, credentials of its own."""
 
 import os
 import random
@@ -8,20 +8,35 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+pytest_plugins = ["tests.processes", "tests.measuring"]
+
+
+def seed_of_the_commit() -> int:
+    """Derive a seed from the commit, so that a second run is the same run; 0 where there is none."""
+    words = ["git", "rev-parse", "HEAD"]
+    found = subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return int(found.stdout[:8], 16) % 10_000 if found.returncode == 0 else 0
+
+
+settings.load_profile("ci")  # the same examples in each run, and no deadline by the clock
 EVERY_CASE = os.environ.get("EVERY_CASE") == "1"
-MATRIX_SEED = int(os.environ.get("MATRIX_SEED") or random.SystemRandom().randrange(10_000))
+MATRIX_SEED = int(os.environ.get("MATRIX_SEED") or seed_of_the_commit())
+os.environ["MATRIX_SEED"] = str(MATRIX_SEED)  # so that xdist's workers take the same
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what the tests start: a run begun in a shell's background ignores it, and so would they."""
+    """Let Ctrl-C reach what the tests start: a run in a shell's background ignores it, and they would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
+    """Print the seed that takes the same cases again."""
     if EVERY_CASE:
         return "matrices: every case"
     return f"matrices: one case of each, MATRIX_SEED={MATRIX_SEED} picks the same again"
@@ -52,22 +67,21 @@ def _is_only_proved(item: pytest.Item) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how long each room's tests took, which are parallel jobs in CI: docs/github.md reckons with it."""
+    """Print how long the tests of each folder took: docs/github.md has the figures, since they are parallel jobs there."""
     seconds: defaultdict[str, float] = defaultdict(float)
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
                 folder = report.nodeid.partition("::")[0].removeprefix("tests/")
                 seconds[folder.partition("/")[0] if "/" in folder else "root"] += report.duration
-    told = ", ".join(
-        f"{room} {spent:.0f} s" for room, spent in sorted(seconds.items(), key=lambda item: -item[1])
-    )
-    terminalreporter.write_line(f"seconds by room: {told}")
+    slowest_first = sorted(seconds.items(), key=lambda item: -item[1])
+    line = ", ".join(f"{folder} {spent:.0f} s" for folder, spent in slowest_first)
+    terminalreporter.write_line(f"seconds by folder: {line}")
 
 
 @cache
 def engine_problem() -> str | None:
-    """Say why there is no Docker engine, or None when one answers."""
+    """Return the reason why there is no Docker engine, or None when one answers."""
     try:
         answer = subprocess.run(
             ["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True, timeout=20
@@ -80,6 +94,7 @@ def engine_problem() -> str | None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs a Docker engine where none answers."""
     if item.get_closest_marker("docker") is None:
         return
     problem = engine_problem()
@@ -92,7 +107,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def credentials_of_its_own() -> Iterator[None]:
-    """No module of tests speaks to AWS by the credentials of another one: boto3 keeps those it first saw."""
+    """Keep the credentials of one module's tests from those of the next: boto3 keeps those that it saw first."""
     yield
     if "boto3" in sys.modules:
-        sys.modules["boto3"].DEFAULT_SESSION = None
+        vars(sys.modules["boto3"])["DEFAULT_SESSION"] = None

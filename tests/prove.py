@@ -3,7 +3,7 @@
 Each case is a pytest run of its own. A verdict is kept in build/prove.json for as long as the
 tracked files are the same, so that an interrupted run goes on where it stopped. The last result
 is written to docs/proof.md, which is committed. JOBS cases run at a time (default: one for each core);
-those that measure run after them, each alone on the machine.
+those marked `measures` run after them, each alone on the machine.
 """
 
 import json
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,16 +24,10 @@ KEPT = ROOT / "build" / "prove.json"
 PAGE = ROOT / "docs" / "proof.md"
 CASE_SECONDS = 1800
 JOBS = int(os.environ.get("JOBS") or os.cpu_count() or 1)
-MEASURING = (
-    "tests/pipeline/test_comparison.py",
-    "tests/pipeline/test_verify.py",
-    "tests/rehearsal/",
-    "tests/workflows/",
-)
 
 
 class Verdict(TypedDict):
-    """How one case ended; `seconds` are wall-clock, measured here."""
+    """The outcome of one case; `seconds` are wall-clock, measured here."""
 
     verdict: str  # passed | skipped | failed
     seconds: float
@@ -53,17 +47,19 @@ def state_of_the_tree() -> str:
     return f"{commit}+{name.stdout.decode()[:8]}"
 
 
-def cases() -> list[str]:
+def cases(marked: str = "matrix") -> list[str]:
+    """List the cases by a pytest expression of markers."""
     found = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "matrix", "--no-header"],
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", marked, "--no-header"],
         cwd=ROOT,
         env=os.environ | {"EVERY_CASE": "1"},
         capture_output=True,
         text=True,
+        check=False,
     )
     names = [line for line in found.stdout.splitlines() if "::" in line]
     if not names:
-        sys.exit(f"No test is marked `matrix`:\n{found.stdout}{found.stderr}")
+        sys.exit(f"No test is marked `{marked}`:\n{found.stdout}{found.stderr}")
     return names
 
 
@@ -73,6 +69,7 @@ def words(report: Path) -> list[str]:
 
 
 def run(case: str) -> Verdict:
+    """Run one case as a pytest of its own."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="prove-") as scratch:
         report = Path(scratch) / "report.xml"
@@ -83,6 +80,7 @@ def run(case: str) -> Verdict:
             capture_output=True,
             text=True,
             timeout=CASE_SECONDS,
+            check=False,
         )
         said = properties(report) if report.is_file() else {}
     if ended.returncode != 0:
@@ -93,21 +91,21 @@ def run(case: str) -> Verdict:
 
 
 def run_all(
-    wanted: Sequence[str], work: Callable[[str], Verdict] = run, jobs: int = JOBS
+    wanted: Sequence[str], measuring: Collection[str], work: Callable[[str], Verdict] = run, jobs: int = JOBS
 ) -> Iterator[tuple[str, Verdict]]:
-    """Yield each case with its verdict as it comes: `jobs` of them at a time, then one by one those that measure.
+    """Yield each case with its verdict as it ends: `jobs` of them at a time, then one by one those that measure.
 
-    What has not begun when the caller stops is not begun.
+    Cases that have not begun when the caller stops are not begun.
     """
     pool = ThreadPoolExecutor(jobs)
     try:
-        running = {pool.submit(work, case): case for case in wanted if not case.startswith(MEASURING)}
+        running = {pool.submit(work, case): case for case in wanted if case not in measuring}
         for ended in as_completed(running):
             yield running[ended], ended.result()
     finally:
         pool.shutdown(cancel_futures=True)
     for case in wanted:
-        if case.startswith(MEASURING):
+        if case in measuring:
             yield case, work(case)
 
 
@@ -118,7 +116,7 @@ def properties(report: Path) -> dict[str, str]:
 
 
 def false_alarms(verdicts: dict[str, Verdict]) -> list[str]:
-    """Say how often a release compared with itself was called slower."""
+    """Count how often a release compared with itself was called slower, as lines of the page."""
     found = [said for each in verdicts.values() if (said := each.get("said", {}).get("a_a_verdict"))]
     if not found:
         return []
@@ -133,7 +131,7 @@ def false_alarms(verdicts: dict[str, Verdict]) -> list[str]:
 
 
 def page(tree: str, wanted: list[str], verdicts: dict[str, Verdict]) -> str:
-    """The table of all cases; one that the last run did not come to says so."""
+    """Format the table of all cases, those that the last run did not reach included."""
     rows = []
     for case in wanted:
         found = verdicts.get(case)
@@ -161,14 +159,15 @@ def page(tree: str, wanted: list[str], verdicts: dict[str, Verdict]) -> str:
 
 
 def main() -> int:
-    tree, wanted = state_of_the_tree(), cases()
+    """Prove the cases that have not passed yet; exit code 1 if one has not in the end."""
+    tree, wanted, measuring = state_of_the_tree(), cases(), cases("matrix and measures")
     kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
     verdicts: dict[str, Verdict] = kept["verdicts"] if kept.get("tree") == tree else {}
     passed = {case for case, found in verdicts.items() if found["verdict"] == "passed"}
     left = [case for case in wanted if case not in passed]
     done = len(wanted) - len(left)
     print(f"{done} of {len(wanted)} cases passed before; {JOBS} at a time", flush=True)
-    for number, (case, verdict) in enumerate(run_all(left), done + 1):
+    for number, (case, verdict) in enumerate(run_all(left, measuring), done + 1):
         verdicts[case] = verdict
         print(
             f"[{number}/{len(wanted)}] {case}: {verdict['verdict']} in {verdict['seconds']:.0f} s", flush=True

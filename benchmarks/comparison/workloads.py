@@ -61,7 +61,7 @@ class Workload:
 
 def all_workloads(cache: Path) -> dict[str, Workload]:
     """Return every workload by name; the model that one needs is made in `cache`."""
-    archive = cache / f"encoder-{_hash_of(ENCODER, ROOT / 'container' / 'src' / 'engines')}"
+    archive = cache / f"encoder-{_hash_of(ENCODER, ROOT / 'container' / 'src' / 'serving' / 'engines')}"
     found = [digits("T1", 1, (1, 8, 32, 128)), digits("T32", 32, (8, 32)), encoder(archive)]
     return {workload.name: workload for workload in found}
 
@@ -106,7 +106,7 @@ def _hash_of(*folders: Path) -> str:
 
 def _export(directory: Path) -> None:
     """Export the model for the other engines, as a team would for its own; allow bf16."""
-    command = [sys.executable, "-m", "engines", "export", str(directory), "--precision", "bf16"]
+    command = [sys.executable, "-m", "serving.engines", "export", str(directory), "--precision", "bf16"]
     command += ["--example", str(ENCODER / "payloads" / "three-texts.json")]
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "container" / "src")}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)

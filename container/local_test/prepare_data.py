@@ -15,7 +15,7 @@ DATA = Path(__file__).parent / "opt/ml/input/data/training/digits.csv.gz"
 
 
 def lines() -> str:
-    """The whole data set as CSV."""
+    """Return the whole data set as CSV."""
     digits = load_digits()
     rows = zip(digits.data.astype(int).tolist(), digits.target.tolist(), strict=True)
     return "".join(",".join(map(str, [*pixels, label])) + "\n" for pixels, label in rows)
@@ -30,6 +30,7 @@ def compressed(text: str) -> bytes:
 
 
 def main() -> int:
+    """Write the file; return the exit code."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else DATA
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(compressed(lines()))

@@ -1,10 +1,10 @@
-"""What predict.sh does, in Python's standard library: send.py URL PAYLOAD [CONTENT_TYPE [ACCEPT]]."""
+"""Send a payload and print the answer, for predict.sh: send.py URL PAYLOAD [CONTENT_TYPE [ACCEPT]]."""
 
 import mimetypes
 import sys
 import urllib.error
 import urllib.request
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 TYPES = {
     ".json": "application/json",
@@ -17,20 +17,20 @@ TIMEOUT_SECONDS = 500  # a stream may take eight minutes
 
 
 def content_type(payload: str) -> str:
-    """The media type that the file's name tells, or that of bytes."""
+    """Return the media type for the file's name, or that of bytes."""
     suffix = PurePath(payload).suffix.lower()
     return TYPES.get(suffix) or mimetypes.guess_type(payload)[0] or "application/octet-stream"
 
 
 def read(payload: str) -> bytes:
-    """The file, or what comes in."""
+    """Read the file, or standard input for -."""
     if payload == "-":
         return sys.stdin.buffer.read()
-    with open(payload, "rb") as file:
-        return file.read()
+    return Path(payload).read_bytes()
 
 
 def main(url: str, payload: str, kind: str = "", accept: str = "*/*") -> int:
+    """Send the payload; return the exit code."""
     try:
         body = read(payload)
     except OSError as error:
@@ -40,7 +40,7 @@ def main(url: str, payload: str, kind: str = "", accept: str = "*/*") -> int:
     request = urllib.request.Request(url, body, headers)  # noqa: S310  # predict.sh names the address
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
-            while part := answer.read1():  # a stream is shown as it comes
+            while part := answer.read1():  # print a stream as it comes
                 sys.stdout.buffer.write(part)
                 sys.stdout.buffer.flush()
             is_text = answer.headers.get_content_type() in ("application/json", "text/csv", "text/plain")

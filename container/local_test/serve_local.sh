@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Serve a model on 127.0.0.1 until Ctrl-C:
 #   [PORT=8080] serve_local.sh [ARCHIVE] [IMAGE]
-# ARCHIVE is a model.tar.gz, or a directory with what is in one; by default opt/ml/model beside this script.
-# With IMAGE in a container of it, as SageMaker would (LOCKED_DOWN=1: as user 10001, without capabilities,
-# on a read-only root); else in this machine's Python. SAGEMAKER_…, SERVE_… and the other variables that
-# ../README.md lists are passed on.
+# ARCHIVE is a model.tar.gz, or a directory with its content; by default opt/ml/model beside this script.
+# With IMAGE it runs a container, as SageMaker would (LOCKED_DOWN=1: as user 10001, without capabilities,
+# on a read-only root); else it uses this machine's Python. The variables in ../README.md, such as
+# SAGEMAKER_… and SERVE_…, are passed on.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 port=${PORT:-8080}

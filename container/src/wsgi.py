@@ -1,17 +1,16 @@
-"""What gunicorn loads, once, in its master: the model and the application that serves it."""
+"""The WSGI application. Gunicorn loads it once, in its master; the workers share what it loads."""
 
 import os
 import sys
 
-import identity
-import limits
-import loading
-import paths
+from digits.project import DIGITS
 from predictor import create_app
-from user_program import CannotLoad
+from serving.handlers import loading
+from serving.handlers.errors import CannotLoad
+from serving.platform import identity, limits, paths
 
 try:
-    handler = loading.load(paths.model_dir(paths.base_dir()), os.environ)
+    handler = loading.load(paths.model_dir(paths.base_dir()), os.environ, DIGITS)
     app = create_app(handler, identity.from_environ(os.environ), limits.from_environ(os.environ))
 except (CannotLoad, identity.BadIdentity, limits.BadLimit) as error:
     sys.exit(f"serve: {error}")

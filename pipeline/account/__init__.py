@@ -1,1 +1,1 @@
-"""What an account has for all releases: made once, collected when nothing needs it, removed in the end."""
+"""The resources of an account: made once, collected when unreferenced, deleted in the end."""

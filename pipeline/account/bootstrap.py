@@ -1,14 +1,17 @@
-"""Make what every environment stands on, once: ECR repository, bucket, execution role, model group."""
+"""Make the resources that all environments share: ECR repository, bucket, execution role, model group."""
 
 import json
+import logging
 from typing import Any
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
-from pipeline.config import AwsPlace, Environment
+from pipeline.config import AwsPlace
 from pipeline.errors import WrongAccount
 from pipeline.model import Model
-from pipeline.state.records import Say
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 POLICY = "serve-releases"
 BLOCKED = {
@@ -20,7 +23,7 @@ BLOCKED = {
 
 
 class BootstrapResult(Model):
-    """What is there afterwards, and how many calls it took."""
+    """The shared resources, and the number of calls that were made."""
 
     made: int
     repository: str
@@ -29,32 +32,30 @@ class BootstrapResult(Model):
     model_package_group: str
 
 
-def require_account(env: Environment, aws: Aws) -> None:
-    """Refuse to touch any account but the environment's. Raises WrongAccount."""
-    account = aws.account_id()
-    if account != env.aws.account_id:
+def require_account(run: Run) -> None:
+    """Return when the credentials belong to the environment's account. Raises WrongAccount."""
+    account = run.aws.account_id()
+    if account != run.env.aws.account_id:
         raise WrongAccount(
-            f"These credentials belong to account {account}; environment {env.name} lives in "
-            f"{env.aws.account_id}.",
-            fix=f"Use credentials of {env.aws.account_id}, or correct aws.account_id in "
-            f"config/{env.name}.yaml.",
+            f"These credentials belong to account {account}; environment {run.env.name} lives in "
+            f"{run.env.aws.account_id}.",
+            fix=f"Use credentials of {run.env.aws.account_id}, or correct aws.account_id in "
+            f"config/{run.env.name}.yaml.",
         )
 
 
-def bootstrap(env: Environment, aws: Aws, say: Say = print) -> BootstrapResult:
-    """Make what is missing; nothing is changed that is as it should be."""
-    place = env.aws
+def bootstrap(run: Run) -> BootstrapResult:
+    """Make missing resources and correct those that differ."""
+    place = run.env.aws
     calls = [
-        *_repository_calls(place, aws),
-        *_bucket_calls(place, aws),
-        *_role_calls(place, aws),
-        *_group_calls(place, aws),
+        *_repository_calls(place, run.aws),
+        *_bucket_calls(place, run.aws),
+        *_role_calls(place, run.aws),
+        *_group_calls(place, run.aws),
     ]
-    for call in calls:
-        say(call.says)
-        aws.apply(call)
+    run.apply(calls)
     if not calls:
-        say("everything is there: no calls planned")
+        log.info("everything is there: no calls planned")
     return BootstrapResult(
         made=len(calls),
         repository=place.repository,
@@ -64,7 +65,7 @@ def bootstrap(env: Environment, aws: Aws, say: Say = print) -> BootstrapResult:
     )
 
 
-def _repository_calls(place: AwsPlace, aws: Aws) -> list[Call]:
+def _repository_calls(place: AwsPlace, aws: AwsClient) -> list[Call]:
     name = place.repository
     found = aws.find("ecr", "describe_repositories", repositoryNames=[name])
     if found is None:
@@ -80,7 +81,7 @@ def _repository_calls(place: AwsPlace, aws: Aws) -> list[Call]:
     return []
 
 
-def _bucket_calls(place: AwsPlace, aws: Aws) -> list[Call]:
+def _bucket_calls(place: AwsPlace, aws: AwsClient) -> list[Call]:
     bucket = place.bucket
     is_new = aws.find("s3", "head_bucket", Bucket=bucket) is None
     calls = [_new_bucket(place)] if is_new else []
@@ -100,12 +101,12 @@ def _new_bucket(place: AwsPlace) -> Call:
     return Call("s3", "create_bucket", params, f"create bucket {place.bucket}")
 
 
-def _is_private(bucket: str, aws: Aws) -> bool:
+def _is_private(bucket: str, aws: AwsClient) -> bool:
     found = aws.find("s3", "get_public_access_block", Bucket=bucket) or {}
     return bool(found.get("PublicAccessBlockConfiguration") == BLOCKED)
 
 
-def _role_calls(place: AwsPlace, aws: Aws) -> list[Call]:
+def _role_calls(place: AwsPlace, aws: AwsClient) -> list[Call]:
     name, policy = place.execution_role, execution_policy(place)
     is_new = aws.find("iam", "get_role", RoleName=name) is None
     calls = []
@@ -123,7 +124,7 @@ def _role_calls(place: AwsPlace, aws: Aws) -> list[Call]:
     return calls
 
 
-def _group_calls(place: AwsPlace, aws: Aws) -> list[Call]:
+def _group_calls(place: AwsPlace, aws: AwsClient) -> list[Call]:
     name = place.model_package_group
     found = aws.find("sagemaker", "describe_model_package_group", ModelPackageGroupName=name)
     if found is not None:
@@ -133,7 +134,7 @@ def _group_calls(place: AwsPlace, aws: Aws) -> list[Call]:
 
 
 def trust_policy() -> dict[str, Any]:
-    """Only SageMaker may take the execution role."""
+    """Return the trust policy that lets only SageMaker assume the execution role."""
     principal = {"Service": "sagemaker.amazonaws.com"}
     return {
         "Version": "2012-10-17",
@@ -142,8 +143,9 @@ def trust_policy() -> dict[str, Any]:
 
 
 def execution_policy(place: AwsPlace) -> dict[str, Any]:
-    """The least that training and serving a release take: data, weights, image, logs, metrics, what is
-    captured, the alarms of a rollback.
+    """Return the least privileges for training and serving a release.
+
+    They cover data, weights, image, logs, metrics, captured requests and the alarms of a rollback.
     """
     bucket = f"arn:aws:s3:::{place.bucket}"
     within = f"{place.region}:{place.account_id}"

@@ -1,5 +1,6 @@
-"""Let a GitHub repository deploy: what an account's environments share, and a role for each, as stacks."""
+"""Let a GitHub repository deploy: a stack of the account's shared resources, and a role stack for each environment."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.account.stacks import Stack, bring_up, observe_stack
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.config import AwsPlace, Environment
 from pipeline.errors import ConfigError
 from pipeline.model import Model
-from pipeline.state.records import Say
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "cloudformation"
 GITHUB = "token.actions.githubusercontent.com"
@@ -22,7 +25,7 @@ IDS = re.compile(r"(?P<owner>\d+)/(?P<name>\d+)")
 
 @dataclass(frozen=True)
 class GithubRepository:
-    """A repository by its names and by its ids, as they stand in the tokens of its jobs."""
+    """A repository by its names and by its ids, as they appear in the tokens of its jobs."""
 
     owner: str
     name: str
@@ -47,14 +50,14 @@ class GithubRepository:
         return f"{self.owner}/{self.name}"
 
     def subjects(self, environment: str) -> tuple[str, str]:
-        """The `sub` claims of a job of one GitHub environment: the old form, and the immutable one."""
+        """Return the `sub` claims of a job of one GitHub environment: the old form, and the immutable one."""
         with_ids = f"{self.owner}@{self.owner_id}/{self.name}@{self.id}"
         return f"repo:{self}:environment:{environment}", f"repo:{with_ids}:environment:{environment}"
 
 
 @dataclass(frozen=True)
-class Admission:
-    """Who is let in, and who is told of trouble. `monthly_budget`: USD; None leaves the template's."""
+class GithubAccess:
+    """The repository that may deploy, and the address for alerts. `monthly_budget`: USD; None leaves the template's."""
 
     repository: GithubRepository
     alert_email: str | None = None
@@ -62,7 +65,7 @@ class Admission:
 
 
 class GithubBootstrapResult(Model):
-    """What is there afterwards, and what to type so that GitHub knows it."""
+    """The stacks and roles, and the `gh` commands that configure GitHub."""
 
     made: int
     stacks: tuple[str, ...]
@@ -71,31 +74,29 @@ class GithubBootstrapResult(Model):
     commands: tuple[str, ...]
 
 
-def bootstrap_github(
-    admission: Admission, envs: Sequence[Environment], aws: Aws, say: Say = print
-) -> GithubBootstrapResult:
-    """Bring the account's stack and each environment's to their templates; say what to tell GitHub.
+def bootstrap_github(admission: GithubAccess, envs: Sequence[Environment], run: Run) -> GithubBootstrapResult:
+    """Bring the account's stack and each environment's to their templates; log the commands that configure GitHub.
 
-    Raises ConfigError when something of the account's stack exists outside of it, StackFailed.
+    Raises ConfigError when a resource of the account's stack exists outside of it, StackFailed.
     """
-    place, before = one_place(envs), len(aws.made)
-    account = account_stack(admission, place, _provider_parameter(place, aws))
-    if observe_stack(account.name, aws) is None:
-        require_nothing_there(place, aws)
-    outputs = bring_up(account, aws, say)
+    place, before = one_place(envs), len(run.aws.made)
+    account = account_stack(admission, place, _provider_parameter(place, run.aws))
+    if observe_stack(account.name, run.aws) is None:
+        require_nothing_there(place, run.aws)
+    outputs = bring_up(account, run)
     roles, stacks = {}, [account.name]
     for env in envs:
         stack = role_stack(admission.repository, env, outputs["GithubProviderArn"])
-        roles[env.name] = bring_up(stack, aws, say)["RoleArn"]
+        roles[env.name] = bring_up(stack, run)["RoleArn"]
         stacks.append(stack.name)
-    if len(aws.made) == before:
-        say("every stack is as its template: no calls made")
+    if len(run.aws.made) == before:
+        log.info("every stack is as its template: no calls made")
     commands = tuple(line for env in envs for line in github_commands(admission, env, roles[env.name]))
-    say("Tell GitHub (required reviewers of production: its page Settings → Environments):")
+    log.info("Tell GitHub (required reviewers of production: its page Settings → Environments):")
     for line in commands:
-        say(f"  {line}")
+        log.info(f"  {line}")
     return GithubBootstrapResult(
-        made=len(aws.made) - before,
+        made=len(run.aws.made) - before,
         stacks=tuple(stacks),
         roles=roles,
         alerts_topic=outputs["AlertsTopicArn"],
@@ -104,7 +105,7 @@ def bootstrap_github(
 
 
 def one_place(envs: Sequence[Environment]) -> AwsPlace:
-    """Return what all environments of the account share. Raises ConfigError when they differ."""
+    """Return the `aws` section that all environments of the account share. Raises ConfigError when they differ."""
     place = envs[0].aws
     names = place.model_dump(exclude={"tags"})
     if any(env.aws.model_dump(exclude={"tags"}) != names for env in envs):
@@ -116,8 +117,11 @@ def one_place(envs: Sequence[Environment]) -> AwsPlace:
     return place
 
 
-def account_stack(admission: Admission, place: AwsPlace, provider: str) -> Stack:
-    """What the environments of an account share. `provider`: ARN of one made elsewhere; empty: this stack's."""
+def account_stack(admission: GithubAccess, place: AwsPlace, provider: str) -> Stack:
+    """Return the stack of the account's shared resources.
+
+    `provider`: ARN of an OIDC provider made elsewhere; empty: the stack makes one.
+    """
     parameters = {
         "RepositoryName": place.repository,
         "BucketName": place.bucket,
@@ -133,7 +137,7 @@ def account_stack(admission: Admission, place: AwsPlace, provider: str) -> Stack
 
 
 def role_stack(repository: GithubRepository, env: Environment, provider: str) -> Stack:
-    """The role of one environment's jobs. Raises ConfigError when its name would be too long."""
+    """Return the stack of the role of one environment's jobs. Raises ConfigError when its name would be too long."""
     place = env.aws
     name = f"{place.model_package_group}-deploy-{env.name}"
     if len(name) > LONGEST_ROLE_NAME:
@@ -157,8 +161,8 @@ def role_stack(repository: GithubRepository, env: Environment, provider: str) ->
     return Stack(name, _template("deploy-role"), parameters)
 
 
-def github_commands(admission: Admission, env: Environment, role: str) -> tuple[str, ...]:
-    """What a person types once so that the environment exists on GitHub and its jobs find their role."""
+def github_commands(admission: GithubAccess, env: Environment, role: str) -> tuple[str, ...]:
+    """Return the commands that create the environment on GitHub and set its variables."""
     repository = admission.repository
     variables = {"AWS_ROLE_ARN": role, "AWS_REGION": env.aws.region, "AWS_ACCOUNT_ID": env.aws.account_id}
     return (
@@ -170,8 +174,8 @@ def github_commands(admission: Admission, env: Environment, role: str) -> tuple[
     )
 
 
-def _provider_parameter(place: AwsPlace, aws: Aws) -> str:
-    """The parameter of the stack that is there; else the ARN of a provider that is; else empty."""
+def _provider_parameter(place: AwsPlace, aws: AwsClient) -> str:
+    """Return the parameter of the existing stack; else the ARN of an existing provider; else empty."""
     found = observe_stack(f"{place.model_package_group}-account", aws)
     if found is not None:
         return found.parameters.get("GithubProviderArn", "")
@@ -180,8 +184,8 @@ def _provider_parameter(place: AwsPlace, aws: Aws) -> str:
     return arn if there else ""
 
 
-def require_nothing_there(place: AwsPlace, aws: Aws) -> None:
-    """Raises ConfigError naming what the stack would make and another has made already."""
+def require_nothing_there(place: AwsPlace, aws: AwsClient) -> None:
+    """Return when no resource of the stack exists yet. Raises ConfigError naming those that do."""
     asked: dict[str, tuple[str, str, dict[str, Any]]] = {
         f"repository {place.repository}": ("ecr", "describe_repositories", {"repositoryNames": [place.repository]}),
         f"bucket {place.bucket}": ("s3", "head_bucket", {"Bucket": place.bucket}),

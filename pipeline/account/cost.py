@@ -1,4 +1,4 @@
-"""What an environment costs by the hour: instances × a price table in the repository that has a date."""
+"""The hourly cost of an environment: instances × a dated price table in the repository."""
 
 from datetime import date
 from pathlib import Path
@@ -24,8 +24,9 @@ class Prices(Model):
 
 
 class Cost(Model):
-    """What instances cost per hour: at the first size, at autoscaling's maximum, and at the height of a
-    deployment of the largest fleet. Requests, storage, logs and metrics come on top.
+    """The cost of instances per hour; requests, storage, logs and metrics are not included.
+
+    `now`: at the first size; `at_maximum`: of the largest fleet; `during_deployment`: while that is updated.
     """
 
     environment: str
@@ -38,7 +39,7 @@ class Cost(Model):
     during_deployment: float
 
     def sentences(self) -> list[str]:
-        """Say it to a person."""
+        """Return the figures as sentences."""
         rows = {
             "at first": self.now,
             "at maximum": self.at_maximum,
@@ -52,7 +53,7 @@ class Cost(Model):
 
 
 class ServingCost(Model):
-    """What an instance serves at the promise, and what that costs. `is_measured_on_aws`: on AWS itself."""
+    """The rate that an instance serves within the SLO, and its cost. `is_measured_on_aws`: on AWS itself."""
 
     instance_type: str
     currency: str
@@ -67,7 +68,7 @@ class ServingCost(Model):
 def cost_of_serving(
     requests_per_second: float, instance_type: str, prices: Prices, *, is_measured_on_aws: bool
 ) -> ServingCost | None:
-    """Divide the price by what one instance serves; None for an instance type without a price."""
+    """Divide the price by the rate that one instance serves; None for an instance type without a price."""
     hourly = prices.hourly.get(instance_type)
     if hourly is None:
         return None
@@ -96,7 +97,7 @@ def load_prices(directory: Path) -> Prices:
 
 
 def cost_of(env: Environment, prices: Prices) -> Cost:
-    """Multiply. Raises ConfigError for an instance type without a price."""
+    """Multiply instances by prices. Raises ConfigError for an instance type without a price."""
     kind = env.endpoint.instance_type
     price = prices.hourly.get(kind)
     if price is None:

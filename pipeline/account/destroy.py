@@ -1,13 +1,13 @@
-"""Remove everything that one environment alone has; what environments share, and evidence, stays."""
+"""Delete the resources of one environment; shared resources and evidence stay."""
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipeline.autoscaling.in_force import observe_scaling
+from pipeline.autoscaling.plan import observe_scaling
 from pipeline.autoscaling.policies import resource, step_alarm_prefix
-from pipeline.autoscaling.rescale import key_of
-from pipeline.aws import Aws
+from pipeline.autoscaling.saved_scaling import saved_scaling_key
 from pipeline.aws.calls import Call
 from pipeline.config import BASELINE_SUFFIX, CAPACITY_SUFFIX, Environment
 from pipeline.deployment.alarms import alarm_prefix
@@ -16,22 +16,24 @@ from pipeline.deployment.plan import CHANGEABLE
 from pipeline.errors import ConfigError, EndpointBusy
 from pipeline.model import Model
 from pipeline.names import prefix_of
-from pipeline.state.records import Say
+from pipeline.run import Run
 from pipeline.state.rollback_intent import intent_key
+
+log = logging.getLogger(__name__)
 
 ALARMS_AT_ONCE = 100  # DeleteAlarms takes no more
 
 
 class DestroyResult(Model):
-    """How many calls it took; 0: there was nothing."""
+    """The number of calls that were made; 0: the environment had no resources."""
 
     environment: str
     made: int
 
 
 @dataclass(frozen=True)
-class Belongings:
-    """What AWS has of one environment, by name. `endpoints`: with their statuses."""
+class EnvironmentResources:
+    """The resources of one environment, by name. `endpoints`: with their statuses."""
 
     endpoints: tuple[tuple[str, str], ...] = ()
     is_scaled: bool = False
@@ -41,24 +43,26 @@ class Belongings:
     keys: tuple[str, ...] = ()
 
 
-def observe_belongings(env: Environment, aws: Aws) -> Belongings:
-    """List what carries the exact name of this environment's endpoint, or of the one that measures it."""
-    name = env.endpoint.name
-    described = [aws.describe_endpoint(each) for each in _owners(env)]
-    configs = aws.pages("sagemaker", "list_endpoint_configs", "EndpointConfigs", NameContains=name)
-    models = aws.pages("sagemaker", "list_models", "Models", NameContains=name)
-    begun = [key for key in (key_of(env), intent_key(env)) if aws.get_json(key) is not None]
-    return Belongings(
+def observe_resources(run: Run) -> EnvironmentResources:
+    """List the resources named for this environment's endpoint, or for its measuring endpoints."""
+    name = run.env.endpoint.name
+    described = [run.aws.describe_endpoint(each) for each in _owners(run.env)]
+    configs = run.aws.pages("sagemaker", "list_endpoint_configs", "EndpointConfigs", NameContains=name)
+    models = run.aws.pages("sagemaker", "list_models", "Models", NameContains=name)
+    begun = [
+        key for key in (saved_scaling_key(run.env), intent_key(run.env)) if run.aws.get_json(key) is not None
+    ]
+    return EnvironmentResources(
         endpoints=tuple((each["EndpointName"], each["EndpointStatus"]) for each in described if each),
-        is_scaled=observe_scaling(env, aws).target is not None,
-        configs=_ours(env, [each["EndpointConfigName"] for each in configs]),
-        models=_ours(env, [each["ModelName"] for each in models]),
+        is_scaled=observe_scaling(run).target is not None,
+        configs=_ours(run.env, [each["EndpointConfigName"] for each in configs]),
+        models=_ours(run.env, [each["ModelName"] for each in models]),
         alarms=tuple(
             alarm["AlarmName"]
-            for prefix in (alarm_prefix(env), step_alarm_prefix(env))
-            for alarm in aws.alarms(prefix=prefix)
+            for prefix in (alarm_prefix(run.env), step_alarm_prefix(run.env))
+            for alarm in run.aws.alarms(prefix=prefix)
         ),
-        keys=(*aws.keys(f"deployments/{env.name}/"), *begun),
+        keys=(*run.aws.keys(f"deployments/{run.env.name}/"), *begun),
     )
 
 
@@ -67,12 +71,12 @@ def _owners(env: Environment) -> tuple[str, ...]:
 
 
 def _ours(env: Environment, names: Sequence[str]) -> tuple[str, ...]:
-    """Keep the names that were derived from ours: another environment's may begin with it."""
+    """Keep the names that derive from this environment's: another environment's may begin with it."""
     return tuple(sorted(name for name in names if prefix_of(name) in _owners(env)))
 
 
-def plan_destruction(env: Environment, found: Belongings) -> tuple[Call, ...]:
-    """List the deletions, what serves first. Raises EndpointBusy while an endpoint is changing."""
+def plan_destruction(env: Environment, found: EnvironmentResources) -> tuple[Call, ...]:
+    """List the deletions, endpoints first. Raises EndpointBusy while an endpoint is changing."""
     busy = [
         f"{name} is {status}" for name, status in found.endpoints if status not in CHANGEABLE | {"Failed"}
     ]
@@ -101,38 +105,31 @@ def plan_destruction(env: Environment, found: Belongings) -> tuple[Call, ...]:
     return tuple(calls)
 
 
-def destroy(
-    env: Environment,
-    aws: Aws,
-    say: Say = print,
-    *,
-    confirmed: str | None = None,
-    ask: Callable[[], str] | None = None,
-) -> DestroyResult:
-    """Show what would be deleted, have the environment's name typed (or given as `confirmed`), delete it.
+def destroy(run: Run, *, confirmed: str | None = None, ask: Callable[[], str] | None = None) -> DestroyResult:
+    """Log the planned deletions, have the environment's name typed (or given as `confirmed`), and delete.
 
     Raises ConfigError when another name, or none, was typed; nothing is deleted then.
     """
-    calls = plan_destruction(env, observe_belongings(env, aws))
+    calls = plan_destruction(run.env, observe_resources(run))
     for call in calls:
-        say(f"- {call.says}")
+        log.info(f"- {call.says}")
     if not calls:
-        say(f"{env.name} has nothing: no calls planned")
-        return DestroyResult(environment=env.name, made=0)
+        log.info(f"{run.env.name} has nothing: no calls planned")
+        return DestroyResult(environment=run.env.name, made=0)
     typed = confirmed if confirmed is not None else (ask or _ask)()
-    if typed != env.name:
+    if typed != run.env.name:
         raise ConfigError(
-            f"Nothing was deleted: '{typed}' is not {env.name}.",
-            fix=f"Type the environment's name when asked, or give --confirm {env.name}.",
+            f"Nothing was deleted: '{typed}' is not {run.env.name}.",
+            fix=f"Type the environment's name when asked, or give --confirm {run.env.name}.",
         )
     for call in calls:
-        aws.apply(call)
+        run.aws.apply(call)
         if call.operation == "delete_endpoint":
-            wait_until_gone(str(call.params["EndpointName"]), aws)
-    say(f"{env.name} is gone; bucket, repository, role, releases and evidence are still there")
-    return DestroyResult(environment=env.name, made=len(calls))
+            wait_until_gone(str(call.params["EndpointName"]), run.aws)
+    log.info(f"{run.env.name} is gone; bucket, repository, role, releases and evidence are still there")
+    return DestroyResult(environment=run.env.name, made=len(calls))
 
 
 def _ask() -> str:
-    """Have a line typed; empty where nobody can."""
+    """Read a line from the terminal; empty without one."""
     return input("Type the environment's name to delete this: ").strip() if sys.stdin.isatty() else ""

@@ -1,7 +1,7 @@
-"""Which models, configs, images and weights no release worth keeping needs (pure); `collect.py` removes them.
+"""Plan the deletion of unreferenced models, configs, images and weights (pure); `collect.py` makes the calls.
 
-Worth keeping is what any endpoint of the account serves or is on its way to, the last releases of every
-environment, to which it can be rolled back, and whatever is young: it may be on its way.
+Kept are the releases that any endpoint of the account serves or is changing to, the last releases of every
+environment, to which it can be rolled back, and young resources: a deployment may be about to use them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +19,8 @@ ALARMS_AT_ONCE = 100  # nor does DeleteAlarms
 
 
 @dataclass(frozen=True)
-class Served:
-    """What the endpoints of an account need, whoever made them: names of configs and models, image and weights URIs."""
+class InUse:
+    """The references of all endpoints of an account: names of configs and models, image and weights URIs."""
 
     configs: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
@@ -29,13 +29,13 @@ class Served:
 
 
 @dataclass(frozen=True)
-class Stock:
-    """What an account has of releases; of each thing, when it was made.
+class Inventory:
+    """The releases of an account and their resources, each with the time at which it was made.
 
     `deployed`: the records of each environment, oldest first. `images` by digest. `weights` and `manifests` by key.
     """
 
-    served: Served = Served()
+    served: InUse = InUse()
     deployed: Mapping[str, Sequence[DeploymentRecord]] = field(default_factory=dict)
     releases: Mapping[str, Release] = field(default_factory=dict)
     configs: Mapping[str, datetime] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Stock:
 
 @dataclass(frozen=True)
 class Rule:
-    """How many releases of each environment stay, and how old a thing must be to go."""
+    """The number of releases that stay in each environment, and the age from which resources are deleted."""
 
     releases: int
     before: datetime
@@ -58,8 +58,8 @@ class Rule:
         return cls(releases, now - timedelta(days=days))
 
 
-def kept_releases(stock: Stock, rule: Rule) -> frozenset[str]:
-    """Return the ids of all releases that are worth keeping."""
+def kept_releases(stock: Inventory, rule: Rule) -> frozenset[str]:
+    """Return the ids of all releases to keep."""
     kept = {release for name in stock.served.configs | stock.served.models if (release := release_of(name))}
     for records in stock.deployed.values():
         newest_first = dict.fromkeys(record.release for record in reversed(records))
@@ -68,8 +68,8 @@ def kept_releases(stock: Stock, rule: Rule) -> frozenset[str]:
     return frozenset(kept)
 
 
-def plan_collection(place: AwsPlace, stock: Stock, rule: Rule) -> tuple[Call, ...]:
-    """List the deletions: what points first, what is pointed at after it, a release's manifest last."""
+def plan_collection(place: AwsPlace, stock: Inventory, rule: Rule) -> tuple[Call, ...]:
+    """List the deletions: a resource before those that it references, a release's manifest last."""
     kept = kept_releases(stock, rule)
     needed = [release for release in stock.releases.values() if release.id in kept]
     digests = {release.image.digest for release in needed} | {_digest(uri) for uri in stock.served.images}

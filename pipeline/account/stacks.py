@@ -1,26 +1,28 @@
-"""A CloudFormation stack brought to its template: nothing to do is no call, and a failure says which resource."""
+"""CloudFormation stacks: create, update, wait, and name the resource that failed."""
 
-import time
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
-from pipeline.aws.waiting import pause_seconds
+from pipeline.aws.waiting import wait_until
 from pipeline.errors import AwsRefused, StackFailed
-from pipeline.state.records import Say
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 STACK_SECONDS = 900
 GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
 CHANGEABLE = GOOD | {"UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"}
-NOTHING_CAME_OF_IT = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
+NEVER_CREATED = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 NOTHING_TO_DO = "No updates are to be performed"  # a template of which only comments changed
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What a stack should be. `parameters`: those that the template's defaults do not say."""
+    """A wanted stack. `parameters`: those that differ from the template's defaults."""
 
     name: str
     template: str
@@ -28,8 +30,8 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What AWS has of a stack."""
+class StackState:
+    """A stack as AWS describes it."""
 
     status: str
     template: str
@@ -38,14 +40,14 @@ class Found:
     reason: str
 
 
-def observe_stack(name: str, aws: Aws) -> Found | None:
+def observe_stack(name: str, aws: AwsClient) -> StackState | None:
     """Describe a stack; None when there is none of that name."""
     described = aws.find("cloudformation", "describe_stacks", StackName=name)
     if described is None:
         return None
     stack = described["Stacks"][0]
     body = aws.read("cloudformation", "get_template", StackName=name)["TemplateBody"]
-    return Found(
+    return StackState(
         status=stack["StackStatus"],
         template=body if isinstance(body, str) else "",
         parameters={each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])},
@@ -54,8 +56,8 @@ def observe_stack(name: str, aws: Aws) -> Found | None:
     )
 
 
-def plan_stack(stack: Stack, found: Found | None) -> tuple[Call, ...]:
-    """List the calls that bring a stack to its template. Raises StackFailed for one that only a person can free."""
+def plan_stack(stack: Stack, found: StackState | None) -> tuple[Call, ...]:
+    """List the calls that bring a stack to its template. Raises StackFailed for one that only a person can repair."""
     given = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack.parameters.items()]
     request = {
         "StackName": stack.name,
@@ -66,20 +68,20 @@ def plan_stack(stack: Stack, found: Found | None) -> tuple[Call, ...]:
     create = Call("cloudformation", "create_stack", request, f"create stack {stack.name}")
     if found is None:
         return (create,)
-    if found.status in NOTHING_CAME_OF_IT:
+    if found.status in NEVER_CREATED:
         says = f"delete stack {stack.name}, of which nothing came"
         return Call("cloudformation", "delete_stack", {"StackName": stack.name}, says), create
     if found.status not in CHANGEABLE:
         raise StackFailed(
             f"Stack {stack.name} is {found.status}: {found.reason or 'no reason is given'}.",
             fix=f"aws cloudformation continue-update-rollback --stack-name {stack.name}, or delete it; "
-            "what is to be kept stays when a stack is deleted.",
+            "resources with a retention policy stay when a stack is deleted.",
         )
     is_same = found.template == stack.template and stack.parameters.items() <= found.parameters.items()
     if is_same:
         return ()
     kept = [
-        {"ParameterKey": key, "UsePreviousValue": True}  # given by somebody once, and not taken back
+        {"ParameterKey": key, "UsePreviousValue": True}  # given in an earlier run
         for key in found.parameters
         if key not in stack.parameters and f"  {key}:" in stack.template
     ]
@@ -87,45 +89,45 @@ def plan_stack(stack: Stack, found: Found | None) -> tuple[Call, ...]:
     return (Call("cloudformation", "update_stack", changed, f"update stack {stack.name}"),)
 
 
-def bring_up(stack: Stack, aws: Aws, say: Say) -> Mapping[str, str]:
+def bring_up(stack: Stack, run: Run) -> Mapping[str, str]:
     """Bring a stack to its template, wait for it, and return its outputs.
 
-    Raises StackFailed when CloudFormation puts it back, or does not end within a quarter of an hour.
+    Raises StackFailed when CloudFormation rolls it back, or does not end within 15 minutes.
     """
-    for call in plan_stack(stack, settled(stack.name, aws)):
-        say(call.says)
+    for call in plan_stack(stack, settled(stack.name, run.aws)):
         try:
-            aws.apply(call)
+            run.apply([call])
         except AwsRefused as error:
             if NOTHING_TO_DO not in error.message:
                 raise
-        found = settled(stack.name, aws)
+        found = settled(stack.name, run.aws)
         if call.operation != "delete_stack" and (found is None or found.status not in GOOD):
             raise StackFailed(
                 f"Stack {stack.name} ended in {found.status if found else 'nothing'}: "
-                f"{_first_failure(stack.name, aws) or (found.reason if found else '')}",
+                f"{_first_failure(stack.name, run.aws) or (found.reason if found else '')}",
                 fix="Correct the cause, then run the same command again.",
             )
-    found = observe_stack(stack.name, aws)
+    found = observe_stack(stack.name, run.aws)
     return found.outputs if found else {}
 
 
-def settled(name: str, aws: Aws) -> Found | None:
-    """Return a stack once nothing changes it any more. Raises StackFailed after a quarter of an hour."""
-    started = time.monotonic()
-    while (found := observe_stack(name, aws)) and found.status.endswith("_IN_PROGRESS"):
-        waited = time.monotonic() - started
-        if waited > STACK_SECONDS:
-            raise StackFailed(
-                f"Stack {name} is {found.status} after {waited:.0f} s.",
-                fix="Look at its events in CloudFormation, then run the same command again.",
-            )
-        aws.sleep(pause_seconds(waited))
+def settled(name: str, aws: AwsClient) -> StackState | None:
+    """Return a stack once no change of it is under way. Raises StackFailed after 15 minutes."""
+    found = wait_until(
+        lambda: observe_stack(name, aws),
+        lambda found: found is None or not found.status.endswith("_IN_PROGRESS"),
+        STACK_SECONDS,
+        aws.clock,
+        timed_out=lambda found, waited: StackFailed(
+            f"Stack {name} is {found.status if found else 'gone'} after {waited:.0f} s.",
+            fix="Look at its events in CloudFormation, then run the same command again.",
+        ),
+    )
     return None if found and found.status == "DELETE_COMPLETE" else found
 
 
-def _first_failure(name: str, aws: Aws) -> str:
-    """Say which resource failed first, and why; empty when no event tells."""
+def _first_failure(name: str, aws: AwsClient) -> str:
+    """Return the resource that failed first, with its reason; empty when no event has one."""
     events: list[dict[str, Any]] = list(
         aws.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=name)
     )

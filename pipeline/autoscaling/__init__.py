@@ -1,1 +1,1 @@
-"""What scales a live fleet: bounds, policies, and setting both aside while the instance type changes."""
+"""Autoscaling of a live fleet: bounds, policies, and saving both while the instance type changes."""

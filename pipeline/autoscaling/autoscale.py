@@ -1,25 +1,32 @@
-"""Scale the live fleet: bounds and policies from the config, target from the measured capacity; put, then
-read back.
+"""Put bounds and policies in force on the live fleet, and read them back.
+
+Bounds and policies come from the config, a measured target from the capacity of one instance.
 """
 
-import time
+import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pydantic import Field
 
-from pipeline.autoscaling.acting import why_it_cannot_act
-from pipeline.autoscaling.in_force import Scaling, describe, observe_scaling, plan_autoscaling
+from pipeline.autoscaling.plan import Scaling, describe, observe_scaling, plan_autoscaling
+from pipeline.autoscaling.policy_checks import ineffective_policies
 from pipeline.autoscaling.targets import (
-    Measured,
+    MeasuredCapacity,
+    missing_measurement,
     wanted_target,
-    what_is_waited_for,
     with_measured_concurrency,
 )
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
+from pipeline.aws.cloudwatch import dimensions
+from pipeline.aws.waiting import wait_until
 from pipeline.config import Environment
 from pipeline.errors import PolicyCannotAct, PolicyNotInForce
 from pipeline.model import Model
-from pipeline.state.records import Say, last_deployment
+from pipeline.run import Run
+from pipeline.state.records import last_deployment
+
+log = logging.getLogger(__name__)
 
 READ_BACK_SECONDS = 30.0
 PASSES = 2  # step policies first: their alarms need the ARNs
@@ -27,9 +34,10 @@ PROMISED_SECONDS = 60.0  # from InService to a policy in force
 
 
 class AutoscaleResult(Model):
-    """What was read back from AWS. `target`: invocations per instance and minute, None without that policy;
-    `concurrency_target`: concurrent requests per instance, likewise.
-    `policies`: all that are in force, by name, and what they do.
+    """The scaling that was read back from AWS.
+
+    `target`: invocations per instance and minute, None without that policy; `concurrency_target`: concurrent
+    requests per instance, likewise. `policies`: descriptions of all that are in force, by name.
     """
 
     min: int
@@ -42,64 +50,69 @@ class AutoscaleResult(Model):
     policies: dict[str, str] = Field(default_factory=dict)
 
 
-def autoscale(env: Environment, aws: Aws, measured: Measured | None, say: Say = print) -> AutoscaleResult:
+def autoscale(run: Run, measured: MeasuredCapacity | None) -> AutoscaleResult:
     """Put bounds and policies in force on the live fleet and return what was read back.
 
-    The caller has made sure that the release is live. Raises PolicyCannotAct before anything is put, and
-    PolicyNotInForce when AWS does not have afterwards what was put.
+    The caller has made sure that the release is live. Raises PolicyCannotAct before any call, and
+    PolicyNotInForce when AWS does not return the policies afterwards.
     """
-    waits = what_is_waited_for(env, measured)
-    target, env = wanted_target(env, measured), with_measured_concurrency(env, measured)
-    require_acting(env, target, aws)
-    before = len(aws.made)
-    for _ in range(PASSES if env.autoscaling.steps else 1):
-        for call in plan_autoscaling(env, target, observe_scaling(env, aws)):
-            say(call.says)
-            aws.apply(call)
-    scaling = _read_back(env, target, aws)
-    result = _result(env, waits, scaling, aws, changed=len(aws.made) > before)
-    say(result.reason)
+    waits = missing_measurement(run.env, measured)
+    target = wanted_target(run.env, measured)
+    run = replace(run, env=with_measured_concurrency(run.env, measured))
+    require_acting(run, target)
+    before = len(run.aws.made)
+    for _ in range(PASSES if run.env.autoscaling.steps else 1):
+        run.apply(plan_autoscaling(run.env, target, observe_scaling(run)))
+    scaling = _read_back(run, target)
+    result = _result(run, waits, scaling, changed=len(run.aws.made) > before)
+    log.info(result.reason)
     return result
 
 
-def is_known(env: Environment, aws: Aws, namespace: str, metric: str) -> bool:
+def is_known(run: Run, namespace: str, metric: str) -> bool:
     """Say whether CloudWatch has such a metric of this endpoint."""
-    dimensions = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
-    filters = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-    which = {"Namespace": namespace, "MetricName": metric, "Dimensions": filters}
-    return any(aws.pages("cloudwatch", "list_metrics", "Metrics", **which))
+    endpoint = run.env.endpoint
+    watched = dimensions({"EndpointName": endpoint.name, "VariantName": endpoint.variant})
+    which = {"Namespace": namespace, "MetricName": metric, "Dimensions": watched}
+    return any(run.aws.pages("cloudwatch", "list_metrics", "Metrics", **which))
 
 
-def require_acting(env: Environment, target: float | None, aws: Aws) -> None:
-    """Raises PolicyCannotAct naming every policy that AWS would take, and that could never act."""
-    wrong = [*why_it_cannot_act(env, target, lambda *metric: is_known(env, aws, *metric))]
+def require_acting(run: Run, target: float | None) -> None:
+    """Return when every policy can act. Raises PolicyCannotAct naming those that AWS accepts and that never act."""
+    wrong = [*ineffective_policies(run.env, target, lambda *metric: is_known(run, *metric))]
     if wrong:
         raise PolicyCannotAct(
-            f"{env.endpoint.name}: {'; '.join(wrong)}.",
-            fix=f"Correct autoscaling in config/{env.name}.yaml, or measure the capacity on larger instances.",
+            f"{run.env.endpoint.name}: {'; '.join(wrong)}.",
+            fix=f"Correct autoscaling in config/{run.env.name}.yaml, or measure the capacity on larger instances.",
         )
 
 
-def _read_back(env: Environment, target: float | None, aws: Aws) -> Scaling:
-    """Return what AWS has once it is what is wanted, the alarms of target tracking included."""
-    deadline = time.monotonic() + READ_BACK_SECONDS
-    while True:
-        scaling = observe_scaling(env, aws)
-        missing = [call.says for call in plan_autoscaling(env, target, scaling)]
-        missing += [f"the alarms of {name} are not there" for name in _unwatched(scaling, aws)]
-        if not missing:
-            return scaling
-        if time.monotonic() > deadline:
-            raise PolicyNotInForce(
-                f"{READ_BACK_SECONDS:.0f} s after it was asked for, AWS does not have it: {', '.join(missing)}.",
-                fix="Run the step again; if it stays so, compare `aws application-autoscaling "
-                "describe-scaling-policies --service-namespace sagemaker` with config/.",
-            )
-        aws.sleep(0.5)
+def _read_back(run: Run, target: float | None) -> Scaling:
+    """Return the scaling that AWS has once it is the wanted one, the alarms of target tracking included."""
+
+    def look() -> tuple[Scaling, list[str]]:
+        scaling = observe_scaling(run)
+        missing = [call.says for call in plan_autoscaling(run.env, target, scaling)]
+        missing += [f"the alarms of {name} are not there" for name in _unwatched(scaling, run.aws)]
+        return scaling, missing
+
+    scaling, _ = wait_until(
+        look,
+        lambda seen: not seen[1],
+        READ_BACK_SECONDS,
+        run.clock,
+        timed_out=lambda seen, _: PolicyNotInForce(
+            f"{READ_BACK_SECONDS:.0f} s after it was asked for, AWS does not have it: {', '.join(seen[1])}.",
+            fix="Run the step again; if it stays so, compare `aws application-autoscaling "
+            "describe-scaling-policies --service-namespace sagemaker` with config/.",
+        ),
+        pause=lambda _: 0.5,
+    )
+    return scaling
 
 
-def _unwatched(scaling: Scaling, aws: Aws) -> Iterator[str]:
-    """Name the target tracking policies whose alarms, which AWS makes, cannot be seen."""
+def _unwatched(scaling: Scaling, aws: AwsClient) -> Iterator[str]:
+    """Name the target tracking policies whose alarms AWS has not made yet."""
     for name, policy in scaling.policies.items():
         alarms = [each["AlarmName"] for each in policy.get("Alarms", [])]
         if policy["PolicyType"] == "TargetTrackingScaling" and (
@@ -108,16 +121,14 @@ def _unwatched(scaling: Scaling, aws: Aws) -> Iterator[str]:
             yield name
 
 
-def _result(
-    env: Environment, waits: str | None, scaling: Scaling, aws: Aws, *, changed: bool
-) -> AutoscaleResult:
+def _result(run: Run, waits: str | None, scaling: Scaling, *, changed: bool) -> AutoscaleResult:
     at = since = None
     if scaling.policies:
         newest = max(policy["CreationTime"].timestamp() for policy in scaling.policies.values())
-        at = time.time() if changed else newest
-        deployed = last_deployment(aws, env.name)
+        at = run.clock.now() if changed else newest
+        deployed = last_deployment(run.aws, run.env.name)
         since = round(max(0.0, at - deployed.in_service_at), 1) if deployed else None
-    least, most = scaling.bounds or (env.autoscaling.min_instances, env.autoscaling.max_instances)
+    least, most = scaling.bounds or (run.env.autoscaling.min_instances, run.env.autoscaling.max_instances)
     return AutoscaleResult(
         min=least,
         max=most,
@@ -125,7 +136,7 @@ def _result(
         concurrency_target=scaling.target_of("concurrency"),
         policy_in_force_at=at,
         seconds_from_in_service=since,
-        reason=_reason(env, waits, scaling, since),
+        reason=_reason(run.env, waits, scaling, since),
         policies={name: describe(policy) for name, policy in scaling.policies.items()},
     )
 
@@ -148,7 +159,7 @@ def _reason(env: Environment, waits: str | None, scaling: Scaling, since: float 
 
 
 def _measured_kinds(env: Environment) -> Iterator[str]:
-    """The policies whose targets are still to be measured, by the end of their names."""
+    """Yield the policies whose targets are still to be measured, by the end of their names."""
     if env.autoscaling.target == "measured":
         yield "invocations"
     if env.autoscaling.concurrency_target == "measured":

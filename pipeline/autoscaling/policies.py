@@ -1,7 +1,7 @@
-"""What Application Auto Scaling is told, as parameters of its calls. Pure.
+"""The parameters of the calls to Application Auto Scaling. Pure.
 
 Three kinds of policy act within the bounds, and the largest fleet wins: target tracking on invocations
-per instance (seen every 60 s), target tracking on concurrent requests per instance (high resolution, seen
+per instance (evaluated every 60 s), target tracking on concurrent requests per instance (high resolution,
 every 10 s), and steps, which an alarm of ours starts. Scheduled actions move the bounds themselves.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from pipeline.aws.statistics import MISSING_DATA, statistic
+from pipeline.aws.cloudwatch import MISSING_DATA, dimensions, statistic
 from pipeline.config import Environment, ScheduledBounds, StepPolicy
 
 NAMESPACE, DIMENSION = "sagemaker", "sagemaker:variant:DesiredInstanceCount"
@@ -23,7 +23,7 @@ ADJUSTMENTS = {
 
 
 def resource(env: Environment) -> dict[str, str]:
-    """Name the scalable thing as Application Auto Scaling does."""
+    """Return the parameters that identify the variant to Application Auto Scaling."""
     return {
         "ServiceNamespace": NAMESPACE,
         "ResourceId": f"endpoint/{env.endpoint.name}/variant/{env.endpoint.variant}",
@@ -35,7 +35,7 @@ def policies_of(env: Environment, target: float | None) -> tuple[dict[str, Any],
     """Return PutScalingPolicy's parameters for every policy of the config.
 
     `target`: invocations per instance and minute; None leaves that policy out, because none is wanted or
-    because the capacity that it follows is not known yet. So does a concurrency_target that is still `measured`.
+    because the capacity is not known yet. So does a concurrency_target that is still `measured`.
     """
     concurrent = env.autoscaling.concurrency_target
     return (
@@ -50,7 +50,7 @@ def policies_of(env: Environment, target: float | None) -> tuple[dict[str, Any],
 
 
 def invocations_policy(env: Environment, target: float) -> dict[str, Any]:
-    """Return PutScalingPolicy's parameters: hold so many invocations per instance and minute."""
+    """Return PutScalingPolicy's parameters: hold this number of invocations per instance and minute."""
     return _tracking(env, "invocations", INVOCATIONS, target)
 
 
@@ -105,22 +105,22 @@ def _adjustments(policy: StepPolicy) -> list[dict[str, Any]]:
 
 
 def step_alarm_prefix(env: Environment) -> str:
-    """Names of alarms that start step policies begin so; no endpoint's alarms that roll back do."""
+    """Return the name prefix of the alarms that start step policies; no rollback alarm has it."""
     return f"scaling:{env.endpoint.name}/"
 
 
 def step_alarms_of(env: Environment, arns: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
     """Return PutMetricAlarm's parameters of the alarm behind each step policy.
 
-    `arns`: of the policies that were put, by policy name. The alarms outlive deployments: they look at
-    the endpoint, whatever config serves.
+    `arns`: of the policies that were put, by policy name. The alarms outlive deployments: they watch
+    the endpoint on every config.
     """
     return tuple(_step_alarm(env, each, arns[policy_name(env, each.name)]) for each in env.autoscaling.steps)
 
 
 def _step_alarm(env: Environment, policy: StepPolicy, arn: str) -> dict[str, Any]:
-    dimensions = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
-    # Beyond the threshold, the threshold itself included: so AWS cuts the steps, too.
+    watched = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
+    # AWS includes the threshold in the first step, too.
     comparison = "GreaterThanOrEqualTo" if policy.direction == "above" else "LessThanOrEqualTo"
     return {
         "AlarmName": f"{step_alarm_prefix(env)}{policy.name}",
@@ -129,7 +129,7 @@ def _step_alarm(env: Environment, policy: StepPolicy, arn: str) -> dict[str, Any
         "AlarmActions": [arn],
         "Namespace": policy.namespace,
         "MetricName": policy.metric,
-        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+        "Dimensions": dimensions(watched),
         **statistic(policy.statistic),
         "Period": policy.period_seconds,
         "EvaluationPeriods": policy.evaluation_periods,
@@ -140,7 +140,7 @@ def _step_alarm(env: Environment, policy: StepPolicy, arn: str) -> dict[str, Any
 
 
 def scheduled_actions_of(env: Environment) -> tuple[dict[str, Any], ...]:
-    """Return PutScheduledAction's parameters for every change of the bounds by the clock."""
+    """Return PutScheduledAction's parameters for every scheduled change of the bounds."""
     return tuple(_scheduled(env, each) for each in env.autoscaling.schedule)
 
 

@@ -1,4 +1,4 @@
-"""From what one instance was measured to do to the numbers that target tracking holds. Pure."""
+"""The targets of target tracking, from the measured capacity of one instance. Pure."""
 
 from dataclasses import dataclass
 
@@ -6,19 +6,19 @@ from pipeline.config import Environment
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one instance was measured to do.
+class MeasuredCapacity:
+    """The measured capacity of one instance.
 
-    `concurrent_requests`: under way on it at `requests_per_second` × the safety factor, by the metric of the
-    high-resolution policy; None: CloudWatch had no figures of it.
+    `concurrent_requests`: at `requests_per_second` × the safety factor, by the metric of the high-resolution
+    policy; None: CloudWatch had no figures.
     """
 
     requests_per_second: float
     concurrent_requests: float | None = None
 
 
-def wanted_target(env: Environment, measured: Measured | None) -> float | None:
-    """Invocations per instance and minute: AWS's advice is capacity × safety factor × 60."""
+def wanted_target(env: Environment, measured: MeasuredCapacity | None) -> float | None:
+    """Return the invocations per instance and minute: AWS's advice is capacity × safety factor × 60."""
     if env.autoscaling.target != "measured":
         return env.autoscaling.target
     if measured is None:
@@ -26,8 +26,8 @@ def wanted_target(env: Environment, measured: Measured | None) -> float | None:
     return round(measured.requests_per_second * env.autoscaling.safety_factor * 60, 2)
 
 
-def with_measured_concurrency(env: Environment, measured: Measured | None) -> Environment:
-    """Return the environment with a number for `concurrency_target: measured`; as it is, where none is known."""
+def with_measured_concurrency(env: Environment, measured: MeasuredCapacity | None) -> Environment:
+    """Return the environment with a number for `concurrency_target: measured`; unchanged where none is known."""
     if (
         env.autoscaling.concurrency_target != "measured"
         or measured is None
@@ -38,8 +38,8 @@ def with_measured_concurrency(env: Environment, measured: Measured | None) -> En
     return env.model_copy(update={"autoscaling": env.autoscaling.model_copy(update=known)})
 
 
-def what_is_waited_for(env: Environment, measured: Measured | None) -> str | None:
-    """Say what a policy of the config still lacks; None: nothing."""
+def missing_measurement(env: Environment, measured: MeasuredCapacity | None) -> str | None:
+    """Return the measurement that a policy of the config still lacks; None: it lacks none."""
     scaling = env.autoscaling
     if measured is None and "measured" in (scaling.target, scaling.concurrency_target):
         return "no capacity of this release is known yet"

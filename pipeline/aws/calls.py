@@ -1,4 +1,4 @@
-"""A planned write to AWS, as data: plans are made without AWS, shown without AWS, tested without AWS."""
+"""A planned write to AWS, as data: plans are made, shown and tested without AWS."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

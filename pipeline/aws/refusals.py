@@ -1,17 +1,18 @@
-"""What AWS's error codes and texts mean to a person, and which of them mean "there is no such thing"."""
+"""AWS's error codes and texts as errors with a fix, and the codes that mean "there is no such thing"."""
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
+from pipeline.aws.calls import Call
 from pipeline.errors import AwsRefused, AwsUnreachable, PipelineError
 
 # A name that was just made is not yet known everywhere: these refusals are worth a second try.
 NOT_YET_KNOWN = ("Could not find model", "Could not find endpoint configuration", "Could not assume role")
 
-# Models and endpoint configs are named by their content: one that exists is the one that was wanted.
+# Models and endpoint configs are named by their content: one that exists already has that content.
 ALREADY_MADE = ("Cannot create already existing model", "Cannot create already existing endpoint conf")
 
-ALREADY_GONE = ("delete_", "deregister_")  # operations that want what they name to be gone
+ALREADY_GONE = ("delete_", "deregister_")  # operations that delete the thing they name
 
 _NOT_FOUND_CODES = frozenset(
     {"404", "NoSuchKey", "NoSuchEntity", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration"}
@@ -42,6 +43,22 @@ def is_not_found(error: AwsRefused) -> bool:
     """Say whether AWS refused because there is no such thing."""
     says_so = any(text in error.message for text in _NOT_FOUND_TEXTS)
     return error.code in _NOT_FOUND_CODES or (error.code in _INVALID and says_so)
+
+
+def is_already_deleted(call: Call, error: AwsRefused) -> bool:
+    """Say whether a deletion found nothing: an earlier try, whose answer was lost, has deleted it."""
+    return call.operation.startswith(ALREADY_GONE) and is_not_found(error)
+
+
+def explained(doing: str, error: ClientError | BotoCoreError) -> PipelineError:
+    """Turn an exception of boto3 into an error with a fix."""
+    if isinstance(error, ClientError):
+        answer = error.response["Error"]
+        return refusal(doing, answer.get("Code", "?"), answer.get("Message", ""))
+    return AwsUnreachable(
+        f"{doing}: {error}",
+        fix="Check network, credentials (`aws sts get-caller-identity`) and AWS_ENDPOINT_URL.",
+    )
 
 
 def refusal(doing: str, code: str, message: str) -> PipelineError:

@@ -11,9 +11,9 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.aws.calls import Call
-from pipeline.aws.door import explained
+from pipeline.aws.refusals import explained
 
-# What is the user's own in a request: its keys are not the API's.
+# Members whose keys are the user's own, not the API's.
 VERBATIM = frozenset({"HyperParameters", "Environment"})
 
 
@@ -25,17 +25,19 @@ def create_training_job(call: Call, region: str) -> None:
     from sagemaker.core.resources import TrainingJob
 
     try:
-        TrainingJob.create(**in_the_sdks_words(call.params), region=region)
+        TrainingJob.create(**sdk_parameters(call.params), region=region)
     except (ClientError, BotoCoreError) as error:
         raise explained("sagemaker create_training_job", error) from error
 
 
-def in_the_sdks_words(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Spell a request of the API as the SDK does: `S3DataSource` is `s3_data_source`."""
-    return {xform_name(key): value if key in VERBATIM else _spelt(value) for key, value in request.items()}
+def sdk_parameters(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request of the API with the SDK's names: `S3DataSource` is `s3_data_source`."""
+    return {
+        xform_name(key): value if key in VERBATIM else _sdk_value(value) for key, value in request.items()
+    }
 
 
-def _spelt(value: Any) -> Any:
+def _sdk_value(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return in_the_sdks_words(value)
-    return [_spelt(each) for each in value] if isinstance(value, list) else value
+        return sdk_parameters(value)
+    return [_sdk_value(each) for each in value] if isinstance(value, list) else value

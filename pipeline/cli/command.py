@@ -23,10 +23,10 @@ class Command(click.Command):
     """A click command with an example, `--json` and `--log`; a PipelineError ends it with its exit code."""
 
     def __init__(self, *, example: str, params: Sequence[click.Parameter], **attrs: Any) -> None:
-        promise = str(attrs["help"]).partition("\n")[0]
+        summary = str(attrs["help"]).partition("\n")[0]
         super().__init__(
             params=[*params, *parameters_of(options.as_json, options.log)],
-            short_help=promise,
+            short_help=summary,
             epilog=f"\b\nexample: python -m pipeline {attrs['name']} {example}",
             context_settings=SETTINGS,
             **attrs,

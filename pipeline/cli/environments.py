@@ -3,7 +3,6 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from pipeline.aws import Aws
 from pipeline.config import Environment, environments, load_environment, with_strategy
 from pipeline.errors import ConfigError
 from pipeline.run import Run
@@ -29,7 +28,7 @@ def open_run(name: str | None, config: Path, build: Path, strategy: str) -> Run:
     env = environment_named(name or next(iter(environments(config)), ""), config)
     if strategy != "own":
         env = with_strategy(env, strategy.replace("-", "_"))  # type: ignore[arg-type]
-    return Run(env, Aws(env), build)
+    return Run.for_environment(env, build)
 
 
 def of_same_account(env: Environment, config: Path) -> list[Environment]:

@@ -49,12 +49,12 @@ class Step(Command, Generic[P]):
 
     def _execute(self, run: "Run", work: "Callable[[], Model]", release: object) -> "StepRecord":
         from pipeline.cli.named_release import known_release
-        from pipeline.cli.step_runner import run_step
+        from pipeline.cli.step_runner import run_recorded
 
         known = None
         if self.audited and "release" in self.accepted:
             known = known_release(str(release) if release else None, run.build)
-        return run_step(self, run, known, work)
+        return run_recorded(self, run, known, work)
 
     def _run_from_options(self, **chosen: Any) -> None:
         """Run what the command line asks for, and print the result where JSON was asked for."""

@@ -20,13 +20,13 @@ from pipeline.state.records import StepRecord, record_step
 log = logging.getLogger(__name__)
 
 
-def run_step(step: Step[Any], run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
+def run_recorded(step: Step[Any], run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
     """Check whose account this is, do the work, and leave its record in the build folder.
 
     `release`: the id of the release that the step is about, if it is known before. Raises
     EnvironmentLocked when another run is changing the environment, and whatever the work raises.
     """
-    require_account(run.env, run.aws)
+    require_account(run)
     started, folder, name = time.time(), run.build / run.env.name, str(step.name)
     try:
         record = _recorded(step, run, release, work)
@@ -39,11 +39,11 @@ def run_step(step: Step[Any], run: Run, release: str | None, work: Callable[[], 
 
 def _recorded(step: Step[Any], run: Run, release: str | None, work: Callable[[], Model]) -> StepRecord:
     """Do the work, under the lock and with an audit line where the step is one that needs them."""
-    name, env, aws = str(step.name), run.env, run.aws
+    name = str(step.name)
     if not step.audited:
-        return record_step(run.build, env.name, name, aws.made, work)
-    locked = environment_lock(env, aws, name, log.info) if step.locks else nullcontext()
-    with audited(name, env.name, release, aws, log.info) as entry, locked:
-        record = record_step(run.build, env.name, name, aws.made, work)
+        return record_step(run, name, work)
+    locked = environment_lock(run, name) if step.locks else nullcontext()
+    with audited(name, run, release) as entry, locked:
+        record = record_step(run, name, work)
         entry.release = record.result.get("release") or record.result.get("id") or release
         return record

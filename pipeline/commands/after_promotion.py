@@ -1,6 +1,5 @@
 """The command `after-promotion`."""
 
-import logging
 from typing import TYPE_CHECKING
 
 from pipeline.cli import options
@@ -9,8 +8,6 @@ from pipeline.cli.step import step
 if TYPE_CHECKING:
     from pipeline.model import Model
     from pipeline.run import Run
-
-log = logging.getLogger(__name__)
 
 
 @step(example="--env staging")  # it takes the lock itself: an environment in use is left as it is
@@ -22,6 +19,6 @@ def command(run: "Run", *, release: str | None) -> "Model":
     Does what `after_promotion` in the environment's config says, unless it serves another release by now.
     """
     from pipeline.cli.named_release import find_release
-    from pipeline.promotion.lifetime import after_promotion
+    from pipeline.promotion.after_promotion import after_promotion
 
-    return after_promotion(find_release(release, run), run.env, run.aws, log.info)
+    return after_promotion(find_release(release, run), run)

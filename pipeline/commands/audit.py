@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 )
 def command(run: "Run", *, newest: int, as_json: bool) -> "Model":
     """Show who ran which step, when, with which release and outcome."""
-    from pipeline.state.audit import AuditTrail, lines
+    from pipeline.state.audit import AuditTrail, audit_lines
 
-    trail = AuditTrail(lines=tuple(lines(run.env.name, run.aws, newest)))
+    trail = AuditTrail(lines=tuple(audit_lines(run, newest)))
     if not as_json:
         for line in trail.lines:
             log.info(str(line))

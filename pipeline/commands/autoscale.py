@@ -21,9 +21,9 @@ def command(run: "Run", *, release: str | None) -> "Model":
     from pipeline.autoscaling.autoscale import autoscale
     from pipeline.cli.named_release import find_release
     from pipeline.deployment.observe import require_live
-    from pipeline.verification.findings import find_capacity
+    from pipeline.verification.stored_evidence import find_capacity
 
     wanted = find_release(release, run)
-    capacity = find_capacity(wanted.id, run.env, run.aws, run.build)
-    require_live(wanted, run.env, run.aws)
-    return autoscale(run.env, run.aws, capacity, log.info)
+    capacity = find_capacity(wanted.id, run)
+    require_live(wanted, run)
+    return autoscale(run, capacity)

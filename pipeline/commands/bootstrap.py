@@ -49,16 +49,16 @@ def command(
     With --github-repo, also the roles of GitHub's jobs, by CloudFormation.
     """
     from pipeline.account.bootstrap import bootstrap
-    from pipeline.account.bootstrap_github import Admission, GithubRepository, bootstrap_github
+    from pipeline.account.bootstrap_github import GithubAccess, GithubRepository, bootstrap_github
     from pipeline.cli.environments import of_same_account
 
     if github_repo is not None:
         repository = GithubRepository.parse(github_repo, github_ids)
-        admission = Admission(repository, alert_email, monthly_budget)
+        access = GithubAccess(repository, alert_email, monthly_budget)
         envs = [run.env] if env else of_same_account(run.env, config)
-        return bootstrap_github(admission, envs, run.aws, log.info)
+        return bootstrap_github(access, envs, run)
     if env is None:
         raise ConfigError(
             "bootstrap needs an environment or a repository.", fix="Give --env NAME, --github-repo, or both."
         )
-    return bootstrap(run.env, run.aws, log.info)
+    return bootstrap(run)

@@ -30,4 +30,4 @@ def command(run: "Run", *, release: str | None) -> "Model":
     from pipeline.cli.named_release import find_release
     from pipeline.deployment.deploy import deploy
 
-    return deploy(find_release(release, run), run.env, run.aws, run.build, log.info)
+    return deploy(find_release(release, run), run)

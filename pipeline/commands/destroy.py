@@ -25,4 +25,4 @@ def command(run: "Run", *, confirm: str | None) -> "Model":
     """
     from pipeline.account.destroy import destroy
 
-    return destroy(run.env, run.aws, log.info, confirmed=confirm)
+    return destroy(run, confirmed=confirm)

@@ -31,7 +31,7 @@ def command(run: "Run", *, release: str | None) -> "Model":
     from pipeline.release import MANIFEST
     from pipeline.release_store.manifests import published_release
 
-    found = published_release(release or rollback_target(run.env, run.aws), run.aws)
+    found = published_release(release or rollback_target(run), run.aws)
     found.save(run.build / MANIFEST)
     log.info("release %s → %s", found.id, run.build / MANIFEST)
     return found

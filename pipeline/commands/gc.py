@@ -44,4 +44,4 @@ def command(run: "Run", *, config: Path, dry_run: bool, keep: int, days: int) ->
     from pipeline.cli.environments import of_same_account
 
     envs = of_same_account(run.env, config)
-    return collect(envs, run.aws, log.info, releases=keep, days=days, dry_run=dry_run)
+    return collect(envs, run, releases=keep, days=days, dry_run=dry_run)

@@ -69,11 +69,12 @@ def command(
 
     Shapes are files of config/shapes. Several machines can share a load: --share on each, then --join.
     """
-    from pipeline.verification.load_test import Wish, judge_joined, load_test, offer_share
+    from pipeline.verification.load_shapes import LoadTestOptions
+    from pipeline.verification.run_load_test import judge_joined, offer_share, run_load_test
 
-    wish = Wish(shape, minutes, times_rate, workers, payloads, share, at)
+    options = LoadTestOptions(shape, minutes, times_rate, workers, payloads, share, at)
     if join is not None:
-        return judge_joined(join, shape, run.env, run.aws, run.build, log.info)
+        return judge_joined(join, shape, run)
     if share is not None:
-        return offer_share(wish, run.env, run.aws, run.build, log.info)
-    return load_test(wish, run.env, run.aws, run.build, log.info)
+        return offer_share(options, run)
+    return run_load_test(options, run)

@@ -26,9 +26,9 @@ def command(run: "Run", *, release: str | None, as_json: bool = False) -> "Model
     Takes seconds, writes nothing, and names the fix of each problem.
     """
     from pipeline.cli.named_release import find_release
-    from pipeline.preflight.preflight import Sight, inspect, require_clear
+    from pipeline.preflight.preflight import PreflightSnapshot, inspect, require_clear
 
-    result = inspect(Sight(find_release(release, run), run.env, run.aws))
+    result = inspect(PreflightSnapshot(find_release(release, run), run))
     if as_json and result.problems:  # the error that follows does not have them as data
         click.echo(json.dumps(result.document(), indent=2))
-    return require_clear(result, log.info)
+    return require_clear(result)

@@ -26,4 +26,4 @@ def command(run: "Run", *, release: str | None) -> "Model":
     from pipeline.cli.named_release import find_release
     from pipeline.promotion.promote import promote
 
-    return promote(find_release(release, run), run.env, run.aws, run.build, log.info)
+    return promote(find_release(release, run), run)

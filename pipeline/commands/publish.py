@@ -29,13 +29,4 @@ def command(run: "Run", *, weights: str | None, engine: bool, sbom: bool, rebuil
     """
     from pipeline.publishing.publish import publish
 
-    return publish(
-        run.env,
-        run.aws,
-        run.build,
-        weights=weights,
-        engine=engine,
-        sbom=sbom,
-        rebuild=rebuild,
-        say=log.info,
-    )
+    return publish(run, weights=weights, engine=engine, sbom=sbom, rebuild=rebuild)

@@ -1,7 +1,6 @@
 """The command `release`."""
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,16 +46,14 @@ def command(
     First environment: bootstrap, publish, preflight, deploy, autoscale, verify. Each following one:
     bootstrap, preflight, promote, after-promotion of the one before, and verify if another one follows.
     """
-    from pipeline.aws import Aws
     from pipeline.cli.journey import JourneyResult
     from pipeline.cli.named_release import find_release
     from pipeline.promotion.chain import chain_to
 
     chain = chain_to(run.env.name, config)
-    runs = [replace(run, env=env, aws=Aws(env, made=run.aws.made)) for env in chain]
+    runs = [run.in_environment(env) for env in chain]
     for before, here in zip([None, *runs[:-1]], runs, strict=True):
-        env = here.env
-        bootstrap.command.execute(here, env=env.name, config=config)
+        bootstrap.command.execute(here, env=here.env.name, config=config)
         if before is None:
             publish.command.execute(here, weights=weights, engine=engine, sbom=sbom)
             preflight.command.execute(here, release=None)

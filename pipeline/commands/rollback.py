@@ -23,4 +23,4 @@ def command(run: "Run", *, to: str | None) -> "Model":
     """Put the previous release, or a named one, back."""
     from pipeline.promotion.rollback import rollback
 
-    return rollback(run.env, run.aws, run.build, log.info, to=to)
+    return rollback(run, to=to)

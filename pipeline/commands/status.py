@@ -23,12 +23,11 @@ def command(run: "Run", *, config: Path, as_json: bool) -> "Model":
     """
     from rich.console import Console
 
-    from pipeline.aws import Aws
     from pipeline.cli.environments import of_same_account
-    from pipeline.promotion.status import Overview, show, standing_of
+    from pipeline.promotion.status import Overview, environment_status, show
 
     here = of_same_account(run.env, config)
-    overview = Overview(environments=tuple(standing_of(env, Aws(env)) for env in here))
+    overview = Overview(environments=tuple(environment_status(run.in_environment(env)) for env in here))
     if not as_json:
         show(overview.environments, Console(width=None if sys.stdout.isatty() else TABLE_COLUMNS))
     return overview

@@ -25,4 +25,4 @@ def command(run: "Run", *, engine: bool, sbom: bool) -> "Model":
     from pipeline.publishing.publish import origin_of
     from pipeline.publishing.train import train
 
-    return train(run.env, run.aws, origin_of(CONTAINER), engine=engine, sbom=sbom, say=log.info)
+    return train(run, origin_of(CONTAINER), engine=engine, sbom=sbom)

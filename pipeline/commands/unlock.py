@@ -22,4 +22,4 @@ def command(run: "Run") -> "Model":
     """
     from pipeline.state.lock import unlock
 
-    return unlock(run.env, run.aws, log.info)
+    return unlock(run)

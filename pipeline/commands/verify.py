@@ -33,11 +33,8 @@ def command(
 
     return verify(
         find_release(release, run),
-        run.env,
-        run.aws,
-        run.build,
+        run,
         profile,
-        log.info,
         again=again,
         following=following(run.env.name, config),
         shape=shape,

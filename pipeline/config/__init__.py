@@ -1,5 +1,6 @@
 """One environment = one YAML file, complete and checked; nothing is inherited from another file."""
 
+from pipeline.config.alarms import Alarms, CustomAlarm
 from pipeline.config.autoscaling import Autoscaling, ScheduledBounds, StepPolicy
 from pipeline.config.endpoint import DataCapture, Endpoint, Vpc
 from pipeline.config.environment import (
@@ -9,13 +10,12 @@ from pipeline.config.environment import (
     load_environment,
     with_strategy,
 )
-from pipeline.config.fields import BASELINE_SUFFIX, CAPACITY_SUFFIX, LONGEST_ENDPOINT, LONGEST_NAME
-from pipeline.config.lifetime import AfterPromotion, Promotion
+from pipeline.config.field_types import BASELINE_SUFFIX, CAPACITY_SUFFIX, LONGEST_ENDPOINT, LONGEST_NAME
 from pipeline.config.place import AwsPlace
-from pipeline.config.promise import Limits, Load, LoadProfile
+from pipeline.config.promotion import AfterPromotion, Promotion
+from pipeline.config.slo import Limits, Load, LoadProfile
 from pipeline.config.strategy import Strategy, strategy_of
 from pipeline.config.training import Training
-from pipeline.config.watching import Alarms, CustomAlarm
 
 __all__ = [
     "BASELINE_SUFFIX",

@@ -1,11 +1,11 @@
-"""How many instances serve, and what changes that."""
+"""The bounds of the fleet, and the policies and schedules that scale it."""
 
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config.fields import (
+from pipeline.config.field_types import (
     Metric,
     MissingData,
     Namespace,
@@ -21,7 +21,7 @@ Seconds = Annotated[int, Field(ge=0)]
 
 
 class StepChange(Model):
-    """From this value of the metric on, until the next one's: so much is changed."""
+    """One step: the change from this value of the metric on, until the next step's."""
 
     at: float
     change: int
@@ -30,8 +30,8 @@ class StepChange(Model):
 class StepPolicy(Model):
     """Scaling in steps by an alarm on any metric of the endpoint, in that metric's own unit.
 
-    The first of `changes` is at the alarm's threshold; each further one lies beyond it. `adjustment` says
-    what a change counts: instances, percent of the fleet, or the fleet's exact size.
+    The first of `changes` is at the alarm's threshold; each further one lies beyond it. `adjustment`: the unit
+    of a change: instances, percent of the fleet, or the fleet's exact size.
     """
 
     name: ShortName
@@ -83,12 +83,12 @@ class ScheduledBounds(Model):
 
 
 class Autoscaling(Model):
-    """Bounds, and the policies that act within them; with several the largest fleet wins.
+    """Bounds, and the policies that act within them; of several policies the largest fleet wins.
 
     `target: measured` follows the capacity that `verify` measures; a number is invocations per instance
     and minute, AWS's own unit; null leaves this policy out. `concurrency_target` is concurrent requests
-    per instance, AWS's high-resolution metric: it is seen every 10 s instead of every 60 s; `measured` is
-    the concurrency that `verify` saw at capacity × safety_factor.
+    per instance, AWS's high-resolution metric: evaluated every 10 s instead of every 60 s; `measured`
+    is the concurrency that `verify` measured at capacity × safety_factor.
     """
 
     min_instances: PositiveInt
@@ -103,21 +103,21 @@ class Autoscaling(Model):
 
     @property
     def smallest_fleet(self) -> int:
-        """The fewest instances that the bounds ever allow."""
+        """Return the fewest instances that the bounds ever allow."""
         return min(
             [self.min_instances, *(each.min_instances or self.min_instances for each in self.schedule)]
         )
 
     @property
     def largest_fleet(self) -> int:
-        """The most instances that the bounds ever allow."""
+        """Return the most instances that the bounds ever allow."""
         return max(
             [self.max_instances, *(each.max_instances or self.max_instances for each in self.schedule)]
         )
 
     @property
     def has_policy(self) -> bool:
-        """Whether anything but a schedule changes the fleet."""
+        """Say whether a policy, not only a schedule, changes the fleet."""
         return self.target is not None or self.concurrency_target is not None or bool(self.steps)
 
     @model_validator(mode="after")

@@ -1,11 +1,11 @@
-"""What serves: the instances, the network they are in, and what is kept of their requests."""
+"""The endpoint: its instances, their network, and the capture of their requests."""
 
 import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.fields import (
+from pipeline.config.field_types import (
     CAPACITY_SUFFIX,
     LONGEST_ENDPOINT,
     LONGEST_NAME,
@@ -15,12 +15,12 @@ from pipeline.config.fields import (
 )
 from pipeline.model import Model
 
-# Families with storage of their own, which the hardware encrypts: CreateEndpointConfig refuses a key.
+# Families with local storage, which the hardware encrypts: CreateEndpointConfig refuses a key.
 _OWN_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g5|g6e?|p5e?n?|trn1n?|inf2)\.")
 
 
 class Vpc(Model):
-    """Where in a network of your own the instances stand."""
+    """The subnets and security groups of the instances, in a VPC of your own."""
 
     subnets: Annotated[tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")], ...], Field(min_length=1)]
     security_groups: Annotated[
@@ -29,7 +29,7 @@ class Vpc(Model):
 
 
 class DataCapture(Model):
-    """What is kept of requests and answers: s3://<bucket>/<prefix>/<endpoint>/<variant>/…"""
+    """The capture of requests and answers, to `s3://<bucket>/<prefix>/<endpoint>/<variant>/`."""
 
     percent: Annotated[int, Field(ge=1, le=100)]
     prefix: Annotated[str, Field(pattern=r"^captured(/[\w.-]+)*$")] = "captured"
@@ -38,7 +38,7 @@ class DataCapture(Model):
 
 
 class Endpoint(Model):
-    """What serves. `kms_key` encrypts the storage of the instances."""
+    """The endpoint and its instances. `kms_key` encrypts the storage of the instances."""
 
     name: AwsName
     variant: Annotated[AwsName, Field(max_length=63)]

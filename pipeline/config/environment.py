@@ -1,4 +1,4 @@
-"""The whole file: its sections, what must hold between them, and how it is read."""
+"""An environment file: its sections, the rules between them, and its loader."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -6,16 +6,16 @@ from typing import Annotated, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from pipeline.config.alarms import Alarms
 from pipeline.config.autoscaling import Autoscaling
 from pipeline.config.endpoint import Endpoint
-from pipeline.config.fields import AwsName
-from pipeline.config.lifetime import AfterPromotion, Promotion
+from pipeline.config.field_types import AwsName
 from pipeline.config.place import AwsPlace
-from pipeline.config.promise import Limits, Load
-from pipeline.config.spelling import problems_of
+from pipeline.config.promotion import AfterPromotion, Promotion
+from pipeline.config.slo import Limits, Load
 from pipeline.config.strategy import Deployment, Strategy
 from pipeline.config.training import Training
-from pipeline.config.watching import Alarms
+from pipeline.config.validation_errors import problems_of
 from pipeline.errors import ConfigError
 from pipeline.model import Model
 
@@ -80,7 +80,7 @@ def environments(directory: Path = CONFIG_DIRECTORY) -> tuple[str, ...]:
 
 
 def load_environment(name: str, directory: Path = CONFIG_DIRECTORY) -> Environment:
-    """Read and check one environment. Raises ConfigError naming each wrong key and its file."""
+    """Load and validate one environment. Raises ConfigError naming each wrong key and its file."""
     path = directory / f"{name}.yaml"
     if not path.is_file():
         raise ConfigError(
@@ -102,7 +102,7 @@ def load_environment(name: str, directory: Path = CONFIG_DIRECTORY) -> Environme
 
 
 def with_strategy(env: Environment, strategy: Strategy) -> Environment:
-    """Return `env` as if its file asked for this strategy, checked as a file is. Raises ConfigError."""
+    """Return `env` with another strategy, validated as a file is. Raises ConfigError."""
     asked = env.document()
     asked["deployment"] = {**asked["deployment"], "strategy": strategy}
     try:

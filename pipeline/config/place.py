@@ -1,17 +1,17 @@
-"""Which account, and what is in it for long."""
+"""The account, and its long-lived resources."""
 
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from pipeline.config.fields import AwsName
+from pipeline.config.field_types import AwsName
 from pipeline.model import Model
 
 MOST_TAGS = 50
 
 
 class AwsPlace(Model):
-    """Which account, and the names of the long-lived things in it (`bootstrap` makes them).
+    """The account, and the names of its long-lived resources (`bootstrap` makes them).
 
     `tags` are put on every model, endpoint config and endpoint.
     """

@@ -1,4 +1,4 @@
-"""How a new release takes over the traffic: the four strategies of SageMaker, and how long each waits."""
+"""The four deployment strategies of SageMaker, and the waits of each."""
 
 import math
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ Seconds = Annotated[int, Field(ge=0, le=3600)]
 class Deployment(Model):
     """The strategy with its sizes in percent of the fleet; seconds are AWS's.
 
-    `bake_seconds` follows every part of the traffic, `termination_wait_seconds` the last part, before the
-    old fleet goes (a rolling deployment has no such wait: its old fleet goes batch by batch).
+    `bake_seconds` follows every part of the traffic, `termination_wait_seconds` the last part, before the old
+    fleet is deleted (a rolling deployment has no such wait: its old fleet is deleted batch by batch).
     """
 
     strategy: Strategy
@@ -37,12 +37,12 @@ class Deployment(Model):
 
     @property
     def parts_the_fleet(self) -> bool:
-        """Whether some traffic moves before the rest: no part can be more than half of the fleet."""
+        """Say whether traffic moves in parts: each is at most half of the fleet."""
         return self.strategy != "all_at_once"
 
     @property
     def first_share(self) -> float:
-        """The part of the fleet, 0 to 1, that gets the new release's first traffic."""
+        """Return the part of the fleet, 0 to 1, that gets the new release's first traffic."""
         percents = {
             "canary": self.canary_percent,
             "linear": self.linear_percent,
@@ -59,9 +59,7 @@ class Deployment(Model):
         return self.bake_seconds * bakes + self.termination_wait_seconds
 
     def both_fleets(self, instances: int) -> int:
-        """Count the instances that are paid for at the height of a deployment: two whole fleets, or one
-        and a batch.
-        """
+        """Return the most instances that run during a deployment: two whole fleets, or one and a batch."""
         if self.strategy == "rolling":
             return instances + _size(instances, self.batch_percent or 0)
         return 2 * instances
@@ -98,7 +96,7 @@ class Deployment(Model):
 
 
 def strategy_of(deployment_config: Mapping[str, Any] | None) -> Strategy | None:
-    """Name the strategy of a DeploymentConfig that AWS tells of; None where there was none."""
+    """Return the strategy of a DeploymentConfig that AWS describes; None for none."""
     if not deployment_config:
         return None
     if "RollingUpdatePolicy" in deployment_config:
@@ -113,7 +111,7 @@ def _percent(value: int | None) -> dict[str, Any]:
 
 
 def _size(instances: int, percent: int) -> int:
-    """Whole instances of a share: percents are rounded down, to at least one."""
+    """Return the whole instances of a share: percents are rounded down, to at least one."""
     return max(1, instances * percent // 100)
 
 

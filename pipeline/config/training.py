@@ -1,4 +1,4 @@
-"""How a model is trained on AWS."""
+"""The training job on AWS."""
 
 from typing import Annotated
 

@@ -1,1 +1,1 @@
-"""What puts a release on an endpoint, proves it live, takes it further, and takes it back."""
+"""The deployment of a release to an endpoint, and the proof that it is live."""

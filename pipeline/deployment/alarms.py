@@ -1,4 +1,4 @@
-"""The alarms that roll a deployment back; they watch the new fleet only, by its endpoint config's name.
+"""The alarms that roll a deployment back; they watch only the new fleet, by the name of its endpoint config.
 
 Units are CloudWatch's: ModelLatency in microseconds; error metrics are 0 or 1 per request, so that their
 Average is a ratio. Without traffic there is no data, and no data is not a breach.
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.aws.calls import Call
-from pipeline.aws.drift import holds
-from pipeline.aws.statistics import MISSING_DATA, statistic
+from pipeline.aws.cloudwatch import MISSING_DATA, dimensions, statistic
+from pipeline.aws.drift import contains
 from pipeline.config import CustomAlarm, Environment
 
 MICROSECONDS_PER_MS = 1000.0
-VETO = "smoke-veto"  # fires when the deployment's own smoke test has heard a wrong answer
+VETO = "smoke-veto"  # fires when the smoke test of the bake got a wrong answer
 FIRES_AT_ONCE = {"Statistic": "Sum", "Period": 30, "EvaluationPeriods": 1, "Threshold": 0.0}
 COMPARISONS = {
     "above": "GreaterThanThreshold",
@@ -24,15 +24,15 @@ COMPARISONS = {
 
 
 def alarm_prefix(env: Environment) -> str:
-    """All alarms of an endpoint begin so. Endpoint names have no slash: no other endpoint's do."""
+    """Return the name prefix of an endpoint's alarms. Endpoint names have no slash: no other endpoint has it."""
     return f"{env.endpoint.name}/"
 
 
 def alarms_of(env: Environment, config: str) -> tuple[dict[str, Any], ...]:
     """Return the parameters of the alarms that watch the fleet on `config`.
 
-    `model-errors` also sees time-outs and broken connections, and leaves out what callers did wrong:
-    a client that posts nonsense must not roll a good release back.
+    `model-errors` includes time-outs and broken connections, and excludes errors of callers: a client that posts
+    nonsense must not roll a good release back.
     """
     period = env.alarms.period_seconds
     error_ratio = env.alarms.error_percent / 100
@@ -60,15 +60,13 @@ def alarms_of(env: Environment, config: str) -> tuple[dict[str, Any], ...]:
 
 
 def _custom(alarm: CustomAlarm, env: Environment, config: str) -> dict[str, Any]:
-    dimensions = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
+    watched = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
     if alarm.scope == "new_fleet":
-        dimensions["EndpointConfigName"] = config
+        watched["EndpointConfigName"] = config
     return {
         "Namespace": alarm.namespace,
         "MetricName": alarm.metric,
-        "Dimensions": [
-            {"Name": key, "Value": value} for key, value in {**dimensions, **alarm.dimensions}.items()
-        ],
+        "Dimensions": dimensions({**watched, **alarm.dimensions}),
         **statistic(alarm.statistic),
         "Period": alarm.period_seconds or env.alarms.period_seconds,
         "EvaluationPeriods": alarm.evaluation_periods or env.alarms.evaluation_periods,
@@ -79,26 +77,19 @@ def _custom(alarm: CustomAlarm, env: Environment, config: str) -> dict[str, Any]
 
 
 def veto_metric(env: Environment, config: str) -> dict[str, Any]:
-    """Name the metric by which the smoke test of a bake vetoes the fleet on `config`."""
-    dimensions = {"EndpointName": env.endpoint.name, "EndpointConfigName": config}
-    return {
-        "Namespace": "Releases",
-        "MetricName": "WrongAnswers",
-        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-    }
+    """Return the metric by which the smoke test of a bake vetoes the fleet on `config`."""
+    watched = {"EndpointName": env.endpoint.name, "EndpointConfigName": config}
+    return {"Namespace": "Releases", "MetricName": "WrongAnswers", "Dimensions": dimensions(watched)}
 
 
 def _metric(name: str, env: Environment, config: str) -> dict[str, Any]:
-    dimensions = {
-        "EndpointName": env.endpoint.name,
-        "VariantName": env.endpoint.variant,
+    endpoint = env.endpoint
+    watched = {
+        "EndpointName": endpoint.name,
+        "VariantName": endpoint.variant,
         "EndpointConfigName": config,
     }
-    return {
-        "Namespace": "AWS/SageMaker",
-        "MetricName": name,
-        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-    }
+    return {"Namespace": "AWS/SageMaker", "MetricName": name, "Dimensions": dimensions(watched)}
 
 
 def _average(query: str, metric: str, env: Environment, config: str) -> dict[str, Any]:
@@ -110,7 +101,7 @@ def _alarm(env: Environment, config: str, what: str, rule: Mapping[str, Any]) ->
     return {
         "AlarmName": f"{alarm_prefix(env)}{config}/{what}",
         "AlarmDescription": f"Rolls back the deployment of {config}; made by the pipeline.",
-        "ActionsEnabled": False,  # SageMaker looks at the state; an action is not needed
+        "ActionsEnabled": False,  # SageMaker reads the state; an action is not needed
         "EvaluationPeriods": env.alarms.evaluation_periods,
         "ComparisonOperator": "GreaterThanThreshold",
         "TreatMissingData": "notBreaching",
@@ -119,16 +110,16 @@ def _alarm(env: Environment, config: str, what: str, rule: Mapping[str, Any]) ->
 
 
 def plan_alarms(env: Environment, config: str, existing: Mapping[str, Mapping[str, Any]]) -> tuple[Call, ...]:
-    """Put each alarm of `config` that is missing or differs from what AWS has."""
+    """List the calls that put each alarm of `config` that is missing or differs."""
     return tuple(
         Call("cloudwatch", "put_metric_alarm", alarm, f"put alarm {alarm['AlarmName']}")
         for alarm in alarms_of(env, config)
-        if not holds(alarm, existing.get(alarm["AlarmName"], {}))
+        if not contains(alarm, existing.get(alarm["AlarmName"], {}))
     )
 
 
 def plan_removal(env: Environment, config: str, existing: Mapping[str, Any]) -> tuple[Call, ...]:
-    """Delete the alarms of every other config of this endpoint."""
+    """List the call that deletes the alarms of every other config of this endpoint."""
     wanted = {alarm["AlarmName"] for alarm in alarms_of(env, config)}
     stale = sorted(name for name in existing if name not in wanted)
     if not stale:

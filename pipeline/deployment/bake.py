@@ -1,7 +1,7 @@
-"""Smoke-test a new fleet while it bakes: its answers to the golden inputs, and no other fleet's, are judged.
+"""Smoke-test a new fleet while it bakes: compare its answers to the golden inputs with the golden ones.
 
-A wrong answer is published as a metric of our own; an alarm on that metric is one of those that roll the
-deployment back. Right answers publish nothing: without data the alarm is quiet.
+A wrong answer is published as a metric of our own; an alarm on that metric rolls the deployment back. Right answers
+publish nothing: without data the alarm is quiet.
 """
 
 import json
@@ -18,7 +18,7 @@ from pipeline.errors import SmokeFailed
 from pipeline.gates import Gate, Limit, Verdict, judge
 
 ENOUGH_ANSWERS = 10  # of the new release
-PATIENCE = 4  # times as many calls as its share of the traffic should take
+PATIENCE = 4  # × the calls that its share of the traffic should take
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Golden:
         return cls(tuple(document["cases"]), float(document.get("tolerance", 0.0)))
 
     def body(self, number: int) -> bytes:
-        """An /invocations body with one case; numbers beyond the last begin again."""
+        """Return an /invocations body with one case; numbers beyond the last begin again."""
         return json.dumps({"instances": [self.cases[number % len(self.cases)]["instance"]]}).encode()
 
     def fault_of(self, number: int, body: bytes) -> str | None:
-        """Say what is wrong with the answer to a case; None when it is the golden one, or none is known."""
+        """Return the fault of the answer to a case; None when it is the golden one, or none is known."""
         case = self.cases[number % len(self.cases)]
         if "prediction" not in case:
             return None
@@ -46,12 +46,12 @@ class Golden:
             (found,) = json.loads(body)["predictions"]
         except (ValueError, KeyError, TypeError):
             return f"golden case {number % len(self.cases)}: no prediction in {body[:60]!r}"
-        where = difference(case["prediction"], found, self.tolerance)
+        where = first_difference(case["prediction"], found, self.tolerance)
         return None if where is None else f"golden case {number % len(self.cases)}: {where}"
 
 
-def difference(wanted: Any, found: Any, tolerance: float, where: str = "prediction") -> str | None:
-    """Name the first place in which two JSON values differ by more than the tolerance; None: in none."""
+def first_difference(wanted: Any, found: Any, tolerance: float, where: str = "prediction") -> str | None:
+    """Name the first place in which two JSON values differ by more than the tolerance; None: they agree."""
     if isinstance(wanted, Mapping) and isinstance(found, Mapping) and wanted.keys() == found.keys():
         pairs = [(f"{where}.{key}", wanted[key], found[key]) for key in wanted]
     elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
@@ -60,7 +60,7 @@ def difference(wanted: Any, found: Any, tolerance: float, where: str = "predicti
         is_number = isinstance(wanted, float) and isinstance(found, int | float)
         same = math.isclose(wanted, found, rel_tol=0.0, abs_tol=tolerance) if is_number else wanted == found
         return None if same else f"{where} is {str(found)[:60]}, not {str(wanted)[:60]}"
-    differences = (difference(a, b, tolerance, place) for place, a, b in pairs)
+    differences = (first_difference(a, b, tolerance, place) for place, a, b in pairs)
     return next((each for each in differences if each is not None), None)
 
 
@@ -79,8 +79,8 @@ class BakeSmoke:
     def most_calls(self) -> int:
         return math.ceil(PATIENCE * ENOUGH_ANSWERS / self.share)
 
-    def hear(self, answers: Sequence[tuple[int, Answer]], calls: int) -> None:
-        """Judge the answers, by case number, that so many calls have got; none beyond the bound."""
+    def judge_answers(self, answers: Sequence[tuple[int, Answer]], calls: int) -> None:
+        """Judge the answers, by case number, to this many `calls`; none beyond the bound."""
         if self.calls >= self.most_calls:
             return
         self.calls += calls
@@ -103,13 +103,13 @@ class BakeSmoke:
         )
 
     def gate(self) -> Gate:
-        """PASSED, FAILED, or, with too few answers of the new release, INCONCLUSIVE."""
+        """Return the gate: PASSED, FAILED, or, with too few answers of the new release, INCONCLUSIVE."""
         limit = Limit(
             name="smoke during the bake",
             metric="wrong_answers",
             at_most=0,
             unit="answers",
-            promise=f"{self.judged} answers of {self.release} were the golden ones",
+            passed_reason=f"{self.judged} answers of {self.release} were the golden ones",
         )
         too_few = (
             f"{self.judged} answers of {self.release} in {self.calls} calls, {ENOUGH_ANSWERS} are enough"
@@ -119,14 +119,15 @@ class BakeSmoke:
         return gate.model_copy(update={"reason": "; ".join(self.wrong[:3])}) if self.wrong else gate
 
     def require_right(self, endpoint: str) -> Gate:
-        """Return the gate of a new fleet that is in service. Raises SmokeFailed when an answer was wrong: the
-        veto came too late to roll back, or nothing has baked.
+        """Return the gate of a new fleet that is in service.
+
+        Raises SmokeFailed when an answer was wrong: the veto came too late to roll back, or nothing has baked.
         """
         gate = self.gate()
         if gate.verdict is Verdict.FAILED:
             raise SmokeFailed(
-                f"{endpoint} is in service on {self.release}, and was wrong: {gate.reason}.",
-                fix="`python -m pipeline rollback` puts the release before back; then compare the model with "
-                "its golden.json.",
+                f"{self.release} is live on {endpoint}, but failed its golden tests: {gate.reason}.",
+                fix="Run `python -m pipeline rollback`, which puts the release before back; then compare the model "
+                "with its golden.json.",
             )
         return gate

@@ -1,21 +1,20 @@
 """Put a release on an environment's endpoint: observe, plan, apply, wait until it is live, prove it."""
 
+import logging
 import os
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from pipeline.autoscaling.rescale import put_back, scaling_set_aside
-from pipeline.aws import Aws, Call
+from pipeline.autoscaling.saved_scaling import restore_scaling, scaling_saved
+from pipeline.aws import AwsClient, Call
 from pipeline.aws.clock import time_scale
-from pipeline.aws.waiting import pause_seconds
+from pipeline.aws.waiting import wait_until
 from pipeline.ci import github_run_url
 from pipeline.config import Environment, Strategy, strategy_of
 from pipeline.deployment.alarms import alarm_prefix, alarms_of
 from pipeline.deployment.bake import BakeSmoke, Golden
-from pipeline.deployment.diagnosis import last_words
+from pipeline.deployment.diagnosis import recent_logs
 from pipeline.deployment.live import PROOF_SECONDS, Waiter, is_on_its_way
 from pipeline.deployment.observe import observe
 from pipeline.deployment.plan import Plan, plan_deployment
@@ -24,8 +23,11 @@ from pipeline.gates import Gate
 from pipeline.model import Model
 from pipeline.release import Release
 from pipeline.release_store.golden import fetch_golden
-from pipeline.state.lock_info import who
-from pipeline.state.records import DeploymentRecord, Say, last_deployment, record_deployment
+from pipeline.run import Run
+from pipeline.state.lock_info import actor
+from pipeline.state.records import DeploymentRecord, last_deployment, record_deployment
+
+log = logging.getLogger(__name__)
 
 PROVISION_SECONDS = 1800  # AWS gives up looking for capacity after about half an hour
 STARTS_TRIED = 3  # and starts an unhealthy instance about three times
@@ -33,16 +35,8 @@ ROLLBACK_SECONDS = 600
 DELETION_SECONDS = 900
 
 
-class AlarmDoor(Protocol):
-    """What waiting for quiet alarms needs of AWS."""
-
-    @property
-    def sleep(self) -> Callable[[float], None]: ...
-    def alarms(self, *, names: Sequence[str] = ...) -> list[dict[str, Any]]: ...
-
-
 class DeployResult(Model):
-    """What `deploy` found true at its end."""
+    """The state of the endpoint at the end of `deploy`."""
 
     release: str
     config: str
@@ -54,128 +48,124 @@ class DeployResult(Model):
 
 
 def bound_seconds(env: Environment, operation: str) -> float:
-    """How long a deployment may take at most, by what the config allows each of its parts."""
+    """Return the most seconds that a deployment may take, by the config's limits for each of its parts."""
     if operation == "create_endpoint":
         return PROVISION_SECONDS + STARTS_TRIED * env.endpoint.startup_timeout_seconds
     return env.deployment.maximum_execution_seconds + ROLLBACK_SECONDS
 
 
 def deploy(
-    release: Release,
-    env: Environment,
-    aws: Aws,
-    build: Path,
-    say: Say = print,
-    *,
-    at_hand: str | None = None,
-    proof_seconds: float = PROOF_SECONDS,
+    release: Release, run: Run, *, existing_config: str | None = None, proof_seconds: float = PROOF_SECONDS
 ) -> DeployResult:
-    """Put `release` on the endpoint of `env` and return when it is live. `at_hand`: see `plan_deployment`.
+    """Put `release` on the endpoint and return when it is live. `existing_config`: see `plan_deployment`.
 
     Raises DeploymentRolledBack when SageMaker put the old release back, DeploymentFailed,
     DeploymentTimedOut, ReleaseUnproved, EndpointBusy, AlarmNotQuiet, or SmokeFailed when the new fleet
-    was wrong and no veto could roll it back.
+    failed its golden tests and no veto could roll it back.
     """
-    golden = Golden.parse(fetch_golden(release, aws, build).read_text())
-    observed = observe(release, env, aws, at_hand=at_hand)
-    plan = plan_deployment(release, env, observed, at_hand=at_hand)
+    endpoint = run.env.endpoint.name
+    golden = Golden.parse(fetch_golden(release, run).read_text())
+    observed = observe(release, run, existing_config=existing_config)
+    plan = plan_deployment(release, run.env, observed, existing_config=existing_config)
     if not plan.calls and not plan.is_resumed:
-        say(f"{release.id} is already live on {env.endpoint.name}: no calls planned")
-    _apply_preparation(plan, env, aws, say)
-    waiter = _waiter(release.id, plan.config, golden, env, aws, say)
+        log.info(f"{release.id} is already live on {endpoint}: no calls planned")
+    _apply_preparation(plan, run)
+    waiter = _waiter(release.id, plan.config, golden, run)
     waiter.proof_seconds = proof_seconds
     if plan.shift or plan.is_resumed:
-        _shift_and_wait(plan, env, aws, waiter, say)
+        _shift_and_wait(plan, run, waiter)
     else:
-        put_back(env, aws, say)
-    in_service_at = time.time()
+        restore_scaling(run)
+    in_service_at = run.clock.now()
     proved = waiter.prove()
-    say(f"{proved} instances of {env.endpoint.name} answer with release {release.id}")
-    bake = waiter.bake.require_right(env.endpoint.name) if waiter.bake else None
-    for call in plan.clean:
-        say(call.says)
-        aws.apply(call)
+    log.info(f"{proved} instances of {endpoint} answer with release {release.id}")
+    bake = waiter.bake.require_right(endpoint) if waiter.bake else None
+    run.apply(plan.clean)
     if bake is not None:
-        say(f"{bake.name}: {bake.verdict.upper()}, {bake.reason}")
-    return _record(release, env, aws, plan, proved, in_service_at, bake)
-
-
-def _waiter(release: str, config: str, golden: Golden, env: Environment, aws: Aws, say: Say) -> Waiter:
-    """Follow the deployment of `config` with this environment's alarms, limits and logs."""
-    return Waiter(
-        aws=aws,
-        endpoint=env.endpoint.name,
-        config=config,
-        release=release,
-        golden=golden,
-        alarm_prefix=f"{alarm_prefix(env)}{config}/",
-        say=say,
-        sleep=aws.sleep,
-        limit_seconds=env.deployment.maximum_execution_seconds,
-        scale=time_scale(os.environ) or 1.0,
-        last_words=partial(last_words, env.endpoint.name, aws),
-        veto=partial(_veto, env, config, aws, say),
+        log.info(f"{bake.name}: {bake.verdict.upper()}, {bake.reason}")
+    record = _record(release, run, plan.config, in_service_at)
+    return DeployResult(
+        release=release.id,
+        config=plan.config,
+        endpoint=endpoint,
+        instances_proved=proved,
+        in_service_at=record.in_service_at,
+        bake=bake,
+        strategy=record.strategy,
     )
 
 
-def _apply_preparation(plan: Plan, env: Environment, aws: Aws, say: Say) -> None:
+def _waiter(release: str, config: str, golden: Golden, run: Run) -> Waiter:
+    """Return a waiter for `config` with this environment's alarms, limits and logs."""
+    return Waiter(
+        aws=run.aws,
+        endpoint=run.env.endpoint.name,
+        config=config,
+        release=release,
+        golden=golden,
+        alarm_prefix=f"{alarm_prefix(run.env)}{config}/",
+        clock=run.clock,
+        limit_seconds=run.env.deployment.maximum_execution_seconds,
+        scale=time_scale(os.environ) or 1.0,
+        recent_logs=partial(recent_logs, run.env.endpoint.name, run.aws),
+        veto=partial(_veto, run, config),
+    )
+
+
+def _apply_preparation(plan: Plan, run: Run) -> None:
     for call in plan.prepare:
-        say(call.says)
-        aws.apply(call)
+        run.apply([call])
         if call.operation == "delete_endpoint":
-            wait_until_gone(env.endpoint.name, aws)
+            wait_until_gone(run.env.endpoint.name, run.aws)
 
 
-def _shift_and_wait(plan: Plan, env: Environment, aws: Aws, waiter: Waiter, say: Say) -> None:
+def _shift_and_wait(plan: Plan, run: Run, waiter: Waiter) -> None:
     operation = plan.shift.operation if plan.shift else "update_endpoint"
     if plan.shift and operation == "update_endpoint":
-        require_quiet_alarms(env, plan.config, aws)
+        require_quiet_alarms(plan.config, run)
     if operation == "update_endpoint":
-        waiter.bake = BakeSmoke(waiter.golden, waiter.release, env.deployment.first_share)
-    with scaling_set_aside(plan.set_aside, env, aws, say):
+        waiter.bake = BakeSmoke(waiter.golden, waiter.release, run.env.deployment.first_share)
+    with scaling_saved(plan.save_scaling, run):
         if plan.shift:
-            _ask_for(plan.shift, plan.config, env, aws, say)
+            _ask_for(plan.shift, plan.config, run)
         else:
-            say(f"{plan.config} is on its way already: waiting for it")
-        waiter.until_in_service(bound_seconds(env, operation), had_traffic=operation == "update_endpoint")
+            log.info(f"{plan.config} is on its way already: waiting for it")
+        waiter.until_in_service(bound_seconds(run.env, operation), had_traffic=operation == "update_endpoint")
 
 
-def _ask_for(shift: Call, config: str, env: Environment, aws: Aws, say: Say) -> None:
-    """Ask for the shift. Refused because an earlier try, whose answer was lost, was accepted, it is under way."""
-    say(shift.says)
+def _ask_for(shift: Call, config: str, run: Run) -> None:
+    """Ask for the shift. A refused retry means that the first request was accepted."""
     try:
-        aws.apply(shift)
+        run.apply([shift])
     except AwsRefused:
-        if not is_on_its_way(aws.describe_endpoint(env.endpoint.name), config):
+        if not is_on_its_way(run.aws.describe_endpoint(run.env.endpoint.name), config):
             raise
-        say(f"{config} is on its way: an earlier try was accepted")
+        log.info(f"{config} is on its way: an earlier try was accepted")
 
 
-def _veto(env: Environment, config: str, aws: Aws, say: Say, bake: BakeSmoke) -> None:
+def _veto(run: Run, config: str, bake: BakeSmoke) -> None:
     """Keep the veto's alarm firing once the new fleet has given a wrong answer."""
-    call = bake.veto(env, config)
+    call = bake.veto(run.env, config)
     if call is not None:
-        say(call.says)
-        aws.apply(call)
+        run.apply([call])
 
 
-def require_quiet_alarms(
-    env: Environment, config: str, aws: AlarmDoor, clock: Callable[[], float] = time.monotonic
-) -> None:
-    """Return once every alarm of the new fleet exists and none is in ALARM, as it may be after an
-    earlier attempt with the same release. Raises AlarmNotQuiet after two of its periods.
+def require_quiet_alarms(config: str, run: Run) -> None:
+    """Return once every alarm of the new fleet exists and none is in ALARM.
+
+    One may be after an earlier attempt with the same release. Raises AlarmNotQuiet after two of its periods.
     """
-    names = [alarm["AlarmName"] for alarm in alarms_of(env, config)]
-    patience = 2.0 * env.alarms.period_seconds * env.alarms.evaluation_periods
-    started = clock()
-    while loud := _loud(names, aws.alarms(names=names)):
-        waited = clock() - started
-        if waited > patience:
-            raise AlarmNotQuiet(
-                f"Before any traffic: {', '.join(f'{name} is {state}' for name, state in loud.items())}.",
-                fix="Look at the alarm's history in CloudWatch; wait until it is OK, then deploy again.",
-            )
-        aws.sleep(pause_seconds(waited))
+    names = [alarm["AlarmName"] for alarm in alarms_of(run.env, config)]
+    wait_until(
+        lambda: _loud(names, run.aws.alarms(names=names)),
+        lambda loud: not loud,
+        2.0 * run.env.alarms.period_seconds * run.env.alarms.evaluation_periods,
+        run.clock,
+        timed_out=lambda loud, _: AlarmNotQuiet(
+            f"Before any traffic: {', '.join(f'{name} is {state}' for name, state in loud.items())}.",
+            fix="Look at the alarm's history in CloudWatch; wait until it is OK, then deploy again.",
+        ),
+    )
 
 
 def _loud(names: list[str], found: list[dict[str, Any]]) -> Mapping[str, str]:
@@ -187,55 +177,41 @@ def _loud(names: list[str], found: list[dict[str, Any]]) -> Mapping[str, str]:
     }
 
 
-def wait_until_gone(endpoint: str, aws: Aws) -> None:
+def wait_until_gone(endpoint: str, aws: AwsClient) -> None:
     """Return when a deleted endpoint is gone. Raises DeploymentTimedOut."""
-    started = time.monotonic()
-    while aws.describe_endpoint(endpoint) is not None:
-        waited = time.monotonic() - started
-        if waited > DELETION_SECONDS:
-            raise DeploymentTimedOut(
-                f"Endpoint {endpoint} is still there {waited:.0f} s after its deletion.",
-                fix="Run the same command again.",
-            )
-        aws.sleep(pause_seconds(waited))
-
-
-def _record(
-    release: Release,
-    env: Environment,
-    aws: Aws,
-    plan: Plan,
-    proved: int,
-    in_service_at: float,
-    bake: Gate | None,
-) -> DeployResult:
-    """Keep the deployment in S3, once; a repeated deploy of what is live keeps the first record."""
-    last = last_deployment(aws, env.name)
-    if last is None or last.config != plan.config:
-        last = DeploymentRecord(
-            environment=env.name,
-            endpoint=env.endpoint.name,
-            release=release.id,
-            config=plan.config,
-            in_service_at=in_service_at,
-            run_url=release.run_url,
-            deployed_by_run=github_run_url(),
-            by=who(os.environ),
-            strategy=_strategy(env, aws),
-        )
-        record_deployment(aws, last)
-    return DeployResult(
-        release=release.id,
-        config=plan.config,
-        endpoint=env.endpoint.name,
-        instances_proved=proved,
-        in_service_at=last.in_service_at,
-        bake=bake,
-        strategy=last.strategy,
+    wait_until(
+        lambda: aws.describe_endpoint(endpoint),
+        lambda described: described is None,
+        DELETION_SECONDS,
+        aws.clock,
+        timed_out=lambda _, waited: DeploymentTimedOut(
+            f"Endpoint {endpoint} is still there {waited:.0f} s after its deletion.",
+            fix="Run the same command again.",
+        ),
     )
 
 
-def _strategy(env: Environment, aws: Aws) -> Strategy | None:
-    """Ask AWS how the traffic was moved, also by a run that was killed before it wrote this down."""
-    described = aws.describe_endpoint(env.endpoint.name) or {}
+def _record(release: Release, run: Run, config: str, in_service_at: float) -> DeploymentRecord:
+    """Keep the deployment in S3, once; a repeated deploy of the live release keeps the first record."""
+    last = last_deployment(run.aws, run.env.name)
+    if last is not None and last.config == config:
+        return last
+    record = DeploymentRecord(
+        environment=run.env.name,
+        endpoint=run.env.endpoint.name,
+        release=release.id,
+        config=config,
+        in_service_at=in_service_at,
+        run_url=release.run_url,
+        deployed_by_run=github_run_url(),
+        by=actor(os.environ),
+        strategy=_strategy(run),
+    )
+    record_deployment(run.aws, record)
+    return record
+
+
+def _strategy(run: Run) -> Strategy | None:
+    """Return the strategy by which AWS moved the traffic, also for a run that was killed before its record."""
+    described = run.aws.describe_endpoint(run.env.endpoint.name) or {}
     return strategy_of(described.get("LastDeploymentConfig"))

@@ -1,4 +1,4 @@
-"""What a deployment that does not come to its end is stuck at: the alarm's datapoints, the container's last words."""
+"""The causes of a deployment that fails: the datapoints of its alarms, the last log lines of its containers."""
 
 import json
 from collections.abc import Mapping
@@ -11,34 +11,34 @@ CLOCKS_DIFFER_SECONDS = 60
 STREAMS, LINES, LINE_LENGTH = 2, 8, 300
 
 
-class LogDoor(Protocol):
-    """What reading logs needs of AWS."""
+class ReadsLogs(Protocol):
+    """Calls that read, as AwsClient makes them; here of CloudWatch Logs."""
 
-    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None: ...
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]: ...
+    def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None: ...
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]: ...
 
 
 def alarm_reason(alarm: Mapping[str, Any]) -> str:
-    """Say why an alarm is in the state it is, with the datapoints that it judged, newest first."""
-    said = str(alarm.get("StateReason", ""))
+    """Return the reason of an alarm's state, with the datapoints that it judged, newest first."""
+    reason = str(alarm.get("StateReason", ""))
     try:
         data = json.loads(alarm.get("StateReasonData") or "{}")
     except ValueError:
-        return said
+        return reason
     points = [
         f"{datetime.fromisoformat(each['timestamp']):%H:%M:%S} {each['value']:g}"
         for each in data.get("evaluatedDatapoints", [])
         if "value" in each
     ]
     if not points:
-        return said
-    return f"{said} [datapoints: {', '.join(points)}; threshold {data.get('threshold')}]"
+        return reason
+    return f"{reason} [datapoints: {', '.join(points)}; threshold {data.get('threshold')}]"
 
 
-def last_words(endpoint: str, aws: LogDoor, since: float) -> str:
-    """Return the last lines that containers started since then (epoch seconds) have written; empty: none.
+def recent_logs(endpoint: str, aws: ReadsLogs, since: float) -> str:
+    """Return the last lines of the containers that started since then (epoch seconds); empty: there are none.
 
-    A log that may not be read, or is not there, is said: it must not hide the failure it would explain.
+    If the log group cannot be read, the text says so: the deployment's own error must be raised.
     """
     group, oldest = f"/aws/sagemaker/Endpoints/{endpoint}", (since - CLOCKS_DIFFER_SECONDS) * 1000
     try:
@@ -51,7 +51,7 @@ def last_words(endpoint: str, aws: LogDoor, since: float) -> str:
         return f"The log group {group} could not be read: {error.code}: {error.message}"
 
 
-def _tail(group: str, stream: str, aws: LogDoor) -> str:
+def _tail(group: str, stream: str, aws: ReadsLogs) -> str:
     which = {"logGroupName": group, "logStreamName": stream, "startFromHead": False, "limit": LINES}
     events = aws.read("logs", "get_log_events", **which)["events"]
     lines = [line[:LINE_LENGTH] for event in events for line in event["message"].rstrip().splitlines()]

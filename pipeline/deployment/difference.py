@@ -1,4 +1,4 @@
-"""What a deployment would change: what is live, what will be, and the calls between them. Pure."""
+"""The changes of a deployment: settings that are live, settings that are coming, and the calls. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ MARKS = {"create": "+", "put": "+", "register": "+", "update": "~", "delete": "-
 
 
 class Change(Model):
-    """One setting of what serves. None: it is not set."""
+    """One changed setting. None: it is not set."""
 
     setting: str
     live: str | None
@@ -34,9 +34,9 @@ class PlannedCall(Model):
 
 
 class PlanResult(Model):
-    """What `deploy` would do. `instances`: the live fleet's size, which an update keeps.
+    """The plan of `deploy`. `instances`: the live fleet's size, which an update keeps.
 
-    `action`: "wait" finds the change under way, "adjust" touches alarms only, "nothing" makes no call.
+    `action`: "wait": the change is under way; "adjust": alarms only; "nothing": no call.
     """
 
     release: str
@@ -53,7 +53,7 @@ class PlanResult(Model):
 
 @dataclass(frozen=True)
 class Live:
-    """What serves now, as AWS describes it; empty where there is no such thing."""
+    """The live endpoint, config and model as AWS describes them; empty where there is none."""
 
     endpoint: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Live:
 
 
 def settings_of(model: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
-    """Return what decides about the answers of a fleet, by the words of a person."""
+    """Return the settings of a fleet by readable names."""
     container = model.get("PrimaryContainer", {})
     variant: Mapping[str, Any] = next(iter(config.get("ProductionVariants", [])), {})
     capture, vpc = config.get("DataCaptureConfig", {}), model.get("VpcConfig", {})
@@ -92,7 +92,7 @@ def _captured(capture: Mapping[str, Any]) -> str:
 
 
 def changes_between(live: Mapping[str, str], coming: Mapping[str, str]) -> tuple[Change, ...]:
-    """Name each setting that differs, in the order of what is coming; what goes comes last."""
+    """Name each setting that differs, in the order of the coming settings; removed ones come last."""
     keys = [*coming, *(key for key in live if key not in coming)]
     return tuple(
         Change(setting=key, live=live.get(key), coming=coming.get(key))
@@ -102,7 +102,7 @@ def changes_between(live: Mapping[str, str], coming: Mapping[str, str]) -> tuple
 
 
 def describe_plan(release: Release, env: Environment, plan: Plan, live: Live) -> PlanResult:
-    """Put a plan together with what it changes."""
+    """Return a plan together with its changes."""
     config = live.endpoint.get("EndpointConfigName")
     coming = settings_of(model_parameters(release, env), config_parameters(release, env))
     variants = live.endpoint.get("ProductionVariants", [])
@@ -137,7 +137,7 @@ def _planned(call: Call) -> PlannedCall:
 
 
 def lines_of(result: PlanResult, strategy: str) -> Iterator[str]:
-    """Say it to a person: the change in one line, the settings that differ, then call by call."""
+    """Yield the plan as text: the change in one line, the settings that differ, then call by call."""
     if result.action == "nothing":
         yield f"{result.release} is live on {result.endpoint}: nothing to do"
         return

@@ -4,17 +4,17 @@ Live = InService, on the requested config, and as many distinct instances as the
 answered with this release's id. InService alone may be a silent rollback.
 """
 
-import time
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from pipeline.aws import Answer
+from pipeline.aws import Answer, Clock
 from pipeline.aws.waiting import pause_seconds
 from pipeline.deployment.bake import BakeSmoke, Golden
 from pipeline.deployment.diagnosis import alarm_reason
-from pipeline.deployment.hearing import Hearing
+from pipeline.deployment.identity_probe import IdentityProbe
 from pipeline.deployment.plan import MOVING
 from pipeline.deployment.progress import progress_line, time_left
 from pipeline.errors import (
@@ -23,24 +23,25 @@ from pipeline.errors import (
     DeploymentTimedOut,
     ReleaseUnproved,
 )
-from pipeline.state.records import Say
+
+log = logging.getLogger(__name__)
 
 PROOF_SECONDS = 60.0
-CALLS_PER_LOOK = 4  # enough that a canary of half the fleet is hardly ever missed
-SAY_AGAIN_SECONDS = 60.0
-GRACE_SECONDS = 10.0  # until a description shows the update that was just accepted
+CALLS_PER_LOOK = 4  # enough that a canary of half the fleet is rarely missed
+LOG_AGAIN_SECONDS = 60.0
+GRACE_SECONDS = 10.0  # until a description shows an accepted update
 
 
-class EndpointDoor(Protocol):
-    """What waiting and proving need of AWS."""
+class WatchesEndpoint(Protocol):
+    """An endpoint's description, alarms and answers, as AwsClient reads them."""
 
-    def describe_endpoint(self, name: str) -> dict[str, Any] | None: ...
+    def describe_endpoint(self, name: str, /) -> dict[str, Any] | None: ...
     def alarms(self, *, prefix: str = ...) -> list[dict[str, Any]]: ...
-    def invoke(self, endpoint: str, body: bytes) -> Answer: ...
+    def invoke(self, endpoint: str, body: bytes, /) -> Answer: ...
 
 
 class State(Enum):
-    """Where a deployment stands."""
+    """The state of an endpoint with respect to the config that is wanted on it."""
 
     MOVING = auto()
     IN_SERVICE = auto()
@@ -50,7 +51,7 @@ class State(Enum):
 
 
 def state_of(described: Mapping[str, Any] | None, wanted: str) -> State:
-    """Read a description of the endpoint: how does it stand to the wanted config?"""
+    """Return the state of a described endpoint with respect to the wanted config."""
     if described is None:
         return State.GONE
     status = described["EndpointStatus"]
@@ -71,35 +72,32 @@ def is_on_its_way(described: Mapping[str, Any] | None, wanted: str) -> bool:
 
 
 def instance_count(described: Mapping[str, Any]) -> int:
-    """Count the instances that the endpoint says it has."""
+    """Return the number of instances that the endpoint has, by its description."""
     return sum(int(each.get("CurrentInstanceCount", 0)) for each in described.get("ProductionVariants", []))
 
 
 @dataclass
 class Waiter:
-    """Follows one deployment of `release` on `config`; clock and sleep are given, so tests do not wait."""
+    """Follows one deployment of `release` on `config`, and proves it."""
 
-    aws: EndpointDoor
+    aws: WatchesEndpoint
     endpoint: str
     config: str
     release: str
     golden: Golden
     alarm_prefix: str
-    say: Say
-    clock: Callable[[], float] = time.monotonic
-    now: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
+    clock: Clock = field(default_factory=Clock)
     proof_seconds: float = PROOF_SECONDS
     limit_seconds: float = 0.0  # MaximumExecutionTimeoutInSeconds; AWS's seconds
     scale: float = 1.0  # AWS's seconds in one of ours
-    last_words: Callable[[float], str] = lambda _: ""  # of the containers started since then (epoch seconds)
-    hearing: Hearing = field(default_factory=Hearing)
+    recent_logs: Callable[[float], str] = lambda _: ""  # of the containers started since then (epoch seconds)
+    probe: IdentityProbe = field(default_factory=IdentityProbe)
     fired: dict[str, str] = field(default_factory=dict)
     bake: BakeSmoke | None = None
-    veto: Callable[[BakeSmoke], None] = lambda _: None  # publishes what was wrong, if anything was
+    veto: Callable[[BakeSmoke], None] = lambda _: None  # publishes the wrong answers, if there are any
     _asked: int = 0
-    _said: str = ""
-    _said_at: float = 0.0
+    _logged: str = ""
+    _logged_at: float = 0.0
     _began: float | None = None  # epoch seconds
 
     def until_in_service(self, bound_seconds: float, *, had_traffic: bool) -> dict[str, Any]:
@@ -109,10 +107,10 @@ class Waiter:
         would pass its alarms unseen. Raises DeploymentRolledBack, DeploymentFailed or
         DeploymentTimedOut.
         """
-        started, moved, self._began = self.clock(), False, self.now()
+        started, moved, self._began = self.clock.monotonic(), False, self.clock.now()
         while True:
             described = self.aws.describe_endpoint(self.endpoint)
-            state, waited = state_of(described, self.config), self.clock() - started
+            state, waited = state_of(described, self.config), self.clock.monotonic() - started
             if state is State.IN_SERVICE:
                 assert described is not None
                 return described
@@ -124,56 +122,56 @@ class Waiter:
                 raise self._rolled_back(described or {})
             if waited > bound_seconds:
                 raise self._timed_out(described or {}, bound_seconds)
-            self._say_progress(described or {}, alarms, waited)
+            self._log_progress(described or {}, alarms, waited)
             if had_traffic:
                 self._ask_while_it_moves()
-            self.sleep(pause_seconds(waited))
+            self.clock.sleep(pause_seconds(waited))
 
     def prove(self) -> int:
-        """Return how many instances have answered with this release: as many as the endpoint counts.
+        """Return the number of instances that answered with this release: all that the endpoint counts.
 
-        Raises ReleaseUnproved when fewer were heard within the bound.
+        Raises ReleaseUnproved when fewer have answered within the bound.
         """
-        started, wanted = self.clock(), 0
-        while self.clock() - started <= self.proof_seconds:
+        started, wanted = self.clock.monotonic(), 0
+        while self.clock.monotonic() - started <= self.proof_seconds:
             described = self.aws.describe_endpoint(self.endpoint) or {}
             wanted = instance_count(described)
             for _ in range(4):
-                if 0 < wanted <= self.hearing.heard(self.release):
+                if 0 < wanted <= self.probe.count(self.release):
                     return wanted
-                self.hearing.ask(self.aws, self.endpoint, [self.golden.body(0)] * max(wanted, CALLS_PER_LOOK))
-            self.sleep(0.2)
+                self.probe.ask(self.aws, self.endpoint, [self.golden.body(0)] * max(wanted, CALLS_PER_LOOK))
+            self.clock.sleep(0.2)
         raise ReleaseUnproved(
-            f"{self.hearing.heard(self.release)} of {wanted} instances of {self.endpoint} answered with "
-            f"release {self.release} within {self.proof_seconds:.0f} s. Heard: {self.hearing}."
-            f"{self._words()}",
+            f"{self.probe.count(self.release)} of {wanted} instances of {self.endpoint} answered with "
+            f"release {self.release} within {self.proof_seconds:.0f} s. Answers: {self.probe}."
+            f"{self._logs()}",
             fix=f"Read the log group /aws/sagemaker/Endpoints/{self.endpoint}, then deploy again: "
             "the same release makes no new calls and is only asked once more.",
         )
 
-    def _say_progress(self, described: Mapping[str, Any], alarms: Mapping[str, str], waited: float) -> None:
-        """Say what has changed, and once a minute how long it may still take."""
+    def _log_progress(self, described: Mapping[str, Any], alarms: Mapping[str, str], waited: float) -> None:
+        """Log the progress when it has changed, and once a minute."""
         pending = described.get("PendingDeploymentSummary") or {}
         if "StartTime" in pending:  # of a deployment that an earlier run has begun
             self._began = pending["StartTime"].timestamp()
         line = progress_line(described, alarms)
-        if line == self._said and waited - self._said_at < SAY_AGAIN_SECONDS:
+        if line == self._logged and waited - self._logged_at < LOG_AGAIN_SECONDS:
             return
-        left = time_left(described, self.now(), self.limit_seconds, self.scale)
-        self.say(f"  {waited:5.0f} s  {' · '.join(filter(None, [line, left]))}")
-        self._said, self._said_at = line, waited
+        left = time_left(described, self.clock.now(), self.limit_seconds, self.scale)
+        log.info(f"  {waited:5.0f} s  {' · '.join(filter(None, [line, left]))}")
+        self._logged, self._logged_at = line, waited
 
     def _ask_while_it_moves(self) -> None:
         """Send golden inputs: the new fleet's alarms need traffic, and its smoke test needs answers."""
         numbers = range(self._asked, self._asked + CALLS_PER_LOOK)
         self._asked += CALLS_PER_LOOK
-        answers = self.hearing.ask(self.aws, self.endpoint, [self.golden.body(n) for n in numbers])
+        answers = self.probe.ask(self.aws, self.endpoint, [self.golden.body(n) for n in numbers])
         if self.bake is not None:
-            self.bake.hear([(numbers[index], answer) for index, answer in answers], len(numbers))
+            self.bake.judge_answers([(numbers[index], answer) for index, answer in answers], len(numbers))
             self.veto(self.bake)
 
     def _note_alarms(self) -> dict[str, str]:
-        """Return the states of the new fleet's alarms; one that fires is told, and kept."""
+        """Return the states of the new fleet's alarms; log and keep those that fire."""
         states = {}
         for alarm in self.aws.alarms(prefix=self.alarm_prefix):
             name = alarm["AlarmName"].rpartition("/")[2]
@@ -181,13 +179,13 @@ class Waiter:
             if alarm["StateValue"] == "ALARM":
                 reason = alarm_reason(alarm)
                 if name not in self.fired:
-                    self.say(f"  alarm {name} is in ALARM: {reason}")
+                    log.warning(f"  alarm {name} is in ALARM: {reason}")
                 self.fired[name] = reason
         return states
 
-    def _words(self) -> str:
-        words = self.last_words(self.now() if self._began is None else self._began)
-        return f"\n{words}" if words else ""
+    def _logs(self) -> str:
+        logs = self.recent_logs(self.clock.now() if self._began is None else self._began)
+        return f"\n{logs}" if logs else ""
 
     def _rolled_back(self, described: Mapping[str, Any]) -> DeploymentRolledBack:
         self._note_alarms()
@@ -200,14 +198,14 @@ class Waiter:
             wanted=self.config,
             live=described.get("EndpointConfigName", "?"),
             because=(" ".join(causes) or "AWS gives no reason, and no alarm was seen in ALARM.")
-            + self._words(),
+            + self._logs(),
         )
 
     def _failed(self, described: Mapping[str, Any] | None) -> DeploymentFailed:
         status = "gone" if described is None else described["EndpointStatus"]
         reason = (described or {}).get("FailureReason", "AWS gives no reason.")
         return DeploymentFailed(
-            f"Endpoint {self.endpoint} is {status}: {reason}{self._words()}",
+            f"Endpoint {self.endpoint} is {status}: {reason}{self._logs()}",
             fix=f"Read the log group /aws/sagemaker/Endpoints/{self.endpoint}, correct the release and "
             "deploy again: a Failed endpoint is replaced.",
         )
@@ -215,6 +213,6 @@ class Waiter:
     def _timed_out(self, described: Mapping[str, Any], bound_seconds: float) -> DeploymentTimedOut:
         return DeploymentTimedOut(
             f"Endpoint {self.endpoint} is still {progress_line(described, self._note_alarms())} after "
-            f"{bound_seconds:.0f} s.{self._words()}",
+            f"{bound_seconds:.0f} s.{self._logs()}",
             fix="Run the same command again: it goes on waiting for the same deployment.",
         )

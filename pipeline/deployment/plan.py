@@ -1,10 +1,10 @@
-"""Decide which calls put a release on an endpoint. Pure: what AWS has comes in as `Observed`."""
+"""Plan the calls that put a release on an endpoint. Pure: the state of AWS comes in as `Observed`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.autoscaling.rescale import Scaled, plan_putting_back, plan_setting_aside
+from pipeline.autoscaling.saved_scaling import SavedScaling, plan_restoring, plan_saving
 from pipeline.aws.calls import Call
 from pipeline.config import CAPACITY_SUFFIX, DataCapture, Environment
 from pipeline.deployment.alarms import alarms_of, plan_alarms, plan_removal
@@ -18,7 +18,7 @@ MOVING = frozenset({"Creating", "Updating", "RollingBack", "SystemUpdating"})
 
 @dataclass(frozen=True)
 class Observed:
-    """What AWS has: the endpoint (status None: none of that name), and which wanted things exist."""
+    """The state of AWS: the endpoint (status None: none of that name), and the resources that exist."""
 
     status: str | None = None
     live_config: str | None = None
@@ -26,22 +26,22 @@ class Observed:
     has_model: bool = False
     has_config: bool = False
     alarms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    scaled_on_other_type: Scaled | None = None  # registered for scaling, on another instance type
+    scaled_on_other_type: SavedScaling | None = None  # registered for scaling, on another instance type
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Calls in the order of their making: `prepare`, then `shift` moves the traffic, then, only when
-    the release is live, `clean`. `is_resumed`: the shift was asked for before and is under way.
+    """Calls in their order: `prepare`, then `shift` moves the traffic, then, once the release is live, `clean`.
 
-    `set_aside` and `put_back` stand around the shift when the instance type of a scaled fleet changes.
+    `is_resumed`: an earlier run requested the shift, and it is under way. `save_scaling` and `restore_scaling`
+    enclose the shift when the instance type of a scaled fleet changes.
     """
 
     config: str
     prepare: tuple[Call, ...] = ()
-    set_aside: tuple[Call, ...] = ()
+    save_scaling: tuple[Call, ...] = ()
     shift: Call | None = None
-    put_back: tuple[Call, ...] = ()
+    restore_scaling: tuple[Call, ...] = ()
     clean: tuple[Call, ...] = ()
     replaces_failed: bool = False
     is_resumed: bool = False
@@ -49,7 +49,7 @@ class Plan:
     @property
     def calls(self) -> tuple[Call, ...]:
         shift = (self.shift,) if self.shift else ()
-        return (*self.prepare, *self.set_aside, *shift, *self.put_back, *self.clean)
+        return (*self.prepare, *self.save_scaling, *shift, *self.restore_scaling, *self.clean)
 
 
 def model_parameters(release: Release, env: Environment) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def model_parameters(release: Release, env: Environment) -> dict[str, Any]:
 
 
 def tags(env: Environment) -> dict[str, Any]:
-    """Return the Tags parameter, nothing without tags. Tags decide no name: they may change in place."""
+    """Return the Tags parameter, nothing without tags. Names do not depend on tags, which may change in place."""
     listed = [{"Key": key, "Value": value} for key, value in sorted(env.aws.tags.items())]
     return {"Tags": listed} if listed else {}
 
@@ -130,18 +130,17 @@ def deployment_config(env: Environment, config: str) -> dict[str, Any]:
 
 
 def plan_deployment(
-    release: Release, env: Environment, observed: Observed, *, at_hand: str | None = None
+    release: Release, env: Environment, observed: Observed, *, existing_config: str | None = None
 ) -> Plan:
     """List the calls that put `release` on the endpoint of `env`.
 
-    `at_hand`: an endpoint config of that release that is there, to be used as it is; None: the one that
-    the environment's settings ask for.
+    `existing_config`: an existing endpoint config of that release, to be used unchanged; None: the one of the
+    environment's settings.
 
-    A plan without calls means that the release is live: deploying twice is safe. Models and configs of
-    earlier releases are kept, because a rollback needs them. Raises EndpointBusy when another change
-    is under way.
+    A plan without calls means that the release is live: deploying twice is safe. Models and configs of earlier
+    releases are kept, because a rollback needs them. Raises EndpointBusy when another change is under way.
     """
-    config = at_hand or config_name(release, env)
+    config = existing_config or config_name(release, env)
     is_resumed = _is_moving_to(config, observed)
     if observed.status not in CHANGEABLE | {None, "Failed"} and not is_resumed:
         raise EndpointBusy(
@@ -157,12 +156,12 @@ def plan_deployment(
         config=config,
         prepare=(
             *_plan_replacement(env, observed),
-            *(() if at_hand else _plan_making(release, env, observed)),
+            *(() if existing_config else _plan_making(release, env, observed)),
             *plan_alarms(env, config, observed.alarms),
         ),
-        set_aside=plan_setting_aside(env, scaled) if scaled else (),
+        save_scaling=plan_saving(env, scaled) if scaled else (),
         shift=shift,
-        put_back=plan_putting_back(env, scaled, None) if scaled else (),
+        restore_scaling=plan_restoring(env, scaled, None) if scaled else (),
         clean=plan_removal(env, config, observed.alarms),
         replaces_failed=observed.status == "Failed",
         is_resumed=is_resumed,
@@ -172,7 +171,7 @@ def plan_deployment(
 def plan_capacity_endpoint(release: Release, env: Environment) -> tuple[Call, ...]:
     """List the calls that make a one-instance endpoint beside the deployed one, to measure capacity.
 
-    It serves the model that `deploy` has made; its config's name is returned in the second call.
+    It serves the model that `deploy` has made; the second call names its config.
     """
     endpoint = f"{env.endpoint.name}{CAPACITY_SUFFIX}"
     config = config_parameters(release, env, endpoint=endpoint, instances=1)

@@ -1,4 +1,4 @@
-"""What a moving endpoint is doing, in one line: instances, traffic, alarms, time. Pure."""
+"""The progress of a deployment in one line: instances, traffic, alarms, time. Pure."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ _BAKING = re.compile(r"Baking for (\d+) seconds")
 
 
 def progress_line(described: Mapping[str, Any], alarms: Mapping[str, str] | None = None) -> str:
-    """Say where a deployment stands, by its PendingDeploymentSummary. `alarms`: states by name."""
+    """Return the progress of a deployment, by its PendingDeploymentSummary. `alarms`: states by name."""
     parts = [str(described["EndpointStatus"])]
     for variant in _coming(described):
         counts = f"{variant.get('CurrentInstanceCount', 0)}/{variant.get('DesiredInstanceCount', '?')}"
@@ -26,13 +26,13 @@ def progress_line(described: Mapping[str, Any], alarms: Mapping[str, str] | None
 
 
 def traffic_percent(variant: Mapping[str, Any]) -> float | None:
-    """The new fleet's share of the traffic; None while AWS shows no weights."""
+    """Return the new fleet's share of the traffic; None while AWS shows no weights."""
     current, desired = variant.get("CurrentWeight"), variant.get("DesiredWeight")
     return 100 * current / desired if current is not None and desired else None
 
 
 def time_left(described: Mapping[str, Any], now: float, limit_seconds: float, scale: float = 1.0) -> str:
-    """Say how long the bake still lasts, and when SageMaker gives up; empty when nothing is pending.
+    """Return the time until the bake ends and until SageMaker gives up; empty when nothing is pending.
 
     `now`: epoch seconds; `limit_seconds`: MaximumExecutionTimeoutInSeconds; `scale`: AWS's seconds in one
     of ours, 1 on AWS.
@@ -48,7 +48,7 @@ def time_left(described: Mapping[str, Any], now: float, limit_seconds: float, sc
 
 
 def _bakes(described: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
-    """Yield how long each bake lasts, in AWS seconds, and since when, as epoch seconds."""
+    """Yield the length of each bake, in AWS seconds, and its start, in epoch seconds."""
     for variant in _coming(described):
         for stage in variant.get("VariantStatus", []):
             found = _BAKING.match(stage.get("StatusMessage") or "")

@@ -1,1 +1,1 @@
-"""What must be true before a deployment begins."""
+"""The checks before a deployment."""

@@ -1,6 +1,6 @@
-"""What must be true before a deployment is begun: one pure function for each thing that AWS was asked about.
+"""The checks before a deployment: one pure function for each, of data that was read from AWS.
 
-Each yields what is wrong, with its fix; nothing, when nothing is.
+Each yields its problems with their fixes.
 """
 
 import base64
@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pipeline.autoscaling.acting import why_it_cannot_act
+from pipeline.autoscaling.policy_checks import ineffective_policies
 from pipeline.config import Environment
 from pipeline.deployment.plan import CHANGEABLE
 from pipeline.model import Model
@@ -25,14 +25,14 @@ MANIFESTS = frozenset(
 
 
 class Problem(Model):
-    """One thing that would stop the deployment, and what to do about it."""
+    """One problem that would stop the deployment, and its fix."""
 
     what: str
     fix: str
 
 
 def check_role(env: Environment, role: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """The execution role is there, and SageMaker may take it. `role`: as GetRole describes it."""
+    """Check that the execution role exists, and that SageMaker may assume it. `role`: as GetRole describes it."""
     name = env.aws.execution_role
     if role is None:
         yield Problem(what=f"There is no role {name}.", fix=_bootstrap(env))
@@ -58,9 +58,9 @@ def _lets_sagemaker_in(statement: Mapping[str, Any]) -> bool:
 
 
 def principal_of(caller: str) -> str:
-    """Return whose policies decide about these credentials: of an assumed role `role/NAME`, else the ARN.
+    """Return the principal of these credentials: of an assumed role `role/NAME`, else the ARN.
 
-    A role's ARN has a path that a session's does not tell: IAM must be asked for it.
+    A role's ARN has a path that the session's ARN lacks: IAM must be asked for it.
     """
     parts = caller.split(":", 5)
     kind, _, rest = parts[-1].partition("/")
@@ -70,8 +70,9 @@ def principal_of(caller: str) -> str:
 
 
 def check_pass_role(env: Environment, caller: str, decision: str | None) -> Iterator[Problem]:
-    """These credentials may hand the execution role to SageMaker. `decision`: IAM's word for it, of a
-    simulation; None: it is the account's root, who may.
+    """Check that these credentials may pass the execution role to SageMaker.
+
+    `decision`: of IAM's simulation; None: the caller is the account's root, who may.
     """
     if decision not in {None, "allowed"}:
         yield Problem(
@@ -82,11 +83,11 @@ def check_pass_role(env: Environment, caller: str, decision: str | None) -> Iter
 
 
 def check_image(env: Environment, image: Image, found: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """The image is in ECR as one image of one platform. `found`: as DescribeImages describes it.
+    """Check that the image is in ECR as one image of one platform. `found`: as DescribeImages describes it.
 
-    A stand-in has no image: instances that are processes need none.
+    A release without an engine has no image: instances that are processes need none.
     """
-    if image.stand_in:
+    if image.is_source_hash:
         return
     if found is None:
         yield Problem(
@@ -104,7 +105,7 @@ def check_image(env: Environment, image: Image, found: Mapping[str, Any] | None)
 
 
 def check_weights(release: Release, head: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """The weights are the ones that were published. `head`: as HeadObject answers with ChecksumMode."""
+    """Check that the weights are the published ones. `head`: as HeadObject answers with ChecksumMode."""
     uri = release.weights.uri
     if head is None:
         yield Problem(what=f"There is no object {uri}.", fix="Publish the weights again.")
@@ -121,7 +122,7 @@ def check_weights(release: Release, head: Mapping[str, Any] | None) -> Iterator[
 def check_status(
     env: Environment, described: Mapping[str, Any] | None, coming: str | None
 ) -> Iterator[Problem]:
-    """The endpoint can be changed now, or is on its way to `coming`, the config of this release."""
+    """Check that the endpoint can be changed now, or is changing to `coming`, the config of this release."""
     status = described["EndpointStatus"] if described else None
     pending = ((described or {}).get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
     if status == "Creating" and described:
@@ -135,7 +136,7 @@ def check_status(
 
 
 def check_variant(env: Environment, live: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """The live config has the variant of this environment, and only it. `live`: that config."""
+    """Check that the live config has the variant of this environment, and only it. `live`: that config."""
     names = [variant["VariantName"] for variant in (live or {}).get("ProductionVariants", [])]
     if names and names != [env.endpoint.variant]:
         yield Problem(
@@ -146,7 +147,7 @@ def check_variant(env: Environment, live: Mapping[str, Any] | None) -> Iterator[
 
 
 def check_fleet(env: Environment, instances: int) -> Iterator[Problem]:
-    """A fleet of this size, kept by the update, can be deployed to in parts and within the time."""
+    """Check that a fleet of this size, which the update keeps, can be deployed to in parts and in time."""
     deployment = env.deployment
     if deployment.parts_the_fleet and instances < 2:
         yield Problem(
@@ -164,7 +165,7 @@ def check_fleet(env: Environment, instances: int) -> Iterator[Problem]:
 
 
 def check_alarms(env: Environment, states: Mapping[str, str]) -> Iterator[Problem]:
-    """The alarms that a person named are there and quiet. `states`: those that AWS has."""
+    """Check that the alarms in `alarms.named` exist and are quiet. `states`: of those that AWS has."""
     for name in env.alarms.named:
         state = states.get(name)
         if state is None:
@@ -172,14 +173,14 @@ def check_alarms(env: Environment, states: Mapping[str, str]) -> Iterator[Proble
         elif state == "ALARM":
             yield Problem(
                 what=f"Alarm {name} is in ALARM: it would roll the deployment back at once.",
-                fix="Mend what it watches and wait until it is OK, or remove it from alarms.named.",
+                fix="Correct its cause and wait until it is OK, or remove it from alarms.named.",
             )
 
 
 def check_quota(
     env: Environment, instances: int, live_type: str | None, quota: float | None
 ) -> Iterator[Problem]:
-    """Both fleets fit into the account's quota of the instance type; other endpoints are not counted."""
+    """Check that both fleets fit into the account's quota of the instance type; other endpoints are not counted."""
     kind = env.endpoint.instance_type
     if quota is None:
         yield Problem(
@@ -196,7 +197,7 @@ def check_quota(
 
 
 def check_network(env: Environment, vpcs: Mapping[str, str]) -> Iterator[Problem]:
-    """The subnets and security groups are there, in one VPC. `vpcs`: the VPC of each that AWS knows."""
+    """Check that the subnets and security groups exist, in one VPC. `vpcs`: the VPC of each that AWS knows."""
     if env.endpoint.vpc is None:
         return
     named = (*env.endpoint.vpc.subnets, *env.endpoint.vpc.security_groups)
@@ -214,7 +215,7 @@ def check_network(env: Environment, vpcs: Mapping[str, str]) -> Iterator[Problem
 
 
 def check_keys(states: Mapping[str, str | None]) -> Iterator[Problem]:
-    """The keys that encrypt can be used. `states`: KMS's word for each; None: there is no such key."""
+    """Check that the encryption keys are enabled. `states`: KMS's; None: there is no such key."""
     for key, state in states.items():
         if state != "Enabled":
             yield Problem(
@@ -224,11 +225,11 @@ def check_keys(states: Mapping[str, str | None]) -> Iterator[Problem]:
 
 
 def check_scaling(env: Environment, is_known: Callable[[str, str], bool]) -> Iterator[Problem]:
-    """Every scaling policy of the config can act; a measured target is not known yet."""
+    """Check that every scaling policy of the config can act; a measured target is not known yet."""
     target = env.autoscaling.target
-    for why in why_it_cannot_act(env, None if target == "measured" else target, is_known):
+    for why in ineffective_policies(env, None if target == "measured" else target, is_known):
         yield Problem(
-            what=f"{why}.", fix="Correct autoscaling in the config: AWS would accept it in silence."
+            what=f"{why}.", fix="Correct autoscaling in the config: AWS would accept it without an error."
         )
 
 

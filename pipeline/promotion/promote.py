@@ -1,17 +1,16 @@
 """Take a release to the next environment: evidence, deploy, autoscale with the policy read back, smoke.
 
-What goes wrong after the traffic has moved is undone: the release that served before is put back. How it
-ended is kept beside the evidence, and a release that came through is Approved in the Model Registry.
+A failure after the traffic has moved is rolled back to the release before. The outcome is kept beside the evidence,
+and a promoted release is Approved in the Model Registry.
 """
 
-import time
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from pipeline.autoscaling.autoscale import AutoscaleResult, autoscale
-from pipeline.aws import Aws
-from pipeline.config import Environment, Strategy
+from pipeline.config import Strategy
 from pipeline.deployment.deploy import DeployResult, deploy
 from pipeline.deployment.observe import require_live
 from pipeline.errors import (
@@ -26,22 +25,25 @@ from pipeline.gates import Verdict
 from pipeline.model import Model
 from pipeline.names import release_of
 from pipeline.promotion.rollback import previous_release, rollback
-from pipeline.publishing.registry import approve
+from pipeline.publishing.model_registry import approve
 from pipeline.publishing.scan import require_scanned
 from pipeline.release import Release
 from pipeline.release_store.golden import fetch_golden
-from pipeline.state.records import Say, deployments, record_step
-from pipeline.state.rollback_intent import Failure, interrupted
+from pipeline.run import Run
+from pipeline.state.records import deployments, record_step
+from pipeline.state.rollback_intent import Failure, interrupted_rollback
 from pipeline.verification.evidence import Evidence
-from pipeline.verification.findings import find_capacity, find_evidence
 from pipeline.verification.smoke import SmokeResult, run_smoke
+from pipeline.verification.stored_evidence import find_capacity, find_evidence
 
-UNDONE = (SmokeFailed, PolicyNotInForce, PolicyCannotAct)  # the deployment itself has its own rollback
-RunSmoke = Callable[[Release, Environment, Path, Path, Say], SmokeResult]
+log = logging.getLogger(__name__)
+
+ROLLED_BACK = (SmokeFailed, PolicyNotInForce, PolicyCannotAct)  # the deployment itself has its own rollback
+RunSmoke = Callable[[Release, Run, Path], SmokeResult]
 
 
 class PromoteResult(Model):
-    """What `promote` found true at its end."""
+    """The state of the environment at the end of `promote`."""
 
     release: str
     evidence_of: str
@@ -52,7 +54,7 @@ class PromoteResult(Model):
 
 
 class PromotionOutcome(Model):
-    """How a promotion ended; kept in S3 beside the evidence. `live`: the release that serves afterwards."""
+    """The outcome of a promotion; kept in S3 beside the evidence. `live`: the release that serves afterwards."""
 
     release: str
     environment: str
@@ -63,90 +65,74 @@ class PromotionOutcome(Model):
     finished: float  # epoch seconds
 
 
-def promote(
-    release: Release,
-    env: Environment,
-    aws: Aws,
-    build: Path,
-    say: Say = print,
-    *,
-    smoke: RunSmoke = run_smoke,
-) -> PromoteResult:
+def promote(release: Release, run: Run, *, smoke: RunSmoke = run_smoke) -> PromoteResult:
     """Put a verified release live in `env`. The steps within leave their own records too.
 
     Raises PromotionRefused without recent evidence that exactly this release PASSED in the environment
-    before; ScanNotPassed for what ECR has found in its image since; PolicyNotInForce or PolicyCannotAct when
-    no policy scales it, and SmokeFailed when its answers are wrong: the release before is live again then;
-    and whatever deploy raises.
+    before; ScanNotPassed for ECR's findings in its image since; PolicyNotInForce or PolicyCannotAct when no policy
+    scales it, and SmokeFailed when its answers are wrong, with the release before live again; and the errors of
+    `deploy`.
     """
-    _finish_undoing(release, env, aws, build, say)
-    evidence = require_evidence(release, env, aws, build)
-    say(f"release {release.id} PASSED in {evidence.environment}, {len(evidence.gates)} gates")
-    require_scanned(release.image, env, aws, say)
+    _resume_rollback(release, run)
+    evidence = require_evidence(release, run)
+    log.info(f"release {release.id} PASSED in {evidence.environment}, {len(evidence.gates)} gates")
+    require_scanned(release.image, run)
     try:
-        result = _promote(release, env, aws, build, say, evidence, smoke)
+        result = _promote(release, run, evidence, smoke)
     except PipelineError as error:
         failure = Failure(error=type(error).__name__, what=error.what)
-        if isinstance(error, UNDONE):
-            _go_back(release, env, aws, build, say, failure)
-        _keep_outcome(release, env, aws, "failed", f"{failure.error}: {failure.what}", say)
+        if isinstance(error, ROLLED_BACK):
+            _roll_back(release, run, failure)
+        _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
         raise
-    approve(release, aws, say)
-    _keep_outcome(release, env, aws, "promoted", f"{result.smoke_tests} smoke tests passed", say)
+    approve(release, run)
+    _store_outcome(release, run, "promoted", f"{result.smoke_tests} smoke tests passed")
     return result
 
 
-def _finish_undoing(release: Release, env: Environment, aws: Aws, build: Path, say: Say) -> None:
-    """Where an earlier run was interrupted while it undid this promotion, end that, and raise what it had found."""
-    begun = interrupted(env, aws)
+def _resume_rollback(release: Release, run: Run) -> None:
+    """Resume an interrupted promotion rollback, and raise the error for which the promotion was rolled back."""
+    begun = interrupted_rollback(run)
     if begun is None or begun.because is None or begun.left != release.id:
         return
-    rollback(env, aws, build, say)
+    rollback(run)
     failure = begun.because
-    _keep_outcome(release, env, aws, "failed", f"{failure.error}: {failure.what}", say)
-    found = {error.__name__: error for error in UNDONE}.get(failure.error, PromotionRefused)
+    _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
+    found = {error.__name__: error for error in ROLLED_BACK}.get(failure.error, PromotionRefused)
     raise found(
         f"{failure.what} An earlier run found this, and was interrupted while it put {begun.release} back.",
-        fix=f"{begun.release} is back now. Once the reason is mended, run the same command again.",
+        fix=f"{begun.release} is back now. Once the cause is corrected, run the same command again.",
     )
 
 
-def _go_back(release: Release, env: Environment, aws: Aws, build: Path, say: Say, failure: Failure) -> None:
-    """Put the release before back, if there was one; a first release has nothing better to give way to."""
-    before = previous_release(deployments(aws, env.name), release.id)
+def _roll_back(release: Release, run: Run, failure: Failure) -> None:
+    """Deploy the release before again, if there was one; a first release stays."""
+    before = previous_release(deployments(run.aws, run.env.name), release.id)
     if before is None:
-        say(f"{env.endpoint.name} has had no release before {release.id}: it stays")
+        log.info(f"{run.env.endpoint.name} has had no release before {release.id}: it stays")
     else:
-        rollback(env, aws, build, say, to=before, because=failure)
+        rollback(run, to=before, because=failure)
 
 
-def _live(env: Environment, aws: Aws) -> str | None:
-    described = aws.describe_endpoint(env.endpoint.name)
+def _live(run: Run) -> str | None:
+    described = run.aws.describe_endpoint(run.env.endpoint.name)
     return release_of(described["EndpointConfigName"]) if described else None
 
 
-def _promote(
-    release: Release,
-    env: Environment,
-    aws: Aws,
-    build: Path,
-    say: Say,
-    evidence: Evidence,
-    smoke: RunSmoke,
-) -> PromoteResult:
-    deployed, scaled = _deploy_and_scale(release, env, aws, build, say)
-    if env.autoscaling.has_policy and not scaled.policies:
+def _promote(release: Release, run: Run, evidence: Evidence, smoke: RunSmoke) -> PromoteResult:
+    deployed, scaled = _deploy_and_scale(release, run)
+    if run.env.autoscaling.has_policy and not scaled.policies:
         raise PolicyNotInForce(
-            f"{env.endpoint.name} serves {release.id}, but no policy scales it: {scaled.reason}.",
+            f"{run.env.endpoint.name} serves {release.id}, but no policy scales it: {scaled.reason}.",
             fix=f"Verify the release in {evidence.environment} on instances of type "
-            f"{env.endpoint.instance_type}, or set autoscaling.target to a number.",
+            f"{run.env.endpoint.instance_type}, or set autoscaling.target to a number.",
         )
-    tested = smoke(release, env, build, fetch_golden(release, aws, build), say)
+    tested = smoke(release, run, fetch_golden(release, run))
     if not tested.passed:
         raise SmokeFailed(
-            f"{env.endpoint.name}: {tested.problem or '; '.join(tested.failed)}.",
+            f"{run.env.endpoint.name}: {tested.problem or '; '.join(tested.failed)}.",
             fix=f"Read {tested.report}. The release that served before is put back; `python -m pipeline "
-            f"status --env {env.name}` tells what is live.",
+            f"status --env {run.env.name}` shows the live release.",
         )
     return PromoteResult(
         release=release.id,
@@ -158,69 +144,51 @@ def _promote(
     )
 
 
-def _deploy_and_scale(
-    release: Release, env: Environment, aws: Aws, build: Path, say: Say
-) -> tuple[DeployResult, AutoscaleResult]:
-    """Take both steps, each of which leaves the record that it would leave by itself."""
-    deployed: list[DeployResult] = []
-    scaled: list[AutoscaleResult] = []
+def _deploy_and_scale(release: Release, run: Run) -> tuple[DeployResult, AutoscaleResult]:
+    """Take both steps, each with its own record."""
+    deployed = record_step(run, "deploy", lambda: deploy(release, run))
 
-    def _deploy() -> DeployResult:
-        deployed.append(deploy(release, env, aws, build, say))
-        return deployed[0]
+    def scale() -> AutoscaleResult:
+        require_live(release, run)
+        return autoscale(run, find_capacity(release.id, run))
 
-    def _autoscale() -> AutoscaleResult:
-        require_live(release, env, aws)
-        scaled.append(autoscale(env, aws, find_capacity(release.id, env, aws, build), say))
-        return scaled[0]
-
-    record_step(build, env.name, "deploy", aws.made, _deploy)
-    record_step(build, env.name, "autoscale", aws.made, _autoscale)
-    return deployed[0], scaled[0]
+    scaled = record_step(run, "autoscale", scale)
+    return DeployResult.model_validate(deployed.result), AutoscaleResult.model_validate(scaled.result)
 
 
 def outcome_key(release_id: str, environment: str) -> str:
-    """Where the end of the last promotion of a release into an environment is kept."""
+    """Return the key of the outcome of the last promotion of a release into an environment."""
     return f"evidence/{release_id}/{environment}-promotion.json"
 
 
-def _keep_outcome(
-    release: Release,
-    env: Environment,
-    aws: Aws,
-    verdict: Literal["promoted", "failed"],
-    reason: str,
-    say: Say,
-) -> None:
-    """Keep how it ended. That this is not possible hides no failure: that one is told in its place."""
+def _store_outcome(release: Release, run: Run, verdict: Literal["promoted", "failed"], reason: str) -> None:
+    """Store the outcome of the promotion. If storing fails, the original error is raised."""
     try:
         outcome = PromotionOutcome(
             release=release.id,
-            environment=env.name,
+            environment=run.env.name,
             verdict=verdict,
             reason=reason,
-            live=_live(env, aws),
-            strategy=env.deployment.strategy,
-            finished=time.time(),
+            live=_live(run),
+            strategy=run.env.deployment.strategy,
+            finished=run.clock.now(),
         )
-        aws.put_json(outcome_key(release.id, env.name), outcome.document())
+        run.aws.put_json(outcome_key(release.id, run.env.name), outcome.document())
     except PipelineError as error:
         if verdict == "promoted":
             raise
-        say(f"how the promotion ended could not be kept: {error.what}")
+        log.warning(f"how the promotion ended could not be kept: {error.what}")
 
 
-def require_evidence(
-    release: Release, env: Environment, aws: Aws, build: Path, now: Callable[[], float] = time.time
-) -> Evidence:
-    """Return the evidence that allows the promotion. Raises PromotionRefused when there is none."""
-    source = env.promotes_from
+def require_evidence(release: Release, run: Run) -> Evidence:
+    """Return the evidence for the promotion. Raises PromotionRefused when there is none."""
+    source = run.env.promotes_from
     if source is None:
         raise ConfigError(
-            f"Nothing is promoted to {env.name}: its promotes_from is null.",
-            fix=f"Use `python -m pipeline deploy --env {env.name}`, or name the environment before it.",
+            f"Nothing is promoted to {run.env.name}: its promotes_from is null.",
+            fix=f"Use `python -m pipeline deploy --env {run.env.name}`, or name the environment before it.",
         )
-    evidence = find_evidence(release.id, source, aws, build)
+    evidence = find_evidence(release.id, source, run)
     again = f"Run `python -m pipeline verify --env {source}` with this release live there."
     if evidence is None:
         raise PromotionRefused(f"Nobody has verified release {release.id} in {source}.", fix=again)
@@ -232,12 +200,12 @@ def require_evidence(
         raise PromotionRefused(
             f"Release {release.id} is {evidence.verdict.upper()} in {evidence.environment}: {bad}.", fix=again
         )
-    hours = (now() - evidence.finished) / 3600
-    if hours > env.promotion.evidence_age_hours:
+    hours = (run.clock.now() - evidence.finished) / 3600
+    if hours > run.env.promotion.evidence_age_hours:
         raise PromotionRefused(
-            f"Release {release.id} PASSED in {source} {hours:.0f} hours ago; {env.name} takes evidence of the "
-            f"last {env.promotion.evidence_age_hours:g} hours.",
-            fix=f"Measure it anew: `python -m pipeline verify --env {source} --again`.",
+            f"Release {release.id} PASSED in {source} {hours:.0f} hours ago; {run.env.name} takes evidence of the "
+            f"last {run.env.promotion.evidence_age_hours:g} hours.",
+            fix=f"Measure it again: `python -m pipeline verify --env {source} --again`.",
         )
     return evidence
 

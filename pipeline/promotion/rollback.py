@@ -1,27 +1,29 @@
-"""Go back to a release that was live before, by the records of what was deployed.
+"""Roll back to a release that was live before, by the deployment records.
 
-Where it goes is written down before it begins: a rollback that was interrupted when the old release was live
-already, but not yet recorded, would otherwise take the one it came from for the one before.
+The destination is stored before the rollback begins: without it, a rollback that was interrupted when the old
+release was live, but not yet recorded, would go forward again.
 """
 
-import time
+import logging
 from collections.abc import Sequence
-from pathlib import Path
 
-from pipeline.aws import Aws, Call
+from pipeline.aws import AwsClient, Call
 from pipeline.ci import github_run_url
-from pipeline.config import Environment, Strategy
+from pipeline.config import Strategy
 from pipeline.deployment.deploy import deploy
 from pipeline.errors import NothingToRollBackTo
 from pipeline.model import Model
 from pipeline.names import release_of
 from pipeline.release_store.manifests import published_release
-from pipeline.state.records import DeploymentRecord, Say, deployments
-from pipeline.state.rollback_intent import Failure, Intent, intent_key, interrupted
+from pipeline.run import Run
+from pipeline.state.records import DeploymentRecord, deployments
+from pipeline.state.rollback_intent import Failure, RollbackIntent, intent_key, interrupted_rollback
+
+log = logging.getLogger(__name__)
 
 
 class RollbackResult(Model):
-    """What `rollback` found true at its end. `seconds`: from its begin to the proof that it is live."""
+    """The state of the endpoint at the end of `rollback`. `seconds`: from its begin to the proof that it is live."""
 
     release: str
     left: str | None  # the release that was live before
@@ -39,53 +41,45 @@ def previous_release(records: Sequence[DeploymentRecord], live: str | None) -> s
     return next((record.release for record in reversed(records) if record.release != live), None)
 
 
-def rollback_target(env: Environment, aws: Aws) -> str:
+def rollback_target(run: Run) -> str:
     """Return the id of the release that `rollback` without a release goes back to.
 
     A GitHub run that has rolled back already gets the same answer when it is run again: it does not take the
     release that it came from for the one before. Raises NothingToRollBackTo.
     """
-    records = deployments(aws, env.name)
-    begun = interrupted(env, aws, records)
+    records = deployments(run.aws, run.env.name)
+    begun = interrupted_rollback(run, records)
     if begun is not None:
         return begun.release
-    run = github_run_url()
-    if run is not None and records and records[-1].deployed_by_run == run:
+    this_run = github_run_url()
+    if this_run is not None and records and records[-1].deployed_by_run == this_run:
         return records[-1].release
-    return _before(_live(env, aws), env, records)
+    return _before(_live_release(run), run, records)
 
 
-def rollback(
-    env: Environment,
-    aws: Aws,
-    build: Path,
-    say: Say = print,
-    *,
-    to: str | None = None,
-    because: Failure | None = None,
-) -> RollbackResult:
+def rollback(run: Run, *, to: str | None = None, because: Failure | None = None) -> RollbackResult:
     """Deploy the previous release of `env`, or `to`, with the endpoint config it had, if that is still there.
 
-    `because` is kept until the rollback has ended, for a promotion that is interrupted while it is undone.
-    Raises NothingToRollBackTo when no such release is known, and whatever deploy raises.
+    `because` is kept until the rollback has ended, for a promotion whose rollback is interrupted. Raises
+    NothingToRollBackTo when no such release is known, and the errors of `deploy`.
     """
-    started = time.monotonic()
-    records = deployments(aws, env.name)
-    intent = _begin(env, aws, records, to, because, say)
-    release = published_release(intent.release, aws)
-    at_hand = _config_at_hand(release.id, records, aws)
-    how = "with the config it had" if at_hand else "its config is gone: with one by today's settings"
-    say(f"{env.endpoint.name}: from {intent.left} back to {release.id}, {how}")
-    deployed = deploy(release, env, aws, build, say, at_hand=at_hand)
-    forget = {"Bucket": env.aws.bucket, "Key": intent_key(env)}
-    aws.apply(Call("s3", "delete_object", forget, f"forget {intent_key(env)}: it is done"))
-    seconds = round(time.monotonic() - started, 1)
-    say(f"{env.endpoint.name} is back on {release.id}, {seconds:g} s after the rollback began")
+    started = run.clock.monotonic()
+    records = deployments(run.aws, run.env.name)
+    intent = _begin(run, records, to, because)
+    release = published_release(intent.release, run.aws)
+    existing_config = _existing_config(release.id, records, run.aws)
+    how = "with the config it had" if existing_config else "its config is gone: with one by today's settings"
+    log.info(f"{run.env.endpoint.name}: from {intent.left} back to {release.id}, {how}")
+    deployed = deploy(release, run, existing_config=existing_config)
+    forget = {"Bucket": run.env.aws.bucket, "Key": intent_key(run.env)}
+    run.aws.apply(Call("s3", "delete_object", forget, f"forget {intent_key(run.env)}: it is done"))
+    seconds = round(run.clock.monotonic() - started, 1)
+    log.info(f"{run.env.endpoint.name} is back on {release.id}, {seconds:g} s after the rollback began")
     return RollbackResult(
         release=release.id,
         left=intent.left,
         config=deployed.config,
-        config_was_at_hand=at_hand is not None,
+        config_was_at_hand=existing_config is not None,
         endpoint=deployed.endpoint,
         instances_proved=deployed.instances_proved,
         strategy=deployed.strategy,
@@ -95,42 +89,37 @@ def rollback(
 
 
 def _begin(
-    env: Environment,
-    aws: Aws,
-    records: Sequence[DeploymentRecord],
-    to: str | None,
-    because: Failure | None,
-    say: Say,
-) -> Intent:
-    """Go on with a rollback that was interrupted, or write down where this one goes."""
-    begun = interrupted(env, aws, records)
+    run: Run, records: Sequence[DeploymentRecord], to: str | None, because: Failure | None
+) -> RollbackIntent:
+    """Resume an interrupted rollback, or store the destination of this one."""
+    begun = interrupted_rollback(run, records)
     if begun is not None and to in (None, begun.release):
-        say(f"go on with the rollback to {begun.release}")
+        log.info(f"go on with the rollback to {begun.release}")
         return begun
-    live = _live(env, aws)
-    target = to or _before(live, env, records)
+    live = _live_release(run)
+    target = to or _before(live, run, records)
     last = records[-1].config if records else None
-    intent = Intent(release=target, left=live, last=last, because=because)
-    aws.put_json(intent_key(env), intent.document())
+    intent = RollbackIntent(release=target, left=live, last=last, because=because)
+    run.aws.put_json(intent_key(run.env), intent.document())
     return intent
 
 
-def _live(env: Environment, aws: Aws) -> str | None:
-    described = aws.describe_endpoint(env.endpoint.name)
+def _live_release(run: Run) -> str | None:
+    described = run.aws.describe_endpoint(run.env.endpoint.name)
     return release_of(described["EndpointConfigName"]) if described else None
 
 
-def _before(live: str | None, env: Environment, records: Sequence[DeploymentRecord]) -> str:
+def _before(live: str | None, run: Run, records: Sequence[DeploymentRecord]) -> str:
     target = previous_release(records, live)
     if target is None:
         raise NothingToRollBackTo(
-            f"{env.name} has had no release before {live or 'any'}.",
-            fix=f"Name one: python -m pipeline rollback --env {env.name} --to RELEASE.",
+            f"{run.env.name} has had no release before {live or 'any'}.",
+            fix=f"Name one: python -m pipeline rollback --env {run.env.name} --to RELEASE.",
         )
     return target
 
 
-def _config_at_hand(release_id: str, records: Sequence[DeploymentRecord], aws: Aws) -> str | None:
+def _existing_config(release_id: str, records: Sequence[DeploymentRecord], aws: AwsClient) -> str | None:
     """Return the endpoint config that served the release last; None when it, or its model, is gone."""
     name = next((record.config for record in reversed(records) if record.release == release_id), None)
     found = aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=name) if name else None

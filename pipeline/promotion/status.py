@@ -1,4 +1,4 @@
-"""What is live where: release, fleet, scaling, alarms, and whether it is still what the config says."""
+"""The status of every environment: release, fleet, scaling, alarms, and drift from the config."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pipeline.autoscaling.in_force import Scaling, describe, observe_scaling
-from pipeline.aws import Aws
-from pipeline.aws.drift import holds
+from pipeline.autoscaling.plan import Scaling, describe, observe_scaling
+from pipeline.aws.drift import contains
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarm_prefix, alarms_of
 from pipeline.deployment.difference import Change, Live, changes_between, settings_of
@@ -19,15 +18,16 @@ from pipeline.model import Model
 from pipeline.names import release_of
 from pipeline.release import Release
 from pipeline.release_store.manifests import fetch_release
-from pipeline.state.lock import look_at_lock
+from pipeline.run import Run
+from pipeline.state.lock import read_lock
 from pipeline.state.records import last_deployment
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Standing(Model):
-    """How one environment stands. None: there is no such thing."""
+class EnvironmentStatus(Model):
+    """The status of one environment. None: there is no such thing."""
 
     environment: str
     endpoint: str
@@ -35,7 +35,7 @@ class Standing(Model):
     release: str | None = None
     config: str | None = None
     live_since: float | None = None  # epoch seconds
-    by: str | None = None  # who deployed it
+    by: str | None = None  # the person who deployed it
     changing: str | None = None  # the run that holds the lock
     instances: int | None = None
     instances_desired: int | None = None
@@ -52,30 +52,30 @@ class Standing(Model):
 class Overview(Model):
     """All environments of one account."""
 
-    environments: tuple[Standing, ...]
+    environments: tuple[EnvironmentStatus, ...]
 
 
-def standing_of(env: Environment, aws: Aws) -> Standing:
-    """Ask AWS how one environment stands."""
-    described = aws.describe_endpoint(env.endpoint.name)
-    lock = look_at_lock(env, aws)
-    changing = str(lock.holder) if lock else None
+def environment_status(run: Run) -> EnvironmentStatus:
+    """Read the status of one environment from AWS."""
+    described = run.aws.describe_endpoint(run.env.endpoint.name)
+    lock = read_lock(run)
+    changing = str(lock.info) if lock else None
     if described is None:
-        return Standing(
-            environment=env.name, endpoint=env.endpoint.name, status="not there", changing=changing
+        return EnvironmentStatus(
+            environment=run.env.name, endpoint=run.env.endpoint.name, status="not there", changing=changing
         )
-    scaling = observe_scaling(env, aws)
+    scaling = observe_scaling(run)
     bounds = scaling.target or {}
     config = described["EndpointConfigName"]
-    last = last_deployment(aws, env.name)
+    last = last_deployment(run.aws, run.env.name)
     record = last if last and last.config == config else None
     release = release_of(config)
-    manifest = fetch_release(release, aws) if release else None
-    alarms = aws.alarms(prefix=f"{alarm_prefix(env)}{config}/")
+    manifest = fetch_release(release, run.aws) if release else None
+    alarms = run.aws.alarms(prefix=f"{alarm_prefix(run.env)}{config}/")
     variants = described.get("ProductionVariants", [])
-    return Standing(
-        environment=env.name,
-        endpoint=env.endpoint.name,
+    return EnvironmentStatus(
+        environment=run.env.name,
+        endpoint=run.env.endpoint.name,
         status=progress_line(described),
         release=release,
         config=config,
@@ -91,7 +91,7 @@ def standing_of(env: Environment, aws: Aws) -> Standing:
         alarms={alarm["AlarmName"].rpartition("/")[2]: alarm["StateValue"] for alarm in alarms},
         run_url=record.run_url if record else None,
         deployed_by_run=record.deployed_by_run if record else None,
-        drift=drift_of(env, manifest, observe_live(env, aws), scaling, alarms) if manifest else None,
+        drift=drift_of(run.env, manifest, observe_live(run), scaling, alarms) if manifest else None,
     )
 
 
@@ -102,10 +102,10 @@ def drift_of(
     scaling: Scaling,
     alarms: Sequence[Mapping[str, Any]],
 ) -> tuple[Change, ...]:
-    """Name each setting in which what AWS has differs from what the config asks for this release.
+    """Name each setting in which AWS differs from the config for this release.
 
-    How traffic moves is no setting of what is live; a scaling target that follows a measurement has no
-    number in the config, and a fleet that nobody has scaled yet has not drifted.
+    The strategy of a deployment is no setting of the live fleet; a measured scaling target has no number in the
+    config, and a fleet that was never scaled has not drifted.
     """
     wanted = settings_of(model_parameters(release, env), config_parameters(release, env))
     found = settings_of(live.model, live.config)
@@ -125,13 +125,13 @@ def drift_of(
         alarm_there = by_name.get(alarm["AlarmName"])
         wanted[name] = "as in the config"
         if alarm_there is not None:
-            found[name] = wanted[name] if holds(alarm, alarm_there) else "other settings"
+            found[name] = wanted[name] if contains(alarm, alarm_there) else "other settings"
     return changes_between(found, wanted)
 
 
-def show(standings: Sequence[Standing], console: "Console") -> None:
+def show(statuses: Sequence[EnvironmentStatus], console: "Console") -> None:
     """Print one row for each environment."""
-    from rich.table import Table  # what draws tables takes a tenth of a second to import
+    from rich.table import Table  # rich takes a tenth of a second to import
 
     table = Table(title="what is live", title_justify="left")
     for heading in (
@@ -147,7 +147,7 @@ def show(standings: Sequence[Standing], console: "Console") -> None:
         "drift",
     ):
         table.add_column(heading, overflow="fold")
-    for each in standings:
+    for each in statuses:
         table.add_row(
             each.environment,
             each.endpoint,
@@ -167,24 +167,24 @@ def _time(at: float | None) -> str:
     return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _scaling(standing: Standing) -> str:
-    if standing.min_instances is None:
+def _scaling(status: EnvironmentStatus) -> str:
+    if status.min_instances is None:
         return "none"
-    bounds = f"{standing.min_instances} to {standing.max_instances}"
-    if not standing.policies:
+    bounds = f"{status.min_instances} to {status.max_instances}"
+    if not status.policies:
         return f"{bounds}, no policy"
-    return f"{bounds} at {', '.join(standing.policies)}"
+    return f"{bounds} at {', '.join(status.policies)}"
 
 
-def _alarms(standing: Standing) -> str:
-    loud = [name for name, state in standing.alarms.items() if state == "ALARM"]
+def _alarms(status: EnvironmentStatus) -> str:
+    loud = [name for name, state in status.alarms.items() if state == "ALARM"]
     if loud:
         return f"[red]ALARM: {', '.join(loud)}[/]"
-    return f"{len(standing.alarms)} quiet" if standing.alarms else "none"
+    return f"{len(status.alarms)} quiet" if status.alarms else "none"
 
 
-def _drift(standing: Standing) -> str:
-    if standing.drift is None:
-        return "–" if standing.config is None else "unknown"
-    lines = (f"{each.setting}: {each.live or 'none'}, not {each.coming or 'set'}" for each in standing.drift)
+def _drift(status: EnvironmentStatus) -> str:
+    if status.drift is None:
+        return "–" if status.config is None else "unknown"
+    lines = (f"{each.setting}: {each.live or 'none'}, not {each.coming or 'set'}" for each in status.drift)
     return "\n".join(lines) or "none"

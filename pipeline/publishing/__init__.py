@@ -1,1 +1,1 @@
-"""What makes a release of what is here: the image, the weights, and one manifest of both."""
+"""The publication of a release: the image, the weights, and one manifest of both."""

@@ -1,33 +1,36 @@
-"""Do these weights belong to this image? Asked before a release is made of them.
+"""Check that weights and image are compatible, before they become a release.
 
-The archive's engines.json says what the model takes and gives, and which engine computes it, in the version
-that its answers were compared with. The image has labels of the same meaning, which follow from container/.
+The archive's engines.json names the schemas of requests and responses, and the engines, with the versions by which
+the golden answers were compared. The image has labels of the same meaning, which follow from container/.
 """
 
 import json
+import logging
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from pipeline.errors import BuildFailed, ReleaseError
-from pipeline.release import Fits
+from pipeline.release import Requirements
 
-Say = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 ENGINES = "engines.json"
 LABEL = "sagemaker-pytorch-release"
 LABELS_SECONDS = 60
 
 
-def fits_of(record: bytes, where: str) -> Fits:
-    """Read engines.json. Raises ReleaseError when it is another file."""
+def requirements_of(record: bytes, where: str) -> Requirements:
+    """Read engines.json. Raises ReleaseError when it is another kind of file."""
     try:
-        told = json.loads(record)
-        chosen = {choice["engine"] for choice in told["auto"].values()}
-        versions = {each["engine"]: each["version"] for each in told["engines"] if each["engine"] in chosen}
-        return Fits(request_response=told["request_response"], engines=versions)
+        document = json.loads(record)
+        chosen = {choice["engine"] for choice in document["auto"].values()}
+        versions = {
+            each["engine"]: each["version"] for each in document["engines"] if each["engine"] in chosen
+        }
+        return Requirements(request_response=document["request_response"], engines=versions)
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise ReleaseError(
             f"{ENGINES} of {where} cannot be read: {error!r}.", fix="Train, or export, the model again."
@@ -41,22 +44,21 @@ def labels_of(container: Path) -> dict[str, str]:
     if done.returncode != 0:
         raise BuildFailed(
             f"`{' '.join(words)}` ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}",
-            fix="It can be run by itself.",
+            fix=f"Run `{' '.join(words)}` to see the error.",
         )
     labels: dict[str, str] = json.loads(done.stdout)
     return labels
 
 
-def require_fit(fits: Fits, labels: Mapping[str, str], say: Say) -> None:
-    """Say in which versions of engines weights and image differ: no fault by itself, because every start
-    holds its answers to the golden ones.
+def require_compatible(fits: Requirements, labels: Mapping[str, str]) -> None:
+    """Return when the weights fit the image. Version differences are warnings: every start compares its answers.
 
     Raises ReleaseError when they are for another interface, or for an engine that the image lacks.
     """
     has = dict(word.split("==", 1) for word in labels.get(f"{LABEL}.engines", "").split() if "==" in word)
     for engine, version in sorted(fits.engines.items()):
         if engine in has and _release(has[engine]) != _release(version):
-            say(
+            log.warning(
                 f"the weights' answers were compared on {engine} {version}, the image has {has[engine]}: "
                 "every start compares them again"
             )
@@ -68,7 +70,7 @@ def require_fit(fits: Fits, labels: Mapping[str, str], say: Say) -> None:
         )
 
 
-def _problems(fits: Fits, schema: str | None, has: Mapping[str, str]) -> Iterator[str]:
+def _problems(fits: Requirements, schema: str | None, has: Mapping[str, str]) -> Iterator[str]:
     if fits.request_response != schema:
         yield f"they take and give what {fits.request_response} describes, the image {schema or 'nothing'}"
     for engine in sorted(fits.engines.keys() - has.keys()):
@@ -76,5 +78,5 @@ def _problems(fits: Fits, schema: str | None, has: Mapping[str, str]) -> Iterato
 
 
 def _release(version: str) -> str:
-    """Leave out which build of a version it is: 2.13.0+cpu is 2.13.0."""
+    """Return a version without its build: 2.13.0+cpu is 2.13.0."""
     return version.partition("+")[0]

@@ -1,4 +1,4 @@
-"""What content is called: its SHA-256, and S3's checksum of it, which can be computed on all cores.
+"""The digests that name content: its SHA-256, and S3's checksum, which can be computed on all cores.
 
 S3 has no SHA-256 of a whole object that was sent in parts. Its checksum is the SHA-256 of the parts'
 SHA-256s, followed by their number. The size of the parts follows from the object's size alone, so the
@@ -41,7 +41,7 @@ class Digests:
 
 
 def cut(size: int) -> tuple[Part, ...]:
-    """Cut a file of `size` bytes into the parts that it is sent in; at least one, perhaps empty."""
+    """Cut a file of `size` bytes into the parts of its upload; at least one, perhaps empty."""
     part = max(PART_BYTES, -(-size // MOST_PARTS))
     starts = range(0, max(size, 1), part)
     return tuple(Part(number, start, min(part, size - start)) for number, start in enumerate(starts, 1))
@@ -54,9 +54,9 @@ def checksum_of(parts: Sequence[bytes]) -> str:
     return f"{base64.b64encode(hashlib.sha256(b''.join(parts)).digest()).decode()}-{len(parts)}"
 
 
-def is_same(told: str | None, wanted: str) -> bool:
-    """Compare two of S3's checksums; the number of parts is not told by every S3, and proves nothing."""
-    return told is not None and told.partition("-")[0] == wanted.partition("-")[0]
+def is_same(found: str | None, wanted: str) -> bool:
+    """Compare two of S3's checksums; the number of parts is not given by every S3, and proves nothing."""
+    return found is not None and found.partition("-")[0] == wanted.partition("-")[0]
 
 
 def digests_of(path: Path) -> Digests:
@@ -69,9 +69,9 @@ def digests_of(path: Path) -> Digests:
 
 
 def fingerprint(files: Sequence[tuple[str, Path]]) -> str:
-    """Return the SHA-256 (hex) of named files: of names, sizes and contents, and of nothing else.
+    """Return the SHA-256 (hex) of named files: of names, sizes and contents alone.
 
-    All parts of all files are read on all cores: what is known by its fingerprint need not be packed.
+    All parts of all files are read on all cores: a known fingerprint saves packing the files.
     """
     cuts = [(path, part) for _, path in files for part in cut(path.stat().st_size)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

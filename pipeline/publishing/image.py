@@ -1,23 +1,25 @@
-"""The image: built once per content of container/, pushed once, known by its digest."""
+"""The image: built once per content of container/, pushed once, identified by its digest."""
 
 import base64
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.errors import BuildFailed, ConfigError
-from pipeline.publishing.supply_chain import provenance, sbom_key, store_provenance, store_sbom
+from pipeline.publishing.supply_chain import Origin, provenance, sbom_key, store_provenance, store_sbom
 from pipeline.release import Image
-from pipeline.state.records import Say
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 CONTAINER = Path("container")
 NOT_BUILT_IN = frozenset({"local_test", "__pycache__"})  # and whatever begins with a dot
@@ -50,67 +52,47 @@ def source_hash(container: Path = CONTAINER) -> str:
     return total.hexdigest()
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a build comes from. `dirty`: there are uncommitted edits in what it is made of."""
+def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool, rebuild: bool = False) -> Image:
+    """Make sure that the image of container/ is in ECR and return it by digest; an existing tag is not built again.
 
-    commit: str | None = None
-    dirty: bool = False
-    run_url: str | None = None
-
-
-def publish_image(
-    aws: Aws, origin: Origin, *, engine: bool, sbom: bool, say: Say, rebuild: bool = False
-) -> Image:
-    """Have the image of container/ in ECR and return it by digest; a tag that exists is not built again.
-
-    `rebuild`: build all layers anew, for the base system's security fixes, under a tag of its own. From then on
-    this newer image is the one of these sources. Without an engine the source hash stands in for the digest, and
-    the image says so. What a new image is made of is in S3 before the image is in ECR: an image without its list
-    was published so.
+    `rebuild`: build all layers anew, for the base system's security fixes, under a tag of its own; from then on
+    this newer image is the one of these sources. Without an engine the source hash stands for the digest, and the image says so. The SBOM of a new image is in
+    S3 before the image is in ECR: an image without one was published with --no-sbom.
     """
     sources = source_hash()
     tag = sources[:40]
-    repository = _repository_uri(aws)
-    newest = _newest_build(tag, aws)
+    repository = _repository_uri(run)
+    newest = _newest_build(tag, run.aws)
     if newest is not None and not rebuild:
         tag, digest = newest
-        say(f"image {tag[:12]} is in ECR already: nothing built")
+        log.info(f"image {tag[:12]} is in ECR already: nothing built")
     elif engine:
-        tag = tag if newest is None else f"{tag}-{datetime.now(UTC):%Y%m%d%H%M%S}"
-        reference = f"{repository}:{tag}"
-        digest = _built_and_pushed(reference, tag, origin, aws, sbom=sbom, say=say, fresh=rebuild)
+        tag = tag if newest is None else f"{tag}-{datetime.fromtimestamp(run.clock.now(), UTC):%Y%m%d%H%M%S}"
+        digest = _built_and_pushed(f"{repository}:{tag}", tag, origin, run.aws, sbom=sbom, fresh=rebuild)
         if newest is not None and newest[1] == digest:
-            say(f"the rebuild equals the image of {newest[0]}: no fix has come out since")
+            log.info(f"the rebuild equals the image of {newest[0]}: no fix has come out since")
     else:
-        say("no engine: the hash of container/'s sources stands in for the image digest")
-        return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, stand_in=True)
-    statement = provenance(
-        repository,
-        digest,
-        sources=sources,
-        commit=origin.commit,
-        dirty=origin.dirty,
-        run_url=origin.run_url,
-    )
+        log.info("no engine: the hash of container/'s sources stands in for the image digest")
+        return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, is_source_hash=True)
+    statement = provenance(repository, digest, sources, origin)
     return Image(
         uri=f"{repository}@{digest}",
         digest=digest,
         tag=tag,
-        stand_in=False,
-        sbom=_stored_sbom(tag, aws),
-        provenance=store_provenance(statement, tag, aws),
+        is_source_hash=False,
+        sbom=_stored_sbom(tag, run.aws),
+        provenance=store_provenance(statement, tag, run.aws),
     )
 
 
 def _built_and_pushed(
-    reference: str, tag: str, origin: Origin, aws: Aws, *, sbom: bool, say: Say, fresh: bool
+    reference: str, tag: str, origin: Origin, aws: AwsClient, *, sbom: bool, fresh: bool
 ) -> str:
-    """Build the image, say in S3 what it is made of, push it, and return the digest that ECR has then."""
-    _build(reference, origin, say, fresh=fresh)
+    """Build the image, store its SBOM in S3, push it, and return its digest in ECR."""
+    _build(reference, origin, fresh=fresh)
     if sbom:
-        store_sbom(reference, tag, aws, say)
-    if push_unless_there(reference, tag, aws, say):
+        store_sbom(reference, tag, aws)
+    if push_unless_there(reference, tag, aws):
         aws.made.append(f"{BUILT} {reference}")
     digest = _digest(tag, aws)
     if digest is None:
@@ -118,26 +100,26 @@ def _built_and_pushed(
     return digest
 
 
-def _stored_sbom(tag: str, aws: Aws) -> str | None:
-    bucket, key = aws.env.aws.bucket, sbom_key(tag)
+def _stored_sbom(tag: str, aws: AwsClient) -> str | None:
+    bucket, key = aws.place.bucket, sbom_key(tag)
     found = aws.find("s3", "head_object", Bucket=bucket, Key=key)
     return None if found is None else f"s3://{bucket}/{key}"
 
 
-def _repository_uri(aws: Aws) -> str:
-    name = aws.env.aws.repository
-    found = aws.find("ecr", "describe_repositories", repositoryNames=[name])
+def _repository_uri(run: Run) -> str:
+    name = run.aws.place.repository
+    found = run.aws.find("ecr", "describe_repositories", repositoryNames=[name])
     if found is None:
         raise ConfigError(
             f"There is no ECR repository '{name}'.",
-            fix=f"Run `python -m pipeline bootstrap --env {aws.env.name}`.",
+            fix=f"Run `python -m pipeline bootstrap --env {run.env.name}`.",
         )
     return str(found["repositories"][0]["repositoryUri"])
 
 
-def _newest_build(tag: str, aws: Aws) -> tuple[str, str] | None:
+def _newest_build(tag: str, aws: AwsClient) -> tuple[str, str] | None:
     """Return tag and digest of the image that was pushed last of these sources; None when there is none."""
-    images = aws.pages("ecr", "describe_images", "imageDetails", repositoryName=aws.env.aws.repository)
+    images = aws.pages("ecr", "describe_images", "imageDetails", repositoryName=aws.place.repository)
     builds = [
         (each["imagePushedAt"], built, str(each["imageDigest"]))
         for each in images
@@ -147,39 +129,45 @@ def _newest_build(tag: str, aws: Aws) -> tuple[str, str] | None:
     return max(builds)[1:] if builds else None
 
 
-def _digest(tag: str, aws: Aws) -> str | None:
+def _digest(tag: str, aws: AwsClient) -> str | None:
     found = aws.find(
-        "ecr", "describe_images", repositoryName=aws.env.aws.repository, imageIds=[{"imageTag": tag}]
+        "ecr", "describe_images", repositoryName=aws.place.repository, imageIds=[{"imageTag": tag}]
     )
     return str(found["imageDetails"][0]["imageDigest"]) if found and found["imageDetails"] else None
 
 
-def _build(reference: str, origin: Origin, say: Say, *, fresh: bool) -> None:
+def _last_change() -> str | None:
+    """Return the last commit that changed container/: a later one makes the same image, label for label."""
+    words = ["git", "log", "-1", "--format=%H", "--", str(CONTAINER)]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() or None
+
+
+def _build(reference: str, origin: Origin, *, fresh: bool) -> None:
     words = [str(CONTAINER / "build"), "--tag", reference, *(["--no-cache"] if fresh else [])]
-    words += ["--revision", origin.commit] if origin.commit else []
+    words += ["--revision", _last_change() or origin.commit] if origin.commit else []
     words += ["--source", origin.run_url.split("/actions/")[0]] if origin.run_url else []
-    say(f"build {reference}")
-    _run(words, os.environ, "Read the build's output above; container/build can be run by itself.", say)
+    log.info(f"build {reference}")
+    _run(words, os.environ, "Read the build's output above; run container/build to repeat it.")
 
 
-def push_unless_there(reference: str, tag: str, aws: Aws, say: Say) -> bool:
-    """Push the image and return True; False when another run has pushed the same sources in the meantime.
+def push_unless_there(reference: str, tag: str, aws: AwsClient) -> bool:
+    """Push the image and return True; False when another run has pushed the same sources meanwhile.
 
     Tags are immutable, and two builds of the same sources may differ in digest: the first one pushed wins.
     Raises BuildFailed when the push fails and ECR does not have the tag.
     """
     try:
-        _push(reference, aws, say)
+        _push(reference, aws)
     except BuildFailed:
         if _digest(tag, aws) is None:
             raise
-        say(f"image {tag[:12]} was pushed by another run meanwhile: that one is taken")
+        log.info(f"image {tag[:12]} was pushed by another run meanwhile: that one is taken")
         return False
     return True
 
 
-def _push(reference: str, aws: Aws, say: Say) -> None:
-    """Push with a DOCKER_CONFIG of its own, so that no login is left in the user's."""
+def _push(reference: str, aws: AwsClient) -> None:
+    """Push with a temporary DOCKER_CONFIG, so that no login remains in the user's."""
     authorization = aws.read("ecr", "get_authorization_token")["authorizationData"][0]
     token = authorization["authorizationToken"]
     if b":" not in base64.b64decode(token):
@@ -188,9 +176,9 @@ def _push(reference: str, aws: Aws, say: Say) -> None:
     with tempfile.TemporaryDirectory(prefix="docker-config-") as scratch:
         config = {"auths": {registry: {"auth": token}}}
         Path(scratch, "config.json").write_text(json.dumps(config))
-        say(f"push {reference}")
+        log.info(f"push {reference}")
         environ = {**os.environ, "DOCKER_CONFIG": scratch}
-        _run([_docker(), "push", reference], environ, "Check that the registry can be reached.", say)
+        _run([_docker(), "push", reference], environ, "Check that the registry can be reached.")
 
 
 def _docker() -> str:
@@ -203,8 +191,8 @@ def _docker() -> str:
     return found
 
 
-def _run(words: list[str], environ: Mapping[str, str], fix: str, say: Say) -> None:
-    """Run a program, passing on each line it prints. Raises BuildFailed with its last lines."""
+def _run(words: list[str], environ: Mapping[str, str], fix: str) -> None:
+    """Run a program and log each line that it prints. Raises BuildFailed with its last lines."""
     tail: list[str] = []
     try:
         with subprocess.Popen(
@@ -212,7 +200,7 @@ def _run(words: list[str], environ: Mapping[str, str], fix: str, say: Say) -> No
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:
-                say(f"  {line.rstrip()}")
+                log.info(f"  {line.rstrip()}")
                 tail = [*tail[-14:], line.rstrip()]
             code = process.wait(BUILD_TIMEOUT_SECONDS)
     except OSError as error:

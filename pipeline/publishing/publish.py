@@ -1,64 +1,65 @@
-"""Make a release of what is here: image to ECR, weights to S3, one immutable manifest of both."""
+"""Publish a release: image to ECR, weights to S3, one immutable manifest of both."""
 
+import logging
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
 from pipeline.ci import github_run_url
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused
-from pipeline.publishing.compatibility import labels_of, require_fit
-from pipeline.publishing.image import CONTAINER, Origin, publish_image
-from pipeline.publishing.registry import package_of
+from pipeline.publishing.compatibility import labels_of, require_compatible
+from pipeline.publishing.image import CONTAINER, publish_image
+from pipeline.publishing.model_registry import package_of
 from pipeline.publishing.scan import require_scanned
+from pipeline.publishing.supply_chain import Origin
 from pipeline.publishing.weights import sync_weights
 from pipeline.release import MANIFEST, Release, make_release
 from pipeline.release_store.manifests import fetch_release, release_key
-from pipeline.state.records import Say
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 MOST_METRICS = 40  # of the Model Registry's 50 properties
 
 
 def publish(
-    env: Environment,
-    aws: Aws,
-    build: Path,
+    run: Run,
     *,
     weights: str | None = None,
     engine: bool = True,
     sbom: bool = True,
     rebuild: bool = False,
-    say: Say = print,
 ) -> Release:
-    """Publish what is here and return the release; the same content gives the same release again.
+    """Publish image and weights and return the release; the same content is the same release.
 
     Writes `<build>/release.json` and, once, s3://<bucket>/releases/<id>/release.json, and registers
     the release in the Model Registry, once. Raises ReleaseError when weights and image do not fit,
-    ScanNotPassed for what ECR has found in the image.
+    ScanNotPassed for ECR's findings in the image.
     """
-    source = weights or env.weights
+    source = weights or run.env.weights
     origin = origin_of(CONTAINER, Path(source))
     if origin.dirty:
-        say(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
-    image = publish_image(aws, origin, engine=engine, sbom=sbom, rebuild=rebuild, say=say)
-    require_scanned(image, env, aws, say)
-    synced = sync_weights(source, aws, say)
+        log.warning(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
+    image = publish_image(run, origin, engine=engine, sbom=sbom, rebuild=rebuild)
+    require_scanned(image, run)
+    synced = sync_weights(source, run.aws)
     if synced.fits is not None:
-        require_fit(synced.fits, labels_of(CONTAINER), say)
+        require_compatible(synced.fits, labels_of(CONTAINER))
     release = make_release(image, synced, commit=origin.commit, dirty=origin.dirty, run_url=origin.run_url)
-    release = _keep(release, aws, say)
-    _register(release, env, aws, say)
-    release.save(build / MANIFEST)
-    say(f"release {release.id} → {build / MANIFEST}")
+    release = _keep(release, run.aws)
+    _register(release, run)
+    release.save(run.build / MANIFEST)
+    log.info(f"release {release.id} → {run.build / MANIFEST}")
     return release
 
 
 def git_commit(directory: Path = Path(), made_of: Sequence[Path] = ()) -> tuple[str | None, bool]:
-    """Return (commit, are there uncommitted edits); (None, False) outside a git checkout.
+    """Return the commit and whether there are uncommitted edits; (None, False) outside a git checkout.
 
-    `made_of`: only edits of these paths count, of those that are there; none: every edit does.
+    `made_of`: only edits of these paths count, of those that exist; none: every edit counts.
     """
     head = _git(directory, "rev-parse", "HEAD")
     if head is None:
@@ -71,7 +72,7 @@ def git_commit(directory: Path = Path(), made_of: Sequence[Path] = ()) -> tuple[
 
 
 def origin_of(*made_of: Path) -> Origin:
-    """Say where what is made of these paths comes from."""
+    """Return the origin of a build from these paths."""
     commit, dirty = git_commit(made_of=made_of)
     return Origin(commit, dirty, github_run_url())
 
@@ -84,32 +85,31 @@ def _git(directory: Path, *words: str) -> str | None:
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 
-def _keep(release: Release, aws: Aws, say: Say) -> Release:
-    """Write the manifest once; whoever comes second takes the one that is there."""
+def _keep(release: Release, aws: AwsClient) -> Release:
+    """Write the manifest once; a second run returns the existing one."""
     stored = fetch_release(release.id, aws)
     if stored is None:
         try:
             aws.put_json(release_key(release.id), release.document(), only_if_new=True)
         except AwsRefused as error:
-            if error.code != "PreconditionFailed":  # another publish of the same content was faster
+            if error.code != "PreconditionFailed":  # another publish of the same content was first
                 raise
         stored = fetch_release(release.id, aws) or release
     else:
-        say(f"release {release.id} was published before: its manifest stays")
+        log.info(f"release {release.id} was published before: its manifest stays")
     return stored
 
 
-def _register(release: Release, env: Environment, aws: Aws, say: Say) -> None:
-    if package_of(release.id, aws) is not None:
+def _register(release: Release, run: Run) -> None:
+    if package_of(release.id, run.aws) is not None:
         return
-    aws.put_json(metrics_key(release.id), release.weights.metrics)
-    call = plan_registration(release, env)
-    say(call.says)
-    aws.apply(call)
+    run.aws.put_json(metrics_key(release.id), release.weights.metrics)
+    call = plan_registration(release, run.env)
+    run.apply([call])
 
 
 def metrics_key(release_id: str) -> str:
-    """Where the Model Registry finds what training measured."""
+    """Return the key of the metrics of training, for the Model Registry."""
     return f"releases/{release_id}/metrics.json"
 
 

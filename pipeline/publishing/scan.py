@@ -1,19 +1,22 @@
-"""ECR's own scan of an image: waited for, read, and judged by the worst that the environment takes."""
+"""ECR's own scan of an image: wait for it, read it, and judge it by the severity that the environment accepts."""
 
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
+from pipeline.aws.waiting import wait_until
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused, ScanNotPassed
-from pipeline.publishing.ignored import IGNORED, read_ignored
+from pipeline.publishing.ignored_vulnerabilities import IGNORED, read_ignored
 from pipeline.release import Image
-from pipeline.state.records import Say
+from pipeline.run import Run
 
-SEVERITIES = ("INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")  # UNDEFINED, UNTRIAGED: nobody has judged
+log = logging.getLogger(__name__)
+
+SEVERITIES = ("INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")  # UNDEFINED and UNTRIAGED are not rated
 DONE = frozenset({"COMPLETE", "ACTIVE"})  # ACTIVE: enhanced scanning goes on, with what it has found
 UNDER_WAY = frozenset({"PENDING", "IN_PROGRESS"})
 PAUSE_SECONDS = 5.0
@@ -34,7 +37,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Scan:
-    """How far the scan is (ECR's own word; None: the image has not been scanned) and what it has found."""
+    """The status of the scan (ECR's; None: the image has not been scanned) and its findings."""
 
     status: str | None
     findings: tuple[Finding, ...] = ()
@@ -48,69 +51,64 @@ def stopping(findings: Iterable[Finding], stops_at: str, ignored: Collection[str
     return tuple(each for each in findings if each.severity in bad and each.vulnerability not in ignored)
 
 
-def require_scanned(
-    image: Image,
-    env: Environment,
-    aws: Aws,
-    say: Say,
-    *,
-    today: date | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
-    """Return when the scan has found nothing that stops a release of this environment.
+def require_scanned(image: Image, run: Run) -> None:
+    """Return when ECR's scan has no finding that stops a release of this environment.
 
-    An image that was never scanned is told with the lines that have it scanned, and passes. Raises
-    ScanNotPassed for what was found, and when the scan has no result within `promotion.scan_wait_seconds`.
+    An image that was never scanned passes, with a warning that names the commands to scan it. Raises ScanNotPassed
+    for findings that stop it, and when the scan has no result within `promotion.scan_wait_seconds`.
     """
-    stops_at = env.promotion.scan_stops_at
-    if image.stand_in or stops_at == "never":
+    stops_at = run.env.promotion.scan_stops_at
+    if image.is_source_hash or stops_at == "never":
         return
-    scan = _wait(image, env, aws, say, clock)
+    scan = _wait(image, run)
     if scan.status is None:
-        say(_unscanned(image, env))
+        log.warning(_unscanned(image, run.env))
         return
     if scan.status not in DONE:
         raise ScanNotPassed(
             f"ECR's scan of {image.digest} is {scan.status}: it has no result.",
-            fix=f"Run the same command again later, or have it scanned: {_start_scan(image, env)}; "
+            fix=f"Run the same command again later, or have it scanned: {_start_scan(image, run.env)}; "
             "promotion.scan_stops_at: never does without.",
         )
-    day = today or datetime.now(UTC).date()
-    ignored = {each.vulnerability for each in read_ignored() if each.holds(day)}
+    day = datetime.fromtimestamp(run.clock.now(), UTC).date()
+    ignored = {each.vulnerability for each in read_ignored() if each.applies(day)}
     bad = stopping(scan.findings, stops_at, ignored)
     if bad:
         raise ScanNotPassed(
             f"ECR's scan of {image.digest} has found {', '.join(map(str, bad))}.",
             fix=f"Publish an image without; or, until a day and for a reason, ignore it in {IGNORED}.",
         )
-    say(f"ECR's scan: {len(scan.findings)} findings, none of severity {stops_at} or worse that counts")
+    log.info(f"ECR's scan: {len(scan.findings)} findings, none of severity {stops_at} or worse that counts")
 
 
-def _wait(image: Image, env: Environment, aws: Aws, say: Say, clock: Callable[[], float]) -> Scan:
+def _wait(image: Image, run: Run) -> Scan:
     """Return the scan once it has ended, or as it is when the time is up."""
-    give_up = clock() + env.promotion.scan_wait_seconds
-    scan = read_scan(image, aws)
-    while _may_come(scan, aws) and clock() < give_up:
-        say(f"ECR's scan of the image is {scan.status or 'not begun'}: waiting for it")
-        aws.sleep(PAUSE_SECONDS)
-        scan = read_scan(image, aws)
-    return scan
+    return wait_until(
+        lambda: read_scan(image, run.aws),
+        lambda scan: not _may_come(scan, run.aws),
+        run.env.promotion.scan_wait_seconds,
+        run.clock,
+        report=lambda scan, _: log.info(
+            f"ECR's scan of the image is {scan.status or 'not begun'}: waiting for it"
+        ),
+        pause=lambda _: PAUSE_SECONDS,
+    )
 
 
-def _may_come(scan: Scan, aws: Aws) -> bool:
-    """Say whether there will be more than this: a scan under way, or one that follows a push by itself."""
+def _may_come(scan: Scan, aws: AwsClient) -> bool:
+    """Say whether a scan is under way, or follows the push automatically."""
     return scan.status in UNDER_WAY or (scan.status is None and _scans_on_push(aws))
 
 
-def _scans_on_push(aws: Aws) -> bool:
-    found = aws.read("ecr", "describe_repositories", repositoryNames=[aws.env.aws.repository])
+def _scans_on_push(aws: AwsClient) -> bool:
+    found = aws.read("ecr", "describe_repositories", repositoryNames=[aws.place.repository])
     settings = found["repositories"][0].get("imageScanningConfiguration") or {}
     return bool(settings.get("scanOnPush"))
 
 
-def read_scan(image: Image, aws: Aws) -> Scan:
-    """Ask ECR for the scan of an image, with all pages of its findings."""
-    place = {"repositoryName": aws.env.aws.repository, "imageId": {"imageDigest": image.digest}}
+def read_scan(image: Image, aws: AwsClient) -> Scan:
+    """Read the scan of an image, with all pages of its findings."""
+    place = {"repositoryName": aws.place.repository, "imageId": {"imageDigest": image.digest}}
     findings: list[Finding] = []
     further: dict[str, str] = {}
     while True:
@@ -129,8 +127,8 @@ def read_scan(image: Image, aws: Aws) -> Scan:
 def findings_of(document: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield the findings of basic and of enhanced scanning, which have shapes of their own."""
     for each in document.get("findings", []):
-        said = {one["key"]: one.get("value", "") for one in each.get("attributes", [])}
-        package = f"{said.get('package_name', '?')} {said.get('package_version', '')}".strip()
+        attributes = {one["key"]: one.get("value", "") for one in each.get("attributes", [])}
+        package = f"{attributes.get('package_name', '?')} {attributes.get('package_version', '')}".strip()
         yield Finding(str(each["name"]), str(each["severity"]), package)
     for each in document.get("enhancedFindings", []):
         details = each.get("packageVulnerabilityDetails") or {}

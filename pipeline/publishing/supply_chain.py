@@ -1,42 +1,45 @@
-"""What an image is made of (SBOM) and where it comes from (provenance), in S3 beside the image.
+"""The SBOM and the provenance of an image, in S3.
 
-Not in the registry beside it: an index with attestations is an image that SageMaker refuses.
+They are not in the registry: SageMaker refuses an image index with attestations.
 """
 
 import json
+import logging
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
 from pipeline.errors import BuildFailed
-from pipeline.state.records import Say
+
+log = logging.getLogger(__name__)
 
 SBOM_SECONDS = 600
 BUILD_TYPE = "tag:sagemaker-pytorch-release,2026:container/build"
 
 
 def sbom_key(tag: str) -> str:
-    """Where the list of packages of an image is kept; its tag is the hash of what it was built from."""
+    """Return the key of an image's SBOM; the tag is the hash of the image's sources."""
     return f"images/{tag}/sbom.spdx.json"
 
 
 def provenance_key(tag: str) -> str:
-    """Where it is kept what an image was built from, and by whom."""
+    """Return the key of an image's provenance."""
     return f"images/{tag}/provenance.json"
 
 
-def store_sbom(reference: str, tag: str, aws: Aws, say: Say) -> str:
-    """List the packages of an image that was just built, and return the list's URI in S3.
+def store_sbom(reference: str, tag: str, aws: AwsClient) -> str:
+    """List the packages of an image that was just built, and return the SBOM's URI in S3.
 
-    Raises BuildFailed when syft cannot.
+    Raises BuildFailed when syft fails.
     """
-    say(f"list what {reference} is made of (about half a minute; --no-sbom leaves it out)")
+    log.info(f"list what {reference} is made of (about half a minute; --no-sbom leaves it out)")
     with tempfile.TemporaryDirectory(prefix="sbom-") as scratch:
         path = Path(scratch, "sbom.spdx.json")
         words = [_syft(), "scan", f"docker:{reference}", "--quiet", "--output", f"spdx-json={path}"]
@@ -55,26 +58,33 @@ def store_sbom(reference: str, tag: str, aws: Aws, say: Say) -> str:
         return _put(sbom_key(tag), path.read_bytes(), f"store the SBOM of {tag[:12]}", aws)
 
 
-def store_provenance(statement: dict[str, Any], tag: str, aws: Aws) -> str:
-    """Keep where an image comes from, once, and return the statement's URI in S3."""
+def store_provenance(statement: dict[str, Any], tag: str, aws: AwsClient) -> str:
+    """Store the provenance of an image, once, and return the statement's URI in S3."""
     key = provenance_key(tag)
-    if aws.find("s3", "head_object", Bucket=aws.env.aws.bucket, Key=key) is None:
+    if aws.find("s3", "head_object", Bucket=aws.place.bucket, Key=key) is None:
         body = (json.dumps(statement, indent=2) + "\n").encode()
         return _put(key, body, f"store the provenance of {tag[:12]}", aws)
-    return f"s3://{aws.env.aws.bucket}/{key}"
+    return f"s3://{aws.place.bucket}/{key}"
 
 
-def provenance(
-    repository: str, digest: str, *, sources: str, commit: str | None, dirty: bool, run_url: str | None
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Origin:
+    """The origin of a build. `dirty`: its sources have uncommitted edits."""
+
+    commit: str | None = None
+    dirty: bool = False
+    run_url: str | None = None
+
+
+def provenance(repository: str, digest: str, sources: str, origin: Origin) -> dict[str, Any]:
     """Return an in-toto statement (SLSA provenance 1) about an image.
 
-    `sources`: the SHA-256 of everything in container/ that the image is made of.
+    `sources`: the SHA-256 of the image's sources in container/.
     """
     dependencies = [{"uri": "container/", "digest": {"sha256": sources}}]
-    if commit is not None:
-        where = run_url.split("/actions/")[0] if run_url else "."
-        dependencies.append({"uri": f"git+{where}", "digest": {"gitCommit": commit}})
+    if origin.commit is not None:
+        where = origin.run_url.split("/actions/")[0] if origin.run_url else "."
+        dependencies.append({"uri": f"git+{where}", "digest": {"gitCommit": origin.commit}})
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": repository, "digest": {"sha256": digest.removeprefix("sha256:")}}],
@@ -82,16 +92,16 @@ def provenance(
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
-                "externalParameters": {"uncommittedEdits": dirty},
+                "externalParameters": {"uncommittedEdits": origin.dirty},
                 "resolvedDependencies": dependencies,
             },
-            "runDetails": {"builder": {"id": run_url or "a machine of the one who published"}},
+            "runDetails": {"builder": {"id": origin.run_url or "a machine of the one who published"}},
         },
     }
 
 
-def _put(key: str, body: bytes, says: str, aws: Aws) -> str:
-    bucket = aws.env.aws.bucket
+def _put(key: str, body: bytes, says: str, aws: AwsClient) -> str:
+    bucket = aws.place.bucket
     params = {"Bucket": bucket, "Key": key, "Body": body, "ContentType": "application/json"}
     aws.apply(Call("s3", "put_object", params, says))
     return f"s3://{bucket}/{key}"
@@ -103,7 +113,7 @@ def _syft() -> str:
     found = str(beside) if beside.is_file() else shutil.which("syft")
     if found is None:
         raise BuildFailed(
-            "There is no syft, which lists what an image is made of.",
+            "There is no syft, which lists the packages of an image.",
             fix="`make setup` installs it; or publish with --no-sbom.",
         )
     return found

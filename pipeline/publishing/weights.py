@@ -1,52 +1,54 @@
-"""Weights: one reproducible archive, at a key in S3 that its content names."""
+"""Weights: one reproducible archive, at a key in S3 derived from its content."""
 
 import hashlib
 import json
+import logging
 import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.errors import ConfigError, ReleaseError
-from pipeline.publishing.compatibility import ENGINES, fits_of
+from pipeline.publishing.compatibility import ENGINES, requirements_of
 from pipeline.publishing.digests import digests_of, fingerprint
-from pipeline.publishing.progress import shown
-from pipeline.publishing.upload import is_there, upload
+from pipeline.publishing.upload import Upload, is_there
+from pipeline.publishing.upload_progress import upload_progress
 from pipeline.release import Weights
 from pipeline.release_store.archives import archive, archived_files, members
 from pipeline.release_store.golden import GOLDEN, fetch_object, no_golden, no_object
-from pipeline.state.records import Say
+
+log = logging.getLogger(__name__)
 
 METRICS = "metrics.json"
 
 
-def sync_weights(source: str, aws: Aws, say: Say) -> Weights:
-    """Have the weights named by `source` in the release bucket; unchanged content uploads nothing.
+def sync_weights(source: str, aws: AwsClient) -> Weights:
+    """Upload the weights of `source` to the release bucket, unless the same content is there.
 
-    `source`: a local directory or .tar.gz, s3://bucket/key.tar.gz, or training-job/NAME. What was sent
-    before is known by the fingerprint of the source: it is neither packed nor fetched again.
-    Raises ConfigError when there is nothing there, ReleaseError when the upload is not what was sent.
+    `source`: a local directory or .tar.gz, s3://bucket/key.tar.gz, or training-job/NAME. A source whose
+    fingerprint is known is neither packed nor fetched again. Raises ConfigError when there is no such source,
+    ReleaseError when the object in S3 differs from the upload.
     """
     if source.startswith("training-job/"):
         source = _artifact_of(source.removeprefix("training-job/"), aws)
     seen = f"weights-seen/{_fingerprint(source, aws)}.json"
     known = _known(aws.get_json(seen))
     if known is not None and _is_there(known, aws):
-        say(f"weights {known.sha256[:8]} are in S3 already: nothing uploaded")
+        log.info(f"weights {known.sha256[:8]} are in S3 already: nothing uploaded")
         return known
     with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
-        weights = _sync(_local_archive(source, aws, Path(scratch)), source, aws, say)
+        weights = _sync(_local_archive(source, aws, Path(scratch)), source, aws)
     if known != weights:
         aws.put_json(seen, weights.document())
     return weights
 
 
-def _sync(local: Path, source: str, aws: Aws, say: Say) -> Weights:
+def _sync(local: Path, source: str, aws: AwsClient) -> Weights:
     digests = digests_of(local)
-    bucket, key = aws.env.aws.bucket, f"weights/{digests.sha256}/model.tar.gz"
+    bucket, key = aws.place.bucket, f"weights/{digests.sha256}/model.tar.gz"
     found = members(local, frozenset({GOLDEN, METRICS, ENGINES}), source)
-    if GOLDEN not in found:  # without it nobody could tell whether the release is live
+    if GOLDEN not in found:  # without it no release can be proved live
         raise no_golden(source)
     weights = Weights(
         uri=f"s3://{bucket}/{key}",
@@ -54,20 +56,20 @@ def _sync(local: Path, source: str, aws: Aws, say: Say) -> Weights:
         bytes=digests.size,
         checksum=digests.checksum,
         metrics=_figures(found.get(METRICS, b"{}"), source),
-        fits=fits_of(found[ENGINES], source) if ENGINES in found else None,
+        fits=requirements_of(found[ENGINES], source) if ENGINES in found else None,
     )
     if _is_there(weights, aws):
-        say(f"weights {weights.sha256[:8]} are in S3 already: nothing uploaded")
+        log.info(f"weights {weights.sha256[:8]} are in S3 already: nothing uploaded")
         return weights
     says = f"upload weights {weights.sha256[:8]}, {digests.size:,} bytes"
-    say(says)
-    with shown("weights", digests.size, say) as sent:
-        upload(local, {"Bucket": bucket, "Key": key}, digests, aws, says, sent)
+    log.info(says)
+    with upload_progress("weights", digests.size) as sent:
+        Upload(local, {"Bucket": bucket, "Key": key}, digests, aws, says).send(sent)
     return weights
 
 
 def _figures(metrics: bytes, source: str) -> dict[str, float]:
-    """Read the numbers that training wrote; whatever else is there is not for the release."""
+    """Read the numbers in training's metrics; other values are ignored."""
     try:
         written = json.loads(metrics)
     except ValueError as error:
@@ -76,32 +78,30 @@ def _figures(metrics: bytes, source: str) -> dict[str, float]:
     return {key: value for key, value in pairs if isinstance(value, int | float) and value == value}
 
 
-def _is_there(weights: Weights, aws: Aws) -> bool:
+def _is_there(weights: Weights, aws: AwsClient) -> bool:
     bucket, _, key = weights.uri.removeprefix("s3://").partition("/")
-    if bucket != aws.env.aws.bucket or weights.checksum is None:
+    if bucket != aws.place.bucket or weights.checksum is None:
         return False
     return is_there({"Bucket": bucket, "Key": key}, weights.checksum, weights.bytes, aws)
 
 
 def _known(document: object) -> Weights | None:
-    """Read what an earlier publish has noted; None when there is nothing, or another version wrote it."""
+    """Read the note of an earlier publish; None when there is none, or another version wrote it."""
     try:
         return None if document is None else Weights.model_validate(document)
     except ValidationError:
         return None
 
 
-def _fingerprint(source: str, aws: Aws) -> str:
-    """Name a source by its content; an object in S3 by its address, size and ETag, which every write
-    changes.
-    """
+def _fingerprint(source: str, aws: AwsClient) -> str:
+    """Return a hash of a source's content; of an object in S3: of its address, size and ETag."""
     if source.startswith("s3://"):
         bucket, _, key = source.removeprefix("s3://").partition("/")
         head = aws.find("s3", "head_object", Bucket=bucket, Key=key)
         if head is None:
             raise no_object(source)
-        told = json.dumps([source, head["ETag"], head["ContentLength"], head.get("VersionId")])
-        return hashlib.sha256(told.encode()).hexdigest()
+        identity = json.dumps([source, head["ETag"], head["ContentLength"], head.get("VersionId")])
+        return hashlib.sha256(identity.encode()).hexdigest()
     path = Path(source)
     if path.is_dir():
         return fingerprint(list(archived_files(path)))
@@ -114,7 +114,7 @@ def _fingerprint(source: str, aws: Aws) -> str:
     )
 
 
-def _local_archive(source: str, aws: Aws, scratch: Path) -> Path:
+def _local_archive(source: str, aws: AwsClient, scratch: Path) -> Path:
     if source.startswith("s3://"):
         return fetch_object(source, aws, scratch)
     path = Path(source)
@@ -126,7 +126,7 @@ def _local_archive(source: str, aws: Aws, scratch: Path) -> Path:
     return target
 
 
-def _artifact_of(job: str, aws: Aws) -> str:
+def _artifact_of(job: str, aws: AwsClient) -> str:
     found = aws.find("sagemaker", "describe_training_job", TrainingJobName=job)
     if found is None:
         raise ConfigError(

@@ -25,9 +25,9 @@ def archive(directory: Path, target: BinaryIO) -> None:
 
 
 def archived_files(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Yield what is archived, by its name within the archive.
+    """Yield the files to archive, by their names within the archive.
 
-    Links to files are followed: SageMaker takes no link in an archive.
+    Links to files are followed: SageMaker refuses links in an archive.
     """
     for path in sorted(directory.rglob("*")):
         if path.is_dir() and path.is_symlink():
@@ -37,7 +37,7 @@ def archived_files(directory: Path) -> Iterator[tuple[str, Path]]:
 
 
 def members(packed: Path, names: frozenset[str], where: str) -> dict[str, bytes]:
-    """Return the contents of these members, of those that are there.
+    """Return the contents of these members, of those that exist.
 
     Stops reading once all are found. Raises ReleaseError when `packed` is no archive.
     """

@@ -1,31 +1,32 @@
-"""The golden set of a release: golden inputs with their expected answers, from the release's own archive."""
+"""The golden set of a release: inputs with their expected answers, from the release's own archive."""
 
 import hashlib
 import shutil
 import tempfile
 from pathlib import Path
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.errors import ReleaseError
 from pipeline.release import Release
 from pipeline.release_store.archives import members
+from pipeline.run import Run
 
 GOLDEN = "golden.json"
 
 
-def fetch_golden(release: Release, aws: Aws, build: Path) -> Path:
-    """Return golden.json of the release's own archive, taken from S3 once per content.
+def fetch_golden(release: Release, run: Run) -> Path:
+    """Return golden.json of the release's own archive, fetched from S3 once per content.
 
     Raises ReleaseError when the archive is missing, is another one, or holds no golden.json.
     """
-    target = build / "golden" / f"{release.weights.sha256}.json"
+    target = run.build / "golden" / f"{release.weights.sha256}.json"
     if target.is_file():
         return target
     with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
-        packed = fetch_object(release.weights.uri, aws, Path(scratch))
+        packed = fetch_object(release.weights.uri, run.aws, Path(scratch))
         if _sha256(packed) != release.weights.sha256:
             raise ReleaseError(
-                f"{release.weights.uri} is not what release {release.id} was published with.",
+                f"{release.weights.uri} differs from the weights that release {release.id} was published with.",
                 fix="Restore the object from the bucket's versions, or publish the weights again.",
             )
         found = members(packed, frozenset({GOLDEN}), release.weights.uri)
@@ -36,7 +37,8 @@ def fetch_golden(release: Release, aws: Aws, build: Path) -> Path:
     return target
 
 
-def fetch_object(uri: str, aws: Aws, scratch: Path) -> Path:
+def fetch_object(uri: str, aws: AwsClient, scratch: Path) -> Path:
+    """Download the object to `scratch`. Raises ReleaseError when there is none."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     found = aws.find("s3", "get_object", Bucket=bucket, Key=key)
     if found is None:
@@ -53,10 +55,12 @@ def _sha256(path: Path) -> str:
 
 
 def no_object(uri: str) -> ReleaseError:
+    """Return the error for a missing object."""
     return ReleaseError(f"There is no object {uri}.", fix="Publish the weights, or correct the URI.")
 
 
 def no_golden(where: str) -> ReleaseError:
+    """Return the error for an archive without a golden set."""
     return ReleaseError(
         f"{where} holds no {GOLDEN}.", fix="`train` writes it: golden inputs with their expected answers."
     )

@@ -1,7 +1,7 @@
-"""gzip that does not labour over what cannot be made smaller.
+"""gzip that stores incompressible content instead of compressing it.
 
-Trained weights are nearly noise: deflate takes 40 ms for a megabyte of them and saves a few percent. Each
-chunk is tried by its beginning, and stored as it is where too little would be saved. The result is one
+Trained weights are nearly noise: deflate takes 40 ms for a megabyte of them and saves a few percent. The
+beginning of each chunk is compressed first, and the chunk is stored where too little would be saved. The result is one
 ordinary gzip member (RFC 1952), and the same bytes for the same content.
 """
 
@@ -18,7 +18,7 @@ LAST_BLOCK = b"\x03\x00"  # an empty one, marked final
 
 
 class GzipStream:
-    """What is written here arrives compressed at `target`, once it is closed."""
+    """A writer that passes its content, compressed, to `target`; complete once it is closed."""
 
     def __init__(self, target: BinaryIO) -> None:
         self._target, self._waiting = target, bytearray()
@@ -26,7 +26,7 @@ class GzipStream:
         target.write(HEADER)
 
     def write(self, content: bytes) -> int:
-        """Take more content; whole chunks of it are passed on."""
+        """Write content; whole chunks are passed on."""
         self._waiting += content
         while len(self._waiting) >= CHUNK_BYTES:
             self._pass_on(bytes(self._waiting[:CHUNK_BYTES]))
@@ -34,7 +34,7 @@ class GzipStream:
         return len(content)
 
     def close(self) -> None:
-        """Write what is left, then the checksum and the size."""
+        """Write the rest, then the checksum and the size."""
         if self._waiting:
             self._pass_on(bytes(self._waiting))
             self._waiting.clear()

@@ -1,1 +1,1 @@
-"""What runs leave in the release bucket and the build folder: locks, records, audit lines."""
+"""The files that runs leave in the release bucket and the build folder: locks, records, audit lines."""

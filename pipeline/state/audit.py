@@ -1,13 +1,13 @@
-"""Who did what, when, with which release, and how it ended: one line for every step, kept in S3.
+"""The audit trail: one line in S3 for every step, with its user, time, release and outcome.
 
-S3 cannot append: each line is an object of its own, whose key sorts by time. Nothing replaces one.
+S3 cannot append: each line is an object of its own, whose key sorts by time. No line is ever replaced.
 """
 
 import getpass
 import json
+import logging
 import os
 import socket
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,24 +16,26 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.ci import github_run_url
 from pipeline.errors import PipelineError
 from pipeline.model import Model
-from pipeline.state.records import Say
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 Outcome = Literal["succeeded", "failed", "interrupted"]
 
 
 class AuditLine(Model):
-    """One step. `who` is whom AWS knew, `user` whom GitHub or this machine did."""
+    """One step. `who`: the ARN that AWS knew; `user`: the name that GitHub or this machine knew."""
 
     schema_version: Literal[1] = Field(default=1, validation_alias="schema", serialization_alias="schema")
     at: float  # epoch seconds, when it ended
     seconds: float
     environment: str
     step: str
-    release: str | None  # None: it ended before there was one, or is about none
+    release: str | None  # None: the step ended before there was a release, or concerns none
     outcome: Outcome
     error: str | None
     calls: int  # writes that it made
@@ -55,71 +57,68 @@ class AuditTrail(Model):
 
 
 @dataclass
-class Entry:
-    """What a step tells about itself while it runs."""
+class AuditEntry:
+    """The part of a line that only the running step knows."""
 
     release: str | None
 
 
 def audit_prefix(environment: str) -> str:
-    """Where the lines of an environment are."""
+    """Return the key prefix of an environment's lines in the release bucket."""
     return f"audit/{environment}/"
 
 
 @contextmanager
-def audited(step: str, environment: str, release: str | None, aws: Aws, say: Say) -> Iterator[Entry]:
-    """Keep a line about the step within, however it ends.
+def audited(step: str, run: Run, release: str | None) -> Iterator[AuditEntry]:
+    """Write an audit line about the step within, whether it succeeds, fails or is interrupted.
 
-    A line that cannot be kept is said; it does not hide how the step itself ended.
+    If the line cannot be written, a warning is logged and the step's own error is raised.
     """
-    entry, started, before = Entry(release), time.time(), len(aws.made)
+    entry, started, before = AuditEntry(release), run.clock.now(), len(run.aws.made)
     outcome: Outcome = "interrupted"
     error: str | None = None
     try:
         yield entry
         outcome = "succeeded"
-    except PipelineError as failure:
+    except Exception as failure:
         outcome, error = "failed", type(failure).__name__
         raise
-    except Exception as defect:
-        outcome, error = "failed", type(defect).__name__
-        raise
     finally:
-        ended = time.time()
+        ended = run.clock.now()
         line = AuditLine(
             at=ended,
             seconds=round(ended - started, 3),
-            environment=environment,
+            environment=run.env.name,
             step=step,
             release=entry.release,
             outcome=outcome,
             error=error,
-            calls=len(aws.made) - before,
-            who=aws.caller_arn(),
+            calls=len(run.aws.made) - before,
+            who=run.aws.caller_arn(),
             user=user_of(os.environ),
             host=socket.gethostname(),
             run_url=github_run_url(),
         )
-        _keep(line, aws, say)
+        _write(line, run.aws)
 
 
 def user_of(environ: Mapping[str, str]) -> str:
-    """Name the person: GitHub's, else this machine's."""
+    """Return the name of the person: GitHub's, else this machine's."""
     return environ.get("GITHUB_ACTOR") or getpass.getuser()
 
 
-def lines(environment: str, aws: Aws, newest: int) -> list[AuditLine]:
+def audit_lines(run: Run, newest: int) -> list[AuditLine]:
     """Return the newest lines of an environment, oldest first."""
-    keys = aws.keys(audit_prefix(environment))[-newest:]
-    return [AuditLine.model_validate(aws.get_json(key)) for key in keys]
+    keys = run.aws.keys(audit_prefix(run.env.name))[-newest:]
+    return [AuditLine.model_validate(run.aws.get_json(key)) for key in keys]
 
 
-def _keep(line: AuditLine, aws: Aws, say: Say) -> None:
-    """Write a line, which is no call of the step itself: it is not among those that were made."""
+def _write(line: AuditLine, aws: AwsClient) -> None:
+    """Write a line. It is no call of the step itself: `aws.made` does not list it."""
     key = f"{audit_prefix(line.environment)}{round(line.at * 1000):015d}-{line.step}.json"
-    params = {"Bucket": aws.env.aws.bucket, "Key": key, "ContentType": "application/json"}
+    params = {"Bucket": aws.place.bucket, "Key": key, "ContentType": "application/json"}
     body = (json.dumps(line.document()) + "\n").encode()
     try:
         aws.read("s3", "put_object", **params, Body=body, IfNoneMatch="*")
     except PipelineError as error:
-        say(f"warning: no audit line of this {line.step} was kept: {error.what}")
+        log.warning(f"warning: no audit line of this {line.step} was kept: {error.what}")

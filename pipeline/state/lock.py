@@ -1,10 +1,11 @@
-"""One change of an environment at a time: a lock in the release bucket, taken by a conditional write.
+"""One change of an environment at a time: a lock in the release bucket, acquired by a conditional write.
 
-S3 keeps the first of two writers (`If-None-Match: *`) and lets a lock change hands only when it is still the
-one that was looked at (`If-Match`). Its holder writes it anew every minute; how long it has been silent is told
-by S3's own clock. A holder whose process is gone, or that has been silent too long, holds nothing.
+S3 keeps the first of two writers (`If-None-Match: *`) and replaces a lock only while it is still the one that was
+read (`If-Match`). A run renews its lock every minute; S3's own clock says how old a lock is. A lock is stale when
+its process is gone, or when it was not renewed for ten minutes.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -13,170 +14,171 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from pipeline.aws import Aws
-from pipeline.config import Environment
 from pipeline.errors import AwsRefused, EnvironmentLocked, PipelineError
 from pipeline.model import Model
-from pipeline.state.lock_info import Holder, this_process, why_void
-from pipeline.state.records import Say
+from pipeline.run import Run
+from pipeline.state.lock_info import LockInfo, stale_reason, this_process
+
+log = logging.getLogger(__name__)
 
 RENEWAL_SECONDS = 60.0
-ROUNDS = 5  # in each, somebody else has changed the lock between two looks
+ROUNDS = 5  # in each, another run has changed the lock between two reads
 SOMEBODY_ELSES = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
 class UnlockResult(Model):
-    """Whose lock was broken; None: there was none."""
+    """The lock that was broken; None: there was none."""
 
     environment: str
-    broken: Holder | None
+    broken: LockInfo | None
 
 
 @dataclass(frozen=True)
-class Found:
-    """A lock that is there. `silent_seconds`: since it was last written, by S3's clock."""
+class StoredLock:
+    """A lock in the bucket. `silent_seconds`: since it was last written, by S3's clock."""
 
-    holder: Holder
+    info: LockInfo
     etag: str
     silent_seconds: float
 
 
 def lock_key(environment: str) -> str:
-    """Where the lock of an environment is in the release bucket."""
+    """Return the key of an environment's lock in the release bucket."""
     return f"locks/{environment}.json"
 
 
-def look_at_lock(env: Environment, aws: Aws) -> Found | None:
-    """Return the lock of an environment; None when nobody holds it."""
-    found = aws.find("s3", "get_object", Bucket=env.aws.bucket, Key=lock_key(env.name))
+def read_lock(run: Run) -> StoredLock | None:
+    """Return the lock of an environment; None when it is not locked."""
+    found = run.aws.find("s3", "get_object", Bucket=run.env.aws.bucket, Key=lock_key(run.env.name))
     if found is None:
         return None
     now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
     silent = max(0.0, (now - found["LastModified"]).total_seconds())
-    return Found(Holder.model_validate_json(found["Body"].read()), found["ETag"], silent)
+    return StoredLock(LockInfo.model_validate_json(found["Body"].read()), found["ETag"], silent)
 
 
 @dataclass
-class Hold:
-    """A lock that this process holds."""
+class Lock:
+    """A lock that this process holds. `lost`: the run that has taken it over; empty while it is held."""
 
-    env: Environment
-    aws: Aws
-    holder: Holder
+    run: Run
+    info: LockInfo
     etag: str
-    lost: str = ""  # to whom
+    lost: str = ""
     _write: threading.Lock = field(default_factory=threading.Lock)
 
     def renew(self) -> None:
-        """Write it anew; when it has changed hands, remember to whom it was lost."""
+        """Write it anew; when another run has taken it over, note which one."""
         with self._write:
-            etag = _put(self.env, self.aws, self.holder, IfMatch=self.etag)
+            etag = _put(self.run, self.info, IfMatch=self.etag)
             if etag is None:
-                now = look_at_lock(self.env, self.aws)
-                self.lost = str(now.holder) if now else "somebody who has broken it"
+                now = read_lock(self.run)
+                self.lost = str(now.info) if now else "somebody who has broken it"
             else:
                 self.etag = etag
 
     def require(self) -> None:
-        """Raises EnvironmentLocked once another runner has it: this one must change nothing any more."""
+        """Return while the lock is held. Raises EnvironmentLocked once another run has taken it over."""
         if self.lost:
             raise EnvironmentLocked(
-                f"The lock of {self.env.name} was lost to {self.lost}; this run has stopped changing things.",
+                f"The lock of {self.run.env.name} was lost to {self.lost}; this run has stopped changing things.",
                 fix="Let that run finish, then run the same command again.",
             )
 
     def release(self) -> None:
-        """Remove it, unless it is somebody else's by now."""
+        """Delete it, unless another run has taken it over."""
         with self._write:
-            _delete(self.env, self.aws, self.etag)
+            _delete(self.run, self.etag)
 
 
 @contextmanager
-def environment_lock(
-    env: Environment, aws: Aws, step: str, say: Say, renewal_seconds: float = RENEWAL_SECONDS
-) -> Iterator[Hold]:
-    """Hold the lock of `env` for the length of one step. Raises EnvironmentLocked when another run has it.
+def environment_lock(run: Run, step: str, renewal_seconds: float = RENEWAL_SECONDS) -> Iterator[Lock]:
+    """Hold the lock of the environment for the length of one step. Raises EnvironmentLocked when another run has it.
 
-    A failure to release it does not hide how the step ended: a lock whose process is gone is void.
+    If releasing fails, a warning is logged and the step's own error is raised: a lock whose process is gone is stale.
     """
-    hold = take(env, aws, this_process(env.name, step, os.environ), say)
+    lock = acquire(run, this_process(run.env.name, step, os.environ))
     ended = threading.Event()
-    renewing = threading.Thread(target=_keep, args=(hold, ended, renewal_seconds, say), daemon=True)
+    renewing = threading.Thread(target=_keep_renewed, args=(lock, ended, renewal_seconds), daemon=True)
     renewing.start()
-    aws.before_write = hold.require
+    run.aws.before_write = lock.require
     try:
-        yield hold
+        yield lock
     finally:
         ended.set()
-        aws.before_write = _nothing
+        run.aws.before_write = _nothing
         try:
-            hold.release()
+            lock.release()
         except PipelineError as error:
-            say(f"the lock of {env.name} could not be released, and is void once this process ends: {error}")
+            name = run.env.name
+            log.warning(
+                f"the lock of {name} could not be released, and is void once this process ends: {error}"
+            )
 
 
-def _keep(hold: Hold, ended: threading.Event, every_seconds: float, say: Say) -> None:
-    while not hold.lost and not ended.wait(every_seconds):
+def _keep_renewed(lock: Lock, ended: threading.Event, every_seconds: float) -> None:
+    while not lock.lost and not ended.wait(every_seconds):
         try:
-            hold.renew()
-        except PipelineError as error:  # the next renewal may come through; until then it is ours
-            say(f"the lock of {hold.env.name} was not renewed: {error.what}")
+            lock.renew()
+        except PipelineError as error:  # the next renewal may succeed; until then the lock is held
+            log.warning(f"the lock of {lock.run.env.name} was not renewed: {error.what}")
 
 
 def _nothing() -> None: ...
 
 
-def take(env: Environment, aws: Aws, me: Holder, say: Say) -> Hold:
-    """Take the lock, also from a holder that is gone. Raises EnvironmentLocked with owner and age."""
+def acquire(run: Run, me: LockInfo) -> Lock:
+    """Acquire the lock, also when it is stale. Raises EnvironmentLocked with owner and age."""
     for _ in range(ROUNDS):
-        etag = _put(env, aws, me, IfNoneMatch="*")
+        etag = _put(run, me, IfNoneMatch="*")
         if etag is not None:
-            return Hold(env, aws, me, etag)
-        found = look_at_lock(env, aws)
+            return Lock(run, me, etag)
+        found = read_lock(run)
         if found is None:
             continue
-        if found.holder.token == me.token:  # the answer to the first try was lost on its way
-            return Hold(env, aws, me, found.etag)
-        why = why_void(found.holder, me, found.silent_seconds)
-        if why is None:
-            raise _locked(env, found)
-        etag = _put(env, aws, me, IfMatch=found.etag)
+        if found.info.token == me.token:  # the answer to the first try was lost on its way
+            return Lock(run, me, found.etag)
+        reason = stale_reason(found.info, me, found.silent_seconds)
+        if reason is None:
+            raise _locked(run.env.name, found)
+        etag = _put(run, me, IfMatch=found.etag)
         if etag is not None:
-            say(f"the lock of {env.name} by {found.holder} is void: {why}")
-            return Hold(env, aws, me, etag)
+            log.warning(f"the lock of {run.env.name} by {found.info} is void: {reason}")
+            return Lock(run, me, etag)
     raise EnvironmentLocked(
-        f"Others took the lock of {env.name} in each of {ROUNDS} rounds.", fix="Run the same command again."
+        f"Others took the lock of {run.env.name} in each of {ROUNDS} rounds.",
+        fix="Run the same command again.",
     )
 
 
-def _locked(env: Environment, found: Found) -> EnvironmentLocked:
+def _locked(environment: str, found: StoredLock) -> EnvironmentLocked:
     return EnvironmentLocked(
-        f"{env.name} is being changed by {found.holder}; last sign of life {found.silent_seconds:.0f} s ago.",
+        f"{environment} is being changed by {found.info}; last sign of life {found.silent_seconds:.0f} s ago.",
         fix="Wait for it, then run the same command again. If you know that it is dead: "
-        f"`python -m pipeline unlock --env {env.name}`.",
+        f"`python -m pipeline unlock --env {environment}`.",
     )
 
 
-def unlock(env: Environment, aws: Aws, say: Say) -> UnlockResult:
-    """Break the lock of `env`, whoever holds it; a holder that lives stops at its next write."""
-    found = look_at_lock(env, aws)
+def unlock(run: Run) -> UnlockResult:
+    """Break the lock of the environment, whichever run holds it; a live run stops at its next write."""
+    name, found = run.env.name, read_lock(run)
     if found is None:
-        say(f"{env.name} is not locked")
-        return UnlockResult(environment=env.name, broken=None)
-    say(f"break the lock of {env.name} by {found.holder}, silent for {found.silent_seconds:.0f} s")
-    if not _delete(env, aws, found.etag):
+        log.info(f"{name} is not locked")
+        return UnlockResult(environment=name, broken=None)
+    log.info(f"break the lock of {name} by {found.info}, silent for {found.silent_seconds:.0f} s")
+    if not _delete(run, found.etag):
         raise EnvironmentLocked(
-            f"The lock of {env.name} was renewed just now by {found.holder}: its holder lives.",
+            f"The lock of {name} was renewed just now by {found.info}: that run is alive.",
             fix="Stop that run first, then run the same command again.",
         )
-    return UnlockResult(environment=env.name, broken=found.holder)
+    return UnlockResult(environment=name, broken=found.info)
 
 
-def _put(env: Environment, aws: Aws, holder: Holder, **condition: str) -> str | None:
-    """Write the lock and return its ETag; None when the condition does not hold."""
-    params: dict[str, Any] = {"Bucket": env.aws.bucket, "Key": lock_key(env.name), **condition}
+def _put(run: Run, info: LockInfo, **condition: str) -> str | None:
+    """Write the lock and return its ETag; None when the condition is not met."""
+    params: dict[str, Any] = {"Bucket": run.env.aws.bucket, "Key": lock_key(run.env.name), **condition}
     try:
-        answer = aws.read("s3", "put_object", Body=holder.model_dump_json(indent=2).encode(), **params)
+        answer = run.aws.read("s3", "put_object", Body=info.model_dump_json(indent=2).encode(), **params)
     except AwsRefused as error:
         if error.code in SOMEBODY_ELSES | {"NoSuchKey"}:
             return None
@@ -184,10 +186,11 @@ def _put(env: Environment, aws: Aws, holder: Holder, **condition: str) -> str | 
     return str(answer["ETag"])
 
 
-def _delete(env: Environment, aws: Aws, etag: str) -> bool:
-    """Delete the lock if it is still this one; say whether it was."""
+def _delete(run: Run, etag: str) -> bool:
+    """Delete the lock if it still has this ETag; say whether it had."""
+    params = {"Bucket": run.env.aws.bucket, "Key": lock_key(run.env.name)}
     try:
-        aws.read("s3", "delete_object", Bucket=env.aws.bucket, Key=lock_key(env.name), IfMatch=etag)
+        run.aws.read("s3", "delete_object", **params, IfMatch=etag)
     except AwsRefused as error:
         if error.code in SOMEBODY_ELSES | {"NoSuchKey"}:
             return False

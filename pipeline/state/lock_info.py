@@ -1,4 +1,4 @@
-"""Who holds a lock, and whether the holder can still be alive. Pure, but for asking whether a process lives."""
+"""The content of a lock, and the reasons for which one is stale. Pure, but for looking at processes."""
 
 import getpass
 import os
@@ -13,8 +13,8 @@ from pipeline.model import Model
 SILENT_SECONDS = 600.0  # ten renewals missed
 
 
-class Holder(Model):
-    """One run of one step; `run` and `attempt` are GitHub's, None elsewhere."""
+class LockInfo(Model):
+    """The run of a step that holds a lock; `run` and `attempt` are GitHub's, None elsewhere."""
 
     environment: str
     step: str
@@ -25,7 +25,7 @@ class Holder(Model):
     attempt: int | None
     run_url: str | None
     token: str
-    taken_at: float  # epoch seconds, by the holder's clock
+    taken_at: float  # epoch seconds, by its own clock
 
     def __str__(self) -> str:
         where = self.run_url or f"process {self.pid}"
@@ -33,15 +33,15 @@ class Holder(Model):
         return f"`{self.step}` of {self.user}@{self.host} ({where}) since {taken}"
 
 
-def who(environ: Mapping[str, str]) -> str:
-    """Name the person behind this process: GitHub's actor, or the user and the machine."""
+def actor(environ: Mapping[str, str]) -> str:
+    """Return the person behind this process: GitHub's actor, or user and machine."""
     return environ.get("GITHUB_ACTOR") or f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-def this_process(environment: str, step: str, environ: Mapping[str, str]) -> Holder:
-    """Describe this process as the holder of a lock."""
+def this_process(environment: str, step: str, environ: Mapping[str, str]) -> LockInfo:
+    """Return the lock info of this process."""
     run, attempt = environ.get("GITHUB_RUN_ID"), environ.get("GITHUB_RUN_ATTEMPT", "")
-    return Holder(
+    return LockInfo(
         environment=environment,
         step=step,
         user=environ.get("GITHUB_ACTOR") or getpass.getuser(),
@@ -56,7 +56,7 @@ def this_process(environment: str, step: str, environ: Mapping[str, str]) -> Hol
 
 
 def is_running(pid: int) -> bool:
-    """Say whether a process of this machine is there, whoever owns it."""
+    """Say whether this machine has such a process, of any user."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -66,21 +66,21 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def why_void(
-    holder: Holder,
-    me: Holder,
+def stale_reason(
+    lock: LockInfo,
+    me: LockInfo,
     silent_seconds: float,
-    lives: Callable[[int], bool] = is_running,
+    is_alive: Callable[[int], bool] = is_running,
 ) -> str | None:
-    """Say why a lock holds no longer; None while its holder may be alive.
+    """Return the reason for which a lock is stale; None while its run may be alive.
 
     A re-run of the same GitHub run begins when its earlier attempt is over.
     """
-    is_same_run = me.run is not None and holder.run == me.run
-    if is_same_run and (holder.attempt or 0) < (me.attempt or 0):
-        return f"it is attempt {holder.attempt} of this run, and this is attempt {me.attempt}"
-    if holder.host == me.host and not lives(holder.pid):
-        return f"its process {holder.pid} is gone"
+    is_same_run = me.run is not None and lock.run == me.run
+    if is_same_run and (lock.attempt or 0) < (me.attempt or 0):
+        return f"it is attempt {lock.attempt} of this run, and this is attempt {me.attempt}"
+    if lock.host == me.host and not is_alive(lock.pid):
+        return f"its process {lock.pid} is gone"
     if silent_seconds > SILENT_SECONDS:
         return f"it has been silent for {silent_seconds:.0f} s"
     return None

@@ -1,8 +1,6 @@
-"""What the steps leave behind: one file per step on this machine, one record per deployment in S3."""
+"""The records of steps: one file per step in the build folder, one record per deployment in S3."""
 
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from pydantic import Field
@@ -10,12 +8,11 @@ from pydantic import Field
 from pipeline.config import Strategy
 from pipeline.model import Model
 from pipeline.release import ReleaseId
+from pipeline.run import Run
 
-Say = Callable[[str], None]
 
-
-class Bucket(Protocol):
-    """What deployment records need of S3."""
+class StoresJson(Protocol):
+    """JSON documents by key, as AwsClient keeps them in the release bucket."""
 
     def put_json(self, key: str, document: Any) -> None: ...
     def get_json(self, key: str) -> Any | None: ...
@@ -36,7 +33,7 @@ class StepRecord(Model):
 
 
 class DeploymentRecord(Model):
-    """One deployment that succeeded: what `rollback` and `status` know of the past."""
+    """One deployment that succeeded; `rollback` and `status` read it."""
 
     schema_version: Literal[1] = Field(default=1, validation_alias="schema", serialization_alias="schema")
     environment: str
@@ -48,56 +45,47 @@ class DeploymentRecord(Model):
     deployed_by_run: str | None = (
         None  # address of the GitHub run that deployed it; None: no run of GitHub did
     )
-    by: str | None = None  # who deployed it; None: an earlier version of the pipeline did
-    strategy: Strategy | None = None  # as AWS told it; None: no traffic moved, the endpoint was new
+    by: str | None = None  # the person who deployed it; None: an earlier version of the pipeline did
+    strategy: Strategy | None = None  # as AWS describes it; None: no traffic moved, the endpoint was new
 
 
-def record_step(
-    build: Path, environment: str, step: str, made: list[str], work: Callable[[], Model]
-) -> StepRecord:
-    """Run `work` and write `<build>/<environment>/<step>.json` when it has succeeded.
+def record_step(run: Run, step: str, work: Callable[[], Model]) -> StepRecord:
+    """Do `work` and write `<build>/<environment>/<step>.json` when it has succeeded.
 
     When it fails, no file is left: nobody takes an earlier run's result for this one's.
-    `made` is the list that AWS's door appends the sentence of each write to.
     """
-    path = build / environment / f"{step}.json"
+    path = run.build / run.env.name / f"{step}.json"
     path.unlink(missing_ok=True)
-    started, before = time.time(), len(made)
+    started, before = run.clock.now(), len(run.aws.made)
     result = work()
-    finished = time.time()
+    finished = run.clock.now()
     record = StepRecord(
         step=step,
-        environment=environment,
+        environment=run.env.name,
         started=started,
         finished=finished,
         seconds=round(finished - started, 3),
-        calls=tuple(made[before:]),
+        calls=tuple(run.aws.made[before:]),
         result=result.document(),
     )
     record.save(path)
     return record
 
 
-def read_step(build: Path, environment: str, step: str) -> StepRecord | None:
-    """Return the record of the last run of a step; None when it has not run here."""
-    path = build / environment / f"{step}.json"
-    return StepRecord.model_validate_json(path.read_text()) if path.is_file() else None
-
-
-def deployments(aws: Bucket, environment: str) -> list[DeploymentRecord]:
+def deployments(aws: StoresJson, environment: str) -> list[DeploymentRecord]:
     """Return the records of an environment's successful deployments, oldest first."""
     return [
         DeploymentRecord.model_validate(aws.get_json(key)) for key in aws.keys(f"deployments/{environment}/")
     ]
 
 
-def last_deployment(aws: Bucket, environment: str) -> DeploymentRecord | None:
+def last_deployment(aws: StoresJson, environment: str) -> DeploymentRecord | None:
     """Return the newest record of an environment without reading the others."""
     keys = aws.keys(f"deployments/{environment}/")
     return DeploymentRecord.model_validate(aws.get_json(keys[-1])) if keys else None
 
 
-def record_deployment(aws: Bucket, record: DeploymentRecord) -> None:
+def record_deployment(aws: StoresJson, record: DeploymentRecord) -> None:
     """Keep a deployment for ever. Keys sort by time: milliseconds since 1970, 15 digits."""
     key = f"deployments/{record.environment}/{round(record.in_service_at * 1000):015d}-{record.release}.json"
     aws.put_json(key, record.document())

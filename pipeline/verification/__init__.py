@@ -1,1 +1,1 @@
-"""What measures a live endpoint, judges it gate by gate, and keeps the evidence."""
+"""The verification of a live endpoint: measure it, judge it gate by gate, keep the evidence."""

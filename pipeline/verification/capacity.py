@@ -1,4 +1,4 @@
-"""The highest rate at which one instance holds the promise to clients, judged from measured steps. Pure."""
+"""The highest rate at which one instance keeps the SLO, judged from measured steps. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -10,25 +10,22 @@ from pipeline.gates import Verdict
 from pipeline.model import Model
 from pipeline.verification.confidence import confidence_percent
 
-SERVED_SHARE = 0.9  # a step counts as served when at least this share of the offered rate was answered
-BUSY_PERCENT = 60.0  # an instance below this share of its CPUs is not what limits the rate
-ENOUGH_SAMPLES = 50  # a step with fewer requests says nothing about a 99th percentile
-RESOLUTION = 1.15  # the search ends once the lowest rate that broke is at most this times the one that held
-SURE_PERCENT = 95.0  # confidence in the rate that is named, worth one more phase
-SURE_SAMPLES = 320  # none of 300 over the limit makes 95 %
+SERVED_SHARE = 0.9  # of the offered rate that must be answered for a step to count as served
+BUSY_PERCENT = 60.0  # an instance below this share of its CPUs does not limit the rate
+ENOUGH_SAMPLES = 50  # a step with fewer requests has no meaningful 99th percentile
 
 Bottleneck = Literal["instance", "generator", "none", "unknown"]
 
 
 class Slo(Model):
-    """What a rate must hold to count as served."""
+    """The objectives that a rate must keep to count as served."""
 
     p99_ms: float
     error_percent: float
 
 
 class Step(Model):
-    """One rate, held for some seconds. CPU of the instance: 0…100 × its vCPUs, as CloudWatch counts."""
+    """One rate, held for some seconds. CPU of the instance: 0…100 × its vCPUs, CloudWatch's unit."""
 
     offered_rps: float
     achieved_rps: float
@@ -38,14 +35,14 @@ class Step(Model):
     seconds: float
     instance_cpu_percent: float | None
     generator_cpu_percent: float
-    invalid: str | None = None  # what the generator lacked
+    invalid: str | None = None  # why the generator could not offer the load
     requests: int | None = None
-    over: int | None = None  # of them: failed, or slower than was promised
+    over: int | None = None  # of them: failed, or slower than the SLO
     concurrency: float | None = None  # requests under way, by the metric of the high-resolution policy
 
     @property
     def sure_percent(self) -> float:
-        """Confidence that less than 1 % of requests at this rate fail or are too slow."""
+        """Return the confidence that less than 1 % of requests at this rate fail or are too slow."""
         return (
             0.0
             if not self.requests or self.over is None
@@ -54,9 +51,9 @@ class Step(Model):
 
 
 class Targets(Model):
-    """What scaling policies may hold one instance at: the capacity × `safety_factor`, in each policy's own unit.
+    """The targets of scaling policies for one instance: the capacity × `safety_factor`, in each policy's own unit.
 
-    `concurrent_requests` None: CloudWatch had no figures for the high-resolution metric, or not that far.
+    `concurrent_requests` None: CloudWatch had no figures for the high-resolution metric, or not up to that rate.
     """
 
     safety_factor: float
@@ -65,7 +62,7 @@ class Targets(Model):
 
 
 class Capacity(Model):
-    """The content of capacity.json. `requests_per_second` None: no rate held the promise, or none can be named."""
+    """The content of capacity.json. `requests_per_second` None: no rate kept the SLO, or the limit is unclear."""
 
     schema_version: Literal[1] = Field(default=1, validation_alias="schema", serialization_alias="schema")
     release: str
@@ -85,8 +82,8 @@ class Capacity(Model):
     measured_at: str
 
 
-class Finding(Model):
-    """What the steps say."""
+class CapacityFinding(Model):
+    """The capacity that follows from the steps."""
 
     requests_per_second: float | None
     verdict: Literal[Verdict.PASSED, Verdict.INCONCLUSIVE]
@@ -96,21 +93,10 @@ class Finding(Model):
     broke_at_rps: float | None = None
 
 
-def first_rates(*, first_rps: float, growth: float, maximum_rps: float) -> tuple[float, ...]:
-    """Return growing whole rates from `first_rps`; the last is `maximum_rps`."""
-    rates: list[float] = []
-    rate = first_rps
-    while rate < maximum_rps:
-        if not rates or round(rate) > rates[-1]:
-            rates.append(float(round(rate)) if rate >= 1 else rate)
-        rate *= growth
-    return (*(rate for rate in rates if rate < maximum_rps), maximum_rps)
-
-
 def holds(step: Step, slo: Slo) -> bool:
-    """Say whether this rate was served within the promise, by enough requests to tell.
+    """Say whether this rate was served within the SLO, by enough requests to tell.
 
-    A rate that held although the generator was late held all the more: its lateness is in the latencies.
+    Lateness of the generator is in the latencies: a rate that kept the SLO in spite of it counts.
     """
     return (
         step.achieved_rps >= SERVED_SHARE * step.offered_rps
@@ -124,8 +110,8 @@ def holds(step: Step, slo: Slo) -> bool:
 def bracket(steps: Sequence[Step], slo: Slo) -> tuple[Step | None, Step | None]:
     """Return the highest step that held, and the lowest above it that did not.
 
-    A rate that was tried again counts as it was the last time. A step that broke while the generator was
-    late says nothing, so it counts only where no other step has broken.
+    Of a rate that was tried again the last step counts. A step that broke while the generator was late is not
+    meaningful, so it counts only where no other step has broken.
     """
     valid = [step for step in steps if not step.invalid or holds(step, slo)]
     good, bad = _bracket(valid, slo)
@@ -140,55 +126,8 @@ def _bracket(steps: Sequence[Step], slo: Slo) -> tuple[Step | None, Step | None]
     return good, min(above, key=lambda step: step.offered_rps, default=None)
 
 
-def next_rates(
-    steps: Sequence[Step], slo: Slo, instance_type: str, *, growth: float, maximum_rps: float
-) -> tuple[float, ...]:
-    """Return the rates of the next round; empty when another one would not say more.
-
-    Between the highest rate that held (or nothing) and the lowest that broke lies the next one, until they are
-    near each other; then the one that held is tried once more, for long enough to be sure. A rate that broke
-    though the instance's CPU does not explain it may have been a hiccup of the machine: it is tried again, and on.
-    """
-    good, bad = bracket(steps, slo)
-    if bad is None:
-        highest = good.offered_rps if good else maximum_rps
-        further = first_rates(first_rps=highest * growth, growth=growth, maximum_rps=maximum_rps)
-        return further if highest < maximum_rps else ()
-    bottleneck, _ = find_bottleneck(bad, instance_type, steps)
-    if bottleneck == "unknown" and bad.instance_cpu_percent is not None:
-        return first_rates(first_rps=bad.offered_rps, growth=growth, maximum_rps=maximum_rps)
-    if bottleneck == "generator" and sum(step.offered_rps == bad.offered_rps for step in steps) == 1:
-        return (bad.offered_rps,)  # something else had the generator's CPU; once more
-    if bottleneck != "instance":
-        return ()
-    if good is None:
-        return (bad.offered_rps / 2,) if bad.offered_rps > 1 else ()
-    if bad.offered_rps > RESOLUTION * good.offered_rps:
-        return (_between(good.offered_rps, bad.offered_rps),)
-    if good.sure_percent < SURE_PERCENT and (good.requests or 0) < SURE_SAMPLES:
-        return (good.offered_rps,)
-    return ()
-
-
-def _between(low: float, high: float) -> float:
-    """Return the geometric mean, whole if there is a whole number between."""
-    middle = math.sqrt(low * high)
-    return float(round(middle)) if low < round(middle) < high else middle
-
-
-def lacks_cpu(steps: Sequence[Step], slo: Slo, instance_type: str) -> bool:
-    """Say whether the instance's CPU must be known to tell what limited the rate that broke."""
-    _, bad = bracket(steps, slo)
-    return bad is not None and find_bottleneck(bad, instance_type, steps)[0] == "unknown"
-
-
-def samples_for(rate: float, steps: Sequence[Step]) -> int:
-    """Return how many requests a phase at this rate needs: a rate that is tried again is to be made sure of."""
-    return SURE_SAMPLES if any(step.offered_rps == rate for step in steps) else ENOUGH_SAMPLES
-
-
 def vcpus(instance_type: str) -> int | None:
-    """Return the vCPUs that an instance type's size says; None for a size without a rule."""
+    """Return the vCPUs of an instance type by its size; None for a size without a rule."""
     size = instance_type.rsplit(".", 1)[-1]
     if size in {"medium", "large"}:
         return 2
@@ -198,15 +137,15 @@ def vcpus(instance_type: str) -> int | None:
     return 4 * int(multiple) if size.endswith("xlarge") and multiple.isdigit() else None
 
 
-def judge_capacity(steps: Sequence[Step], slo: Slo, instance_type: str) -> Finding:
-    """Name the capacity, or say why none can be named: the limit must have been the instance."""
+def judge_capacity(steps: Sequence[Step], slo: Slo, instance_type: str) -> CapacityFinding:
+    """Return the capacity, or the reason why it is unclear: the limit must have been the instance."""
     good, bad = bracket(steps, slo)
     if not steps:
         return _inconclusive("unknown", "no step was measured")
     if bad is not None:
         bottleneck, reason = find_bottleneck(bad, instance_type, steps)
         if bottleneck != "instance" or good is None:
-            even = "; even this lowest rate broke the promise" if bottleneck == "instance" else ""
+            even = "; even this lowest rate broke the SLO" if bottleneck == "instance" else ""
             return _inconclusive(bottleneck, reason + even)
     assert good is not None, "without a step that broke, some step held"
     rate = min(good.offered_rps, good.achieved_rps)
@@ -215,7 +154,7 @@ def judge_capacity(steps: Sequence[Step], slo: Slo, instance_type: str) -> Findi
         reason = (
             f"held at every rate up to {rate:g}/s: the capacity is at least this; raise load.*.maximum_rps"
         )
-    return Finding(
+    return CapacityFinding(
         requests_per_second=rate,
         verdict=Verdict.PASSED,
         bottleneck=bottleneck,
@@ -234,16 +173,16 @@ def _how_sure(good: Step) -> str:
     )
 
 
-def _inconclusive(bottleneck: Bottleneck, reason: str) -> Finding:
-    return Finding(
+def _inconclusive(bottleneck: Bottleneck, reason: str) -> CapacityFinding:
+    return CapacityFinding(
         requests_per_second=None, verdict=Verdict.INCONCLUSIVE, bottleneck=bottleneck, reason=reason
     )
 
 
 def find_bottleneck(bad: Step, instance_type: str, steps: Sequence[Step] = ()) -> tuple[Bottleneck, str]:
-    """Say what limited the lowest rate that broke the promise.
+    """Return the bottleneck of the lowest rate that broke the SLO, with a sentence about it.
 
-    What is known of its CPU may come from a higher rate that broke, too: overload is not less at more load.
+    Its CPU may also be that of a higher rate that broke: overload does not decrease with more load.
     """
     if bad.invalid:
         return "generator", f"at {bad.offered_rps:g}/s {bad.invalid}"
@@ -252,8 +191,8 @@ def find_bottleneck(bad: Step, instance_type: str, steps: Sequence[Step] = ()) -
     cpus = vcpus(instance_type)
     if not known or cpus is None:
         return "unknown", (
-            f"at {bad.offered_rps:g}/s CPUUtilization of the {instance_type} is not known, so nobody can say what "
-            "the limit was: see that CloudWatch has it"
+            f"at {bad.offered_rps:g}/s CPUUtilization of the {instance_type} is not known, so the limit is "
+            "unclear: check that CloudWatch has the metric"
         )
     shares = [((step.instance_cpu_percent or 0.0) / cpus, step.offered_rps) for step in known]
     share, rate = max(shares)
@@ -261,6 +200,6 @@ def find_bottleneck(bad: Step, instance_type: str, steps: Sequence[Step] = ()) -
     if share < BUSY_PERCENT:
         return "unknown", (
             f"{at} the instance used only {share:.0f} % of its CPUs: the limit is elsewhere; "
-            "look at the network, the router and what the model waits for"
+            "look at the network, the router and the model's own waits"
         )
-    return "instance", f"{at} the instance used {share:.0f} % of its CPUs and broke the promise"
+    return "instance", f"{at} the instance used {share:.0f} % of its CPUs and broke the SLO"

@@ -1,43 +1,42 @@
 """A one-instance endpoint beside the deployed one, for as long as something is measured on it."""
 
-import time
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
-from pipeline.aws.waiting import pause_seconds
-from pipeline.config import Environment
+from pipeline.aws.waiting import wait_until
 from pipeline.deployment.deploy import DELETION_SECONDS, bound_seconds
 from pipeline.deployment.plan import plan_capacity_endpoint
 from pipeline.errors import DeploymentFailed, DeploymentTimedOut
 from pipeline.release import Release
-from pipeline.state.records import Say
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
-def capacity_endpoint(release: Release, env: Environment, aws: Aws, say: Say) -> Iterator[str]:
+def capacity_endpoint(release: Release, run: Run) -> Iterator[str]:
     """Yield the name of an endpoint with this release on one instance."""
-    with one_instance_endpoint(plan_capacity_endpoint(release, env), env, aws, say) as endpoint:
+    with one_instance_endpoint(plan_capacity_endpoint(release, run.env), run) as endpoint:
         yield endpoint
 
 
 @contextmanager
-def one_instance_endpoint(calls: Sequence[Call], env: Environment, aws: Aws, say: Say) -> Iterator[str]:
-    """Yield the name of the endpoint once it is InService; it is deleted whatever happens.
+def one_instance_endpoint(calls: Sequence[Call], run: Run) -> Iterator[str]:
+    """Yield the name of the endpoint once it is InService; it is always deleted afterwards.
 
-    `calls` make its config and then itself. What an interrupted run has left is deleted first.
+    `calls` make its config and then itself. Resources of an interrupted run are deleted first.
     """
     create_config, create = calls
     config = str(create_config.params["EndpointConfigName"])
     endpoint = str(create.params["EndpointName"])
-    _remove(endpoint, config, env, aws, say)
-    _wait_until(endpoint, frozenset({"gone"}), DELETION_SECONDS, aws)
+    _remove(endpoint, config, run)
+    _wait_for(endpoint, frozenset({"gone"}), DELETION_SECONDS, run.aws)
     try:
-        for call in (create_config, create):
-            say(call.says)
-            aws.apply(call)
-        status = _wait_until(endpoint, _SETTLED, bound_seconds(env, "create_endpoint"), aws)
+        run.apply((create_config, create))
+        status = _wait_for(endpoint, _SETTLED, bound_seconds(run.env, "create_endpoint"), run.aws)
         if status != "InService":
             raise DeploymentFailed(
                 f"Endpoint {endpoint}, made to measure, is {status}.",
@@ -46,37 +45,38 @@ def one_instance_endpoint(calls: Sequence[Call], env: Environment, aws: Aws, say
             )
         yield endpoint
     finally:
-        _remove(endpoint, config, env, aws, say)
+        _remove(endpoint, config, run)
 
 
 _SETTLED = frozenset({"InService", "Failed", "gone"})
 _DELETABLE = _SETTLED | {"Deleting", "UpdateRollbackFailed"}
 
 
-def _remove(endpoint: str, config: str, env: Environment, aws: Aws, say: Say) -> None:
+def _remove(endpoint: str, config: str, run: Run) -> None:
     """Delete endpoint and config, where they exist. An endpoint that is being created cannot be deleted yet."""
-    status = _wait_until(endpoint, _DELETABLE, bound_seconds(env, "create_endpoint"), aws)
+    status = _wait_for(endpoint, _DELETABLE, bound_seconds(run.env, "create_endpoint"), run.aws)
     if status not in {"gone", "Deleting"}:
         call = Call("sagemaker", "delete_endpoint", {"EndpointName": endpoint}, f"delete endpoint {endpoint}")
-        say(call.says)
-        aws.apply(call)
-    if aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=config) is not None:
+        run.apply([call])
+    if run.aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=config) is not None:
         params = {"EndpointConfigName": config}
-        aws.apply(Call("sagemaker", "delete_endpoint_config", params, f"delete endpoint config {config}"))
+        run.aws.apply(Call("sagemaker", "delete_endpoint_config", params, f"delete endpoint config {config}"))
 
 
-def _wait_until(endpoint: str, statuses: frozenset[str], bound: float, aws: Aws) -> str:
+def _wait_for(endpoint: str, statuses: frozenset[str], bound_seconds: float, aws: AwsClient) -> str:
     """Return the status, "gone" for none, once it is one of these. Raises DeploymentTimedOut."""
-    started = time.monotonic()
-    while True:
+
+    def status() -> str:
         described = aws.describe_endpoint(endpoint)
-        status = "gone" if described is None else str(described["EndpointStatus"])
-        if status in statuses:
-            return status
-        waited = time.monotonic() - started
-        if waited > bound:
-            raise DeploymentTimedOut(
-                f"Endpoint {endpoint} is still {status} after {waited:.0f} s.",
-                fix="Delete it by hand (aws sagemaker delete-endpoint), then verify again.",
-            )
-        aws.sleep(pause_seconds(waited))
+        return "gone" if described is None else str(described["EndpointStatus"])
+
+    return wait_until(
+        status,
+        lambda status: status in statuses,
+        bound_seconds,
+        aws.clock,
+        timed_out=lambda status, waited: DeploymentTimedOut(
+            f"Endpoint {endpoint} is still {status} after {waited:.0f} s.",
+            fix=f"Run `aws sagemaker delete-endpoint --endpoint-name {endpoint}`, then verify again.",
+        ),
+    )

@@ -1,44 +1,45 @@
-"""Measure the candidate against the release now in the next environment: same load, same seconds, in turns."""
+"""Compare the candidate with the release in the next environment: same load, same seconds, alternating requests."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.aws import Aws
 from pipeline.aws.calls import Call
 from pipeline.config import BASELINE_SUFFIX, Environment
 from pipeline.deployment.plan import config_parameters
 from pipeline.gates import Verdict
 from pipeline.names import content_name, release_of
 from pipeline.release import Release
-from pipeline.state.records import Say
+from pipeline.run import Run
 from pipeline.verification.capacity_endpoint import one_instance_endpoint
 from pipeline.verification.load import LoadResult, Phase, run_load
 from pipeline.verification.measure import Bench
 from pipeline.verification.regression import ENOUGH, LOOKS, WARM_UP, Regression, judge_regression
+
+log = logging.getLogger(__name__)
 
 SLICES = 12  # at least, to a look; with fewer than 10 nothing can fail
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The release now in the next environment: its id, its model in SageMaker, and where it is live."""
+    """The release in the next environment: its id, its model in SageMaker, and the environment."""
 
     release: str
     model: str
     environment: str
 
 
-def find_baseline(
-    release: Release, env: Environment, following: Environment | None, aws: Aws
-) -> Baseline | str:
-    """Return what to compare with, or the sentence that says why there is nothing."""
+def find_baseline(release: Release, run: Run, following: Environment | None) -> Baseline | str:
+    """Return the release to compare with, or the sentence that says why there is none."""
+    env = run.env
     if following is None:
         return f"no environment comes after {env.name}"
     if (following.aws.account_id, following.aws.region) != (env.aws.account_id, env.aws.region):
-        return f"{following.name} is in another account or region, out of sight from {env.name}"
-    described = aws.describe_endpoint(following.endpoint.name)
+        return f"{following.name} is in another account or region, where {env.name} has no access"
+    described = run.aws.describe_endpoint(following.endpoint.name)
     if described is None:
         return f"{following.name} serves nothing yet"
     config = str(described["EndpointConfigName"])
@@ -47,7 +48,7 @@ def find_baseline(
         return f"{following.name} serves {config}, which this pipeline has not made"
     if live == release.id:
         return f"{following.name} serves this release already"
-    variants = aws.read("sagemaker", "describe_endpoint_config", EndpointConfigName=config)
+    variants = run.aws.read("sagemaker", "describe_endpoint_config", EndpointConfigName=config)
     return Baseline(live, str(variants["ProductionVariants"][0]["ModelName"]), following.name)
 
 
@@ -74,11 +75,9 @@ def plan_baseline_endpoint(release: Release, env: Environment, baseline: Baselin
 
 
 @contextmanager
-def baseline_endpoint(
-    release: Release, env: Environment, baseline: Baseline, aws: Aws, say: Say
-) -> Iterator[str]:
-    """Yield the endpoint's name once it is InService; it is deleted whatever happens."""
-    with one_instance_endpoint(plan_baseline_endpoint(release, env, baseline), env, aws, say) as endpoint:
+def baseline_endpoint(release: Release, run: Run, baseline: Baseline) -> Iterator[str]:
+    """Yield the endpoint's name once it is InService; it is always deleted afterwards."""
+    with one_instance_endpoint(plan_baseline_endpoint(release, run.env, baseline), run) as endpoint:
         yield endpoint
 
 
@@ -89,11 +88,10 @@ def compare_endpoints(
     env: Environment,
     bench: Bench,
     requests_per_second: float,
-    say: Say,
 ) -> tuple[Regression, tuple[Path, ...]]:
     """Send both the same load until there is a verdict, at most LOOKS times.
 
-    `requests_per_second` is to each of them. Returns what was found with the result files that show it.
+    `requests_per_second` is to each of them. Returns the regression with the result files that show it.
     """
     slice_seconds = max(1.0, 2 * ENOUGH / requests_per_second)
     seconds = max(bench.profile.compare_seconds, (SLICES + WARM_UP) * slice_seconds)
@@ -102,7 +100,7 @@ def compare_endpoints(
     files: list[Path] = []
     while True:
         files.append(bench.folder / f"comparison-{len(files) + 1}.json")
-        results.append(run_load(candidate, bench.golden, phases, files[-1], say, against=against))
+        results.append(run_load(candidate, bench.golden, phases, files[-1], against=against))
         found = judge_regression(
             results,
             baseline=baseline.release,
@@ -110,6 +108,6 @@ def compare_endpoints(
             requests_per_second=requests_per_second,
             allowed_percent=bench.profile.slower_than(env.limits),
         )
-        say(f"regression: {found.reason}")
+        log.info(f"regression: {found.reason}")
         if found.verdict is not Verdict.INCONCLUSIVE or len(results) == LOOKS:
             return found, tuple(files)

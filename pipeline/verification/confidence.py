@@ -1,4 +1,4 @@
-"""How sure a sample makes us that a share is below its limit. Pure."""
+"""The confidence that a share is below its limit, by a sample. Pure."""
 
 import math
 
@@ -7,8 +7,8 @@ def confidence_percent(samples: int, hits: int, limit_percent: float) -> float:
     """Return the confidence, 0…100, that the share behind `hits` of `samples` is below `limit_percent`.
 
     100 minus the probability of so few hits or fewer, were the share exactly the limit (one-sided, exact binomial:
-    Clopper and Pearson's bound turned round). It takes requests for independent; neighbours in a queue are not,
-    so it holds for one window and says nothing about another day.
+    Clopper and Pearson's bound turned round). It assumes independent requests; neighbours in a queue are not,
+    so it is valid for one window, not for another day.
     """
     share = limit_percent / 100
     if samples <= 0 or share <= 0:

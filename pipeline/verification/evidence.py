@@ -1,4 +1,4 @@
-"""What `verify` measured for one release in one environment: stored beside the release, read by `promote`."""
+"""The evidence of one release in one environment: written by `verify` beside the release, read by `promote`."""
 
 from typing import Any, Literal
 
@@ -8,14 +8,14 @@ from pipeline.account.cost import ServingCost
 from pipeline.gates import Gate, Verdict, overall
 from pipeline.model import Model
 from pipeline.verification.capacity import Capacity
-from pipeline.verification.ledger import Ledger
 from pipeline.verification.regression import Regression
+from pipeline.verification.scaling_timeline import ScalingTimeline
 
 Profile = Literal["quick", "full"]
 
 
 class Evidence(Model):
-    """The gates of one verification. Its verdict is that of its gates: no other one loads."""
+    """The gates of one verification. A verdict that does not follow from the gates does not load."""
 
     schema_version: Literal[1] = Field(default=1, validation_alias="schema", serialization_alias="schema")
     release: str
@@ -29,7 +29,7 @@ class Evidence(Model):
     verdict: Verdict
     gates: tuple[Gate, ...]
     capacity: Capacity | None
-    scaling: Ledger | None = None
+    scaling: ScalingTimeline | None = None
     regression: Regression | None = None
     cost: ServingCost | None = None
     load: tuple[str, ...]  # result files, relative to the build directory
@@ -50,7 +50,7 @@ class Evidence(Model):
 
 
 def evidence_key(release: str, environment: str) -> str:
-    """Name the object of the release bucket that holds this evidence."""
+    """Return the key of this evidence in the release bucket."""
     return f"evidence/{release}/{environment}.json"
 
 
@@ -71,9 +71,9 @@ def already_passed(
     profile: str,
     shape: str | None = None,
 ) -> bool:
-    """Say whether measuring again is needless: PASSED, for the same release, config and profile.
+    """Say whether the evidence PASSED for the same release, config and profile, so that it need not be measured again.
 
-    Evidence of a shape serves where none is asked for, and not the other way round.
+    Evidence with a shape is valid where none is asked for, not the other way round.
     """
     return (
         found is not None

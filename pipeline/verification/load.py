@@ -1,10 +1,11 @@
 """Run the load tests as their own program, bounded in time, and read what they recorded."""
 
 import json
+import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,15 @@ from pydantic import Field, ValidationError
 from pipeline.errors import LoadTestBroken
 from pipeline.model import Model
 
+log = logging.getLogger(__name__)
+
 ROOT = Path(__file__).parents[2]
 GRACE_SECONDS = 90.0  # Locust starts, and waits up to 65 s for answers in flight
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What the load test is asked for: a rate, or one that goes evenly `until` another."""
+    """One phase of a load test: a constant rate, or one that changes evenly `until` another."""
 
     name: str
     seconds: float
@@ -30,9 +33,9 @@ class Phase:
 
 
 class PhaseResult(Model):
-    """One phase as it was. Latencies are of the requests answered well, in ms from when each was due.
+    """One phase as it was. Latencies are of successful requests, in ms from when each was due.
 
-    `invalid` says what the generator lacked: such a phase says nothing about the endpoint.
+    `invalid`: why the generator could not offer the load; such a phase does not measure the endpoint.
     """
 
     name: str
@@ -41,7 +44,7 @@ class PhaseResult(Model):
     finished: float
     requests: int
     failures: int
-    slow: int | None  # good answers later than the schedule's promise, if it has one
+    slow: int | None  # successful answers over the schedule's SLO, if it has one
     achieved_rps: float
     p50_ms: float | None
     p95_ms: float | None
@@ -70,6 +73,8 @@ class Fleet(Model):
 
 
 class FleetRow(Model):
+    """One look at the endpoint's fleets, at epoch seconds."""
+
     at: float
     status: str
     config: str | None
@@ -79,7 +84,7 @@ class FleetRow(Model):
 
 
 class Side(Model):
-    """One of two compared endpoints in one second; latencies in ms of the requests answered well."""
+    """One of two compared endpoints in one second; latencies in ms of successful requests."""
 
     requests: int
     failures: int
@@ -123,38 +128,38 @@ class LoadResult(Model):
 
 @dataclass
 class RunningLoad:
-    """A load test under way. Its lines appear through `report`."""
+    """A load test under way. `report` logs its progress."""
 
     process: subprocess.Popen[bytes]
     result: Path
     log: Path
-    _said: int = 0
+    _reported: int = 0
 
     @property
     def is_running(self) -> bool:
         return self.process.poll() is None
 
     def next_phase(self) -> None:
-        """Go on to the next phase of the schedule now."""
+        """Begin the next phase of the schedule now."""
         if self.is_running:
             self.process.send_signal(signal.SIGUSR1)
 
     def stop(self) -> None:
-        """End the run now; what was measured is kept."""
+        """End the run now; the measurements are kept."""
         if self.is_running:
             self.process.send_signal(signal.SIGINT)
 
-    def report(self, say: Callable[[str], None]) -> list[str]:
-        """Say each phase that has ended since the last call; return the names of all that have ended."""
+    def report(self) -> list[str]:
+        """Log each phase that has ended since the last call; return the names of all that have ended."""
         lines = [line for line in self.log.read_text().splitlines() if line.startswith("phase ")]
-        said = [line.removeprefix("phase ") for line in lines]
-        for line in said[self._said :]:
-            say(f"  {line}")
-        self._said = len(said)
-        return [line.split(":")[0] for line in said]
+        phases = [line.removeprefix("phase ") for line in lines]
+        for line in phases[self._reported :]:
+            log.info(f"  {line}")
+        self._reported = len(phases)
+        return [line.split(":")[0] for line in phases]
 
     def read(self) -> LoadResult:
-        """Return what was recorded. Raises LoadTestBroken when there is nothing, with the log's last lines."""
+        """Return the result. Raises LoadTestBroken, with the last lines of the log, when there is none."""
         try:
             return LoadResult.model_validate_json(self.result.read_text())
         except (OSError, ValidationError) as error:
@@ -176,7 +181,7 @@ def start_load(
     against: str = "",
     workers: int = 1,
 ) -> Iterator[RunningLoad]:
-    """Start a load test whose result becomes `out`; whatever happens inside, the process is gone after.
+    """Start a load test whose result becomes `out`; the process is always ended afterwards.
 
     `against`: an endpoint that gets every other request. `workers`: processes that share the load.
     """
@@ -201,7 +206,7 @@ def start_load(
 
 
 def _source(payloads: Path | str) -> str:
-    """Name the payloads wherever the load test is started: a file, or FILE.py:FUNCTION."""
+    """Return the absolute path of the payloads: a file, or FILE.py:FUNCTION."""
     path, colon, function = str(payloads).partition(".py:")
     return f"{Path(path).resolve()}{colon}{function}"
 
@@ -211,7 +216,6 @@ def run_load(
     payloads: Path | str,
     phases: Sequence[Phase],
     out: Path,
-    say: Callable[[str], None],
     *,
     slo: dict[str, float] | None = None,
     against: str = "",
@@ -224,21 +228,21 @@ def run_load(
     schedule: dict[str, Any] = {"stop_when_saturated": True, "slo": slo} if slo else {}
     running = start_load(endpoint, payloads, phases, out, schedule=schedule, against=against, workers=workers)
     with running as load:
-        wait_for_end(load, sum(phase.seconds for phase in phases) + GRACE_SECONDS, say)
+        wait_for_end(load, sum(phase.seconds for phase in phases) + GRACE_SECONDS)
         return load.read()
 
 
-def wait_for_end(load: RunningLoad, seconds: float, say: Callable[[str], None]) -> None:
-    """Wait until the load test has ended by itself. Raises LoadTestBroken after `seconds`."""
+def wait_for_end(load: RunningLoad, seconds: float) -> None:
+    """Wait until the load test has ended. Raises LoadTestBroken after `seconds`."""
     waited = 0.0
     while load.is_running:
         try:
             load.process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
             waited += 0.5
-        load.report(say)
+        load.report()
         if waited > seconds:
             raise LoadTestBroken(
                 f"The load test still runs after {seconds:.0f} s.", fix=f"Read {load.log}; try it again."
             )
-    load.report(say)
+    load.report()

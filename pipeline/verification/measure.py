@@ -1,37 +1,30 @@
-"""Measure what one instance can do, on an endpoint of its own."""
+"""Measure the capacity of one instance, on an endpoint of its own."""
 
 import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.aws import Aws
-from pipeline.config import Environment, LoadProfile
+from pipeline.aws.waiting import wait_until
+from pipeline.config import LoadProfile
 from pipeline.release import Release
-from pipeline.state.records import Say
-from pipeline.verification.capacity import (
-    Capacity,
-    Slo,
-    Step,
-    first_rates,
-    judge_capacity,
-    lacks_cpu,
-    next_rates,
-    samples_for,
-)
+from pipeline.run import Run
+from pipeline.verification.capacity import Capacity, Slo, Step, judge_capacity
+from pipeline.verification.capacity_search import first_rates, lacks_cpu, next_rates, samples_for
 from pipeline.verification.load import LoadResult, Phase, run_load
 from pipeline.verification.sizing import targets_of
 
+CPU = ("/aws/sagemaker/Endpoints", "CPUUtilization")
+CONCURRENCY = ("AWS/SageMaker", "ConcurrentRequestsPerModel")
 LOOK_SECONDS = 1.0
-ROUNDS = 5  # the climb, its refinements, making sure, and one more for a hiccup of the machine
+ROUNDS = 5  # the climb, its refinements, the confirmation, and one more for a hiccup of the machine
 METRIC_PATIENCE = 4.0  # × step_seconds: with steps of a minute, longer than CloudWatch's usual delay
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Where and with what to measure: folder for the results, golden set, profile."""
+    """The setup of a measurement: folder for the results, golden set, profile."""
 
     folder: Path
     golden: Path
@@ -39,20 +32,20 @@ class Bench:
 
 
 def measure_capacity(
-    release: Release, endpoint: str, env: Environment, aws: Aws, bench: Bench, say: Say
+    release: Release, endpoint: str, run: Run, bench: Bench
 ) -> tuple[Capacity, tuple[Path, ...]]:
     """Find the highest rate that the one instance of `endpoint` serves within the limits of `env`.
 
-    Returns it with the result files of the load tests that show it.
+    Returns the capacity with the result files of the load tests that show it.
     """
-    slo = Slo(p99_ms=env.limits.p99_ms, error_percent=env.limits.error_percent)
-    steps, files = _search(endpoint, slo, env, aws, bench, say)
-    finding = judge_capacity(steps, slo, env.endpoint.instance_type)
+    slo = Slo(p99_ms=run.env.limits.p99_ms, error_percent=run.env.limits.error_percent)
+    steps, files = _search(endpoint, slo, run, bench)
+    finding = judge_capacity(steps, slo, run.env.endpoint.instance_type)
     capacity = Capacity(
         release=release.id,
-        instance_type=env.endpoint.instance_type,
+        instance_type=run.env.endpoint.instance_type,
         slo=slo,
-        targets=targets_of(steps, finding.requests_per_second, env.autoscaling.safety_factor),
+        targets=targets_of(steps, finding.requests_per_second, run.env.autoscaling.safety_factor),
         steps=tuple(steps),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         **finding.document(),
@@ -60,10 +53,8 @@ def measure_capacity(
     return capacity, tuple(files)
 
 
-def _search(
-    endpoint: str, slo: Slo, env: Environment, aws: Aws, bench: Bench, say: Say
-) -> tuple[list[Step], list[Path]]:
-    """Climb until the promise breaks, then look between; each round is one load test."""
+def _search(endpoint: str, slo: Slo, run: Run, bench: Bench) -> tuple[list[Step], list[Path]]:
+    """Raise the rate until the SLO breaks, then try rates between; each round is one load test."""
     profile = bench.profile
     bounds = {"growth": profile.growth, "maximum_rps": profile.maximum_rps}
     steps: list[Step] = []
@@ -80,32 +71,32 @@ def _search(
             for rate in rates
         ]
         files.append(bench.folder / f"capacity-{number}.json")
-        result = run_load(endpoint, bench.golden, phases, files[-1], say, slo=slo.document())
+        result = run_load(endpoint, bench.golden, phases, files[-1], slo=slo.document())
         found = steps_of(result, [])
-        if lacks_cpu([*steps, *found], slo, env.endpoint.instance_type):  # asked only then: metrics come late
-            cpu = _instance_cpu(result, endpoint, env, aws, profile.step_seconds)
+        if lacks_cpu([*steps, *found], slo, run.env.endpoint.instance_type):  # only then: metrics are delayed
+            cpu = _instance_cpu(result, endpoint, run, profile.step_seconds)
             found = steps_of(result, cpu)
         steps += found
         rounds.append((result, found))
-        rates = next_rates(steps, slo, env.endpoint.instance_type, **bounds)
+        rates = next_rates(steps, slo, run.env.endpoint.instance_type, **bounds)
         if not rates:
             break
     return [
         step
         for result, found in rounds
-        for step in with_concurrency(found, result, _concurrency(result, endpoint, env, aws))
+        for step in with_concurrency(found, result, _concurrency(result, endpoint, run))
     ], files
 
 
 def long_enough(seconds: float, requests_per_second: float, samples: int) -> float:
-    """Return the seconds asked for, or as many as it takes to send clearly more than `samples`."""
+    """Return `seconds`, or the seconds that it takes to send clearly more than `samples`."""
     return max(seconds, 1.2 * samples / requests_per_second)
 
 
 def steps_of(result: LoadResult, cpu: Sequence[tuple[float, float]]) -> tuple[Step, ...]:
     """Turn the phases of a load test into steps; `cpu`: (epoch s, percent) of the instance.
 
-    A step's CPU is the highest of its samples: periods at its edges hold some of its neighbours' calm.
+    A step's CPU is the highest of its samples: periods at its edges overlap its neighbours.
     """
     return tuple(
         Step(
@@ -128,39 +119,32 @@ def steps_of(result: LoadResult, cpu: Sequence[tuple[float, float]]) -> tuple[St
 
 
 def _instance_cpu(
-    result: LoadResult, endpoint: str, env: Environment, aws: Aws, step_seconds: float
+    result: LoadResult, endpoint: str, run: Run, step_seconds: float
 ) -> list[tuple[float, float]]:
-    """Ask CloudWatch for the instance's CPU during the run, until its last phase is covered, bounded."""
+    """Return CloudWatch's CPU of the instance during the run, once its last phase is covered, bounded."""
     if not result.phases or result.started is None:
         return []
-    last, patience = result.phases[-1], time.monotonic() + METRIC_PATIENCE * step_seconds
-    dimensions = {"EndpointName": endpoint, "VariantName": env.endpoint.variant}
-    while True:
-        found = aws.metric(
-            "/aws/sagemaker/Endpoints",
-            "CPUUtilization",
-            dimensions,
-            "Average",
-            60,
-            result.started - 60,
-            last.finished + 60,
-        )
-        is_covered = any(last.started <= at < last.finished for at, _ in found)
-        if is_covered or time.monotonic() > patience:
-            return found
-        aws.sleep(LOOK_SECONDS)
+    last, between = result.phases[-1], (result.started - 60, result.phases[-1].finished + 60)
+    dimensions = {"EndpointName": endpoint, "VariantName": run.env.endpoint.variant}
+    return wait_until(
+        lambda: run.aws.metric(CPU, dimensions, "Average", 60, between),
+        lambda found: any(last.started <= at < last.finished for at, _ in found),
+        METRIC_PATIENCE * step_seconds,
+        run.clock,
+        pause=lambda _: LOOK_SECONDS,
+    )
 
 
-def _concurrency(result: LoadResult, endpoint: str, env: Environment, aws: Aws) -> list[tuple[float, float]]:
-    """Ask CloudWatch, when the search is over, for the requests under way on the instance, every 10 s.
+def _concurrency(result: LoadResult, endpoint: str, run: Run) -> list[tuple[float, float]]:
+    """Return CloudWatch's concurrent requests on the instance, every 10 s, once the search is over.
 
-    What is not there by then is not waited for: of the lower rates, which matter, it mostly is.
+    Missing samples are not waited for: those of the lower rates, which matter, are mostly there.
     """
     if not result.phases:
         return []
-    dimensions = {"EndpointName": endpoint, "VariantName": env.endpoint.variant}
-    began, ended = result.phases[0].started, result.phases[-1].finished
-    return aws.metric("AWS/SageMaker", "ConcurrentRequestsPerModel", dimensions, "Maximum", 10, began, ended)
+    dimensions = {"EndpointName": endpoint, "VariantName": run.env.endpoint.variant}
+    between = (result.phases[0].started, result.phases[-1].finished)
+    return run.aws.metric(CONCURRENCY, dimensions, "Maximum", 10, between)
 
 
 def with_concurrency(
@@ -168,7 +152,7 @@ def with_concurrency(
 ) -> tuple[Step, ...]:
     """Add to each step the median of the metric's samples (epoch s, requests) within its phase.
 
-    The median, since the policy's alarm wants three of three samples over its target.
+    The median is used because the policy's alarm needs three of three samples over its target.
     """
     found = []
     for step, phase in zip(steps, result.phases, strict=True):

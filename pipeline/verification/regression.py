@@ -1,12 +1,12 @@
-"""Is the candidate slower, or does it fail more, than the release before it? Judged from slices of time. Pure.
+"""Judge from slices of time whether the candidate is slower, or fails more, than the release before it. Pure.
 
-Both were sent the same load at the same time, request by request in turns. In each slice (a second or more) the
+Both got the same load at the same time, in alternating requests. In each slice (a second or more) the
 candidate's median and 95th percentile are divided by the other's. What is judged is the median of these ratios, by
-the exact sign test: order statistics bound it, whatever the latencies' distribution. It takes the ratios of the slices
-for independent and of one median; requests within a slice need not be. Where the load leaves queues that outlast a
+the exact sign test: order statistics bound it, whatever the latencies' distribution. It assumes that the ratios of the
+slices are independent and have one median; requests within a slice need not be. Where the load leaves queues that outlast a
 slice, neighbours are not independent, and the bounds are narrower than they should be.
 
-FAILED: slower than allowed. A candidate that is just as slow as allowed is called so in at most FALSE_ALARM of all
+FAILED: slower than allowed. A candidate that is exactly as slow as allowed FAILED in at most FALSE_ALARM of all
 comparisons, over both percentiles, the failures and all looks together (Bonferroni); one that is not slower at all,
 far less often. PASSED: not slower than allowed, each percentile with PASS_CONFIDENCE. Else INCONCLUSIVE.
 """
@@ -21,17 +21,17 @@ from pipeline.verification.load import LoadResult, Side, Slice
 
 FALSE_ALARM = 0.01
 PASS_CONFIDENCE = 0.9
-LOOKS = 3  # a comparison that says nothing goes on, twice
+LOOKS = 3  # an inconclusive comparison is extended, twice
 TESTS = 3  # p50, p95, failures
 WARM_UP = 2  # slices at the beginning: connections are made
-ENOUGH = 10  # requests to either side, or the slice says nothing
-LATE_MS = 25.0  # where the generator was later than this, both look alike slow
+ENOUGH = 10  # requests to either side; slices with fewer are not used
+LATE_MS = 25.0  # slices with a later generator are not used: both would look slow
 
 
 class Difference(Model):
-    """How much slower the candidate was, in percent of the other: the median of the slices, and its bounds.
+    """The slowdown of the candidate in percent of the baseline: the median of the slices, and its bounds.
 
-    `at_least` has the confidence that a failure needs, `at_most` the one that passing needs; None: too few slices.
+    `at_least` has the confidence for FAILED, `at_most` the one for PASSED; None: too few slices.
     """
 
     metric: Literal["p50_ms", "p95_ms"]
@@ -42,7 +42,7 @@ class Difference(Model):
 
 
 class Regression(Model):
-    """What comparing the candidate with the release now in the next environment said."""
+    """The comparison of the candidate with the release in the next environment."""
 
     baseline: str  # release
     environment: str  # where that is live
@@ -56,8 +56,8 @@ class Regression(Model):
     reason: str
 
 
-def tail(successes: int, trials: int, share: float = 0.5) -> float:
-    """Return the probability of at most so many successes (exact binomial)."""
+def binomial_tail(successes: int, trials: int, share: float = 0.5) -> float:
+    """Return the probability of at most this many successes (exact binomial)."""
     return math.fsum(
         math.comb(trials, n) * share**n * (1 - share) ** (trials - n) for n in range(successes + 1)
     )
@@ -69,13 +69,13 @@ def bound_rank(slices: int, error: float) -> int | None:
     The median lies below it with a probability of at most `error`.
     """
     rank = 0
-    while rank < slices and tail(rank, slices) <= error:
+    while rank < slices and binomial_tail(rank, slices) <= error:
         rank += 1
     return rank or None
 
 
 def usable(results: Sequence[LoadResult]) -> tuple[Slice, ...]:
-    """Return the slices that say something: after the warm-up, enough requests, and a generator that was in time."""
+    """Return the usable slices: after the warm-up, with enough requests and a punctual generator."""
     return tuple(
         each
         for result in results
@@ -107,13 +107,13 @@ def _percent(ratio: float) -> float:
 
 
 def more_failures(slices: Sequence[Slice]) -> bool:
-    """Say whether the candidate failed more often, by the exact test of a share: each failure was either one's."""
+    """Say whether the candidate failed more often, by the exact binomial test of its share of all failures."""
     ours, theirs = (sum(side.failures for side in sides) for sides in _sides(slices))
     sent = [sum(side.requests for side in sides) for sides in _sides(slices)]
     if ours == 0:
         return False
     share = sent[0] / sum(sent)
-    return 1 - tail(ours - 1, ours + theirs, share) <= FALSE_ALARM / TESTS / LOOKS
+    return 1 - binomial_tail(ours - 1, ours + theirs, share) <= FALSE_ALARM / TESTS / LOOKS
 
 
 def _sides(slices: Sequence[Slice]) -> tuple[list[Side], list[Side]]:
@@ -128,19 +128,19 @@ def judge_differences(
         return Verdict.FAILED, "it fails more often than the release before it"
     slower = [each for each in differences if each.at_least is not None and each.at_least > allowed_percent]
     if slower:
-        said = ", ".join(f"{each.metric} by {each.at_least:g} % or more" for each in slower)
-        return Verdict.FAILED, f"slower than the release before it: {said}"
+        listed = ", ".join(f"{each.metric} by {each.at_least:g} % or more" for each in slower)
+        return Verdict.FAILED, f"slower than the release before it: {listed}"
     unsure = [each for each in differences if each.at_most is None or each.at_most > allowed_percent]
     if unsure:
-        said = ", ".join(
+        listed = ", ".join(
             f"{each.metric} may be {each.at_most:g} % slower ({each.slices} slices)"
             if each.at_most is not None
             else f"{each.metric} has only {each.slices} slices"
             for each in unsure
         )
-        return Verdict.INCONCLUSIVE, f"{said}: compare for longer, on quieter machines"
-    said = ", ".join(f"{each.metric} {each.percent:+g} %" for each in differences)
-    return Verdict.PASSED, f"not slower than allowed with {100 * PASS_CONFIDENCE:g} % confidence: {said}"
+        return Verdict.INCONCLUSIVE, f"{listed}: compare for longer, on quieter machines"
+    listed = ", ".join(f"{each.metric} {each.percent:+g} %" for each in differences)
+    return Verdict.PASSED, f"not slower than allowed with {100 * PASS_CONFIDENCE:g} % confidence: {listed}"
 
 
 def judge_regression(
@@ -171,7 +171,7 @@ def judge_regression(
 
 
 def regression_gate(found: Regression) -> Gate:
-    """The comparison as a gate: by the percentile that is further up."""
+    """Return the comparison as a gate: by the percentile with the larger slowdown."""
     known = [each.percent for each in found.differences if each.percent is not None]
     return Gate(
         name="regression",
@@ -185,7 +185,7 @@ def regression_gate(found: Regression) -> Gate:
 
 
 def no_regression_gate(why: str, allowed_percent: float) -> Gate:
-    """What was to be compared and could not be."""
+    """Return the gate of a comparison that could not be made."""
     return Gate(
         name="regression",
         metric="slower_percent",

@@ -1,16 +1,16 @@
-"""The load that must make the policy act, and what the fleet was seen to do. Pure."""
+"""The load that makes the policy act, and the observed fleet. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-NOTICEABLE = 1.25  # times the target: clearly over it, whatever the metric's noise
+NOTICEABLE = 1.25  # times the target: clearly over it, in spite of the metric's noise
 SAFE_SHARE = 0.85  # of the present fleet's capacity, so that it serves while more instances start
 CALM_SHARE = 0.2  # of the smallest fleet's target: far below AlarmLow's 0.9, yet enough to lose a request
 
 
 @dataclass(frozen=True)
 class FleetSample:
-    """What DescribeEndpoint said at `at` (epoch s). Counts None: it could not be read."""
+    """The fleet by DescribeEndpoint at `at` (epoch seconds). Counts None: not known."""
 
     at: float
     status: str
@@ -25,7 +25,7 @@ class FleetSample:
 class ScalingPlan:
     """Rates in requests per second for the whole endpoint.
 
-    `is_overload`: the surge is more than the present fleet can serve, so that the promise is broken on purpose.
+    `is_overload`: the surge is over the fleet's capacity, so that the SLO is broken on purpose.
     """
 
     steady_rps: float
@@ -44,11 +44,11 @@ def plan_scaling(
     maximum: int,
     overload: float | None = None,
 ) -> ScalingPlan:
-    """Derive the rates from what one instance can do and what the policy aims at.
+    """Derive the rates from the capacity of one instance and the policy's target.
 
-    `target_rps`: requests per second at which the policy wants each instance. Steady is just under it: the
-    most that the policy leaves to each instance of the smallest fleet. `overload`: the surge as a multiple
-    of what the present fleet can serve; None: within it.
+    `target_rps`: requests per second that the policy allows each instance. The steady rate is just under it: the
+    most that the smallest fleet serves without scaling out. `overload`: the surge as a multiple of the fleet's
+    capacity; None: within it.
     """
     steady = min(0.8 * target_rps, SAFE_SHARE * capacity_rps) * instances
     lowest, highest = NOTICEABLE * target_rps * instances, SAFE_SHARE * capacity_rps * instances

@@ -1,4 +1,4 @@
-"""Judge what the fleet did under the load: grew and shrank in time, once, without a lost request. Pure."""
+"""Judge the fleet under the load: it grew and shrank in time, once, without a lost request. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pipeline.verification.scaling import FleetSample, returned_at, scaled_out_a
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingRun:
-    """What happened: epoch seconds of the load's rise and fall, the fleet's history, and requests lost."""
+    """One run: epoch seconds of the load's rise and fall, the fleet's history, and lost requests."""
 
     samples: tuple[FleetSample, ...]
     instances: int  # before the load rose; also the minimum to return to
@@ -19,17 +19,17 @@ class ScalingRun:
     requests: int
     lost: int
     decisions: tuple[int, ...] = ()  # desired counts in the order in which autoscaling set them
-    breached_at: float | None = None  # p95 went over the promise, and was back under it for good
+    breached_at: float | None = None  # p95 went over the SLO, and was back under it for good
     recovered_at: float | None = None
-    invalid: str | None = None  # what the generator lacked: then losses may be its own
+    invalid: str | None = None  # why the generator could not offer the load: then losses may be its own
 
 
 @dataclass(frozen=True)
 class ScalingLimits:
     """Wall-clock seconds within which the fleet must have grown, and must be back at its minimum.
 
-    `recovery_seconds`: within which p95 must be back under the promise after an overload broke it; None: no
-    overload is tried.
+    `recovery_seconds`: within which p95 must be back within the SLO after an overload; None: no overload is
+    tried.
     """
 
     out_seconds: float
@@ -66,9 +66,9 @@ def judge_scaling(run: ScalingRun | None, limits: ScalingLimits, *, why_not: str
 
 
 def needless_turns(run: ScalingRun) -> int:
-    """Count how often the fleet's desired size turned round beyond the one time that the load did.
+    """Count the reversals of the fleet's desired size beyond the one reversal of the load.
 
-    By autoscaling's own decisions where it told them, else by what was seen of the fleet.
+    They are counted in autoscaling's decisions where those are known, else in the samples of the fleet.
     """
     seen = [s.desired for s in run.samples if s.at >= run.rose_at and s.desired is not None]
     sizes = [run.instances, *(run.decisions or seen)]
@@ -78,18 +78,16 @@ def needless_turns(run: ScalingRun) -> int:
 
 
 def _judge_recovery(limit: Limit, run: ScalingRun) -> Gate:
-    """Judge how long clients felt the overload; a promise that was never broken proves nothing."""
+    """Judge the recovery from an overload; an SLO that was never broken proves nothing."""
     if run.breached_at is None:
-        return judge(
-            limit, None, why_not_measured="the surge did not break the promise; raise load.*.overload"
-        )
+        return judge(limit, None, why_not_measured="the surge did not break the SLO; raise load.*.overload")
     if run.recovered_at is not None:
         return judge(limit, run.recovered_at - run.breached_at)
     watched = (run.fell_at or run.samples[-1].at) - run.breached_at
     if watched <= limit.at_most:
         return judge(limit, None, why_not_measured=f"the surge ended {watched:.0f} s after the breach")
     gate = judge(limit, watched)
-    return gate.model_copy(update={"reason": f"p95 not back under the promise within {limit.at_most:g} s"})
+    return gate.model_copy(update={"reason": f"p95 not back within the SLO after {limit.at_most:g} s"})
 
 
 def _limits(limits: ScalingLimits) -> tuple[Limit, ...]:
@@ -98,7 +96,7 @@ def _limits(limits: ScalingLimits) -> tuple[Limit, ...]:
         metric="recovery_seconds",
         at_most=limits.recovery_seconds or 0.0,
         unit="s",
-        promise="from the breach of the promise by overload to p95 back under it",
+        passed_reason="from the breach of the SLO by overload to p95 back within it",
     )
     return (
         Limit(
@@ -106,35 +104,35 @@ def _limits(limits: ScalingLimits) -> tuple[Limit, ...]:
             metric="scale_out_seconds",
             at_most=limits.out_seconds,
             unit="s",
-            promise="from the load's rise to more instances InService",
+            passed_reason="from the load's rise to more instances InService",
         ),
         Limit(
             name="scale in",
             metric="scale_in_seconds",
             at_most=limits.in_seconds,
             unit="s",
-            promise="from the load's fall to the minimum at rest",
+            passed_reason="from the load's fall to the minimum at rest",
         ),
         Limit(
             name="flapping",
             metric="needless_turns",
             at_most=0,
             unit="turns",
-            promise="the fleet grew once and shrank once, as the load did",
+            passed_reason="the fleet grew once and shrank once, as the load did",
         ),
         Limit(
             name="lost while scaling",
             metric="lost_requests",
             at_most=0,
             unit="lost",
-            promise="every request was answered while instances came and went",
+            passed_reason="every request was answered while instances came and went",
         ),
         *([recovery] if limits.recovery_seconds is not None else []),
     )
 
 
 def _judge_time(limit: Limit, samples: Sequence[FleetSample], since: float, until: float | None) -> Gate:
-    """Judge how long something took; what had not happened when the limit passed is FAILED."""
+    """Judge a duration; an event that had not happened when the limit passed is FAILED."""
     if until is not None:
         return judge(limit, until - since)
     watched = samples[-1].at - since if samples else 0.0

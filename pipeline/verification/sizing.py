@@ -1,9 +1,9 @@
-"""From what one instance can do to what the policy holds it at, and what a million answers cost. Pure."""
+"""Derive the targets of scaling policies from the capacity of one instance. Pure."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pipeline.autoscaling.targets import Measured
+from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.verification.capacity import Capacity, Step, Targets
 
 LEAST_CONCURRENCY = 1.0  # the metric counts whole requests: below one, a single request would scale out
@@ -22,24 +22,28 @@ def targets_of(
     )
 
 
-def measured_of(capacity: Capacity, safety_factor: float) -> Measured | None:
-    """What scaling needs to know of a capacity; None: none was named."""
+def measured_of(capacity: Capacity, safety_factor: float) -> MeasuredCapacity | None:
+    """Return the part of a capacity that scaling uses; None: no capacity was named."""
     rate = capacity.requests_per_second
-    return None if rate is None else Measured(rate, target_concurrency(capacity.steps, rate, safety_factor))
+    return (
+        None
+        if rate is None
+        else MeasuredCapacity(rate, target_concurrency(capacity.steps, rate, safety_factor))
+    )
 
 
 def target_per_minute(requests_per_second: float, safety_factor: float) -> float:
-    """AWS's advice for invocations per instance: capacity × safety factor × 60."""
+    """Return AWS's advice for invocations per instance: capacity × safety factor × 60."""
     return round(requests_per_second * safety_factor * 60, 2)
 
 
 def target_concurrency(
     steps: Sequence[Step], requests_per_second: float, safety_factor: float
 ) -> float | None:
-    """The requests that one instance has under way at capacity × safety factor, by the high-resolution metric.
+    """Return the concurrent requests of one instance at capacity × safety factor, by the high-resolution metric.
 
-    Waiting grows faster than the rate, so it is read off the measured curve and not multiplied: straight lines
-    between the rates that were tried, and from nought to the lowest. None where CloudWatch had no figures.
+    Waiting grows faster than the rate, so the figure is interpolated on the measured curve: straight lines between
+    the rates that were tried, and from zero to the lowest. None where CloudWatch had no figures.
     """
     wanted = requests_per_second * safety_factor
     curve = _curve(steps)
@@ -51,7 +55,7 @@ def target_concurrency(
 
 
 def rate_of_concurrency(steps: Sequence[Step], concurrency: float) -> float | None:
-    """Return requests per second at which one instance has so many under way: the lowest; None beyond the curve."""
+    """Return the lowest requests per second with this concurrency on one instance; None beyond the curve."""
     for (low, fewer), (high, more) in pairwise(_curve(steps)):
         if fewer <= concurrency <= more and more > fewer:
             return low + (high - low) * (concurrency - fewer) / (more - fewer)
@@ -59,9 +63,9 @@ def rate_of_concurrency(steps: Sequence[Step], concurrency: float) -> float | No
 
 
 def held_rate(steps: Sequence[Step], *, per_minute: float | None, concurrency: float | None) -> float | None:
-    """Return requests per second at which the policies in force hold one instance: the lower one acts first.
+    """Return the requests per second at which the policies hold one instance: the lower target acts first.
 
-    None where no policy has a target, or nobody measured which rate has that concurrency.
+    None where no policy has a target, or the rate of that concurrency was not measured.
     """
     rates = [
         None if per_minute is None else per_minute / 60,
@@ -71,9 +75,9 @@ def held_rate(steps: Sequence[Step], *, per_minute: float | None, concurrency: f
 
 
 def _curve(steps: Sequence[Step]) -> list[tuple[float, float]]:
-    """Points (requests per second, requests under way), rising in both; a rate tried again counts as the last time.
+    """Return points (requests per second, concurrent requests), rising in both; of a repeated rate the last counts.
 
-    A dip is a chance of its window: less load does not keep more requests waiting.
+    A dip is noise: more load does not keep fewer requests waiting.
     """
     known = {step.offered_rps: step.concurrency for step in steps if step.concurrency is not None}
     if not known:

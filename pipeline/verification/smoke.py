@@ -1,24 +1,26 @@
-"""Run the smoke tests against a live endpoint as their own program, and read what they found."""
+"""Run the smoke tests against a live endpoint as their own program, and read their report."""
 
+import logging
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from pipeline.config import Environment
 from pipeline.gates import Gate, Limit, judge
 from pipeline.release import Release
+from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[2]
 PAYLOAD_VARIABLE, PAYLOAD_MB = "SAGEMAKER_MAX_PAYLOAD_IN_MB", "25"  # the container's, and its default
-BOUND_SECONDS = 180.0  # they take under 30 s; an endpoint that answers nothing in time is cut off here
+BOUND_SECONDS = 180.0  # they take under 30 s; an endpoint without timely answers is cut off here
 
 
 @dataclass(frozen=True)
 class SmokeResult:
-    """How many tests ran, and the sentences of those that failed. `problem`: why they could not run."""
+    """The number of tests that ran, and the messages of those that failed. `problem`: why they could not run."""
 
     tests: int
     failed: tuple[str, ...]
@@ -31,36 +33,35 @@ class SmokeResult:
         return self.tests > 0 and not self.failed and not self.problem
 
 
-def run_smoke(
-    release: Release, env: Environment, build: Path, golden: Path, say: Callable[[str], None]
-) -> SmokeResult:
-    """Run the smoke tests: this release must answer, rightly, from as many instances as it starts with."""
-    report = (build / env.name / "smoke.xml").resolve()
+def run_smoke(release: Release, run: Run, golden: Path) -> SmokeResult:
+    """Run the smoke tests: this release must answer correctly from the minimum number of instances."""
+    report = (run.build / run.env.name / "smoke.xml").resolve()
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "smoke_tests", "-q", "-p", "no:cacheprovider"]
-    command += ["--endpoint", env.endpoint.name, "--golden", str(golden.resolve()), "--release", release.id]
-    command += ["--instances", str(env.autoscaling.min_instances)]
-    command += ["--latency-budget-ms", str(env.limits.p99_ms), "--junitxml", str(report)]
-    command += ["--payload-limit-mb", env.endpoint.environment.get(PAYLOAD_VARIABLE, PAYLOAD_MB)]
-    log = report.with_suffix(".log")
+    command += ["--endpoint", run.env.endpoint.name, "--golden", str(golden.resolve())]
+    command += ["--release", release.id]
+    command += ["--instances", str(run.env.autoscaling.min_instances)]
+    command += ["--latency-budget-ms", str(run.env.limits.p99_ms), "--junitxml", str(report)]
+    command += ["--payload-limit-mb", run.env.endpoint.environment.get(PAYLOAD_VARIABLE, PAYLOAD_MB)]
+    output_path = report.with_suffix(".log")
     problem = ""
-    with log.open("wb") as output:
+    with output_path.open("wb") as output:
         try:
             subprocess.run(
                 command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, timeout=BOUND_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
-            problem = f"the smoke tests did not end within {BOUND_SECONDS:.0f} s, see {log}"
-    result = read_report(report, problem or f"the smoke tests left no report, see {log}")
+            problem = f"the smoke tests did not end within {BOUND_SECONDS:.0f} s, see {output_path}"
+    result = read_report(report, problem or f"the smoke tests left no report, see {output_path}")
     for name in result.failed:
-        say(f"smoke: {name}")
-    say(f"smoke: {result.tests - len(result.failed)} of {result.tests} passed in {result.seconds:.1f} s")
+        log.info(f"smoke: {name}")
+    log.info(f"smoke: {result.tests - len(result.failed)} of {result.tests} passed in {result.seconds:.1f} s")
     return result
 
 
 def read_report(report: Path, problem: str) -> SmokeResult:
-    """Read pytest's JUnit XML; `problem` is what to say when there is none."""
+    """Read pytest's JUnit XML; `problem`: the reason when there is none."""
     try:
         suites = ElementTree.parse(report).getroot()  # noqa: S314 - written by our own pytest
     except (OSError, ElementTree.ParseError):
@@ -79,7 +80,7 @@ def read_report(report: Path, problem: str) -> SmokeResult:
 def judge_smoke(result: SmokeResult) -> Gate:
     """Judge the suite: no test may fail, and at least one must have run."""
     limit = Limit(
-        name="smoke", metric="failed_tests", at_most=0, unit="failed", promise="every smoke test passed"
+        name="smoke", metric="failed_tests", at_most=0, unit="failed", passed_reason="every smoke test passed"
     )
     measured = None if result.problem or result.tests == 0 else float(len(result.failed))
     gate = judge(limit, measured, why_not_measured=result.problem or "no smoke test ran")

@@ -1,45 +1,44 @@
-"""What `verify` measures, stage after stage: smoke → capacity and regression → policy → scaling → shape."""
+"""The stages of `verify`: smoke → capacity and regression → policy → scaling → shape."""
 
+import logging
 import os
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.account.cost import Prices, ServingCost, cost_of_serving
 from pipeline.autoscaling.autoscale import autoscale
-from pipeline.aws import Aws
 from pipeline.aws.clock import time_scale
 from pipeline.config import Environment
 from pipeline.deployment.observe import require_live
 from pipeline.gates import Gate, Verdict, judge, overall
 from pipeline.release import Release
 from pipeline.release_store.golden import fetch_golden
-from pipeline.state.records import Say
+from pipeline.run import Run
 from pipeline.verification.capacity import Capacity
 from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.comparison import baseline_endpoint, compare_endpoints, find_baseline
 from pipeline.verification.evidence import Evidence, Profile
-from pipeline.verification.ledger import Ledger, ledger, table
 from pipeline.verification.load import LoadResult
+from pipeline.verification.load_shapes import LoadTestOptions, judge_shape, run_shape
 from pipeline.verification.measure import Bench, measure_capacity
 from pipeline.verification.regression import Regression, no_regression_gate, regression_gate
 from pipeline.verification.scaling import FleetSample, ScalingPlan, plan_scaling
 from pipeline.verification.scaling_gates import ScalingLimits, judge_scaling
-from pipeline.verification.shaped import judge_shape, run_shape
+from pipeline.verification.scaling_timeline import ScalingTimeline, make_timeline, table_of
 from pipeline.verification.sizing import held_rate, measured_of
 from pipeline.verification.smoke import judge_smoke, run_smoke
-from pipeline.verification.steady import judge_steady, steady_limits
-from pipeline.verification.under_load import ask_what_happened, run_under_load, scaling_run, wait_for_rest
+from pipeline.verification.steady_gates import judge_steady, steady_limits
+from pipeline.verification.under_load import read_scaling_events, run_under_load, scaling_run, wait_for_rest
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is verified where. `following`: the environment that promotes from this one; `shape`: one more load."""
+    """One verification. `following`: the environment that promotes from this one; `shape`: one more load."""
 
     release: Release
-    env: Environment
-    aws: Aws
-    build: Path
+    run: Run
     profile: Profile
     config: str
     following: Environment | None = None
@@ -48,37 +47,37 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        return self.build / self.env.name / "load"
+        return self.run.build / self.run.env.name / "load"
 
 
 @dataclass
-class Found:
-    """What has been measured so far."""
+class Measurements:
+    """The measurements so far, each with its gates."""
 
     gates: list[Gate] = field(default_factory=list)
     capacity: Capacity | None = None
-    scaling: Ledger | None = None
+    scaling: ScalingTimeline | None = None
     regression: Regression | None = None
     files: list[Path] = field(default_factory=list)
 
     def evidence(self, job: Job, started: float) -> Evidence:
-        """Put it together, finished now."""
+        """Return the measurements as evidence, finished now."""
         return Evidence(
             release=job.release.id,
-            environment=job.env.name,
-            endpoint=job.env.endpoint.name,
+            environment=job.run.env.name,
+            endpoint=job.run.env.endpoint.name,
             config=job.config,
             profile=job.profile,
             shape=job.shape,
             started=started,
-            finished=time.time(),
+            finished=job.run.clock.now(),
             verdict=overall(self.gates),
             gates=tuple(self.gates),
             capacity=self.capacity,
             scaling=self.scaling,
             regression=self.regression,
             cost=self._cost(job),
-            load=tuple(str(path.relative_to(job.build)) for path in self.files),
+            load=tuple(str(path.relative_to(job.run.build)) for path in self.files),
         )
 
     def _cost(self, job: Job) -> ServingCost | None:
@@ -86,100 +85,98 @@ class Found:
         if rate is None or job.prices is None:
             return None
         on_aws = time_scale(os.environ) == 1
-        return cost_of_serving(rate, job.env.endpoint.instance_type, job.prices, is_measured_on_aws=on_aws)
+        return cost_of_serving(
+            rate, job.run.env.endpoint.instance_type, job.prices, is_measured_on_aws=on_aws
+        )
 
 
-def measure(job: Job, say: Say) -> Found:
-    """Go through the stages. After failed smoke tests nothing else is worth measuring."""
-    found = Found()
-    golden = fetch_golden(job.release, job.aws, job.build)
-    bench = Bench(job.folder, golden, getattr(job.env.load, job.profile))
-    smoke = judge_smoke(run_smoke(job.release, job.env, job.build, golden, say))
+def measure(job: Job) -> Measurements:
+    """Take all stages; only the first one when the smoke tests fail."""
+    found = Measurements()
+    golden = fetch_golden(job.release, job.run)
+    bench = Bench(job.folder, golden, getattr(job.run.env.load, job.profile))
+    smoke = judge_smoke(run_smoke(job.release, job.run, golden))
     found.gates.append(smoke)
     if smoke.verdict is not Verdict.PASSED:
-        found.gates += _unmeasured(job.env, "the smoke tests did not pass")
+        found.gates += _unmeasured(job.run.env, "the smoke tests did not pass")
         return found
-    _measure_one_instance(job, bench, found, say)
-    plan = _plan(job, bench, found, say)
-    _measure_fleet(job, bench, plan, found, say)
+    _measure_one_instance(job, bench, found)
+    plan = _plan(job, bench, found)
+    _measure_fleet(job, bench, plan, found)
     if job.shape is not None:
         out = bench.folder / "shape.json"
-        result = run_shape(job.env, job.shape, golden, out, say)
+        result = run_shape(job.run.env, LoadTestOptions(job.shape), golden, out)
         found.files.append(out)
-        found.gates += judge_shape(result, job.env, job.shape)
+        found.gates += judge_shape(result, job.run.env, job.shape)
     return found
 
 
-def _measure_one_instance(job: Job, bench: Bench, found: Found, say: Say) -> None:
-    """Search the capacity, and compare with the release before at the rate that follows from it."""
-    env = job.env
-    with capacity_endpoint(job.release, env, job.aws, say) as endpoint:
-        capacity, files = measure_capacity(job.release, endpoint, env, job.aws, bench, say)
+def _measure_one_instance(job: Job, bench: Bench, found: Measurements) -> None:
+    """Measure the capacity, and compare with the release before at the rate that follows from it."""
+    with capacity_endpoint(job.release, job.run) as endpoint:
+        capacity, files = measure_capacity(job.release, endpoint, job.run, bench)
         found.capacity = capacity
         found.files += files
         found.gates.append(_capacity_gate(capacity.requests_per_second, capacity.verdict, capacity.reason))
         rate = capacity.requests_per_second
         named = "not known" if rate is None else f"{rate:.0f}/s"
-        say(f"capacity: {named} on one {capacity.instance_type}; {capacity.reason}")
+        log.info(f"capacity: {named} on one {capacity.instance_type}; {capacity.reason}")
         if capacity.targets is not None and capacity.targets.concurrent_requests is not None:
             high = f"{capacity.targets.concurrent_requests:g} requests under way"
-            say(
+            log.info(
                 f"targets: {capacity.targets.invocations_per_minute:g} a minute, or at high resolution {high}"
             )
-        _compare(job, endpoint, bench, found, say)
+        _compare(job, endpoint, bench, found)
 
 
-def _compare(job: Job, endpoint: str, bench: Bench, found: Found, say: Say) -> None:
-    """Compare with the release now in the next environment; without one there is no such gate."""
-    baseline = find_baseline(job.release, job.env, job.following, job.aws)
+def _compare(job: Job, endpoint: str, bench: Bench, found: Measurements) -> None:
+    """Compare with the release in the next environment; without one there is no such gate."""
+    baseline = find_baseline(job.release, job.run, job.following)
     if isinstance(baseline, str):
-        say(f"regression: nothing to compare with, {baseline}")
+        log.info(f"regression: nothing to compare with, {baseline}")
         return
     rate = found.capacity.requests_per_second if found.capacity else None
     if rate is None:
-        why = "without a capacity nobody knows a fair rate"
-        found.gates.append(no_regression_gate(why, bench.profile.slower_than(job.env.limits)))
+        why = "without a capacity there is no fair rate"
+        found.gates.append(no_regression_gate(why, bench.profile.slower_than(job.run.env.limits)))
         return
-    safe = rate * job.env.autoscaling.safety_factor
-    with baseline_endpoint(job.release, job.env, baseline, job.aws, say) as against:
-        found.regression, files = compare_endpoints(endpoint, against, baseline, job.env, bench, safe, say)
+    safe = rate * job.run.env.autoscaling.safety_factor
+    with baseline_endpoint(job.release, job.run, baseline) as against:
+        found.regression, files = compare_endpoints(endpoint, against, baseline, job.run.env, bench, safe)
     found.files += files
     found.gates.append(regression_gate(found.regression))
 
 
-def _measure_fleet(job: Job, bench: Bench, plan: ScalingPlan, found: Found, say: Say) -> None:
+def _measure_fleet(job: Job, bench: Bench, plan: ScalingPlan, found: Measurements) -> None:
     """Hold the steady load, and the surge and calm that make the fleet grow and shrink."""
     out = bench.folder / "scaling.json"
-    result, samples = run_under_load(job.env, job.aws, bench, plan, out, say)
+    result, samples = run_under_load(job.run, bench, plan, out)
     found.files.append(out)
-    found.gates += judge_steady(result, job.env, job.release.id)
-    found.gates += _scaling_gates(job, plan, result, samples, found, say)
+    found.gates += judge_steady(result, job.run.env, job.release.id)
+    found.gates += _scaling_gates(job, plan, result, samples, found)
 
 
 def _scaling_gates(
-    job: Job,
-    plan: ScalingPlan,
-    result: LoadResult,
-    samples: tuple[FleetSample, ...],
-    found: Found,
-    say: Say,
+    job: Job, plan: ScalingPlan, result: LoadResult, samples: tuple[FleetSample, ...], found: Measurements
 ) -> tuple[Gate, ...]:
-    """Judge the fleet, and keep the ledger of its phases."""
-    env, surge = job.env, result.phase("surge")
-    told = None if surge is None else ask_what_happened(env, job.aws, surge.started)
-    run = scaling_run(
+    """Judge the fleet, and keep the timeline of its phases."""
+    env, surge = job.run.env, result.phase("surge")
+    events = None if surge is None else read_scaling_events(job.run, surge.started)
+    scaling = scaling_run(
         result,
         samples,
         env.autoscaling.min_instances,
-        found=told,
+        events=events,
         p95_ms=env.limits.p99_ms,
         is_overload=plan.is_overload,
     )
-    if run is not None and told is not None:
-        found.scaling = ledger(run, result, told, policy=plan.policy, scale=time_scale(os.environ))
-        for line in table(found.scaling):
-            say(line)
-    return judge_scaling(run, _scaling_limits(env, plan), why_not=plan.reason)
+    if scaling is not None and events is not None:
+        found.scaling = make_timeline(
+            scaling, result, events, policy=plan.policy, scale=time_scale(os.environ)
+        )
+        for line in table_of(found.scaling):
+            log.info(line)
+    return judge_scaling(scaling, _scaling_limits(env, plan), why_not=plan.reason)
 
 
 def _scaling_limits(env: Environment, plan: ScalingPlan | None = None) -> ScalingLimits:
@@ -187,19 +184,19 @@ def _scaling_limits(env: Environment, plan: ScalingPlan | None = None) -> Scalin
     return ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds, recovery)
 
 
-def _plan(job: Job, bench: Bench, found: Found, say: Say) -> ScalingPlan:
+def _plan(job: Job, bench: Bench, found: Measurements) -> ScalingPlan:
     """Put the measured policy in force and derive the rates from it; without one, a gentle steady load."""
-    env, instances, capacity = job.env, job.env.autoscaling.min_instances, found.capacity
+    env, instances, capacity = job.run.env, job.run.env.autoscaling.min_instances, found.capacity
     gentle = ScalingPlan(bench.profile.first_rps / 2 * instances, None, 1.0, "")
     if capacity is None or capacity.requests_per_second is None:
         return replace(gentle, reason="the capacity of one instance is not known")
     measured = measured_of(capacity, env.autoscaling.safety_factor)
-    require_live(job.release, env, job.aws)
-    scaling = autoscale(env, job.aws, measured, say)
+    require_live(job.release, job.run)
+    scaling = autoscale(job.run, measured)
     held = held_rate(capacity.steps, per_minute=scaling.target, concurrency=scaling.concurrency_target)
     if held is None:
         return replace(gentle, reason=scaling.reason)
-    if not wait_for_rest(env, job.aws, instances):
+    if not wait_for_rest(job.run, instances):
         return replace(
             gentle, reason=f"the fleet did not come to rest at {instances} instances before the load"
         )
@@ -210,12 +207,12 @@ def _plan(job: Job, bench: Bench, found: Found, say: Say) -> ScalingPlan:
         maximum=env.autoscaling.max_instances,
         overload=bench.profile.overload,
     )
-    say(f"scaling: {plan.reason}")
+    log.info(f"scaling: {plan.reason}")
     return replace(plan, policy="; ".join(scaling.policies.values()))
 
 
 def _capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gate:
-    """A capacity has no limit to keep; the gate is that one could be named."""
+    """Return the gate of the capacity, which has no limit: it passes when a capacity could be named."""
     return Gate(
         name="capacity",
         metric="requests_per_second",
@@ -228,7 +225,7 @@ def _capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gat
 
 
 def _unmeasured(env: Environment, why: str) -> list[Gate]:
-    """The gates that were not reached: INCONCLUSIVE, each."""
+    """Return the gates that were not reached, all INCONCLUSIVE."""
     steady = [judge(each, None, why_not_measured=why) for each in steady_limits(env)]
     capacity = _capacity_gate(None, Verdict.INCONCLUSIVE, f"not measured: {why}")
     return [capacity, *steady, *judge_scaling(None, _scaling_limits(env), why_not=why)]

@@ -1,50 +1,50 @@
 """Hold a load on the deployed endpoint and watch its fleet: steady, a surge until it has grown, a calm until it is back."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.aws import Aws
-from pipeline.config import Environment
+from pipeline.aws.waiting import wait_until
 from pipeline.errors import LoadTestBroken
 from pipeline.gates import ENOUGH_REQUESTS
-from pipeline.state.records import Say
-from pipeline.verification.ledger import Told, breach, told
+from pipeline.run import Run
+from pipeline.verification.container_starts import read_container_starts
 from pipeline.verification.load import GRACE_SECONDS, LoadResult, Phase, RunningLoad, start_load
 from pipeline.verification.measure import Bench, long_enough
 from pipeline.verification.scaling import FleetSample, ScalingPlan, returned_at, scaled_out_at
 from pipeline.verification.scaling_gates import ScalingRun
-from pipeline.verification.starts import read_starts
+from pipeline.verification.scaling_timeline import ScalingEvents, breach, scaling_events
 
 LOOK_SECONDS = 1.0
 HOLD_SHARE, HOLD_SECONDS = 0.5, 5.0  # how long an overload goes on when more instances serve
 
 
-def wait_for_rest(env: Environment, aws: Aws, instances: int) -> bool:
-    """Say whether the fleet came to rest at so many instances within the scale-in limit."""
-    deadline = time.monotonic() + env.limits.scale_in_seconds
-    while not fleet_sample(env, aws).rests_at(instances):
-        if time.monotonic() > deadline:
-            return False
-        aws.sleep(LOOK_SECONDS)
-    return True
+def wait_for_rest(run: Run, instances: int) -> bool:
+    """Say whether the fleet came to rest at this size within the scale-in limit."""
+    sample = wait_until(
+        lambda: fleet_sample(run),
+        lambda sample: sample.rests_at(instances),
+        run.env.limits.scale_in_seconds,
+        run.clock,
+        pause=lambda _: LOOK_SECONDS,
+    )
+    return sample.rests_at(instances)
 
 
-def fleet_sample(env: Environment, aws: Aws) -> FleetSample:
-    """Look at the deployed endpoint's fleet, now."""
-    described = aws.describe_endpoint(env.endpoint.name)
+def fleet_sample(run: Run) -> FleetSample:
+    """Describe the deployed endpoint's fleet, now."""
+    described = run.aws.describe_endpoint(run.env.endpoint.name)
     if described is None:
-        return FleetSample(time.time(), "gone", None, None)
+        return FleetSample(run.clock.now(), "gone", None, None)
     (variant,) = [
         each
         for each in described.get("ProductionVariants", [])
-        if each["VariantName"] == env.endpoint.variant
+        if each["VariantName"] == run.env.endpoint.variant
     ] or [{}]
     return FleetSample(
-        time.time(),
+        run.clock.now(),
         str(described["EndpointStatus"]),
         variant.get("CurrentInstanceCount"),
         variant.get("DesiredInstanceCount"),
@@ -52,40 +52,59 @@ def fleet_sample(env: Environment, aws: Aws) -> FleetSample:
 
 
 def run_under_load(
-    env: Environment, aws: Aws, bench: Bench, plan: ScalingPlan, out: Path, say: Say
+    run: Run, bench: Bench, plan: ScalingPlan, out: Path
 ) -> tuple[LoadResult, tuple[FleetSample, ...]]:
-    """Hold the steady load; then, if the plan has a surge, hold that until the fleet has grown, and a
-    calm until it is back at its minimum. One load test, so that no request between is unseen.
+    """Hold the steady load; then, if the plan has one, a surge until the fleet has grown, and a calm until it is back.
+
+    It is one load test, so that no request in between is missed.
     """
-    limits, look = env.limits, 2 * LOOK_SECONDS
-    seconds = long_enough(bench.profile.steady_seconds, plan.steady_rps, ENOUGH_REQUESTS)
-    phases = [Phase("steady", seconds, plan.steady_rps)]
-    if plan.surge_rps is not None:
-        longest = (1 + HOLD_SHARE) * limits.scale_out_seconds + HOLD_SECONDS
-        phases.append(
-            Phase("surge", look + (longest if plan.is_overload else limits.scale_out_seconds), plan.surge_rps)
-        )
-        phases.append(Phase("calm", limits.scale_in_seconds + look, plan.calm_rps))
-    deadline = time.monotonic() + sum(phase.seconds for phase in phases) + GRACE_SECONDS
+    phases = _phases(run, bench, plan)
     samples: list[FleetSample] = []
-    with start_load(env.endpoint.name, bench.golden, phases, out) as load:
-        conductor = Conductor(load, env.autoscaling.min_instances, plan.is_overload)
-        while load.is_running:
-            if time.monotonic() > deadline:
-                raise LoadTestBroken("The load test did not end.", fix=f"Read {load.log}; try it again.")
-            samples.append(fleet_sample(env, aws))
-            conductor.look(load.report(say), samples)
-            aws.sleep(LOOK_SECONDS)
-        load.report(say)
+    with start_load(run.env.endpoint.name, bench.golden, phases, out) as load:
+        controller = PhaseController(load, run.env.autoscaling.min_instances, plan.is_overload)
+
+        def look() -> bool:
+            if not load.is_running:
+                return False
+            samples.append(fleet_sample(run))
+            controller.look(load.report(), samples)
+            return True
+
+        wait_until(
+            look,
+            lambda is_running: not is_running,
+            sum(phase.seconds for phase in phases) + GRACE_SECONDS,
+            run.clock,
+            timed_out=lambda *_: LoadTestBroken(
+                "The load test did not end.", fix=f"Read {load.log}; try it again."
+            ),
+            pause=lambda _: LOOK_SECONDS,
+        )
+        load.report()
         return load.read(), tuple(samples)
 
 
+def _phases(run: Run, bench: Bench, plan: ScalingPlan) -> list[Phase]:
+    limits, look = run.env.limits, 2 * LOOK_SECONDS
+    seconds = long_enough(bench.profile.steady_seconds, plan.steady_rps, ENOUGH_REQUESTS)
+    steady = Phase("steady", seconds, plan.steady_rps)
+    if plan.surge_rps is None:
+        return [steady]
+    longest = (1 + HOLD_SHARE) * limits.scale_out_seconds + HOLD_SECONDS
+    surge_seconds = look + (longest if plan.is_overload else limits.scale_out_seconds)
+    return [
+        steady,
+        Phase("surge", surge_seconds, plan.surge_rps),
+        Phase("calm", limits.scale_in_seconds + look, plan.calm_rps),
+    ]
+
+
 @dataclass
-class Conductor:
+class PhaseController:
     """Ends the surge when the fleet has grown, and the calm when it is back at its minimum.
 
     `is_overload`: the surge goes on for half as long again as the fleet took to grow, and five seconds, so
-    that the queue which built up meanwhile can go.
+    that the queue of waiting requests can empty.
     """
 
     load: RunningLoad
@@ -97,7 +116,7 @@ class Conductor:
     has_asked: bool = False
 
     def look(self, ended: Sequence[str], samples: Sequence[FleetSample]) -> None:
-        """Act on which phases have ended and on the fleet's history so far."""
+        """Act on the phases that have ended and on the fleet's history so far."""
         now = samples[-1].at
         if self.rose_at is None:
             self.rose_at = now if "steady" in ended else None
@@ -119,13 +138,13 @@ def scaling_run(
     samples: tuple[FleetSample, ...],
     instances: int,
     *,
-    found: Told | None = None,
+    events: ScalingEvents | None = None,
     p95_ms: float = math.inf,
     is_overload: bool = False,
 ) -> ScalingRun | None:
-    """Put the load's phases, the fleet's history and what AWS told together; None when the load never rose.
+    """Put together the load's phases, the fleet's history and AWS's events; None when the load never rose.
 
-    Under an overload that the fleet cannot serve, only what is lost while it shrinks is a loss.
+    Under an overload that the fleet cannot serve, only requests lost while it shrinks count as lost.
     """
     surge, calm = result.phase("surge"), result.phase("calm")
     if surge is None:
@@ -139,28 +158,23 @@ def scaling_run(
         fell_at=calm.started if calm else None,
         requests=sum(phase.requests for phase in phases),
         lost=sum(phase.failures for phase in phases),
-        decisions=found.sizes(surge.started) if found else (),
+        decisions=events.sizes(surge.started) if events else (),
         breached_at=breached_at,
         recovered_at=recovered_at,
         invalid=next((phase.invalid for phase in phases if phase.failures and phase.invalid), None),
     )
 
 
-def ask_what_happened(env: Environment, aws: Aws, since: float) -> Told:
-    """Ask CloudWatch, autoscaling and the containers' logs what became of the deployed endpoint since then (epoch s)."""
-    endpoint, variant = env.endpoint.name, env.endpoint.variant
+def read_scaling_events(run: Run, since: float) -> ScalingEvents:
+    """Read the alarms, scaling activities and container starts of the endpoint since then (epoch seconds)."""
+    endpoint, variant = run.env.endpoint.name, run.env.endpoint.variant
     begin = datetime.fromtimestamp(since, UTC)
-    history = aws.pages(
-        "cloudwatch",
-        "describe_alarm_history",
-        "AlarmHistoryItems",
-        HistoryItemType="StateUpdate",
-        StartDate=begin,
-    )
+    which = {"HistoryItemType": "StateUpdate", "StartDate": begin}
+    history = run.aws.pages("cloudwatch", "describe_alarm_history", "AlarmHistoryItems", **which)
     ours = f"TargetTracking-endpoint/{endpoint}/variant/{variant}-"
-    starts = read_starts(endpoint, variant, aws, since)
-    return told(
+    activities = run.aws.scaling_activities(endpoint, variant)
+    return scaling_events(
         [item for item in history if item["AlarmName"].startswith(ours)],
-        [each for each in aws.scaling_activities(endpoint, variant) if each["StartTime"] >= begin],
-        starts,
+        [each for each in activities if each["StartTime"] >= begin],
+        read_container_starts(endpoint, variant, run.aws, since),
     )

@@ -92,6 +92,7 @@ def test_a_server_with_wrong_answers_is_not_measured(tmp_path: Path, monkeypatch
         running.wait_for_correct_answer(started, T32, "fp32")
 
 
+@pytest.mark.starts_processes
 def test_a_server_that_ends_is_reported_with_its_output(tmp_path: Path) -> None:
     broken = Launch([sys.executable, "-c", "raise SystemExit('no model here')"], {})
 
@@ -119,6 +120,7 @@ def test_an_environment_is_made_anew_when_what_it_needs_changes(
     assert len(commands) == 2 * 4  # venv, torch, packages, the check that torch is for the CPU
 
 
+@pytest.mark.starts_processes
 def test_pips_reason_is_passed_on() -> None:
     script = "import sys; sys.exit('ERROR: No matching distribution found for x')"
 

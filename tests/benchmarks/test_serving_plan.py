@@ -101,6 +101,7 @@ def test_trials_of_another_duration_are_refused(tmp_path: Path) -> None:
         trials.load(tmp_path / "t.json", 2)
 
 
+@pytest.mark.starts_processes
 def test_a_run_continues_where_one_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
 

@@ -1,6 +1,7 @@
-"""Archives as teams bring them, written the way AWS's documentation of its PyTorch container describes."""
+"""Archives of user programs, as AWS's documentation of its PyTorch container describes them."""
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -71,14 +72,14 @@ def output_fn(prediction, content_type):
 
 
 def torchscript(directory: Path) -> Path:
-    """model.pt alone."""
+    """Write model.pt alone."""
     directory.mkdir(parents=True, exist_ok=True)
     torch.jit.script(Halver()).save(str(directory / "model.pt"))  # type: ignore[no-untyped-call]
     return directory
 
 
 def brightness(directory: Path) -> Path:
-    """model.pth (a state dict that doubles), code/inference.py, code/model.py."""
+    """Write model.pth (a state dict that doubles), code/inference.py and code/model.py."""
     program(directory, BRIGHTNESS_PROGRAM)
     (directory / "code" / "model.py").write_text(BRIGHTNESS_MODEL)
     torch.save({"scale.weight": torch.tensor([[2.0]])}, directory / "model.pth")
@@ -86,7 +87,7 @@ def brightness(directory: Path) -> Path:
 
 
 def wheel(directory: Path, name: str, source: str) -> Path:
-    """A wheel of one module called `name`, version 1.0, as `pip wheel` would write it into `directory`."""
+    """Write a wheel of one module called `name`, version 1.0, into `directory`, as `pip wheel` would."""
     directory.mkdir(parents=True, exist_ok=True)
     file, info = directory / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
     with zipfile.ZipFile(file, "w") as archive:
@@ -100,7 +101,7 @@ def wheel(directory: Path, name: str, source: str) -> Path:
 
 
 def in_need_of_a_package(directory: Path) -> Path:
-    """An archive whose answer comes from a package that code/requirements.txt names and nobody has."""
+    """Write an archive whose code/requirements.txt names a package that is not installed."""
     program(
         directory,
         "import greeting\ndef model_fn(d): pass\ndef transform_fn(m, b, c, a): return greeting.WORD",
@@ -110,8 +111,31 @@ def in_need_of_a_package(directory: Path) -> Path:
 
 
 def program(directory: Path, source: str, name: str = "inference.py") -> Path:
-    """code/inference.py with `source`, and no weights."""
+    """Write code/inference.py with `source`, and no weights."""
     file = directory / "code" / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(source)
+    return directory
+
+
+def namesakes(directory: Path, names: Iterable[str]) -> Path:
+    """Write a program that imports its own module of each name, and answers where each came from."""
+    listed = ", ".join(names)
+    source = f"""
+import sys
+import {listed}
+
+MODULES = [{listed}]
+
+def model_fn(model_dir):
+    import {listed}
+    assert MODULES == [{listed}]
+    return {{module.NAME: module.__file__ for module in MODULES}}
+
+def transform_fn(model, body, content_type, accept):
+    return model
+"""
+    program(directory, source)
+    for name in names:
+        (directory / "code" / f"{name}.py").write_text(f"NAME = {name!r}\n")
     return directory

@@ -1,4 +1,4 @@
-"""What the container's tests share: its modules on the path, the committed model, servers, the image."""
+"""Fixtures of the container's tests: its modules on sys.path, the committed model, servers, the image."""
 
 import os
 import shutil
@@ -12,9 +12,9 @@ import pytest
 CONTAINER = Path(__file__).parents[2] / "container"
 sys.path.insert(0, str(CONTAINER / "src"))
 
-from engines import Choice, Engine, load  # noqa: E402  # found on the path of the line above
-
-from tests.container.serving import COMMITTED, Serve  # noqa: E402
+from digits.project import DIGITS  # noqa: E402  # found on the path of the line above
+from serving.engines import Choice, Engine, load  # noqa: E402  # found on the path of the line above
+from tests.container.serve_process import COMMITTED, Serve  # noqa: E402
 
 IMAGE = "sagemaker-pytorch-release:test"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -23,12 +23,12 @@ SOURCE = "https://example.org/digits"
 
 @pytest.fixture
 def engine() -> Engine:
-    """The committed model in PyTorch."""
-    return load(Choice("torch"), COMMITTED / "model")
+    """Load the committed model into PyTorch."""
+    return load(Choice("torch"), COMMITTED / "model", DIGITS.load_network)
 
 
 def path_of(front: str, tmp_path: Path) -> str:
-    """A PATH on which `serve` finds nginx, or does not."""
+    """Return a PATH with nginx or without it."""
     if front == "gunicorn":
         return str(tmp_path)
     if shutil.which("nginx") is None:
@@ -63,7 +63,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def container_image() -> str:
-    """The image, built from this checkout (layers that did not change are kept)."""
+    """Build the image from this checkout; unchanged layers are kept."""
     command = [str(CONTAINER / "build"), "--tag", IMAGE, "--revision", REVISION, "--source", SOURCE]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

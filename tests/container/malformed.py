@@ -1,4 +1,4 @@
-"""Bodies that have broken JSON services before: none is an image, none may cost more than a 400."""
+"""Bodies that have broken JSON services before: none is an image, each must be a 400."""
 
 DIGIT = b"[" + b",".join([b"1"] * 64) + b"]"
 BODIES = {

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schema
 
-from tests.container.serving import CONTAINER
+from digits import schema
+from tests.container.serve_process import CONTAINER
 
 
 @pytest.fixture
 def build() -> Any:
-    """The script as a module."""
+    """Load the script as a module."""
     loader = SourceFileLoader("container_build", str(CONTAINER / "build"))
     spec = spec_from_loader("container_build", loader)
     assert spec is not None
@@ -33,6 +33,7 @@ def program(directory: Path, name: str, code: int, says: str = "") -> None:
     path.chmod(0o755)
 
 
+@pytest.mark.starts_processes
 def test_a_docker_with_buildx_is_preferred(
     build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +99,7 @@ def test_the_base_image_is_a_literal_with_a_digest_for_dependabot() -> None:
     assert stages[1:] == ["${BASE_IMAGE}", "${BASE_IMAGE}"]
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("label", "base"), [("debian-packages", "python:3.11-slim-bookworm"), ("", None), ("<no value>", None)]
 )
@@ -111,6 +113,7 @@ def test_a_substitute_is_taken_only_where_one_was_made(
     assert build.substitute() == base
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("driver", "output"),
     [

@@ -17,7 +17,7 @@ from docker.models.containers import Container
 
 from tests.container import archives
 from tests.container.conftest import REVISION, SOURCE
-from tests.container.serving import (
+from tests.container.serve_process import (
     COMMITTED,
     CONTAINER,
     ERRORS_ALONE,
@@ -29,7 +29,7 @@ from tests.container.serving import (
     until,
 )
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.starts_processes]
 
 LABEL = "sagemaker-pytorch-release.test"
 DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]
@@ -68,7 +68,7 @@ def run(engine: docker.DockerClient, container_image: str) -> Iterator[Run]:
 
 
 def serve(run: Run, model: Path = COMMITTED / "model", **options: Any) -> tuple[Container, int]:
-    """A container that serves `model`, ready, and its port on this machine."""
+    """Start a container that serves `model`; return it, ready, and its port on this machine."""
     options.setdefault("volumes", {str(model): {"bind": "/opt/ml/model", "mode": "ro"}})
     container = run("serve", ports={"8080/tcp": ("127.0.0.1", None)}, **options)
     assert until(lambda: published(container) is not None, 10), logs(container)
@@ -106,6 +106,7 @@ def test_the_image_is_small_and_says_where_it_comes_from(
     assert labels["org.opencontainers.image.title"] == "sagemaker-pytorch-release"
     assert labels["org.opencontainers.image.revision"] == REVISION
     assert labels["org.opencontainers.image.source"] == SOURCE
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     committed = json.loads((COMMITTED / "model" / "engines.json").read_text())
     assert labels["sagemaker-pytorch-release.request-response"] == committed["request_response"]
     versions = {f"{one['engine']}=={one['version']}" for one in committed["engines"]}
@@ -129,10 +130,10 @@ def test_what_tools_leave_in_the_sources_is_not_in_the_image(
     """Equal layers, whether mypy, ruff and Python have left their caches there or not."""
     copy = tmp_path / "container"
     shutil.copytree(CONTAINER, copy, ignore=shutil.ignore_patterns("local_test", "__pycache__", ".*_cache"))
-    for place in ("src/.mypy_cache/3.11", "src/engines/.ruff_cache", "src/__pycache__"):
+    for place in ("src/.mypy_cache/3.11", "src/serving/.ruff_cache", "src/__pycache__"):
         (copy / place).mkdir(parents=True)
         (copy / place / "left.json").write_text(str(tmp_path))
-    command = [copy / "build", "--tag", "sagemaker-pytorch-release:test-clutter"]
+    command: list[str | Path] = [copy / "build", "--tag", "sagemaker-pytorch-release:test-clutter"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     cluttered = engine.images.get(done.stdout.split()[-1])
@@ -192,9 +193,9 @@ def test_a_foreign_archive_is_served_locked_down_and_without_a_network(run: Run,
     ready = until(lambda: container.exec_run(["python", "-c", ping]).exit_code == 0, 60)
     assert ready, logs(container)
 
-    answer = container.exec_run(["python", "-c", ASK_FROM_INSIDE])
+    answer: bytes = container.exec_run(["python", "-c", ASK_FROM_INSIDE]).output  # type: ignore[assignment]
 
-    assert answer.output.decode().split() == ["384", "True"], logs(container)
+    assert answer.decode().split() == ["384", "True"], logs(container)
     container.stop(timeout=30)
     assert container.wait()["StatusCode"] == 0
 
@@ -270,7 +271,8 @@ def test_each_engine_predicts_locked_down_and_without_a_network(run: Run, chosen
     def answered() -> bool:
         container.reload()
         assert container.status == "running", logs(container)
-        answers.append(container.exec_run(["python", "-c", ASK]).output.decode().strip())
+        output: bytes = container.exec_run(["python", "-c", ASK]).output  # type: ignore[assignment]
+        answers.append(output.decode().strip())
         return answers[-1] == str(DIGIT["prediction"]["label"])
 
     assert until(answered, 60), answers[-1]

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from tests.container import archives
-from tests.container.serving import CONTAINER, ask, free_port, until
+from tests.container.serve_process import CONTAINER, ask, free_port, until
 
 LOCAL_TEST = CONTAINER / "local_test"
 PAYLOADS = LOCAL_TEST / "payloads"
@@ -42,6 +42,7 @@ def test_the_committed_data_are_scikit_learns() -> None:
     assert committed[4:8] == bytes(4)  # no time in the header
 
 
+@pytest.mark.starts_processes
 def test_train_local_trains_in_the_tree_beside_it(tmp_path: Path) -> None:
     copy = tmp_path / "container"
     shutil.copytree(CONTAINER, copy, ignore=shutil.ignore_patterns("model", "__pycache__"))
@@ -58,7 +59,7 @@ def test_train_local_trains_in_the_tree_beside_it(tmp_path: Path) -> None:
 
 @contextmanager
 def served(*arguments: str | Path) -> Iterator[int]:
-    """The port on which serve_local.sh serves what it is told to; its end by SIGTERM is an orderly one."""
+    """Run serve_local.sh; yield its port; check that SIGTERM ends it in order."""
     port = free_port()
     process = subprocess.Popen(
         [LOCAL_TEST / "serve_local.sh", *arguments],
@@ -76,14 +77,14 @@ def served(*arguments: str | Path) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """The port of the digits model."""
+    """Serve the digits model; yield the port."""
     with served() as port:
         yield port
 
 
 @pytest.fixture(scope="module")
 def encoder_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The second example, packed."""
+    """Pack the second example."""
     archive = tmp_path_factory.mktemp("encoder") / "model.tar.gz"
     subprocess.run([sys.executable, ENCODER / "prepare.py", archive], check=True, stdout=subprocess.DEVNULL)
     return archive
@@ -91,14 +92,14 @@ def encoder_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder(encoder_archive: Path) -> Iterator[int]:
-    """The port of the second example, served out of its .tar.gz."""
+    """Serve the second example from its .tar.gz; yield the port."""
     with served(encoder_archive) as port:
         yield port
 
 
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a program in a directory, which answers with what it was sent."""
+    """Serve a program that returns its input, from a directory; yield the port."""
     with served(archives.program(tmp_path_factory.mktemp("echo"), ECHO)) as port:
         yield port
 
@@ -111,7 +112,7 @@ def answers(port: int) -> bool:
 
 
 def environ(**more: str) -> dict[str, str]:
-    """This environment, with the Python of these tests."""
+    """Return this environment, with the Python of these tests."""
     return {**os.environ, "PYTHON": sys.executable, **more}
 
 
@@ -125,6 +126,7 @@ def predict(port: int, *arguments: str | Path, given: str | None = None) -> subp
     )
 
 
+@pytest.mark.starts_processes
 def test_predict_prints_the_answer_to_its_example(port: int) -> None:
     expected = json.loads((LOCAL_TEST / "opt/ml/model/examples/response.json").read_text())
 
@@ -134,6 +136,7 @@ def test_predict_prints_the_answer_to_its_example(port: int) -> None:
     assert [prediction["label"] for prediction in answer["predictions"]] == labels
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("payload", sorted(PAYLOADS.iterdir()), ids=lambda path: path.stem)
 def test_every_payload_gets_what_its_name_promises(port: int, payload: Path) -> None:
     done = predict(port, payload)
@@ -146,6 +149,7 @@ def test_every_payload_gets_what_its_name_promises(port: int, payload: Path) -> 
         assert json.loads(done.stdout)["predictions"]
 
 
+@pytest.mark.starts_processes
 def test_predict_says_when_nobody_serves() -> None:
     done = predict(free_port())
 
@@ -153,6 +157,7 @@ def test_predict_says_when_nobody_serves() -> None:
     assert "is serve_local.sh running?" in done.stderr
 
 
+@pytest.mark.starts_processes
 def test_the_encoder_of_a_packed_archive_embeds_texts(encoder: int) -> None:
     answer = predict(encoder, ENCODER / "payloads" / "three-texts.json")
 
@@ -163,6 +168,7 @@ def test_the_encoder_of_a_packed_archive_embeds_texts(encoder: int) -> None:
     assert likeness[0, 1] > likeness[0, 2]  # two sentences about a cat, one about revenue
 
 
+@pytest.mark.starts_processes
 def test_the_encoder_takes_plain_text_and_answers_in_npy(encoder: int) -> None:
     text = ENCODER / "payloads" / "one-text.txt"
     body = json.dumps({"inputs": text.read_text()})
@@ -180,6 +186,7 @@ def test_the_encoder_takes_plain_text_and_answers_in_npy(encoder: int) -> None:
     assert as_npy == pytest.approx(np.array(as_json["embeddings"]), abs=1e-6)
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("payload", sorted(ENCODER.glob("payloads/bad-*")), ids=lambda path: path.stem)
 def test_the_encoder_refuses_what_is_no_text(encoder: int, payload: Path) -> None:
     done = predict(encoder, payload)
@@ -188,6 +195,7 @@ def test_the_encoder_refuses_what_is_no_text(encoder: int, payload: Path) -> Non
     assert done.stderr.startswith("HTTP 400: ")
 
 
+@pytest.mark.starts_processes
 def test_the_encoders_weights_follow_from_the_seed(encoder_archive: Path, tmp_path: Path) -> None:
     prepare = runpy.run_path(str(ENCODER / "prepare.py"))
     prepare["write"](tmp_path / "same")
@@ -200,6 +208,7 @@ def test_the_encoders_weights_follow_from_the_seed(encoder_archive: Path, tmp_pa
         assert file.read() == weights["same"] != weights["other"]
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
@@ -219,18 +228,21 @@ def test_the_content_type_follows_from_the_files_name(
     assert predict(echo, tmp_path / name).stdout == f"{kind} application/json 5\n"
 
 
+@pytest.mark.starts_processes
 def test_any_payload_content_type_and_accept_can_be_sent(echo: int) -> None:
     done = predict(echo, "-", "application/vnd.own", "text/own", given="123")
 
     assert done.stdout == "application/vnd.own text/own 3\n"
 
 
+@pytest.mark.starts_processes
 def test_a_payload_that_is_not_there_is_named(echo: int) -> None:
     done = predict(echo, "no-such.json")
 
     assert (done.returncode, done.stderr) == (1, "no-such.json: No such file or directory\n")
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("archive", ["./no-such-folder", "no-such.tar.gz", "/no/such/folder"])
 def test_an_archive_that_is_not_there_is_named(archive: str) -> None:
     done = subprocess.run([LOCAL_TEST / "serve_local.sh", archive], capture_output=True, text=True)

@@ -1,6 +1,7 @@
-"""What schemathesis makes of container/openapi.json, sent to `serve` itself: never a 5xx, always as documented."""
+"""schemathesis sends requests from container/openapi.json to `serve`: never a 5xx, always as documented."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -15,7 +16,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.container.conftest import path_of
-from tests.container.serving import CONTAINER, Serve
+from tests.container.serve_process import CONTAINER, Serve
+
+pytestmark = pytest.mark.starts_processes
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +39,19 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-requests = st.one_of(
-    OPERATIONS[path][method].as_strategy(generation_mode=mode)
-    for path, method in (("/invocations", "POST"), ("/ping", "GET"))
-    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+requests: st.SearchStrategy[schemathesis.Case[Any]] = st.one_of(
+    [
+        OPERATIONS[path][method].as_strategy(generation_mode=mode)
+        for path, method in (("/invocations", "POST"), ("/ping", "GET"))
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    ]
 )
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(case=requests)
 def test_no_request_of_the_document_or_beside_it_is_a_server_error(
-    served: Serve, case: schemathesis.Case
+    served: Serve, case: schemathesis.Case[Any]
 ) -> None:
     workers = {worker.pid for worker in served.child("gunicorn").children()}
 

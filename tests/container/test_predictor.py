@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engines import Engine
 from flask.testing import FlaskClient
-from handler import DigitsHandler
-from identity import HEADER, Identity
-from limits import Limits
 from numpy.typing import NDArray
-from predictor import create_app
 
-from tests.container.serving import COMMITTED, JSON
+from digits.handler import DigitsHandler
+from predictor import create_app
+from serving.engines import Engine
+from serving.platform.identity import HEADER, Identity
+from serving.platform.limits import Limits
+from tests.container.serve_process import COMMITTED, JSON
 
 IDENTITY = Identity("abc", "0123456789ab")
 GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())

@@ -10,7 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TAGS = ("sagemaker-pytorch-release:once", "sagemaker-pytorch-release:again")
-pytestmark = [pytest.mark.docker, pytest.mark.matrix(only_in_prove=True), pytest.mark.timeout(1700)]
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.matrix(only_in_prove=True),
+    pytest.mark.starts_processes,
+    pytest.mark.timeout(1700),
+]
 
 
 def docker(*words: str) -> str:

@@ -13,7 +13,18 @@ import psutil
 import pytest
 from safetensors.numpy import save_file
 
-from tests.container.serving import COMMITTED, ERRORS_ALONE, IDENTITY, JSON, Serve, read_all, send_raw, until
+from tests.container.serve_process import (
+    COMMITTED,
+    ERRORS_ALONE,
+    IDENTITY,
+    JSON,
+    Serve,
+    read_all,
+    send_raw,
+    until,
+)
+
+pytestmark = pytest.mark.starts_processes
 
 GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
 DIGIT = GOLDEN["cases"][0]["instance"]
@@ -165,7 +176,7 @@ def test_a_request_that_has_begun_is_answered_after_sigterm(start: Start) -> Non
 
 
 def has_read_everything(serve: Serve, client: socket.socket) -> bool:
-    """Whether a process of the server holds the connection's other end, and nothing waits there to be read.
+    """Return True if a process of the server holds the connection's other end, and nothing waits there to be read.
 
     A connection that was only accepted is idle to nginx: told to stop, it may close it.
     """

@@ -1,4 +1,4 @@
-"""What a user edits in the applications is in force behind nginx: steps, a hook, worker count, time-outs."""
+"""Edits of the applications are in force behind nginx: steps, a hook, worker count, time-outs."""
 
 import json
 import shutil
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engines import Engine
 
+from serving.engines import Engine
 from tests.container import archives
 from tests.container.conftest import path_of
-from tests.container.serving import COMMITTED, JSON, SOURCE, Answer, Serve, until
+from tests.container.serve_process import COMMITTED, JSON, SOURCE, Answer, Serve, until
 
 DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]["instance"]
 REQUEST = json.dumps({"instances": [DIGIT]})
@@ -46,25 +46,26 @@ def ask(serve: Serve) -> Answer:
     return serve.ask("POST", "/invocations", REQUEST, JSON)
 
 
-def ways(serve: Serve, requests: int) -> set[object]:
-    """Which ways the first `requests` invocations went, by the log."""
+def answering_servers(serve: Serve, requests: int) -> set[object]:
+    """Return the servers of the first `requests` invocations, by the log."""
 
     def lines() -> list[dict[str, object]]:
         found = [json.loads(line) for line in serve.log().splitlines() if line.startswith("{")]
         return [line for line in found if line.get("event") == "invocation"]
 
     assert until(lambda: len(lines()) >= requests)
-    return {line["way"] for line in lines()}
+    return {line["server"] for line in lines()}
 
 
-def test_changed_steps_are_in_force_in_the_lane(edited: Edited, engine: Engine) -> None:
+@pytest.mark.starts_processes
+def test_changed_steps_are_in_force_in_the_batch_server(edited: Edited, engine: Engine) -> None:
     serve = edited(
         {
             "predictor.py": [
-                ("return self.handler.decode(body, content_type)",
-                 "return self.handler.decode(body, content_type)[:, ::-1].copy()"),
-                ("return self.handler.predict(data)", "return self.handler.predict(data)[:, ::-1].copy()"),
-                ("return self.handler.encode(prediction, accept)",
+                ("return handler.decode(body, content_type)",
+                 "return handler.decode(body, content_type)[:, ::-1].copy()"),
+                ("return handler.predict(data)", "return handler.predict(data)[:, ::-1].copy()"),
+                ("return handler.encode(prediction, accept)",
                  'return Answer(b"[%d]" % prediction.argmax(), "application/json", 203, {"X-Mine": "yes"})'),
             ]
         }
@@ -74,16 +75,17 @@ def test_changed_steps_are_in_force_in_the_lane(edited: Edited, engine: Engine) 
     answer = ask(serve)
 
     assert (answer.status, answer.json(), answer.headers["X-Mine"]) == (203, [9 - mirrored], "yes")
-    assert ways(serve, 1) == {"lane"}
+    assert answering_servers(serve, 1) == {"batch"}
 
 
+@pytest.mark.starts_processes
 def test_a_hook_sees_every_invocation(edited: Edited) -> None:
     hook = """
     @app.before_request
     def only_with_a_key() -> Response | None:
         if request.path != "/invocations" or request.headers.get("X-Key") == "sesame":
             return None
-        return _refusal(401, "X-Key: expected the key")
+        return refusal(401, "X-Key: expected the key")
 
     return app
 """
@@ -91,15 +93,16 @@ def test_a_hook_sees_every_invocation(edited: Edited) -> None:
 
     assert (ask(serve).status, ask(serve).json()) == (401, {"error": "X-Key: expected the key"})
     assert serve.ask("POST", "/invocations", REQUEST, {**JSON, "X-Key": "sesame"}).status == 200
-    assert ways(serve, 1) == {"flask"}
-    assert "a hook" in serve.log()
+    assert answering_servers(serve, 1) == {"flask"}
+    assert "because a hook has to see each of them" in serve.log()
 
 
+@pytest.mark.starts_processes
 def test_workers_and_timeouts_of_environment_and_nginx_conf_are_in_force(edited: Edited) -> None:
-    slow = "(__import__('time').sleep(3) if data[0, 0] == 16 else None) or self.handler.predict(data)"
+    slow = "(__import__('time').sleep(3) if data[0, 0] == 16 else None) or handler.predict(data)"
     serve = edited(
         {
-            "predictor.py": [("return self.handler.predict(data)", f"return {slow}")],
+            "predictor.py": [("return handler.predict(data)", f"return {slow}")],
             "nginx.conf": [("client_max_body_size {{payload_mb}}m;", "client_max_body_size 1k;")],
         },
         SAGEMAKER_MODEL_SERVER_WORKERS="3",
@@ -114,6 +117,7 @@ def test_workers_and_timeouts_of_environment_and_nginx_conf_are_in_force(edited:
     assert ask(serve).status == 200
 
 
+@pytest.mark.starts_processes
 def test_each_of_two_gpus_has_a_process_that_sees_it_alone(edited: Edited, tmp_path: Path) -> None:
     """The machine's devices are files of the test's; what CUDA would be told is what the program finds."""
     for name in ("nvidia0", "nvidia1"):
@@ -130,7 +134,7 @@ def transform_fn(model, body, content_type, accept):
 """
     archives.program(tmp_path / "base" / "model", program)
     root = f"ROOT = Path({str(tmp_path / 'machine')!r})"
-    edits = {"devices.py": [('ROOT = Path("/")', root)]}
+    edits = {"serving/platform/devices.py": [('ROOT = Path("/")', root)]}
     serve = edited(edits, SAGEMAKER_BASE_DIR=str(tmp_path / "base"))
     seen: dict[str, int] = {}
 

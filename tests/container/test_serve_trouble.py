@@ -1,4 +1,4 @@
-"""What `serve` does when something goes wrong under load: workers killed or hung, models that fail, slow clients."""
+"""`serve` under load when something fails: killed and hung workers, failing models, slow clients."""
 
 import json
 import os
@@ -17,7 +17,9 @@ import pytest
 
 from tests.container import archives
 from tests.container.conftest import path_of
-from tests.container.serving import COMMITTED, JSON, SOURCE, Answer, Serve, until
+from tests.container.serve_process import COMMITTED, JSON, SOURCE, Answer, Serve, until
+
+pytestmark = pytest.mark.starts_processes
 
 DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]["instance"]
 REQUEST = json.dumps({"instances": [DIGIT]})
@@ -76,7 +78,7 @@ class Crowd:
         assert until(all_seen, 20)
 
     def working_on(self, name: str) -> int | None:
-        """The process that works on the request with this name."""
+        """Return the process that works on the request with this name."""
         found = list(self._directory.glob(f"{name}-*"))
         return int(found[0].name.rpartition("-")[2]) if found else None
 
@@ -140,7 +142,7 @@ def test_a_killed_worker_costs_its_own_requests_alone(serving: Callable[..., Ser
 def test_the_only_worker_killed_under_load_costs_no_caller_more_than_what_it_had(
     serving: Callable[..., Serve],
 ) -> None:
-    """In the lane: who comes while there is no worker waits for the next one."""
+    """With the batch server: a request that comes while there is no worker waits for the next one."""
     serve = serving(SAGEMAKER_MODEL_SERVER_WORKERS="1", LOG_SAMPLE="0")
     enough, failures = threading.Event(), [0] * 4
 
@@ -168,7 +170,7 @@ def test_the_only_worker_killed_under_load_costs_no_caller_more_than_what_it_had
             enough.set()
 
     assert all(one.result() > 0 for one in callers)
-    # One was in progress; one more may reach the door in the instant in which the kernel closes it.
+    # One was in progress; one more may reach the socket in the instant in which the kernel closes it.
     assert max(failures) <= 2, serve.log()
 
 
@@ -203,11 +205,11 @@ def test_ping_is_503_while_the_model_cannot_predict_and_200_when_it_can_again(
 ) -> None:
     source = tmp_path / "src"
     shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
-    text, compute = (source / "handler.py").read_text(), "return self._engine.predict(data)"
+    text, compute = (source / "digits" / "handler.py").read_text(), "return self._engine.predict(data)"
     assert text.count(compute) == 1
     broken = tmp_path / "broken"
     condition = f'__import__("os").path.exists({str(broken)!r})'
-    (source / "handler.py").write_text(text.replace(compute, f"assert not {condition}; {compute}"))
+    (source / "digits" / "handler.py").write_text(text.replace(compute, f"assert not {condition}; {compute}"))
     serve = serving(source, SAGEMAKER_MODEL_SERVER_WORKERS="2")
 
     broken.touch()

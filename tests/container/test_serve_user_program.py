@@ -2,13 +2,14 @@
 
 import json
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.container import archives
-from tests.container.serving import JSON, Serve, read_all, send_raw, until
+from tests.container.serve_process import JSON, SOURCE, Serve, read_all, send_raw, until
 
 STREAM = """
 import os
@@ -27,6 +28,7 @@ def transform_fn(model, body, content_type, accept):
 Start = Callable[..., Serve]
 
 
+@pytest.mark.starts_processes
 def test_an_archive_is_served_and_a_stream_goes_out_as_it_comes(start: Start, tmp_path: Path) -> None:
     archives.program(tmp_path / "model", STREAM)
     serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="1")
@@ -46,6 +48,7 @@ def test_an_archive_is_served_and_a_stream_goes_out_as_it_comes(start: Start, tm
     assert b"Transfer-Encoding: chunked" in heard
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 def test_a_state_dict_with_its_program_is_served_by_all_workers(start: Start, tmp_path: Path) -> None:
     archives.brightness(tmp_path / "model")
@@ -59,6 +62,7 @@ def test_a_state_dict_with_its_program_is_served_by_all_workers(start: Start, tm
     assert '"logger": "inference", "message": "loaded"' in serve.log()
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 @pytest.mark.parametrize(
     ("source", "environ", "says"),
@@ -105,6 +109,7 @@ def endless(closed, size):
 BEGIN = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 5\r\n\r\n"
 
 
+@pytest.mark.starts_processes
 def test_a_stream_that_takes_too_long_is_broken_off_whether_its_caller_reads_or_not(
     start: Start, tmp_path: Path
 ) -> None:
@@ -127,6 +132,7 @@ def test_a_stream_that_takes_too_long_is_broken_off_whether_its_caller_reads_or_
     assert serve.ask("POST", "/invocations", "quick", {"Content-Type": "text/csv"}).body == b"quick"
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 def test_what_its_requirements_name_is_installed_where_that_is_asked_for(
     start: Start, tmp_path: Path
@@ -147,6 +153,7 @@ def test_what_its_requirements_name_is_installed_where_that_is_asked_for(
     assert serve.ask("POST", "/invocations", "[]", JSON).body == b"hello"
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 def test_a_requirement_that_pip_does_not_find_ends_the_start_with_pips_reason(
     start: Start, tmp_path: Path
@@ -158,3 +165,61 @@ def test_a_requirement_that_pip_does_not_find_ends_the_start_with_pips_reason(
     assert "requirements.txt: cannot be installed (ERROR: No matching distribution found for greeting" in (
         serve.log()
     )
+
+
+def own_names() -> list[str]:
+    """Return the name of every module in container/src, of its packages, and of its applications."""
+    files = [*SOURCE.rglob("*.py"), *(path for path in SOURCE.iterdir() if path.suffix in ("", ".py"))]
+    return sorted(
+        {path.stem for path in files if path.stem.isidentifier()} - {"__init__", "__main__", "inference"}
+    )
+
+
+@pytest.mark.starts_processes
+@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
+def test_a_program_imports_its_own_modules_whatever_their_names(start: Start, tmp_path: Path) -> None:
+    """It may have a model.py, a context.py, a predictor.py or even a serving.py beside inference.py."""
+    names = [name for name in own_names() if name not in sys.stdlib_module_names]
+    assert {"model", "context", "schema", "limits", "worker", "codec", "handler", "media", "paths"} < {*names}
+    assert {"batching", "loading", "predictor", "wsgi", "train", "serve", "digits", "serving"} < {*names}
+    model = archives.namesakes(tmp_path / "model", names)
+    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="1")
+    serve.await_ready()
+
+    answer = serve.ask("POST", "/invocations", b"", JSON).json()
+
+    assert answer == {name: str(model / "code" / f"{name}.py") for name in names}
+    assert serve.ask("GET", "/metrics").status == 200
+
+
+PACKAGE_PROGRAM = """
+from serving import WORD
+from serving.words import OTHER
+
+def model_fn(model_dir):
+    return f"{WORD} {OTHER}"
+
+def transform_fn(model, body, content_type, accept):
+    return model
+"""
+
+
+@pytest.mark.starts_processes
+@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
+@pytest.mark.parametrize("program", ["inference.py", "serving.py"])
+def test_a_program_may_have_a_package_called_serving_or_be_called_so(
+    start: Start, tmp_path: Path, program: str
+) -> None:
+    code = tmp_path / "model" / "code"
+    if program == "inference.py":
+        archives.program(tmp_path / "model", PACKAGE_PROGRAM)
+        (code / "serving").mkdir()
+        (code / "serving" / "__init__.py").write_text("WORD = 'my'\n")
+        (code / "serving" / "words.py").write_text("OTHER = 'own'\n")
+    else:
+        source = "def model_fn(d): return 'my own'\ndef transform_fn(m, b, c, a): return m"
+        archives.program(tmp_path / "model", source, program)
+    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_PROGRAM=program)
+    serve.await_ready()
+
+    assert serve.ask("POST", "/invocations", b"", JSON).body == b"my own"

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dataset import BadData, read, split
-from engines import pytorch
-from hyperparameters import BadHyperparameter, Hyperparameters, parse
-from model import ModelProblem, load
 from safetensors.torch import save as to_bytes
 from safetensors.torch import save_file
-from training import fit, shifted
 
-from tests.container.serving import COMMITTED, CONTAINER, until
+from digits.dataset import BadData, read, split
+from digits.hyperparameters import BadHyperparameter, Hyperparameters, parse
+from digits.model import load
+from digits.project import load_network
+from digits.training import fit, shifted
+from serving.engines import ModelProblem, pytorch
+from tests.container.serve_process import COMMITTED, CONTAINER, until
 
 DATA = Path("input/data/training/digits.csv.gz")
 SETTINGS = Path("input/config/hyperparameters.json")
@@ -30,7 +31,7 @@ QUICK = {"epochs": "1"}
 
 
 def tree(root: Path, hyperparameters: Any = None, data: bytes | None = None) -> Path:
-    """An /opt/ml to train in; by default with the committed data."""
+    """Make an /opt/ml to train in; by default with the committed data."""
     (root / DATA).parent.mkdir(parents=True)
     if data is None:
         shutil.copy(COMMITTED / DATA, root / DATA)
@@ -61,6 +62,7 @@ def failure(base: Path) -> str:
     return (base / "output" / "failure").read_text()
 
 
+@pytest.mark.starts_processes
 def test_the_committed_settings_train_an_accurate_model_like_the_committed_one(tmp_path: Path) -> None:
     base = tree(tmp_path, json.loads((COMMITTED / SETTINGS).read_text()))
 
@@ -84,10 +86,11 @@ def assert_answers_are_golden(directory: Path) -> None:
 
     assert len(golden["cases"]) == 32
     np.testing.assert_allclose(
-        pytorch.load(directory, "fp32").predict(instances), expected, atol=golden["tolerance"]
+        pytorch.load(directory, "fp32", load_network).predict(instances), expected, atol=golden["tolerance"]
     )
 
 
+@pytest.mark.starts_processes
 def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     bases = [tree(tmp_path / name, QUICK) for name in ("a", "b")]
     runs = [
@@ -100,17 +103,11 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert first == again
 
 
-def ignore(_line: str) -> None:
-    """Not what these tests are about."""
-
-
 def test_the_seed_decides_the_weights() -> None:
     digits, _ = split(read(COMMITTED / DATA.parent))
 
     def weights(seed: int) -> bytes:
-        return to_bytes(
-            fit(digits, Hyperparameters(epochs=1, batch_size=512, seed=seed), say=ignore).state_dict()
-        )
+        return to_bytes(fit(digits, Hyperparameters(epochs=1, batch_size=512, seed=seed)).state_dict())
 
     assert weights(7) == weights(7)
     assert weights(7) != weights(8)
@@ -149,6 +146,7 @@ def test_a_bad_hyperparameter_is_named(given: Mapping[str, object], sentence: st
     assert str(caught.value).startswith(sentence)
 
 
+@pytest.mark.starts_processes
 def test_a_failure_exits_1_and_leaves_its_reason_for_sagemaker(tmp_path: Path) -> None:
     base = tree(tmp_path, {"epoch": "3"})
 
@@ -161,6 +159,7 @@ def test_a_failure_exits_1_and_leaves_its_reason_for_sagemaker(tmp_path: Path) -
     assert not (base / "model").exists()
 
 
+@pytest.mark.starts_processes
 def test_a_long_reason_is_cut_to_what_sagemaker_shows(tmp_path: Path) -> None:
     base = tree(tmp_path, {"x" * 5000: "3"})
 
@@ -168,6 +167,7 @@ def test_a_long_reason_is_cut_to_what_sagemaker_shows(tmp_path: Path) -> None:
     assert len(failure(base)) == 1024
 
 
+@pytest.mark.starts_processes
 def test_an_unexpected_error_is_a_reason_too(tmp_path: Path) -> None:
     base = tree(tmp_path, QUICK)
     (base / "model").write_text("a file where the directory should be")
@@ -179,6 +179,7 @@ def test_an_unexpected_error_is_a_reason_too(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.starts_processes
 def test_sigterm_ends_training_at_once(tmp_path: Path) -> None:
     arguments, environ = command(tree(tmp_path, {"epochs": "1000"}))
     with (tmp_path / "log").open("wb") as log:
@@ -202,15 +203,18 @@ LINE = ",".join(["0"] * 64 + ["3"]) + "\n"
     ("data", "sentence"),
     [
         (b"not gzip", "not gzipped CSV"),
-        (gzip.compress(LINE.encode())[:-9], "not gzipped CSV"),
-        (gzip.compress((LINE + "1,2\n").encode()), "line 2: expected 65 numbers, got 2"),
-        (gzip.compress((LINE + LINE.replace("0", "x", 1)).encode()), "line 2: expected whole numbers"),
+        (gzip.compress(LINE.encode(), mtime=0)[:-9], "not gzipped CSV"),
+        (gzip.compress((LINE + "1,2\n").encode(), mtime=0), "line 2: expected 65 numbers, got 2"),
         (
-            gzip.compress(LINE.replace("0", "17", 1).encode()),
+            gzip.compress((LINE + LINE.replace("0", "x", 1)).encode(), mtime=0),
+            "line 2: expected whole numbers",
+        ),
+        (
+            gzip.compress(LINE.replace("0", "17", 1).encode(), mtime=0),
             "line 1: expected pixels from 0 to 16 and a label",
         ),
-        (gzip.compress((LINE * 9).encode()), "expected 5 images of each digit or more, got"),
-        (gzip.compress(b""), "expected 5 images of each digit or more, got"),
+        (gzip.compress((LINE * 9).encode(), mtime=0), "expected 5 images of each digit or more, got"),
+        (gzip.compress(b"", mtime=0), "expected 5 images of each digit or more, got"),
     ],
 )
 def test_bad_data_is_told_where(tmp_path: Path, data: bytes, sentence: str) -> None:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import local_aws
-from tests.load_tests.waiting import wait_until
+from local_aws.testing import CONTRACT_SERVER, wait_until
 
 ROOT = Path(__file__).parents[2]
 ENDPOINT = "digits-staging"
 VARIANT = "AllTraffic"
 BOUND_SECONDS = 60.0
-SERVER = shlex.join([sys.executable, "-S", str(ROOT / "tests" / "local_aws" / "contract_server.py")])
+SERVER = shlex.join(CONTRACT_SERVER)
 TARGET = 600.0  # invocations per instance and minute: 10/s
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, ViewportSize
 
+from local_aws.testing import wait_until
 from tests.load_tests.chromium import chromium
 from tests.load_tests.scaled_endpoint import BOUND_SECONDS, ROOT, scaled_endpoint
-from tests.load_tests.waiting import wait_until
 
 IMAGES = ROOT / "docs" / "images"
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}

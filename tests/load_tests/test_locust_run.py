@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from local_aws.testing import wait_until
 from tests.load_tests.fake_sagemaker import ENDPOINT, SLOWER, FakeSageMaker
-from tests.load_tests.waiting import wait_until
+
+pytestmark = pytest.mark.starts_processes
 
 ROOT = Path(__file__).parents[2]
 

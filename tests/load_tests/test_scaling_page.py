@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from local_aws.testing import wait_until
 from tests.load_tests.chromium import chromium
 from tests.load_tests.scaled_endpoint import BOUND_SECONDS, ENDPOINT, TARGET, ScaledEndpoint, scaled_endpoint
-from tests.load_tests.waiting import wait_until
+
+pytestmark = pytest.mark.starts_processes
 
 PLOTS = ("rate", "latency", "instances", "tracked", "alarms", "releases")
 PHONE: ViewportSize = {"width": 390, "height": 844}

@@ -1,5 +1,6 @@
-"""An environment, a release and, where a test needs S3 or ECR, moto behind the pipeline's one door."""
+"""An environment, a release and, where a test needs S3 or ECR, moto behind the AWS client."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,18 @@ from moto.server import ThreadedMotoServer
 
 import local_aws
 from pipeline.account.bootstrap import bootstrap
-from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.release import Image, Release, Weights, make_release
+from pipeline.run import Run
 from tests.pipeline.scene import ROOT, contract_cloud
-from tests.pipeline.stage import MakeEnv, Stage
+from tests.pipeline.stage import Stage
+from tests.pipeline.steps import MakeEnv
 
 STAGING: dict[str, Any] = yaml.safe_load((ROOT / "config" / "staging.yaml").read_text())
 
 
 def environment(**changes: Any) -> Environment:
-    """The staging environment with changes: `environment(endpoint={"initial_instances": 3})`."""
+    """Return the staging environment with changes: `environment(endpoint={"initial_instances": 3})`."""
     merged = {
         key: {**value, **changes.get(key, {})} if isinstance(value, dict) else changes.get(key, value)
         for key, value in STAGING.items()
@@ -47,7 +49,7 @@ def make_test_release() -> Callable[..., Release]:
             uri=f"digits@sha256:{letter * 64}",
             digest=f"sha256:{letter * 64}",
             tag=letter * 40,
-            stand_in=False,
+            is_source_hash=False,
         )
         weights = Weights(
             uri=f"s3://digits-releases-123456789012/weights/{letter * 64}/model.tar.gz",
@@ -75,7 +77,7 @@ def moto_url() -> Iterator[str]:
 
 @pytest.fixture
 def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty moto, and the environment variables that lead every client to it."""
+    """Empty moto, and set the environment variables that lead every client to it."""
     import urllib.request
 
     urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")).close()
@@ -90,12 +92,19 @@ def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def account(moto: str, env: Environment) -> Aws:
-    """The door to an account that was bootstrapped; what that took is forgotten."""
-    aws = Aws(env)
-    bootstrap(env, aws, say=lambda _: None)
-    aws.made.clear()
-    return aws
+def account(moto: str, env: Environment, tmp_path: Path) -> Run:
+    """Return a run in an account that was bootstrapped; what that took is forgotten."""
+    run = Run.for_environment(env, tmp_path)
+    bootstrap(run)
+    run.aws.made.clear()
+    return run
+
+
+@pytest.fixture(autouse=True)
+def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """Return a function that returns the messages that the pipeline has logged so far."""
+    caplog.set_level(logging.INFO, logger="pipeline")
+    return lambda: [each.getMessage() for each in caplog.records if each.name.startswith("pipeline.")]
 
 
 @pytest.fixture(scope="session")

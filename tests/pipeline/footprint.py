@@ -1,14 +1,14 @@
-"""What AWS has of one environment, without what differs between two runs of the same: names, times, states."""
+"""The resources of one environment, without what differs between two equal runs: names, times, states."""
 
 import re
 from typing import Any
 
 import local_aws
 from pipeline.autoscaling.policies import resource, step_alarm_prefix
-from pipeline.autoscaling.rescale import observe_scaled
-from pipeline.aws import Aws
+from pipeline.autoscaling.saved_scaling import read_scaling
 from pipeline.deployment.alarms import alarm_prefix
-from pipeline.state.lock import look_at_lock
+from pipeline.run import Run
+from pipeline.state.lock import read_lock
 
 EPOCH_SECONDS = 1_500_000_000  # a number above is a time
 STATE = {"AlarmArn", "StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp"}
@@ -16,23 +16,23 @@ STATE |= {"StateTransitionedTimestamp", "AlarmConfigurationUpdatedTimestamp"}
 DESCRIBED = {"ModelArn", "EndpointConfigArn", "CreationTime", "ResponseMetadata"}
 
 
-def footprint(aws: Aws, cloud: local_aws.Running) -> dict[str, Any]:
+def footprint(run: Run, cloud: local_aws.Running) -> dict[str, Any]:
     """Read it all: endpoint, its fleets, configs, models, alarms, scaling, objects, packages, lock."""
-    env = aws.env
+    env = run.env
     found = {
-        "endpoint": _endpoint(aws, cloud),
-        "configs": _all(aws, "endpoint_config", "EndpointConfig"),
-        "models": _all(aws, "model", "Model"),
+        "endpoint": _endpoint(run, cloud),
+        "configs": _all(run, "endpoint_config", "EndpointConfig"),
+        "models": _all(run, "model", "Model"),
         "alarms": [
             _without(alarm, STATE)
             for prefix in (alarm_prefix(env), step_alarm_prefix(env))
-            for alarm in aws.alarms(prefix=prefix)
+            for alarm in run.aws.alarms(prefix=prefix)
         ],
-        "scaling": (scaled.document() if (scaled := observe_scaled(env, aws)) else None),
-        "alarms of scaling": _watched(aws),
-        "objects": [(key, _content(aws, key)) for key in aws.keys("")],
-        "packages": _packages(aws),
-        "lock": look_at_lock(env, aws),
+        "scaling": (scaled.document() if (scaled := read_scaling(run)) else None),
+        "alarms of scaling": _watched(run),
+        "objects": [(key, _content(run, key)) for key in run.aws.keys("")],
+        "packages": _packages(run),
+        "lock": read_lock(run),
     }
     return {key: _plain(value, env.name) for key, value in found.items()}
 
@@ -52,8 +52,8 @@ def _plain(value: Any, name: str) -> Any:
     return re.sub(r"\b\d{15}\b|\d{4}-\d\d-\d\d[T ][\d:.]+(\+00:00|Z)?", "TIME", text).replace(name, "NAME")
 
 
-def _endpoint(aws: Aws, cloud: local_aws.Running) -> dict[str, Any] | None:
-    found = aws.describe_endpoint(aws.env.endpoint.name)
+def _endpoint(run: Run, cloud: local_aws.Running) -> dict[str, Any] | None:
+    found = run.aws.describe_endpoint(run.env.endpoint.name)
     if found is None:
         return None
     kept = ("EndpointStatus", "EndpointConfigName", "FailureReason", "PendingDeploymentSummary")
@@ -68,10 +68,10 @@ def _endpoint(aws: Aws, cloud: local_aws.Running) -> dict[str, Any] | None:
     return {key: found.get(key) for key in kept} | {"variants": variants, "fleets": sizes}
 
 
-def _all(aws: Aws, what: str, member: str) -> list[dict[str, Any]]:
-    listed = aws.pages("sagemaker", f"list_{what}s", f"{member}s", NameContains=aws.env.endpoint.name)
+def _all(run: Run, what: str, member: str) -> list[dict[str, Any]]:
+    listed = run.aws.pages("sagemaker", f"list_{what}s", f"{member}s", NameContains=run.env.endpoint.name)
     names = sorted(each[f"{member}Name"] for each in listed)
-    described = [aws.read("sagemaker", f"describe_{what}", **{f"{member}Name": name}) for name in names]
+    described = [run.aws.read("sagemaker", f"describe_{what}", **{f"{member}Name": name}) for name in names]
     return [_without(each, DESCRIBED) for each in described]
 
 
@@ -79,23 +79,25 @@ def _without(described: dict[str, Any], names: set[str]) -> dict[str, Any]:
     return {key: value for key, value in described.items() if key not in names}
 
 
-def _watched(aws: Aws) -> int:
-    where = resource(aws.env)
-    policies = aws.pages("application-autoscaling", "describe_scaling_policies", "ScalingPolicies", **where)
+def _watched(run: Run) -> int:
+    where = resource(run.env)
+    policies = run.aws.pages(
+        "application-autoscaling", "describe_scaling_policies", "ScalingPolicies", **where
+    )
     names = [alarm["AlarmName"] for policy in policies for alarm in policy.get("Alarms", [])]
-    return len(aws.alarms(names=names))
+    return len(run.aws.alarms(names=names))
 
 
-def _content(aws: Aws, key: str) -> Any:
-    """What is in an object; which commit was checked out meanwhile is not compared."""
+def _content(run: Run, key: str) -> Any:
+    """Return the content of an object without its commit, which is not compared."""
     if not key.endswith(".json"):
         return "bytes"
-    return _without(aws.get_json(key) or {}, {"commit", "dirty"})
+    return _without(run.aws.get_json(key) or {}, {"commit", "dirty"})
 
 
-def _packages(aws: Aws) -> list[tuple[str, str]]:
-    group = aws.env.aws.model_package_group
-    listed = aws.pages(
+def _packages(run: Run) -> list[tuple[str, str]]:
+    group = run.env.aws.model_package_group
+    listed = run.aws.pages(
         "sagemaker", "list_model_packages", "ModelPackageSummaryList", ModelPackageGroupName=group
     )
     return sorted((each["ModelPackageDescription"], each["ModelApprovalStatus"]) for each in listed)

@@ -1,4 +1,4 @@
-"""A door to AWS whose process is killed at a chosen call, and a process of its own to be killed in."""
+"""An AWS client whose process is killed at a chosen call, and a process of its own to be killed in."""
 
 import multiprocessing
 import os
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
 from typing import Any
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 
 READS = ("Describe", "Get", "List", "Head", "Invoke", "BatchGet")
 BOUND_SECONDS = 240
@@ -20,8 +20,8 @@ def never(_: Any) -> bool:
 
 
 @dataclass
-class Deadly(Aws):
-    """The door; every write that its clients make is noted in `writes`, by the name of its operation.
+class Deadly(AwsClient):
+    """The client; every write that its clients make is noted in `writes`, by the name of its operation.
 
     kill -9 comes right before (or, `is_after`, right after) write number `kill_at`, or as soon as an
     endpoint's description is one that `kills_at_sight`.
@@ -32,12 +32,10 @@ class Deadly(Aws):
     kills_at_sight: Callable[[dict[str, Any]], bool] = never
     writes: list[str] = field(default_factory=list)
 
-    def _client(self, service: str) -> Any:
-        is_new = service not in self._clients
-        client = super()._client(service)
-        if is_new:
-            client.meta.events.register("before-call", self._before)
-            client.meta.events.register("after-call", self._after)
+    def make_client(self, service: str) -> Any:
+        client = super().make_client(service)
+        client.meta.events.register("before-call", self._before)
+        client.meta.events.register("after-call", self._after)
         return client
 
     def _before(self, model: Any, **_: Any) -> None:

@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import local_aws
-from pipeline.aws import Aws
 from pipeline.publishing.publish import publish
 from pipeline.release import Release
+from pipeline.run import Run
 
 ROOT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("contract_server.py")
 BOUND_SECONDS = 60.0
-
-
-def quiet(_: str) -> None: ...
 
 
 @contextmanager
@@ -48,11 +45,11 @@ def model_of(folder: Path, mark: str, behaviour: str = "status 200", prediction:
 
 
 def published(
-    aws: Aws, folder: Path, mark: str, behaviour: str = "status 200", prediction: Any = None
+    run: Run, folder: Path, mark: str, behaviour: str = "status 200", prediction: Any = None
 ) -> Release:
     """Publish a model that behaves so."""
     model = model_of(folder, mark, behaviour, prediction)
-    return publish(aws.env, aws, folder / "build", weights=str(model), engine=False, say=quiet)
+    return publish(run, weights=str(model), engine=False)
 
 
 def wait_for(condition: Callable[[], Any], what: str = "it did not come to that") -> None:
@@ -63,23 +60,23 @@ def wait_for(condition: Callable[[], Any], what: str = "it did not come to that"
         time.sleep(0.02)
 
 
-def endpoint_of(aws: Aws) -> dict[str, Any]:
+def endpoint_of(run: Run) -> dict[str, Any]:
     """Describe the environment's endpoint, which is there."""
-    found = aws.describe_endpoint(aws.env.endpoint.name)
+    found = run.aws.describe_endpoint(run.env.endpoint.name)
     assert found is not None
     return found
 
 
-def scale_to(count: int, aws: Aws) -> None:
+def scale_to(count: int, run: Run) -> None:
     """Change the size of the live fleet, as autoscaling does."""
-    wanted = [{"VariantName": aws.env.endpoint.variant, "DesiredInstanceCount": count}]
-    name = aws.env.endpoint.name
+    wanted = [{"VariantName": run.env.endpoint.variant, "DesiredInstanceCount": count}]
+    name = run.env.endpoint.name
     change = "update_endpoint_weights_and_capacities"
-    aws.read("sagemaker", change, EndpointName=name, DesiredWeightsAndCapacities=wanted)
+    run.aws.read("sagemaker", change, EndpointName=name, DesiredWeightsAndCapacities=wanted)
 
     def is_so() -> bool:
-        found = endpoint_of(aws)
+        found = endpoint_of(run)
         count_now = found["ProductionVariants"][0]["CurrentInstanceCount"]
-        return found["EndpointStatus"] == "InService" and count_now == count
+        return (found["EndpointStatus"], count_now) == ("InService", count)
 
     wait_for(is_so, f"{name} never had {count} instances")

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.autoscaling.acting import why_it_cannot_act
-from pipeline.autoscaling.in_force import Scaling, plan_autoscaling
+from pipeline.autoscaling.plan import Scaling, plan_autoscaling
 from pipeline.autoscaling.policies import policies_of, resource, scheduled_actions_of, step_alarms_of
+from pipeline.autoscaling.policy_checks import ineffective_policies
 from pipeline.autoscaling.targets import (
-    Measured,
+    MeasuredCapacity,
+    missing_measurement,
     wanted_target,
-    what_is_waited_for,
     with_measured_concurrency,
 )
 from pipeline.config import Environment
@@ -22,7 +22,7 @@ MakeEnv = Callable[..., Environment]
 
 
 def in_force(env: Environment, target: float | None) -> Scaling:
-    """What AWS describes when everything that the environment wants is in force."""
+    """Return the scaling that AWS describes when all of the environment's is in force."""
     policies = {
         each["PolicyName"]: {**each, "PolicyARN": f"arn:{each['PolicyName']}", "Alarms": []}
         for each in policies_of(env, target)
@@ -42,21 +42,23 @@ def planned(env: Environment, target: float | None, observed: Scaling) -> list[s
 
 def test_the_target_is_capacity_times_safety_times_sixty(env: Environment) -> None:
     """AWS's advice, in AWS's unit: invocations per instance and minute."""
-    assert wanted_target(env, Measured(40.0)) == 40.0 * 0.5 * 60
+    assert wanted_target(env, MeasuredCapacity(40.0)) == 40.0 * 0.5 * 60
 
 
 def test_there_is_no_target_before_a_capacity_is_measured(env: Environment) -> None:
     assert wanted_target(env, None) is None
 
 
-@pytest.mark.parametrize("measured", [None, Measured(40.0)])
-def test_a_number_in_the_config_is_the_target_itself(make_env: MakeEnv, measured: Measured | None) -> None:
+@pytest.mark.parametrize("measured", [None, MeasuredCapacity(40.0)])
+def test_a_number_in_the_config_is_the_target_itself(
+    make_env: MakeEnv, measured: MeasuredCapacity | None
+) -> None:
     assert wanted_target(make_env(autoscaling={"target": 900}), measured) == 900.0
 
 
 def test_a_measured_concurrency_target_is_what_was_seen_at_capacity_times_safety(make_env: MakeEnv) -> None:
     env = make_env(autoscaling={"target": None, "concurrency_target": "measured"})
-    known = with_measured_concurrency(env, Measured(40.0, 3.5))
+    known = with_measured_concurrency(env, MeasuredCapacity(40.0, 3.5))
 
     assert known.autoscaling.concurrency_target == 3.5
     assert planned(env, None, Scaling(None)) == ["register_scalable_target"]
@@ -67,24 +69,24 @@ def test_a_measured_concurrency_target_is_what_was_seen_at_capacity_times_safety
 def test_a_concurrency_target_in_the_config_is_not_replaced_by_what_was_measured(make_env: MakeEnv) -> None:
     env = make_env(autoscaling={"concurrency_target": 4})
 
-    assert with_measured_concurrency(env, Measured(40.0, 3.5)) == env
+    assert with_measured_concurrency(env, MeasuredCapacity(40.0, 3.5)) == env
 
 
 @pytest.mark.parametrize(
     ("changes", "measured", "says"),
     [
         ({}, None, "no capacity"),
-        ({}, Measured(40.0), None),
+        ({}, MeasuredCapacity(40.0), None),
         ({"target": 900}, None, None),
         ({"target": 900, "concurrency_target": "measured"}, None, "no capacity"),
-        ({"concurrency_target": "measured"}, Measured(40.0), "no ConcurrentRequestsPerModel"),
-        ({"concurrency_target": "measured"}, Measured(40.0, 3.5), None),
+        ({"concurrency_target": "measured"}, MeasuredCapacity(40.0), "no ConcurrentRequestsPerModel"),
+        ({"concurrency_target": "measured"}, MeasuredCapacity(40.0, 3.5), None),
     ],
 )
 def test_what_a_policy_waits_for_is_said(
-    make_env: MakeEnv, changes: dict[str, Any], measured: Measured | None, says: str | None
+    make_env: MakeEnv, changes: dict[str, Any], measured: MeasuredCapacity | None, says: str | None
 ) -> None:
-    told = what_is_waited_for(make_env(autoscaling=changes), measured)
+    told = missing_measurement(make_env(autoscaling=changes), measured)
 
     assert (told is None) is (says is None)
     assert says is None or says in str(told)
@@ -186,7 +188,7 @@ def test_a_policy_that_could_never_act_is_named(
     make_env: MakeEnv, changes: dict[str, Any], target: float | None, says: str | None
 ) -> None:
     env = make_env(autoscaling=changes)
-    told = [*why_it_cannot_act(env, target, lambda _, metric: metric == "known")]
+    told = [*ineffective_policies(env, target, lambda _, metric: metric == "known")]
 
     assert len(told) == (says is not None)
     assert says is None or says in told[0]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from pipeline.aws import Answer
-from pipeline.aws.shapes import problem_of
+from pipeline.aws.validation import problem_of
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarms_of
-from pipeline.deployment.bake import ENOUGH_ANSWERS, BakeSmoke, Golden, difference
+from pipeline.deployment.bake import ENOUGH_ANSWERS, BakeSmoke, Golden, first_difference
 from pipeline.errors import SmokeFailed
 from pipeline.gates import Verdict
 
@@ -29,7 +29,7 @@ def answer(number: int, release: str = "new", **changes: Any) -> tuple[int, Answ
 
 def test_enough_right_answers_of_the_new_release_pass() -> None:
     test = smoke()
-    test.hear([answer(number) for number in range(ENOUGH_ANSWERS)], calls=20)
+    test.judge_answers([answer(number) for number in range(ENOUGH_ANSWERS)], calls=20)
 
     assert test.gate().verdict is Verdict.PASSED
     assert test.wrong == []
@@ -37,7 +37,7 @@ def test_enough_right_answers_of_the_new_release_pass() -> None:
 
 def test_the_old_release_is_not_judged() -> None:
     test = smoke()
-    test.hear([answer(number, "old", label=9) for number in range(50)], calls=50)
+    test.judge_answers([answer(number, "old", label=9) for number in range(50)], calls=50)
 
     assert (test.judged, test.wrong) == (0, [])
     assert test.gate().verdict is Verdict.INCONCLUSIVE
@@ -47,19 +47,19 @@ def test_the_old_release_is_not_judged() -> None:
 @pytest.mark.parametrize("body", [b"{}", b"no json", b'{"predictions": []}', b"[]"])
 def test_an_answer_that_is_no_prediction_is_wrong(body: bytes) -> None:
     test = smoke()
-    test.hear([(4, Answer("new", "i", body))], calls=1)
+    test.judge_answers([(4, Answer("new", "i", body))], calls=1)
 
     assert test.wrong[0].startswith("golden case 1: no prediction in ")
     assert test.gate().verdict is Verdict.FAILED
-    with pytest.raises(SmokeFailed, match="e is in service on new, and was wrong: golden case 1"):
+    with pytest.raises(SmokeFailed, match="new is live on e, but failed its golden tests: golden case 1"):
         test.require_right("e")
 
 
 def test_one_wrong_answer_vetoes_for_as_long_as_the_deployment_lasts(env: Environment) -> None:
     test = smoke()
-    test.hear([answer(1)], calls=1)
+    test.judge_answers([answer(1)], calls=1)
     assert test.veto(env, "config") is None
-    test.hear([answer(1, sure=0.6)], calls=1)
+    test.judge_answers([answer(1, sure=0.6)], calls=1)
     calls = [test.veto(env, "config"), test.veto(env, "config")]
 
     assert all(call is not None and problem_of(call) is None for call in calls)
@@ -68,7 +68,7 @@ def test_one_wrong_answer_vetoes_for_as_long_as_the_deployment_lasts(env: Enviro
 
 def test_the_veto_is_seen_by_an_alarm_of_that_deployment(env: Environment) -> None:
     test = smoke()
-    test.hear([answer(1, label=2)], calls=1)
+    test.judge_answers([answer(1, label=2)], calls=1)
     call = test.veto(env, "config")
     (alarm,) = [each for each in alarms_of(env, "config") if each["AlarmName"].endswith("/smoke-veto")]
 
@@ -83,7 +83,7 @@ def test_the_veto_is_seen_by_an_alarm_of_that_deployment(env: Environment) -> No
 def test_the_calls_that_are_judged_are_bounded_by_the_share_of_the_traffic(share: float, most: int) -> None:
     test = smoke(share)
     for _ in range(1000):
-        test.hear([], calls=8)
+        test.judge_answers([], calls=8)
 
     assert most <= test.calls < most + 8
 
@@ -103,7 +103,7 @@ def test_the_calls_that_are_judged_are_bounded_by_the_share_of_the_traffic(share
     ],
 )
 def test_the_first_difference_is_named(wanted: Any, found: Any, where: str | None) -> None:
-    told = difference(wanted, found, 1e-4)
+    told = first_difference(wanted, found, 1e-4)
 
     assert told is None if where is None else str(told).startswith(where)
 

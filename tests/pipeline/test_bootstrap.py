@@ -1,13 +1,14 @@
-"""What environments stand on is made once, as safe as it can be, and never made again."""
+"""The shared resources of environments are made once, with safe settings, and never made again."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from pipeline.account.bootstrap import bootstrap, execution_policy, require_account
-from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.errors import WrongAccount
+from pipeline.run import Run
 
 MakeEnv = Callable[..., Environment]
 
@@ -15,31 +16,30 @@ MakeEnv = Callable[..., Environment]
 TOO_WIDE = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
 
 
-def quiet(_: str) -> None: ...
+def test_a_second_bootstrap_makes_no_call(account: Run, env: Environment) -> None:
+    assert bootstrap(account).made == 0
+    assert account.aws.made == []
 
 
-def test_a_second_bootstrap_makes_no_call(account: Aws, env: Environment) -> None:
-    assert bootstrap(env, account, quiet).made == 0
-    assert account.made == []
-
-
-def test_the_bucket_is_private_and_keeps_versions(account: Aws, env: Environment) -> None:
+def test_the_bucket_is_private_and_keeps_versions(account: Run, env: Environment) -> None:
     bucket = env.aws.bucket
-    block = account.read("s3", "get_public_access_block", Bucket=bucket)["PublicAccessBlockConfiguration"]
+    block = account.aws.read("s3", "get_public_access_block", Bucket=bucket)["PublicAccessBlockConfiguration"]
 
     assert set(block.values()) == {True}
-    assert account.read("s3", "get_bucket_versioning", Bucket=bucket)["Status"] == "Enabled"
-    assert account.read("s3", "get_bucket_location", Bucket=bucket)["LocationConstraint"] == env.aws.region
+    assert account.aws.read("s3", "get_bucket_versioning", Bucket=bucket)["Status"] == "Enabled"
+    assert (
+        account.aws.read("s3", "get_bucket_location", Bucket=bucket)["LocationConstraint"] == env.aws.region
+    )
 
 
-def test_tags_in_the_repository_are_immutable(account: Aws, env: Environment) -> None:
-    found = account.read("ecr", "describe_repositories", repositoryNames=[env.aws.repository])
+def test_tags_in_the_repository_are_immutable(account: Run, env: Environment) -> None:
+    found = account.aws.read("ecr", "describe_repositories", repositoryNames=[env.aws.repository])
 
     assert found["repositories"][0]["imageTagMutability"] == "IMMUTABLE"
 
 
-def test_only_sagemaker_may_take_the_execution_role(account: Aws, env: Environment) -> None:
-    role = account.read("iam", "get_role", RoleName=env.aws.execution_role)["Role"]
+def test_only_sagemaker_may_take_the_execution_role(account: Run, env: Environment) -> None:
+    role = account.aws.read("iam", "get_role", RoleName=env.aws.execution_role)["Role"]
     (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
 
     assert statement["Principal"] == {"Service": "sagemaker.amazonaws.com"}
@@ -85,17 +85,19 @@ def test_the_execution_role_may_read_and_watch_and_write_only_what_is_made(env: 
     ],
 )  # fmt: skip
 def test_what_was_weakened_is_mended_and_nothing_else(
-    account: Aws, env: Environment, service: str, operation: str, params: dict[str, object], mended: str
+    account: Run, env: Environment, service: str, operation: str, params: dict[str, object], mended: str
 ) -> None:
-    account.read(service, operation, **params)
-    bootstrap(env, account, quiet)
+    account.aws.read(service, operation, **params)
+    bootstrap(account)
 
-    assert len(account.made) == 1
-    assert account.made[0].startswith(mended)
+    assert len(account.aws.made) == 1
+    assert account.aws.made[0].startswith(mended)
 
 
-def test_the_account_of_the_credentials_must_be_the_environments(moto: str, make_env: MakeEnv) -> None:
+def test_the_account_of_the_credentials_must_be_the_environments(
+    moto: str, make_env: MakeEnv, tmp_path: Path
+) -> None:
     env = make_env(aws={"account_id": "210987654321"})
 
     with pytest.raises(WrongAccount, match="belong to account 123456789012"):
-        require_account(env, Aws(env))
+        require_account(Run.for_environment(env, tmp_path))

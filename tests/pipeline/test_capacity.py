@@ -7,18 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.gates import Verdict
-from pipeline.verification.capacity import (
-    Slo,
-    Step,
-    bracket,
-    first_rates,
-    holds,
-    judge_capacity,
-    lacks_cpu,
-    next_rates,
-    samples_for,
-    vcpus,
-)
+from pipeline.verification.capacity import Slo, Step, bracket, holds, judge_capacity, vcpus
+from pipeline.verification.capacity_search import first_rates, lacks_cpu, next_rates, samples_for
 
 SLO = Slo(p99_ms=500, error_percent=1)
 TYPE = "ml.m5.large"  # 2 vCPUs: CPU goes up to 200 %
@@ -26,7 +16,7 @@ SEARCH = {"growth": 1.6, "maximum_rps": 400.0}
 
 
 def step(rate: float, **changes: Any) -> Step:
-    """A step that holds, unless changed."""
+    """Return a step that holds, unless changed."""
     good: dict[str, Any] = {"offered_rps": rate, "achieved_rps": rate, "p50_ms": 10.0, "p99_ms": 40.0}
     good |= {
         "error_percent": 0.0,

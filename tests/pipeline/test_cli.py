@@ -16,7 +16,6 @@ from click.shell_completion import ShellComplete
 
 from pipeline import commands, errors
 from pipeline.__main__ import INTERRUPTED, PIPELINE, main
-from pipeline.aws import Aws
 from pipeline.cli.step import Step
 from pipeline.commands import release as journey
 from pipeline.config import load_environment
@@ -199,7 +198,7 @@ def test_every_example_runs_as_it_is_written(
 
 
 def test_the_example_of_promote_names_an_environment_that_is_promoted_to(
-    account: Aws, release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    account: Run, release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
     release.save(tmp_path / "release.json")
@@ -240,7 +239,7 @@ def test_a_release_runs_the_other_commands_in_their_order(
     release.save(tmp_path / "release.json")
     production = load_environment("production", ROOT / "config")
     result = journey.command.work(
-        Run(production, Aws(production), tmp_path),
+        Run.for_environment(production, tmp_path),
         config=ROOT / "config",
         weights="w",
         engine=False,
@@ -263,15 +262,16 @@ def test_a_release_runs_the_other_commands_in_their_order(
     assert result.document()["environments"] == ["staging", "production"]
 
 
-def test_a_dry_run_is_a_plan(account: Aws, release: Release, tmp_path: Path) -> None:
+def test_a_dry_run_is_a_plan(account: Run, release: Release, tmp_path: Path) -> None:
     release.save(tmp_path / "release.json")
     where = ["--env", "staging", "--build", str(tmp_path), "--config", str(ROOT / "config")]
 
     assert main(["deploy", "--dry-run", *where]) == 0
     assert [path.name for path in (tmp_path / "staging").iterdir()] == ["plan.json"]
-    assert account.keys(audit_prefix("staging")) == []
+    assert account.aws.keys(audit_prefix("staging")) == []
 
 
+@pytest.mark.starts_processes
 def test_help_answers_at_once() -> None:
     """Nothing heavy is imported before a command runs, whichever it is."""
     script = (
@@ -295,6 +295,7 @@ def test_names_of_environments_are_completed(tmp_path: Path, monkeypatch: pytest
     assert completions("deploy", "--config", str(tmp_path), "--env", "") == ["elsewhere"]
 
 
+@pytest.mark.starts_processes
 def test_bash_completes_what_is_typed() -> None:
     """Through the script of docs/pipeline.md, for `python -m pipeline`, and for no other module."""
     script = f"""
@@ -389,6 +390,7 @@ runpy.run_module("pipeline", run_name="__main__", alter_sys=True)
 """
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("number", "code", "says"),
     [(signal.SIGTERM, 143, ""), (signal.SIGINT, INTERRUPTED, "Interrupted. Run the same command again")],
@@ -416,6 +418,7 @@ def test_a_step_that_is_told_to_end_unwinds_what_it_has_started(
     assert len(told.strip().splitlines()) == bool(says)
 
 
+@pytest.mark.starts_processes
 def test_a_reader_that_has_read_enough_ends_a_command_quietly() -> None:
     """`config schema | head -1`, with a pipe that is closed already."""
     reading, writing = os.pipe()

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from typing_extensions import override
 
 import local_aws
 from local_aws.start import Running
 from pipeline.account.bootstrap import bootstrap
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.config import Environment
 from pipeline.deployment.deploy import deploy
 from pipeline.deployment.plan import config_name, model_parameters
@@ -21,6 +22,7 @@ from pipeline.gates import Verdict
 from pipeline.publishing.publish import publish
 from pipeline.release import Release
 from pipeline.release_store.golden import fetch_golden
+from pipeline.run import Run
 from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.comparison import Baseline, baseline_endpoint, compare_endpoints, find_baseline
 from pipeline.verification.measure import Bench
@@ -45,7 +47,7 @@ class Pair:
 
     def compared(self) -> Regression:
         found, files = compare_endpoints(
-            self.candidate, self.against, self.baseline, self.env, self.bench, RATE, print
+            self.candidate, self.against, self.baseline, self.env, self.bench, RATE
         )
         assert len(files) == found.looks
         return found
@@ -59,7 +61,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     document["load"]["quick"] |= {"compare_seconds": 12, "slower_percent": None}  # as of a full measurement
     env = Environment.model_validate(document)
     command = shlex.join([sys.executable, str(SERVER)])
-    quiet: Callable[[str], None] = lambda _: None  # noqa: E731
     with (
         local_aws.start(instances="process", process_command=command, time_scale=120, cpu_scale=0.1) as aws,
         pytest.MonkeyPatch.context() as patch,
@@ -67,25 +68,27 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         for name, value in aws.environ.items():
             patch.setenv(name, value)
         patch.chdir(ROOT)
-        door = Aws(env)
-        bootstrap(env, door, quiet)
-        release = publish(env, door, folder / "build", engine=False, say=quiet)
-        deploy(release, env, door, folder / "build", quiet)
-        bench = Bench(folder / "load", fetch_golden(release, door, folder / "build"), env.load.quick)
+        run = Run.for_environment(env, folder / "build")
+        bootstrap(run)
+        release = publish(run, engine=False)
+        deploy(release, run)
+        bench = Bench(folder / "load", fetch_golden(release, run), env.load.quick)
         baseline = Baseline(release.id, model_parameters(release, env)["ModelName"], "itself")
         with (
-            capacity_endpoint(release, env, door, quiet) as candidate,
-            baseline_endpoint(release, env, baseline, door, quiet) as against,
+            capacity_endpoint(release, run) as candidate,
+            baseline_endpoint(release, run, baseline) as against,
         ):
             yield Pair(aws, candidate, against, baseline, env, bench)
-        left = door.describe_endpoint(against)
+        left = run.aws.describe_endpoint(against)
         assert left is None or left["EndpointStatus"] == "Deleting", "the baseline's endpoint is left behind"
 
 
+@pytest.mark.measures
+@pytest.mark.starts_processes
 @pytest.mark.matrix
-@pytest.mark.parametrize("run", range(RUNS))
+@pytest.mark.parametrize("number", range(RUNS))
 def test_a_release_compared_with_itself_is_not_called_slower(
-    pair: Pair, run: int, record_property: Callable[[str, object], None]
+    pair: Pair, number: int, record_property: Callable[[str, object], None]
 ) -> None:
     """An A/A run; `make prove` counts how often the verdict is a false alarm."""
     found = pair.compared()
@@ -95,6 +98,8 @@ def test_a_release_compared_with_itself_is_not_called_slower(
     assert all(each.slices > 0 for each in found.differences)
 
 
+@pytest.mark.measures
+@pytest.mark.starts_processes
 def test_a_candidate_made_slow_is_failed_by_this_gate(pair: Pair) -> None:
     with pair.aws.fault("slow", endpoint=pair.candidate, amount=60):
         found = pair.compared()
@@ -103,22 +108,28 @@ def test_a_candidate_made_slow_is_failed_by_this_gate(pair: Pair) -> None:
     assert "slower than the release before it" in found.reason
 
 
-class FakeAws:
-    """Says what the next environment serves."""
+@dataclass
+class FakeClient(AwsClient):
+    """Knows the endpoint config that the next environment serves, and nothing else."""
 
-    def __init__(self, config: str | None) -> None:
-        self.config = config
+    config: str | None = None
 
-    def describe_endpoint(self, _: str) -> dict[str, Any] | None:
+    @override
+    def describe_endpoint(self, name: str) -> dict[str, Any] | None:
         return None if self.config is None else {"EndpointConfigName": self.config}
 
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         assert (service, operation) == ("sagemaker", "describe_endpoint_config")
         assert params == {"EndpointConfigName": self.config}
         return {"ProductionVariants": [{"ModelName": "the-model"}]}
 
 
 MakeEnv = Callable[..., Environment]
+
+
+def beside(env: Environment, config: str | None) -> Run:
+    """Return a run in `env` while the next environment serves this endpoint config."""
+    return Run(env, FakeClient(env.aws, config=config), Path("build"))
 
 
 def production(make_env: MakeEnv, **changes: Any) -> Environment:
@@ -129,7 +140,7 @@ def test_the_baseline_is_what_the_next_environment_serves(
     make_env: MakeEnv, make_test_release: Callable[..., Release]
 ) -> None:
     env, following, old = make_env(), production(make_env), make_test_release("b")
-    found = find_baseline(make_test_release("a"), env, following, FakeAws(config_name(old, following)))  # type: ignore[arg-type]
+    found = find_baseline(make_test_release("a"), beside(env, config_name(old, following)), following)
 
     assert found == Baseline(old.id, "the-model", "production")
 
@@ -148,8 +159,8 @@ def test_without_a_baseline_it_says_why(
 ) -> None:
     env, following = make_env(), production(make_env, **elsewhere)
     config = config_name(release, following) if live == "itself" else live
-    found = find_baseline(release, env, following, FakeAws(config))  # type: ignore[arg-type]
+    found = find_baseline(release, beside(env, config), following)
 
     assert isinstance(found, str)
     assert reason in found
-    assert "comes after" in str(find_baseline(release, env, None, FakeAws(None)))  # type: ignore[arg-type]
+    assert "comes after" in str(find_baseline(release, beside(env, None), None))

@@ -1,4 +1,4 @@
-"""How sure a sample makes us agrees with counting."""
+"""The confidence of a sample agrees with counting."""
 
 import math
 import random

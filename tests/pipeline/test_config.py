@@ -1,4 +1,4 @@
-"""What cannot work does not load, and the error says which key of which file."""
+"""A config that cannot work does not load, and the error names the key and the file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -69,7 +69,7 @@ def test_production_takes_only_what_passed_in_staging() -> None:
         ({"endpoint": {"data_capture": {"percent": 0}}}, "greater than or equal to 1"),
         ({"alarms": {"custom": [CPU, CPU]}}, "is there twice"),
         ({"alarms": {"custom": [CPU | {"name": "p99-latency"}]}}, "the pipeline's own alarms"),
-        ({"alarms": {"custom": [CPU | {"scope": "new_fleet"}]}}, "say scope: endpoint"),
+        ({"alarms": {"custom": [CPU | {"scope": "new_fleet"}]}}, "set `scope: endpoint`"),
         ({"alarms": {"named": [str(number) for number in range(8)]}}, "SageMaker takes at most 10"),
         ({"promotion": {"evidence_age_hours": 0}}, "greater than 0"),
     ],

@@ -13,7 +13,7 @@ import yaml
 from botocore import xform_name
 
 from pipeline.account.bootstrap_github import TEMPLATES
-from pipeline.autoscaling.rescale import key_of
+from pipeline.autoscaling.saved_scaling import saved_scaling_key
 from pipeline.config import Environment
 from pipeline.promotion.promote import outcome_key
 from pipeline.publishing.publish import metrics_key
@@ -104,7 +104,7 @@ _KNOWN: dict[str, dict[str, str]] = {}
 
 
 def known(service: str) -> dict[str, str]:
-    """The operations of a service by boto3's names; none for a word that is no service."""
+    """Return the operations of a service by boto3's names; none for a word that is no service."""
     if service not in _KNOWN:
         session = botocore.session.get_session()
         names = (
@@ -117,7 +117,7 @@ def known(service: str) -> dict[str, str]:
 
 
 def actions_of_the_steps() -> dict[str, str]:
-    """The IAM action of each call in pipeline/, and the module that makes it."""
+    """Return the IAM action of each call in pipeline/, and the module that makes it."""
     found = {}
     for path in sorted((ROOT / "pipeline").rglob("*.py")):
         if path.name not in BY_A_PERSON:
@@ -158,7 +158,7 @@ def test_its_own_environment_is_open_to_it(action: str, resource: str) -> None:
 
 KEYS: tuple[Callable[[Environment], str], ...] = (
     lambda env: lock_key(env.name),
-    lambda env: key_of(env),
+    lambda env: saved_scaling_key(env),
     lambda env: intent_key(env),
     lambda env: evidence_key("a-b", env.name),
     lambda env: outcome_key("a-b", env.name),

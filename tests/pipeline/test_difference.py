@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.aws import Aws
 from pipeline.config import Environment
 from pipeline.deployment.difference import (
     Change,
@@ -20,6 +19,7 @@ from pipeline.deployment.difference import (
 from pipeline.deployment.observe import observe, observe_live
 from pipeline.deployment.plan import config_parameters, model_parameters, plan_deployment
 from pipeline.release import Release
+from pipeline.run import Run
 from pipeline.state.records import StepRecord
 from tests.pipeline.scene import ROOT
 
@@ -27,15 +27,14 @@ MakeEnv = Callable[..., Environment]
 MakeRelease = Callable[..., Release]
 
 
-def planned(release: Release, env: Environment, aws: Aws) -> PlanResult:
-    plan = plan_deployment(release, env, observe(release, env, aws))
-    return describe_plan(release, env, plan, observe_live(env, aws))
+def planned(release: Release, run: Run) -> PlanResult:
+    plan = plan_deployment(release, run.env, observe(release, run))
+    return describe_plan(release, run.env, plan, observe_live(run))
 
 
-def make_live(release: Release, env: Environment, aws: Aws) -> None:
-    for call in plan_deployment(release, env, observe(release, env, aws)).calls:
-        aws.apply(call)
-    aws.made.clear()
+def make_live(release: Release, run: Run) -> None:
+    run.apply(plan_deployment(release, run.env, observe(release, run)).calls)
+    run.aws.made.clear()
 
 
 def test_settings_that_differ_are_named_and_no_others() -> None:
@@ -74,8 +73,8 @@ def test_what_surrounds_the_model_is_named_too(release: Release, make_env: MakeE
     }
 
 
-def test_a_first_deployment_is_all_new(release: Release, env: Environment, account: Aws) -> None:
-    result = planned(release, env, account)
+def test_a_first_deployment_is_all_new(release: Release, env: Environment, account: Run) -> None:
+    result = planned(release, account)
     shown = list(lines_of(result, env.deployment.strategy))
 
     assert result.action == "create"
@@ -85,12 +84,12 @@ def test_a_first_deployment_is_all_new(release: Release, env: Environment, accou
 
 
 def test_another_release_and_type_are_a_difference(
-    make_test_release: MakeRelease, make_env: MakeEnv, account: Aws
+    make_test_release: MakeRelease, make_env: MakeEnv, account: Run
 ) -> None:
     old, new = make_test_release("a"), make_test_release("b")
-    make_live(old, make_env(endpoint={"environment": {"LOG": "debug"}}), account)
-    env = make_env(endpoint={"instance_type": "ml.m5.xlarge"})
-    result = planned(new, env, account)
+    make_live(old, account.in_environment(make_env(endpoint={"environment": {"LOG": "debug"}})))
+    larger = make_env(endpoint={"instance_type": "ml.m5.xlarge"})
+    result = planned(new, account.in_environment(larger))
     shown = "\n".join(lines_of(result, "canary"))
 
     assert shown.startswith(f"digits-staging: {old.id} → {new.id} (update, canary)\n")
@@ -103,24 +102,24 @@ def test_another_release_and_type_are_a_difference(
     assert "variant" not in {change.setting for change in result.changes}
 
 
-def test_nothing_to_do_is_one_line(release: Release, env: Environment, account: Aws) -> None:
-    make_live(release, env, account)
-    result = planned(release, env, account)
+def test_nothing_to_do_is_one_line(release: Release, env: Environment, account: Run) -> None:
+    make_live(release, account)
+    result = planned(release, account)
 
     assert (result.action, result.changes, result.calls) == ("nothing", (), ())
     assert list(lines_of(result, "canary")) == [f"{release.id} is live on digits-staging: nothing to do"]
 
 
-def test_a_changed_alarm_is_an_adjustment(release: Release, make_env: MakeEnv, account: Aws) -> None:
-    make_live(release, make_env(), account)
-    result = planned(release, make_env(alarms={"p99_latency_ms": 400}), account)
+def test_a_changed_alarm_is_an_adjustment(release: Release, make_env: MakeEnv, account: Run) -> None:
+    make_live(release, account)
+    result = planned(release, account.in_environment(make_env(alarms={"p99_latency_ms": 400})))
 
     assert (result.action, result.changes, len(result.calls)) == ("adjust", (), 1)
 
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_plan_writes_nothing(
-    release: Release, account: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, as_json: bool
+    release: Release, account: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, as_json: bool
 ) -> None:
     release.save(tmp_path / "release.json")
     where = ["--env", "staging", "--build", str(tmp_path), "--config", str(ROOT / "config")]
@@ -129,6 +128,6 @@ def test_a_plan_writes_nothing(
 
     assert code == 0
     assert record.calls == ()
-    assert account.describe_endpoint(account.env.endpoint.name) is None
+    assert account.aws.describe_endpoint(account.env.endpoint.name) is None
     if as_json:
         assert json.loads(capsys.readouterr().out)["action"] == "create"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.aws.drift import holds
+from pipeline.aws.drift import contains
 
 ONE, TWO = {"Name": "one", "Value": "1"}, {"Name": "two", "Value": "2"}
 
@@ -22,7 +22,7 @@ ONE, TWO = {"Name": "one", "Value": "1"}, {"Name": "two", "Value": "2"}
     ],
 )
 def test_what_is_there_is_there(wanted: Any, found: Any) -> None:
-    assert holds(wanted, found)
+    assert contains(wanted, found)
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_what_is_there_is_there(wanted: Any, found: Any) -> None:
     ],
 )
 def test_what_differs_or_is_missing_is_not(wanted: Any, found: Any) -> None:
-    assert not holds(wanted, found)
+    assert not contains(wanted, found)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.gates import Gate, Limit, Verdict, judge, overall
 
 LATENCY = Limit(
-    name="latency", metric="p99_ms", at_most=500, unit="ms", promise="it is fast", needs_samples=100
+    name="latency", metric="p99_ms", at_most=500, unit="ms", passed_reason="it is fast", needs_samples=100
 )
 
 
@@ -38,7 +38,7 @@ def test_a_measurement_is_judged(measured: float | None, samples: int, verdict: 
 def test_nothing_passes_that_was_not_measured_within_the_limit(
     measured: float | None, samples: int, at_most: float
 ) -> None:
-    limit = Limit(name="n", metric="m", at_most=at_most, unit="", promise="", needs_samples=100)
+    limit = Limit(name="n", metric="m", at_most=at_most, unit="", passed_reason="", needs_samples=100)
     gate = judge(limit, measured, samples=samples)
 
     is_good = measured is not None and measured <= at_most and samples >= 100

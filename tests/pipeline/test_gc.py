@@ -1,17 +1,18 @@
-"""What no release worth keeping needs goes; what serves, or can be rolled back to, never does."""
+"""gc deletes unreferenced resources, and never what serves or can be rolled back to."""
 
 import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.account.collect import collect, observe_served
-from pipeline.account.garbage import Rule, Served, Stock, kept_releases, plan_collection
-from pipeline.aws import Aws
-from pipeline.aws.shapes import problem_of
+from pipeline.account.collect import collect, observe_in_use
+from pipeline.account.garbage import InUse, Inventory, Rule, kept_releases, plan_collection
+from pipeline.aws.validation import problem_of
 from pipeline.config import Environment
 from pipeline.deployment.alarms import plan_alarms
 from pipeline.deployment.observe import observe
@@ -19,29 +20,28 @@ from pipeline.deployment.plan import config_name, plan_deployment
 from pipeline.errors import ConfigError, EnvironmentLocked, ReleaseError
 from pipeline.release import Image, Release, Weights, make_release
 from pipeline.release_store.manifests import release_key
+from pipeline.run import Run
 from pipeline.state.lock import lock_key
 from pipeline.state.lock_info import this_process
 from pipeline.state.records import DeploymentRecord, record_deployment
+from tests.pipeline.clocks import FakeClock
 
 MakeRelease = Callable[[str], Release]
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OLD = NOW - timedelta(days=100)
 
 
-def quiet(_: str) -> None: ...
+def later(run: Run) -> Run:
+    """Return the run an hour from now: what a test has just made is older than 0 days, and younger than one."""
+    return replace(run, aws=replace(run.aws, clock=FakeClock(time.time() + 3600)))
 
 
-def later() -> datetime:
-    """An hour from now: what a test has just made is older than 0 days, and younger than one."""
-    return datetime.now(UTC) + timedelta(hours=1)
-
-
-def published_image(release: Release, aws: Aws) -> Image:
+def published_image(release: Release, run: Run) -> Image:
     """Push an image with the release's tag; its digest is its own."""
     media_type = "application/vnd.oci.image.manifest.v1+json"
     manifest = {"schemaVersion": 2, "mediaType": media_type, "config": {"digest": release.image.tag}}
-    put = aws.read(
-        "ecr", "put_image", repositoryName=aws.env.aws.repository,
+    put = run.aws.read(
+        "ecr", "put_image", repositoryName=run.env.aws.repository,
         imageManifest=json.dumps(manifest), imageTag=release.image.tag,
     )  # fmt: skip
     digest = put["image"]["imageId"]["imageDigest"]
@@ -49,7 +49,7 @@ def published_image(release: Release, aws: Aws) -> Image:
 
 
 @pytest.fixture
-def published(account: Aws, make_test_release: MakeRelease) -> dict[str, Release]:
+def published(account: Run, make_test_release: MakeRelease) -> dict[str, Release]:
     """Releases a to d: images, weights and manifests are there, as `publish` leaves them."""
     made = {}
     for letter in "abcd":
@@ -57,44 +57,44 @@ def published(account: Aws, make_test_release: MakeRelease) -> dict[str, Release
         image = published_image(first, account)
         release = make_release(image, first.weights, commit=None, dirty=False, run_url=None)
         key = release.weights.uri.split("/", 3)[3]
-        account.read("s3", "put_object", Bucket=account.env.aws.bucket, Key=key, Body=b"w")
-        account.put_json(release_key(release.id), release.document())
+        account.aws.read("s3", "put_object", Bucket=account.env.aws.bucket, Key=key, Body=b"w")
+        account.aws.put_json(release_key(release.id), release.document())
         made[letter] = release
     return made
 
 
-def deployed(release: Release, env: Environment, aws: Aws, *, serves: bool, at: float = 1.0) -> None:
+def deployed(release: Release, env: Environment, run: Run, *, serves: bool, at: float = 1.0) -> None:
     """Make model, config and (when it serves) the endpoint of a release, and the record of its deployment."""
-    plan = plan_deployment(release, env, observe(release, env, aws))
+    plan = plan_deployment(release, env, observe(release, run))
     for call in plan.calls:
         if serves or call.operation != "create_endpoint":
-            aws.apply(call)
+            run.aws.apply(call)
     record = DeploymentRecord(
         environment=env.name, endpoint=env.endpoint.name, release=release.id,
         config=plan.config, in_service_at=at, run_url=None,
     )  # fmt: skip
-    record_deployment(aws, record)
+    record_deployment(run.aws, record)
 
 
-def what_is_there(aws: Aws) -> dict[str, list[str]]:
-    images = aws.pages("ecr", "describe_images", "imageDetails", repositoryName=aws.env.aws.repository)
+def what_is_there(run: Run) -> dict[str, list[str]]:
+    images = run.aws.pages("ecr", "describe_images", "imageDetails", repositoryName=run.env.aws.repository)
     return {
         "configs": sorted(
             each["EndpointConfigName"]
-            for each in aws.pages("sagemaker", "list_endpoint_configs", "EndpointConfigs")
+            for each in run.aws.pages("sagemaker", "list_endpoint_configs", "EndpointConfigs")
         ),
-        "models": sorted(each["ModelName"] for each in aws.pages("sagemaker", "list_models", "Models")),
+        "models": sorted(each["ModelName"] for each in run.aws.pages("sagemaker", "list_models", "Models")),
         "images": sorted(each["imageDigest"] for each in images),
-        "weights": aws.keys("weights/"),
-        "manifests": aws.keys("releases/"),
+        "weights": run.aws.keys("weights/"),
+        "manifests": run.aws.keys("releases/"),
         "alarms": sorted(
-            {alarm["AlarmName"].split("/")[1] for alarm in aws.alarms(prefix="digits-staging/")}
+            {alarm["AlarmName"].split("/")[1] for alarm in run.aws.alarms(prefix="digits-staging/")}
         ),
     }
 
 
 def test_only_what_serves_and_what_it_can_be_rolled_back_to_is_left(
-    account: Aws, published: dict[str, Release]
+    account: Run, published: dict[str, Release]
 ) -> None:
     """A was live long ago, b before c, c is live; d was published and never deployed."""
     env = account.env
@@ -102,8 +102,8 @@ def test_only_what_serves_and_what_it_can_be_rolled_back_to_is_left(
         deployed(published[letter], env, account, serves=letter == "c", at=at)
     for letter in "ab":  # as a run leaves them that was broken off before it tidied up
         for call in plan_alarms(env, config_name(published[letter], env), {}):
-            account.apply(call)
-    result = collect([env], account, quiet, releases=2, days=0, now=later())
+            account.aws.apply(call)
+    result = collect([env], later(account), releases=2, days=0)
     left = what_is_there(account)
     stays = sorted([published["b"].id, published["c"].id])
 
@@ -114,27 +114,27 @@ def test_only_what_serves_and_what_it_can_be_rolled_back_to_is_left(
     assert left["weights"] == sorted(published[letter].weights.uri.split("/", 3)[3] for letter in "bc")
     assert left["manifests"] == sorted(release_key(release) for release in stays)
     assert left["alarms"] == left["configs"]
-    assert collect([env], account, quiet, releases=2, days=0, now=later()).deleted == ()
+    assert collect([env], later(account), releases=2, days=0).deleted == ()
 
 
-def test_a_dry_run_says_the_same_and_deletes_nothing(account: Aws, published: dict[str, Release]) -> None:
+def test_a_dry_run_says_the_same_and_deletes_nothing(account: Run, published: dict[str, Release]) -> None:
     before = what_is_there(account)
-    result = collect([account.env], account, quiet, releases=2, days=0, now=later(), dry_run=True)
+    result = collect([account.env], later(account), releases=2, days=0, dry_run=True)
 
     assert len(result.deleted) == 9  # four weights, four manifests, one call for all images
     assert what_is_there(account) == before
 
 
-def test_what_is_young_stays(account: Aws, published: dict[str, Release]) -> None:
-    assert collect([account.env], account, quiet, releases=2, days=1, now=later()).deleted == ()
+def test_what_is_young_stays(account: Run, published: dict[str, Release]) -> None:
+    assert collect([account.env], later(account), releases=2, days=1).deleted == ()
 
 
-def test_what_an_endpoint_of_somebody_else_serves_stays(account: Aws, published: dict[str, Release]) -> None:
+def test_what_an_endpoint_of_somebody_else_serves_stays(account: Run, published: dict[str, Release]) -> None:
     """Made by hand, under names that the pipeline does not know."""
     release = published["d"]
     container = {"Image": release.image.uri, "ModelDataUrl": release.weights.uri}
     role = account.env.aws.execution_role_arn
-    account.read(
+    account.aws.read(
         "sagemaker", "create_model", ModelName="demo", PrimaryContainer=container, ExecutionRoleArn=role
     )
     variant = {
@@ -143,11 +143,11 @@ def test_what_an_endpoint_of_somebody_else_serves_stays(account: Aws, published:
         "InstanceType": "ml.m5.large",
         "InitialInstanceCount": 1,
     }
-    account.read(
+    account.aws.read(
         "sagemaker", "create_endpoint_config", EndpointConfigName="demo", ProductionVariants=[variant]
     )
-    account.read("sagemaker", "create_endpoint", EndpointName="demo", EndpointConfigName="demo")
-    collect([account.env], account, quiet, releases=2, days=0, now=later())
+    account.aws.read("sagemaker", "create_endpoint", EndpointName="demo", EndpointConfigName="demo")
+    collect([account.env], later(account), releases=2, days=0)
     left = what_is_there(account)
 
     assert left["images"] == [release.image.digest]
@@ -156,40 +156,40 @@ def test_what_an_endpoint_of_somebody_else_serves_stays(account: Aws, published:
 
 
 def test_an_endpoint_whose_config_is_gone_stops_everything(
-    account: Aws, published: dict[str, Release]
+    account: Run, published: dict[str, Release]
 ) -> None:
     deployed(published["a"], account.env, account, serves=True)
-    config = account.describe_endpoint("digits-staging")["EndpointConfigName"]  # type: ignore[index]
-    account.read("sagemaker", "delete_endpoint_config", EndpointConfigName=config)
+    config = account.aws.describe_endpoint("digits-staging")["EndpointConfigName"]  # type: ignore[index]
+    account.aws.read("sagemaker", "delete_endpoint_config", EndpointConfigName=config)
 
     with pytest.raises(ReleaseError, match=f"serves endpoint config {config}, which is gone"):
-        collect([account.env], account, quiet, releases=2, days=0, now=later())
+        collect([account.env], later(account), releases=2, days=0)
     assert len(what_is_there(account)["weights"]) == 4
 
 
-def test_while_an_environment_changes_nothing_is_deleted(account: Aws, published: dict[str, Release]) -> None:
-    holder = this_process("staging", "deploy", {}).model_copy(update={"host": "another-machine"})
-    account.put_json(lock_key("staging"), holder.document())
+def test_while_an_environment_changes_nothing_is_deleted(account: Run, published: dict[str, Release]) -> None:
+    info = this_process("staging", "deploy", {}).model_copy(update={"host": "another-machine"})
+    account.aws.put_json(lock_key("staging"), info.document())
 
     with pytest.raises(EnvironmentLocked):
-        collect([account.env], account, quiet, releases=2, days=0, now=later())
+        collect([account.env], later(account), releases=2, days=0)
     assert len(what_is_there(account)["weights"]) == 4
 
 
 @pytest.mark.parametrize(("releases", "days"), [(1, 14), (0, 0), (5, -1)])
-def test_fewer_than_a_rollback_needs_is_refused(account: Aws, releases: int, days: int) -> None:
+def test_fewer_than_a_rollback_needs_is_refused(account: Run, releases: int, days: int) -> None:
     with pytest.raises(ConfigError, match="can be rolled back to"):
-        collect([account.env], account, quiet, releases=releases, days=days)
+        collect([account.env], account, releases=releases, days=days)
 
 
-def test_an_account_without_endpoints_serves_nothing(account: Aws) -> None:
-    assert observe_served(account) == Served()
+def test_an_account_without_endpoints_serves_nothing(account: Run) -> None:
+    assert observe_in_use(account.aws) == InUse()
 
 
 def some_release(number: int, created: datetime) -> Release:
     digest, sha = f"sha256:{number:064x}", f"{number:08x}" + 56 * "0"
     digest = f"sha256:{number:012x}" + 52 * "0"
-    image = Image(uri=f"digits@{digest}", digest=digest, tag=f"{number:040x}", stand_in=False)
+    image = Image(uri=f"digits@{digest}", digest=digest, tag=f"{number:040x}", is_source_hash=False)
     weights = Weights(
         uri=f"s3://digits-releases-123456789012/weights/{sha}/model.tar.gz", sha256=sha, bytes=1
     )
@@ -217,8 +217,8 @@ def test_whatever_was_deployed_in_whatever_order_what_is_needed_stays(
         for at, n in enumerate([*history, serving])
     ]  # fmt: skip
     keys = {release.id: release.weights.uri.split("/", 3)[3] for release in releases}
-    stock = Stock(
-        served=Served(frozenset({names[live.id]}), frozenset({names[live.id]}),
+    stock = Inventory(
+        served=InUse(frozenset({names[live.id]}), frozenset({names[live.id]}),
                       frozenset({live.image.uri}), frozenset({live.weights.uri})),
         deployed={"staging": records},
         releases={release.id: release for release in releases},

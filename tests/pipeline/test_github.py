@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.aws import Aws
 from pipeline.cli.github import annotation, write_failure, write_success
 from pipeline.cli.markdown import failed, succeeded
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, DeploymentRolledBack
+from pipeline.run import Run
 from pipeline.state.records import StepRecord
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +88,7 @@ def test_steps_are_added_to_the_page_one_after_another(tmp_path: Path) -> None:
     assert heads == ["✅ publish staging (2.0 s)", "❌ deploy staging: ConfigError, exit code 2"]
 
 
-EVIDENCE = {
+EVIDENCE: dict[str, Any] = {
     "release": "a-b",
     "environment": "staging",
     "verdict": "failed",
@@ -106,6 +106,7 @@ LOAD = {
 }  # fmt: skip
 
 
+@pytest.mark.starts_processes
 def test_a_verification_is_shown_with_its_plots(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "staging"
     folder.mkdir()
@@ -132,7 +133,7 @@ def test_evidence_of_an_earlier_run_is_not_shown(tmp_path: Path) -> None:
 
 
 def test_a_step_that_github_runs_is_on_its_page_and_its_error_beside_it(
-    account: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    account: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "page.md"))
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
@@ -144,8 +145,9 @@ def test_a_step_that_github_runs_is_on_its_page_and_its_error_beside_it(
     assert "### ❌ deploy staging: ReleaseError" in (tmp_path / "page.md").read_text()
 
 
+@pytest.mark.starts_processes
 def test_json_is_all_that_is_on_standard_output(
-    account: Aws, env: Environment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    account: Run, env: Environment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ["--env", "staging", "--build", str(tmp_path), "--json"]
     assert main(["publish", "--no-engine", *where]) == 0
@@ -157,7 +159,7 @@ def test_json_is_all_that_is_on_standard_output(
 
 @pytest.mark.parametrize("command", ["plan", "deploy", "preflight"])
 def test_a_failure_is_json_too(
-    account: Aws, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    account: Run, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main([command, "--env", "staging", "--build", str(tmp_path), "--json"])
     shown = capsys.readouterr()
@@ -168,7 +170,7 @@ def test_a_failure_is_json_too(
 
 
 def test_there_is_no_colour_where_there_is_no_terminal(
-    account: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    account: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["status", "--env", "staging", "--build", str(tmp_path)]) == 0
     shown = capsys.readouterr()

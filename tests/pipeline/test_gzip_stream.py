@@ -1,4 +1,4 @@
-"""What is packed can be unpacked by everybody, and noise costs no labour."""
+"""Archives can be unpacked by every tool, and noise is stored without compression."""
 
 import gzip
 import io
@@ -24,6 +24,7 @@ def packed(content: bytes, piece: int = 10_240) -> bytes:
     return target.getvalue()
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     "content",
     [b"", b"a", TEXT, NOISE, TEXT + NOISE + TEXT, NOISE[:-1], NOISE + b"a"],

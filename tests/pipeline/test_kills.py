@@ -8,7 +8,10 @@ import random
 import pytest
 
 from tests.conftest import EVERY_CASE, MATRIX_SEED
-from tests.pipeline.stage import STEPS, Stage
+from tests.pipeline.stage import Stage
+from tests.pipeline.steps import STEPS
+
+pytestmark = pytest.mark.starts_processes
 
 
 @pytest.mark.matrix

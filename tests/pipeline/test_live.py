@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import cycle
@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.aws import Answer
 from pipeline.deployment.bake import Golden
-from pipeline.deployment.diagnosis import alarm_reason, last_words
+from pipeline.deployment.diagnosis import alarm_reason, recent_logs
 from pipeline.deployment.live import CALLS_PER_LOOK, PROOF_SECONDS, State, Waiter, state_of
 from pipeline.deployment.progress import progress_line, time_left
 from pipeline.errors import (
@@ -22,6 +22,7 @@ from pipeline.errors import (
     DeploymentTimedOut,
     ReleaseUnproved,
 )
+from tests.pipeline.clocks import FakeClock
 
 NEW, OLD = "digits-new", "digits-old"
 BOUND = 600.0
@@ -33,55 +34,42 @@ def endpoint(status: str, config: str = OLD, count: int = 2, **more: Any) -> dic
 
 
 @dataclass
-class Door:
-    """An AWS that answers from a list; its last answer holds. `voices` are (release, instance) pairs."""
+class FakeEndpoint:
+    """An AWS that answers from a list; its last answer holds. `answers` are (release, instance) pairs."""
 
     descriptions: list[dict[str, Any] | None]
-    voices: Iterator[tuple[str, str]] = field(default_factory=lambda: cycle([("new", "one"), ("new", "two")]))
+    answers: Iterator[tuple[str, str]] = field(
+        default_factory=lambda: cycle([("new", "one"), ("new", "two")])
+    )
     alarm_states: list[dict[str, Any]] = field(default_factory=list)
     broken: bool = False
     asked: int = 0
     one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
-    def describe_endpoint(self, name: str) -> dict[str, Any] | None:  # noqa: ARG002
+    def describe_endpoint(self, _: str, /) -> dict[str, Any] | None:
         return self.descriptions.pop(0) if len(self.descriptions) > 1 else self.descriptions[0]
 
     def alarms(self, *, prefix: str = "") -> list[dict[str, Any]]:
         return [alarm for alarm in self.alarm_states if alarm["AlarmName"].startswith(prefix)]
 
-    def invoke(self, endpoint: str, body: bytes) -> Answer:  # noqa: ARG002
+    def invoke(self, *_: object) -> Answer:
         with self.one_at_a_time:
             self.asked += 1
-            release, instance = next(self.voices)
+            release, instance = next(self.answers)
         if self.broken:
             raise AwsRefused("invoke", code="ModelError", message="Received server error (500)", fix="-")
         return Answer(release, instance, b"{}")
 
 
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def waiter(door: Door, said: list[str] | None = None) -> Waiter:
-    clock = Clock()
+def waiter(aws: FakeEndpoint) -> Waiter:
     return Waiter(
-        aws=door,
+        aws=aws,
         endpoint="digits",
         config=NEW,
         release="new",
         golden=Golden(({"instance": []},), 0.0),
         alarm_prefix=f"digits/{NEW}/",
-        say=(said if said is not None else []).append,
-        clock=clock,
-        sleep=clock.sleep,
+        clock=FakeClock(),
     )
 
 
@@ -108,9 +96,9 @@ def test_a_description_is_read_against_the_wanted_config(
 
 
 def test_an_update_that_ends_on_the_wanted_config_is_in_service() -> None:
-    door = Door([endpoint("Updating"), endpoint("Updating"), endpoint("InService", NEW)])
+    aws = FakeEndpoint([endpoint("Updating"), endpoint("Updating"), endpoint("InService", NEW)])
 
-    assert waiter(door).until_in_service(BOUND, had_traffic=True) == endpoint("InService", NEW)
+    assert waiter(aws).until_in_service(BOUND, had_traffic=True) == endpoint("InService", NEW)
 
 
 def test_in_service_on_the_old_config_is_a_rollback_that_names_alarm_and_reason() -> None:
@@ -118,79 +106,93 @@ def test_in_service_on_the_old_config_is_a_rollback_that_names_alarm_and_reason(
         {"AlarmName": f"digits/{NEW}/5xx-errors", "StateValue": "ALARM", "StateReason": "1.0 > 0.01"},
         {"AlarmName": f"digits/{OLD}/p99-latency", "StateValue": "ALARM", "StateReason": "not ours"},
     ]
-    door = Door(
+    aws = FakeEndpoint(
         [endpoint("Updating"), endpoint("InService", FailureReason="the alarm fired")], alarm_states=alarms
     )
 
     with pytest.raises(DeploymentRolledBack) as caught:
-        waiter(door).until_in_service(BOUND, had_traffic=True)
+        waiter(aws).until_in_service(BOUND, had_traffic=True)
     assert "InService on digits-old, not on digits-new" in str(caught.value)
     assert "Alarm 5xx-errors: 1.0 > 0.01" in str(caught.value)
     assert "FailureReason: the alarm fired" in str(caught.value)
     assert "not ours" not in str(caught.value)
 
 
+class Forgetting(FakeClock):
+    """A clock that empties a list as soon as time passes."""
+
+    def __init__(self, listed: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self.listed = listed
+
+    def sleep(self, seconds: float) -> None:
+        self.listed.clear()
+        super().sleep(seconds)
+
+
 def test_an_alarm_that_is_quiet_again_after_the_rollback_is_still_named() -> None:
     """Without the failed fleet's traffic it soon is OK again."""
-    door = Door([endpoint("Updating"), endpoint("Updating"), endpoint("InService")])
-    door.alarm_states = [
+    aws = FakeEndpoint([endpoint("Updating"), endpoint("Updating"), endpoint("InService")])
+    aws.alarm_states = [
         {"AlarmName": f"digits/{NEW}/5xx-errors", "StateValue": "ALARM", "StateReason": "1 > 0.01"}
     ]
-    wait = waiter(door)
-    pause, wait.sleep = wait.sleep, lambda seconds: (door.alarm_states.clear(), pause(seconds))[1]
+    wait = waiter(aws)
+    wait.clock = Forgetting(aws.alarm_states)
 
     with pytest.raises(DeploymentRolledBack, match="Alarm 5xx-errors"):
         wait.until_in_service(BOUND, had_traffic=True)
 
 
 def test_a_rollback_without_alarm_or_reason_says_so() -> None:
-    door = Door([endpoint("Updating"), endpoint("InService")])
+    aws = FakeEndpoint([endpoint("Updating"), endpoint("InService")])
 
     with pytest.raises(DeploymentRolledBack, match="AWS gives no reason, and no alarm was seen"):
-        waiter(door).until_in_service(BOUND, had_traffic=True)
+        waiter(aws).until_in_service(BOUND, had_traffic=True)
 
 
 def test_a_description_older_than_the_update_is_no_rollback() -> None:
     """Reads are eventually consistent: right after UpdateEndpoint the old state may still be shown."""
-    door = Door(
+    aws = FakeEndpoint(
         [endpoint("InService"), endpoint("InService"), endpoint("Updating"), endpoint("InService", NEW)]
     )
 
-    assert waiter(door).until_in_service(BOUND, had_traffic=True)["EndpointConfigName"] == NEW
+    assert waiter(aws).until_in_service(BOUND, had_traffic=True)["EndpointConfigName"] == NEW
 
 
 def test_a_rollback_too_quick_to_be_seen_moving_is_found_after_the_grace() -> None:
     with pytest.raises(DeploymentRolledBack):
-        waiter(Door([endpoint("InService")])).until_in_service(BOUND, had_traffic=True)
+        waiter(FakeEndpoint([endpoint("InService")])).until_in_service(BOUND, had_traffic=True)
 
 
 @pytest.mark.parametrize("status", ["Failed", "UpdateRollbackFailed"])
 def test_a_failed_endpoint_is_a_failure_with_its_reason(status: str) -> None:
-    door = Door([endpoint("Creating", NEW), endpoint(status, NEW, FailureReason="did not pass the ping")])
+    aws = FakeEndpoint(
+        [endpoint("Creating", NEW), endpoint(status, NEW, FailureReason="did not pass the ping")]
+    )
 
     with pytest.raises(DeploymentFailed, match=f"is {status}: did not pass the ping"):
-        waiter(door).until_in_service(BOUND, had_traffic=False)
+        waiter(aws).until_in_service(BOUND, had_traffic=False)
 
 
 def test_an_endpoint_deleted_meanwhile_is_a_failure() -> None:
     with pytest.raises(DeploymentFailed, match="is gone"):
-        waiter(Door([endpoint("Updating"), None])).until_in_service(BOUND, had_traffic=True)
+        waiter(FakeEndpoint([endpoint("Updating"), None])).until_in_service(BOUND, had_traffic=True)
 
 
 def test_the_wait_is_bounded() -> None:
-    wait = waiter(Door([endpoint("Updating")]))
+    wait = waiter(FakeEndpoint([endpoint("Updating")]))
 
     with pytest.raises(DeploymentTimedOut, match="after 600 s"):
         wait.until_in_service(BOUND, had_traffic=True)
-    assert BOUND < wait.clock() < BOUND + 10
+    assert BOUND < wait.clock.monotonic() < BOUND + 10
 
 
 def test_a_canary_is_asked_while_it_bakes() -> None:
     """Without traffic there is no data, and alarms without data let anything pass."""
-    door = Door([*[endpoint("Updating")] * 5, endpoint("InService", NEW)])
-    waiter(door).until_in_service(BOUND, had_traffic=True)
+    aws = FakeEndpoint([*[endpoint("Updating")] * 5, endpoint("InService", NEW)])
+    waiter(aws).until_in_service(BOUND, had_traffic=True)
 
-    assert door.asked == 5 * CALLS_PER_LOOK
+    assert aws.asked == 5 * CALLS_PER_LOOK
 
 
 def moving(message: str, now: int, weight: float | None = None, since: float = 0.0) -> dict[str, Any]:
@@ -206,9 +208,15 @@ def moving(message: str, now: int, weight: float | None = None, since: float = 0
     return endpoint("Updating", PendingDeploymentSummary=pending)
 
 
-def test_progress_is_said_once_for_each_change() -> None:
-    said: list[str] = []
-    door = Door(
+class Noon(FakeClock):
+    """A clock whose time of day is always the same."""
+
+    def now(self) -> float:
+        return 100.0
+
+
+def test_progress_is_said_once_for_each_change(said: Callable[[], list[str]]) -> None:
+    aws = FakeEndpoint(
         [
             moving("Launching", 0),
             moving("Launching", 0),
@@ -217,23 +225,22 @@ def test_progress_is_said_once_for_each_change() -> None:
         ],
         alarm_states=[{"AlarmName": f"digits/{NEW}/5xx-errors", "StateValue": "OK"}],
     )
-    wait = waiter(door, said)
-    wait.limit_seconds, wait.now = 600.0, lambda: 100.0
+    wait = waiter(aws)
+    wait.limit_seconds, wait.clock = 600.0, Noon()
     wait.until_in_service(BOUND, had_traffic=True)
 
-    assert [line.split("  ")[-1] for line in said] == [
+    assert [line.split("  ")[-1] for line in said()] == [
         "Updating · 0/2 new instances · Launching · alarms: 1 OK · time-out in 500 s",
         "Updating · 2/2 new instances · 50 % of the traffic · Baking · alarms: 1 OK · time-out in 500 s",
     ]
 
 
-def test_progress_is_said_again_each_minute() -> None:
-    said: list[str] = []
-    wait = waiter(Door([moving("Launching", 0)]), said)
+def test_progress_is_said_again_each_minute(said: Callable[[], list[str]]) -> None:
+    wait = waiter(FakeEndpoint([moving("Launching", 0)]))
     with pytest.raises(DeploymentTimedOut):
         wait.until_in_service(300.0, had_traffic=False)
 
-    assert len(said) == 5
+    assert len(said()) == 5
 
 
 @pytest.mark.parametrize(("scale", "left"), [(1.0, "bake over in 270 s"), (10.0, "bake over in 0 s")])
@@ -252,8 +259,8 @@ def test_a_status_without_message_is_shown_by_its_name() -> None:
 
 def test_what_is_stuck_is_told_with_the_last_words_of_its_containers() -> None:
     """Of those started since the deployment began, which an earlier run may have done."""
-    wait = waiter(Door([moving("Launching", 0, since=77.0)]))
-    wait.last_words = lambda since: f"said since {since:g}: no such file"
+    wait = waiter(FakeEndpoint([moving("Launching", 0, since=77.0)]))
+    wait.recent_logs = lambda since: f"said since {since:g}: no such file"
 
     with pytest.raises(DeploymentTimedOut, match=r"still Updating · 0/2 .*\nsaid since 77: no such file"):
         wait.until_in_service(60.0, had_traffic=False)
@@ -288,12 +295,12 @@ class Logs:
             ]
         }
 
-    def read(self, *_: str, logStreamName: str, **__: Any) -> dict[str, Any]:  # noqa: N803 - AWS's name
-        return {"events": [{"message": f"line {n} of {logStreamName}\n"} for n in range(20)]}
+    def read(self, *_: str, **params: Any) -> dict[str, Any]:
+        return {"events": [{"message": f"line {n} of {params['logStreamName']}\n"} for n in range(20)]}
 
 
 def test_the_last_lines_are_those_of_containers_that_the_deployment_started() -> None:
-    told = last_words("digits", Logs({"AllTraffic/old": 100.0, "AllTraffic/new": 1000.0}), 990.0)
+    told = recent_logs("digits", Logs({"AllTraffic/old": 100.0, "AllTraffic/new": 1000.0}), 990.0)
 
     assert told.splitlines()[0] == "The last lines of AllTraffic/new:"
     assert told.splitlines()[-1] == "  | line 19 of AllTraffic/new"
@@ -301,23 +308,23 @@ def test_the_last_lines_are_those_of_containers_that_the_deployment_started() ->
 
 
 def test_logs_that_may_not_be_read_do_not_hide_the_failure() -> None:
-    assert "could not be read: AccessDenied" in last_words("digits", Logs({}, is_forbidden=True), 0.0)
+    assert "could not be read: AccessDenied" in recent_logs("digits", Logs({}, is_forbidden=True), 0.0)
 
 
 def test_every_instance_must_have_answered_with_the_release() -> None:
-    assert waiter(Door([endpoint("InService", NEW)])).prove() == 2
+    assert waiter(FakeEndpoint([endpoint("InService", NEW)])).prove() == 2
 
 
 def test_the_proof_follows_a_fleet_that_grows_meanwhile() -> None:
-    door = Door([endpoint("InService", NEW, 2), endpoint("InService", NEW, 3)])
-    door.voices = cycle([("new", "one"), ("old", "gone"), ("new", "two"), ("new", "three")])
-    door.descriptions = [endpoint("InService", NEW, 3)]
+    aws = FakeEndpoint([endpoint("InService", NEW, 2), endpoint("InService", NEW, 3)])
+    aws.answers = cycle([("new", "one"), ("old", "gone"), ("new", "two"), ("new", "three")])
+    aws.descriptions = [endpoint("InService", NEW, 3)]
 
-    assert waiter(door).prove() == 3
+    assert waiter(aws).prove() == 3
 
 
 @pytest.mark.parametrize(
-    ("voices", "broken", "heard"),
+    ("answers", "broken", "problem"),
     [
         ([("new", "one")], False, "1 of 2 instances"),
         ([("old", "one"), ("old", "two")], False, r"old: 2"),
@@ -325,18 +332,18 @@ def test_the_proof_follows_a_fleet_that_grows_meanwhile() -> None:
     ],
 )
 def test_fewer_voices_than_instances_is_unproved(
-    voices: list[tuple[str, str]], broken: bool, heard: str
+    answers: list[tuple[str, str]], broken: bool, problem: str
 ) -> None:
     """Half a fleet that answers is not a live release, whatever the status says."""
-    wait = waiter(Door([endpoint("InService", NEW)], cycle(voices), broken=broken))
+    wait = waiter(FakeEndpoint([endpoint("InService", NEW)], cycle(answers), broken=broken))
 
-    with pytest.raises(ReleaseUnproved, match=heard):
+    with pytest.raises(ReleaseUnproved, match=problem):
         wait.prove()
-    assert wait.clock() < PROOF_SECONDS + 2
+    assert wait.clock.monotonic() < PROOF_SECONDS + 2
 
 
 def test_an_answer_without_identity_proves_nothing() -> None:
-    wait = waiter(Door([endpoint("InService", NEW, 1)], cycle([("new", "")])))
+    wait = waiter(FakeEndpoint([endpoint("InService", NEW, 1)], cycle([("new", "")])))
 
     with pytest.raises(ReleaseUnproved):
         wait.prove()

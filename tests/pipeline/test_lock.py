@@ -1,63 +1,67 @@
-"""One change of an environment at a time: who holds the lock, for how long, and what a dead holder leaves."""
+"""One change of an environment at a time: the lock, its renewal, and the lock of a dead process."""
 
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pipeline.aws import Aws, Call
+from pipeline.aws import AwsClient, Call
 from pipeline.errors import AwsUnreachable, EnvironmentLocked
-from pipeline.state.lock import Hold, environment_lock, lock_key, look_at_lock, take, unlock
-from pipeline.state.lock_info import SILENT_SECONDS, Holder, this_process, why_void
-from tests.pipeline.scene import quiet, wait_for
+from pipeline.run import Run
+from pipeline.state.lock import Lock, acquire, environment_lock, lock_key, read_lock, unlock
+from pipeline.state.lock_info import SILENT_SECONDS, LockInfo, stale_reason, this_process
+from tests.pipeline.scene import wait_for
 
+Said = Callable[[], list[str]]
 WRITE = Call("s3", "put_object", {"Bucket": "none", "Key": "k", "Body": b""}, "write k")
 
 
-def holder(**changes: Any) -> Holder:
+def info(**changes: Any) -> LockInfo:
     return this_process("staging", "deploy", {}).model_copy(update=changes)
 
 
-def hold(account: Aws, **changes: Any) -> Hold:
-    return take(account.env, account, holder(**changes), quiet)
+def locked(account: Run, **changes: Any) -> Lock:
+    return acquire(account, info(**changes))
 
 
 def gone() -> int:
-    """The number of a process that has ended."""
+    """Return the number of a process that has ended."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     return process.pid
 
 
-def test_the_second_run_is_told_who_is_changing_the_environment(account: Aws) -> None:
-    with environment_lock(account.env, account, "deploy", quiet):
+def test_the_second_run_is_told_who_is_changing_the_environment(account: Run) -> None:
+    with environment_lock(account, "deploy"):
         with pytest.raises(EnvironmentLocked, match=r"`deploy` of .+@.+ \(process \d+\) since") as told:
-            hold(account)
+            locked(account)
 
         assert "unlock --env staging" in told.value.fix
         assert "last sign of life" in told.value.what
-    assert look_at_lock(account.env, account) is None
-    hold(account)
+    assert read_lock(account) is None
+    locked(account)
 
 
-def test_a_lock_is_released_when_the_step_fails(account: Aws) -> None:
-    with pytest.raises(ZeroDivisionError), environment_lock(account.env, account, "deploy", quiet):
+def test_a_lock_is_released_when_the_step_fails(account: Run) -> None:
+    with pytest.raises(ZeroDivisionError), environment_lock(account, "deploy"):
         _ = 1 / 0
 
-    assert look_at_lock(account.env, account) is None
+    assert read_lock(account) is None
 
 
-def test_the_lock_of_a_process_that_is_gone_is_taken_over(account: Aws) -> None:
-    hold(account, pid=gone())
-    said: list[str] = []
-    mine = take(account.env, account, holder(), said.append)
-    found = look_at_lock(account.env, account)
+@pytest.mark.starts_processes
+def test_the_lock_of_a_process_that_is_gone_is_taken_over(account: Run, said: Said) -> None:
+    locked(account, pid=gone())
+    mine = acquire(account, info())
+    found = read_lock(account)
 
     assert found is not None
-    assert found.holder == mine.holder
+    assert found.info == mine.info
     assert found.silent_seconds < 30
-    assert "is void: its process" in said[0]
+    assert "is void: its process" in said()[0]
 
 
 @pytest.mark.parametrize(
@@ -76,70 +80,67 @@ def test_the_lock_of_a_process_that_is_gone_is_taken_over(account: Aws) -> None:
 def test_a_lock_is_void_only_when_its_holder_cannot_be_alive(
     changes: dict[str, Any], mine: dict[str, Any], silent: float, why: str | None
 ) -> None:
-    found = why_void(holder(**changes), holder(**mine), silent, lives=lambda pid: pid != 7)
+    found = stale_reason(info(**changes), info(**mine), silent, is_alive=lambda pid: pid != 7)
 
     assert found == why if why is None else why in str(found)
 
 
-def test_a_run_whose_lock_was_broken_changes_nothing_any_more(account: Aws) -> None:
-    with environment_lock(account.env, account, "deploy", quiet) as mine:
-        broken = unlock(account.env, account, quiet).broken
-        theirs = hold(account)
+def test_a_run_whose_lock_was_broken_changes_nothing_any_more(account: Run) -> None:
+    with environment_lock(account, "deploy") as mine:
+        broken = unlock(account).broken
+        theirs = locked(account)
         mine.renew()
 
-        assert broken == mine.holder
+        assert broken == mine.info
         with pytest.raises(EnvironmentLocked, match="was lost to `deploy` of"):
-            account.apply(WRITE)
-    found = look_at_lock(account.env, account)
+            account.aws.apply(WRITE)
+    found = read_lock(account)
     assert found is not None
-    assert found.holder == theirs.holder, "the lock of the run that took over stays"
+    assert found.info == theirs.info, "the lock of the run that took over stays"
 
 
-def test_the_lock_is_renewed_while_the_step_lasts(account: Aws) -> None:
-    with environment_lock(account.env, account, "verify", quiet, renewal_seconds=0.01) as mine:
+def test_the_lock_is_renewed_while_the_step_lasts(account: Run) -> None:
+    with environment_lock(account, "verify", renewal_seconds=0.01) as mine:
         first = mine.etag
         versions = "list_object_versions"
 
         def was_written_again() -> bool:
             which = {"Bucket": account.env.aws.bucket, "Prefix": lock_key(account.env.name)}
-            return len(account.read("s3", versions, **which)["Versions"]) > 1
+            return len(account.aws.read("s3", versions, **which)["Versions"]) > 1
 
         wait_for(was_written_again)
         assert not mine.lost
-    assert look_at_lock(account.env, account) is None
+    assert read_lock(account) is None
     assert first
 
 
-def test_a_first_try_whose_answer_was_lost_was_a_success(account: Aws) -> None:
+def test_a_first_try_whose_answer_was_lost_was_a_success(account: Run) -> None:
     """S3 tells the second try that the lock is there: by its token it is our own."""
-    me = holder()
-    first = take(account.env, account, me, quiet)
+    me = info()
+    first = acquire(account, me)
 
-    assert take(account.env, account, me, quiet).etag == first.etag
+    assert acquire(account, me).etag == first.etag
 
 
-class Deaf(Aws):
-    """The door, in a network that is lost when something is to be deleted."""
+class Deaf(AwsClient):
+    """The client, in a network that is lost when something is to be deleted."""
 
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         if operation == "delete_object":
             raise AwsUnreachable("no answer", fix="wait")
         return super().read(service, operation, **params)
 
 
-def test_a_lock_that_cannot_be_released_does_not_hide_how_the_step_ended(account: Aws) -> None:
-    said: list[str] = []
+def test_a_lock_that_cannot_be_released_does_not_hide_how_the_step_ended(account: Run, said: Said) -> None:
     with (
         pytest.raises(ZeroDivisionError),
-        environment_lock(account.env, Deaf(account.env), "deploy", said.append),
+        environment_lock(replace(account, aws=Deaf(account.env.aws)), "deploy"),
     ):
         _ = 1 / 0
 
-    assert "could not be released" in said[-1]
+    assert "could not be released" in said()[-1]
 
 
-def test_there_may_be_nothing_to_unlock(account: Aws) -> None:
-    said: list[str] = []
-
-    assert unlock(account.env, account, said.append).broken is None
-    assert said == ["staging is not locked"]
+def test_there_may_be_nothing_to_unlock(account: Run, said: Said) -> None:
+    assert unlock(account).broken is None
+    assert said() == ["staging is not locked"]

@@ -1,4 +1,4 @@
-"""What is logged reaches people as it is, programs as JSON, and GitHub as annotations."""
+"""Log records reach people as text, programs as JSON, and GitHub as annotations."""
 
 import json
 import logging

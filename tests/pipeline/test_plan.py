@@ -1,4 +1,4 @@
-"""Which calls a deployment needs, by what AWS has; every one of them a call that AWS's own model accepts."""
+"""The calls of a deployment follow from what AWS has, and AWS's own model accepts each of them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.autoscaling.in_force import Scaling, plan_autoscaling
+from pipeline.autoscaling.plan import Scaling, plan_autoscaling
 from pipeline.aws.calls import Call
-from pipeline.aws.shapes import problem_of, require_valid
+from pipeline.aws.validation import problem_of, require_valid
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarms_of, plan_alarms
 from pipeline.deployment.plan import Observed, config_name, plan_capacity_endpoint, plan_deployment
@@ -28,7 +28,7 @@ def operations(calls: Iterable[Call]) -> list[str]:
 
 
 def described(env: Environment, config: str) -> Mapping[str, Mapping[str, Any]]:
-    """The alarms of a config as AWS describes them: with fields of its own."""
+    """Return the alarms of a config as AWS describes them: with fields of its own."""
     return {alarm["AlarmName"]: {**alarm, "StateValue": "OK"} for alarm in alarms_of(env, config)}
 
 
@@ -125,7 +125,7 @@ def test_a_changed_setting_is_a_new_config_of_the_same_release(release: Release,
 
 
 def test_a_changed_strategy_is_no_new_config(release: Release, make_env: MakeEnv) -> None:
-    """How traffic moves is not part of what serves: changing it deploys nothing."""
+    """The traffic strategy is no part of what serves: changing it deploys nothing."""
     assert config_name(release, make_env()) == config_name(release, make_env(deployment={"bake_seconds": 60}))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.autoscaling.policies import policies_of, scheduled_actions_of, step_alarms_of
 from pipeline.aws.calls import Call
-from pipeline.aws.shapes import problem_of
+from pipeline.aws.validation import problem_of
 from pipeline.config import Environment
 
 MakeEnv = Callable[..., Environment]
@@ -34,7 +34,7 @@ NIGHT = {"name": "night", "schedule": "cron(0 20 * * ? *)", "timezone": "Europe/
 
 @pytest.fixture
 def everything(make_env: MakeEnv) -> Environment:
-    """An environment that scales in every way."""
+    """Return an environment that scales in every way."""
     return make_env(autoscaling={"concurrency_target": 4, "steps": [UP, DOWN], "schedule": [NIGHT]})
 
 

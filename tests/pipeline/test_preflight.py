@@ -11,7 +11,6 @@ import pytest
 import local_aws
 from pipeline.account.bootstrap import bootstrap, trust_policy
 from pipeline.autoscaling.autoscale import autoscale
-from pipeline.aws import Aws
 from pipeline.config import Environment, Vpc
 from pipeline.deployment.deploy import deploy
 from pipeline.deployment.plan import config_name, deployment_config
@@ -32,10 +31,11 @@ from pipeline.preflight.checks import (
     check_weights,
     principal_of,
 )
-from pipeline.preflight.preflight import CHECKS, Sight, inspect, require_clear
+from pipeline.preflight.preflight import CHECKS, PreflightSnapshot, inspect, require_clear
 from pipeline.publishing.publish import publish
 from pipeline.release import Release
-from tests.pipeline.scene import ROOT, contract_cloud, name_for, published, quiet
+from pipeline.run import Run
+from tests.pipeline.scene import ROOT, contract_cloud, name_for, published
 
 MakeEnv = Callable[..., Environment]
 
@@ -117,7 +117,7 @@ def test_a_missing_image_is_named(env: Environment, release: Release) -> None:
 
 
 def test_a_stand_in_needs_no_image(env: Environment, release: Release) -> None:
-    assert not [*check_image(env, release.image.model_copy(update={"stand_in": True}), None)]
+    assert not [*check_image(env, release.image.model_copy(update={"is_source_hash": True}), None)]
 
 
 def test_the_published_weights_are_fine(release: Release) -> None:
@@ -228,30 +228,32 @@ def cloud() -> Iterator[local_aws.Running]:
 
 
 @pytest.fixture
-def aws(
+def run(
     cloud: local_aws.Running,
     make_env: MakeEnv,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
-) -> Aws:
-    """The door of an account that has nothing yet but, once asked for, its own bucket and role."""
+    tmp_path: Path,
+) -> Run:
+    """Return a run in an account without resources; bucket and role will be its own."""
     for name, value in cloud.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(ROOT)
     name = name_for(request.node.name)
     place = {"bucket": f"{name}-releases", "execution_role": f"{name}-role"}
-    return Aws(make_env(name=name, endpoint={"name": name}, aws=place))
+    return Run.for_environment(make_env(name=name, endpoint={"name": name}, aws=place), tmp_path)
 
 
-def test_what_is_published_into_a_bootstrapped_account_can_be_deployed(aws: Aws, tmp_path: Path) -> None:
-    bootstrap(aws.env, aws, quiet)
-    release = publish(aws.env, aws, tmp_path, weights=None, engine=False, say=quiet)
-    aws.made.clear()
-    result = require_clear(inspect(Sight(release, aws.env, aws)), quiet)
+@pytest.mark.starts_processes
+def test_what_is_published_into_a_bootstrapped_account_can_be_deployed(run: Run, tmp_path: Path) -> None:
+    bootstrap(run)
+    release = publish(run, weights=None, engine=False)
+    run.aws.made.clear()
+    result = require_clear(inspect(PreflightSnapshot(release, run)))
 
     assert result.problems == {}
     assert set(CHECKS) < set(result.checked)
-    assert aws.made == []
+    assert run.aws.made == []
 
 
 VPC = {"subnets": ["subnet-0a", "subnet-0b"], "security_groups": ["sg-0c"]}
@@ -281,22 +283,27 @@ def test_a_key_that_cannot_be_used_is_named() -> None:
     assert "alias/c is not there" in gone.what
 
 
-def test_network_and_keys_are_looked_up(aws: Aws, release: Release) -> None:
-    vpc = aws.read("ec2", "create_vpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnet = aws.read("ec2", "create_subnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
-    group = aws.read("ec2", "create_security_group", GroupName="g", Description="d", VpcId=vpc)["GroupId"]
-    key = aws.read("kms", "create_key")["KeyMetadata"]["KeyId"]
+@pytest.mark.starts_processes
+def test_network_and_keys_are_looked_up(run: Run, release: Release) -> None:
+    vpc = run.aws.read("ec2", "create_vpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = run.aws.read("ec2", "create_subnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    group = run.aws.read("ec2", "create_security_group", GroupName="g", Description="d", VpcId=vpc)["GroupId"]
+    key = run.aws.read("kms", "create_key")["KeyMetadata"]["KeyId"]
 
     def found(subnets: list[str], kms_key: str) -> set[str]:
         inside = Vpc(subnets=tuple(subnets), security_groups=(group,))
-        endpoint = aws.env.endpoint.model_copy(update={"vpc": inside, "kms_key": kms_key})
-        env = aws.env.model_copy(update={"endpoint": endpoint})
-        return set(inspect(Sight(release, env, Aws(env))).problems) & {"network", "keys"}
+        endpoint = run.env.endpoint.model_copy(update={"vpc": inside, "kms_key": kms_key})
+        env = run.env.model_copy(update={"endpoint": endpoint})
+        return set(inspect(PreflightSnapshot(release, run.in_environment(env))).problems) & {
+            "network",
+            "keys",
+        }
 
     assert found([subnet], key) == set()
     assert found([subnet, "subnet-0a"], "alias/none") == {"network", "keys"}
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("statements", "is_allowed"),
     [
@@ -315,7 +322,7 @@ def test_network_and_keys_are_looked_up(aws: Aws, release: Release) -> None:
     ],
 )
 def test_the_role_of_the_session_decides_whether_the_role_may_be_passed(
-    aws: Aws,
+    run: Run,
     release: Release,
     statements: list[dict[str, Any]],
     is_allowed: bool,
@@ -325,45 +332,49 @@ def test_the_role_of_the_session_decides_whether_the_role_may_be_passed(
     """As in a workflow: the credentials are a session of a role, which IAM knows under a path."""
     name = f"caller-{name_for(request.node.name)}"
     trust = {"Version": "2012-10-17", "Statement": []}
-    made = aws.read(
+    made = run.aws.read(
         "iam", "create_role", RoleName=name, Path="/github/", AssumeRolePolicyDocument=json.dumps(trust)
     )
     document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    aws.read("iam", "put_role_policy", RoleName=name, PolicyName="own", PolicyDocument=document)
-    session = aws.read("sts", "assume_role", RoleArn=made["Role"]["Arn"], RoleSessionName="run")[
+    run.aws.read("iam", "put_role_policy", RoleName=name, PolicyName="own", PolicyDocument=document)
+    session = run.aws.read("sts", "assume_role", RoleArn=made["Role"]["Arn"], RoleSessionName="run")[
         "Credentials"
     ]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", session["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", session["SecretAccessKey"])
     monkeypatch.setenv("AWS_SESSION_TOKEN", session["SessionToken"])
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the credentials that it was made with
-    found = inspect(Sight(release, aws.env, Aws(aws.env))).problems
+    found = inspect(PreflightSnapshot(release, run.in_environment(run.env))).problems
 
     assert ("pass role" not in found) is is_allowed
 
 
-def test_a_live_fleet_is_looked_at(aws: Aws, make_env: MakeEnv, tmp_path: Path) -> None:
+@pytest.mark.starts_processes
+def test_a_live_fleet_is_looked_at(run: Run, make_env: MakeEnv, tmp_path: Path) -> None:
     """The next fleet keeps the live one's size, and is checked against what is live."""
-    bootstrap(aws.env, aws, quiet)
-    release = published(aws, tmp_path, "one")
-    deploy(release, aws.env, aws, tmp_path, quiet)
-    autoscale(aws.env, aws, None, quiet)
-    given = aws.env.model_dump()
+    bootstrap(run)
+    release = published(run, tmp_path, "one")
+    deploy(release, run)
+    autoscale(run, None)
+    given = run.env.model_dump()
     other = make_env(
         **{**given, "endpoint": {**given["endpoint"], "variant": "blue", "instance_type": "ml.m5.xlarge"}}
     )
     scaled = make_env(**{**given, "endpoint": {**given["endpoint"], "instance_type": "ml.m5.xlarge"}})
 
-    assert inspect(Sight(release, aws.env, aws)).problems == {}
-    assert set(inspect(Sight(release, other, aws)).problems) == {"variant"}
-    assert inspect(Sight(release, scaled, aws)).problems == {}, "deploy sets the scaling aside"
+    assert inspect(PreflightSnapshot(release, run)).problems == {}
+    assert set(inspect(PreflightSnapshot(release, run.in_environment(other))).problems) == {"variant"}
+    assert inspect(PreflightSnapshot(release, run.in_environment(scaled))).problems == {}, (
+        "deploy sets the scaling aside"
+    )
 
 
-def test_all_problems_are_told_at_once(aws: Aws, release: Release, make_env: MakeEnv) -> None:
+@pytest.mark.starts_processes
+def test_all_problems_are_told_at_once(run: Run, release: Release, make_env: MakeEnv) -> None:
     """Nothing was bootstrapped or published, and the config names an alarm that nobody made."""
-    env = make_env(**{**aws.env.model_dump(), "alarms": {"named": ("gone",)}})
+    env = make_env(**{**run.env.model_dump(), "alarms": {"named": ("gone",)}})
     with pytest.raises(PreflightFailed) as failed:
-        require_clear(inspect(Sight(release, env, aws)), quiet)
+        require_clear(inspect(PreflightSnapshot(release, run.in_environment(env))))
 
     for problem in ("There is no role", "not in ECR", "There is no object s3://", "There is no alarm gone"):
         assert problem in str(failed.value)
@@ -371,10 +382,11 @@ def test_all_problems_are_told_at_once(aws: Aws, release: Release, make_env: Mak
     assert config_name(release, env) not in str(failed.value)
 
 
-def test_what_may_not_be_asked_is_a_problem(aws: Aws, release: Release) -> None:
+@pytest.mark.starts_processes
+def test_what_may_not_be_asked_is_a_problem(run: Run, release: Release) -> None:
     """SageMaker refuses this name as one that no endpoint can have."""
-    endpoint = aws.env.endpoint.model_copy(update={"name": "no_name"})
-    env = aws.env.model_copy(update={"endpoint": endpoint})
-    result = inspect(Sight(release, env, Aws(env)))
+    endpoint = run.env.endpoint.model_copy(update={"name": "no_name"})
+    env = run.env.model_copy(update={"endpoint": endpoint})
+    result = inspect(PreflightSnapshot(release, run.in_environment(env)))
 
     assert "could not be checked" in result.problems["endpoint"][0].what

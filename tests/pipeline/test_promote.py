@@ -3,19 +3,21 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.autoscaling.targets import Measured
-from pipeline.aws import Aws
+from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, PromotionRefused
 from pipeline.promotion.promote import require_evidence
 from pipeline.release import Release
+from pipeline.run import Run
 from pipeline.verification.evidence import Evidence, evidence_key
-from pipeline.verification.findings import find_capacity
+from pipeline.verification.stored_evidence import find_capacity
+from tests.pipeline.clocks import FakeClock
 
 NOW = time.time()
 MakeEnv = Callable[..., Environment]
@@ -48,27 +50,27 @@ def evidence(release: Release, verdict: str = "passed", **changes: Any) -> Evide
     return Evidence.model_validate(content | changes)
 
 
-def keep(found: Evidence, aws: Aws) -> None:
-    aws.put_json(evidence_key(found.release, found.environment), found.document())
+def keep(found: Evidence, run: Run) -> None:
+    run.aws.put_json(evidence_key(found.release, found.environment), found.document())
 
 
 def test_passed_evidence_of_this_release_lets_it_through(
-    account: Aws, production: Environment, release: Release, tmp_path: Path
+    account: Run, production: Environment, release: Release, tmp_path: Path
 ) -> None:
     keep(evidence(release), account)
 
-    assert require_evidence(release, production, account, tmp_path) == evidence(release)
+    assert require_evidence(release, account.in_environment(production)) == evidence(release)
 
 
 def test_a_release_that_nobody_verified_is_refused(
-    account: Aws, production: Environment, release: Release, tmp_path: Path
+    account: Run, production: Environment, release: Release, tmp_path: Path
 ) -> None:
     with pytest.raises(PromotionRefused, match=f"Nobody has verified release {release.id} in staging"):
-        require_evidence(release, production, account, tmp_path)
+        require_evidence(release, account.in_environment(production))
 
 
 def test_evidence_of_another_release_counts_for_nothing(
-    account: Aws, production: Environment, make_test_release: MakeRelease, tmp_path: Path
+    account: Run, production: Environment, make_test_release: MakeRelease, tmp_path: Path
 ) -> None:
     """Neither in S3 nor in the build folder, where the last run's file may still lie."""
     passed, other = make_test_release("a"), make_test_release("b")
@@ -76,61 +78,62 @@ def test_evidence_of_another_release_counts_for_nothing(
     evidence(passed).save(tmp_path / "staging" / "evidence.json")
 
     with pytest.raises(PromotionRefused, match="Nobody has verified"):
-        require_evidence(other, production, account, tmp_path)
+        require_evidence(other, account.in_environment(production))
 
 
 @pytest.mark.parametrize("verdict", ["failed", "inconclusive"])
 def test_whatever_is_not_passed_is_refused_with_its_gates(
-    account: Aws, production: Environment, release: Release, tmp_path: Path, verdict: str
+    account: Run, production: Environment, release: Release, tmp_path: Path, verdict: str
 ) -> None:
     keep(evidence(release, verdict), account)
 
     with pytest.raises(
         PromotionRefused, match=f"{verdict.upper()} in staging: latency {verdict}: as measured"
     ):
-        require_evidence(release, production, account, tmp_path)
+        require_evidence(release, account.in_environment(production))
 
 
 def test_evidence_in_s3_goes_before_the_file_beside_the_build(
-    account: Aws, production: Environment, release: Release, tmp_path: Path
+    account: Run, production: Environment, release: Release, tmp_path: Path
 ) -> None:
     keep(evidence(release, "failed"), account)
     evidence(release).save(tmp_path / "staging" / "evidence.json")
 
     with pytest.raises(PromotionRefused):
-        require_evidence(release, production, account, tmp_path)
+        require_evidence(release, account.in_environment(production))
 
 
 def test_evidence_that_was_handed_over_as_a_file_is_taken(
-    account: Aws, production: Environment, release: Release, tmp_path: Path
+    account: Run, production: Environment, release: Release, tmp_path: Path
 ) -> None:
     evidence(release).save(tmp_path / "staging" / "evidence.json")
 
-    assert require_evidence(release, production, account, tmp_path).release == release.id
+    assert require_evidence(release, account.in_environment(production)).release == release.id
 
 
 def test_a_verdict_that_its_gates_do_not_bear_out_is_no_evidence(
-    account: Aws, production: Environment, release: Release, tmp_path: Path
+    account: Run, production: Environment, release: Release, tmp_path: Path
 ) -> None:
     """Somebody wrote `passed` over a failed gate."""
     forged = evidence(release, "failed").document() | {"verdict": "passed"}
-    account.put_json(evidence_key(release.id, "staging"), forged)
+    account.aws.put_json(evidence_key(release.id, "staging"), forged)
     (tmp_path / "staging").mkdir()
     (tmp_path / "staging" / "evidence.json").write_text(json.dumps(forged))
 
     with pytest.raises(PromotionRefused):
-        require_evidence(release, production, account, tmp_path)
+        require_evidence(release, account.in_environment(production))
 
 
 @pytest.mark.parametrize(("hours", "is_taken"), [(23.9, True), (24.1, False)])
 def test_evidence_grows_old(
-    account: Aws, make_env: MakeEnv, release: Release, tmp_path: Path, hours: float, *, is_taken: bool
+    account: Run, make_env: MakeEnv, release: Release, tmp_path: Path, hours: float, *, is_taken: bool
 ) -> None:
     env = make_env(name="production", promotes_from="staging", promotion={"evidence_age_hours": 24})
     keep(evidence(release), account)
+    later = replace(account.aws, clock=FakeClock(NOW + hours * 3600))
 
     def ask() -> Evidence:
-        return require_evidence(release, env, account, tmp_path, now=lambda: NOW + hours * 3600)
+        return require_evidence(release, Run(env, later, tmp_path))
 
     if is_taken:
         assert ask().release == release.id
@@ -142,24 +145,24 @@ def test_evidence_grows_old(
 
 
 def test_nothing_is_promoted_to_the_first_environment(
-    account: Aws, env: Environment, release: Release, tmp_path: Path
+    account: Run, env: Environment, release: Release, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="promotes_from is null"):
-        require_evidence(release, env, account, tmp_path)
+        require_evidence(release, account)
 
 
 def test_production_scales_by_the_capacity_measured_in_staging(
-    account: Aws, production: Environment, release: Release, tmp_path: Path
+    account: Run, production: Environment, release: Release, tmp_path: Path
 ) -> None:
     keep(evidence(release), account)
 
-    assert find_capacity(release.id, production, account, tmp_path) == Measured(40.0)
+    assert find_capacity(release.id, account.in_environment(production)) == MeasuredCapacity(40.0)
 
 
 def test_a_capacity_of_another_instance_type_is_not_used(
-    account: Aws, make_env: MakeEnv, release: Release, tmp_path: Path
+    account: Run, make_env: MakeEnv, release: Release, tmp_path: Path
 ) -> None:
     keep(evidence(release), account)
     larger = make_env(name="production", promotes_from="staging", endpoint={"instance_type": "ml.m5.xlarge"})
 
-    assert find_capacity(release.id, larger, account, tmp_path) is None
+    assert find_capacity(release.id, account.in_environment(larger)) is None

@@ -5,32 +5,33 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.config import Environment
 from pipeline.deployment.plan import Observed, config_name, plan_deployment
 from pipeline.errors import BuildFailed, ConfigError
 from pipeline.publishing.image import (
     BUILT,
-    Origin,
+    _build,
     build_files,
     publish_image,
     push_unless_there,
     source_hash,
 )
 from pipeline.publishing.publish import git_commit, plan_registration, publish
-from pipeline.publishing.supply_chain import provenance_key, store_sbom
+from pipeline.publishing.supply_chain import Origin, provenance_key, store_sbom
 from pipeline.release import Release, load_release
 from pipeline.release_store.manifests import fetch_release, release_key
-from pipeline.state.records import Say
+from pipeline.run import Run
 
 ROOT = Path(__file__).parents[2]
 
 
-def quiet(_: str) -> None: ...
+Said = Callable[[], list[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -40,50 +41,54 @@ def _at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.starts_processes
 def test_a_second_publish_returns_the_same_release_and_changes_nothing(
-    account: Aws, env: Environment, tmp_path: Path
+    account: Run, env: Environment, tmp_path: Path
 ) -> None:
-    first = publish(env, account, tmp_path / "first", engine=False, say=quiet)
-    account.made.clear()
-    second = publish(env, account, tmp_path / "second", engine=False, say=quiet)
+    first = publish(replace(account, build=tmp_path / "first"), engine=False)
+    account.aws.made.clear()
+    second = publish(replace(account, build=tmp_path / "second"), engine=False)
 
     assert second == first == load_release(tmp_path / "second" / "release.json")
-    assert account.made == []
+    assert account.aws.made == []
 
 
+@pytest.mark.starts_processes
 def test_the_first_manifest_of_a_release_stays(
-    account: Aws, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    account: Run, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who built it first, from which commit, is not rewritten by a second run."""
-    first = publish(env, account, tmp_path, engine=False, say=quiet)
+    first = publish(account, engine=False)
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
     monkeypatch.setenv("GITHUB_REPOSITORY", "someone/digits")
     monkeypatch.setenv("GITHUB_RUN_ID", "7")
-    second = publish(env, account, tmp_path, engine=False, say=quiet)
+    second = publish(account, engine=False)
 
     assert second.run_url is None
-    assert fetch_release(first.id, account) == first
+    assert fetch_release(first.id, account.aws) == first
 
 
+@pytest.mark.starts_processes
 def test_a_release_keeps_the_address_of_its_run(
-    account: Aws, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    account: Run, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
     monkeypatch.setenv("GITHUB_REPOSITORY", "someone/digits")
     monkeypatch.setenv("GITHUB_RUN_ID", "7")
 
-    release = publish(env, account, tmp_path, engine=False, say=quiet)
+    release = publish(account, engine=False)
 
     assert release.run_url == "https://github.com/someone/digits/actions/runs/7"
 
 
+@pytest.mark.starts_processes
 def test_a_release_is_one_version_in_the_model_registry(
-    account: Aws, env: Environment, tmp_path: Path
+    account: Run, env: Environment, tmp_path: Path
 ) -> None:
-    release = publish(env, account, tmp_path, engine=False, say=quiet)
-    publish(env, account, tmp_path, engine=False, say=quiet)
+    release = publish(account, engine=False)
+    publish(account, engine=False)
     listed = list(
-        account.pages(
+        account.aws.pages(
             "sagemaker", "list_model_packages", "ModelPackageSummaryList",
             ModelPackageGroupName=env.aws.model_package_group,
         )
@@ -91,13 +96,13 @@ def test_a_release_is_one_version_in_the_model_registry(
 
     assert [each["ModelPackageDescription"] for each in listed] == [f"release {release.id}"]
     assert listed[0]["ModelApprovalStatus"] == "PendingManualApproval"
-    package = account.read(
+    package = account.aws.read(
         "sagemaker", "describe_model_package", ModelPackageName=listed[0]["ModelPackageArn"]
     )
     measured = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
     assert package["CustomerMetadataProperties"]["commit"] == release.commit
     assert float(package["CustomerMetadataProperties"]["accuracy"]) > 0.9
-    assert account.get_json(measured.split("/", 3)[3]) == release.weights.metrics
+    assert account.aws.get_json(measured.split("/", 3)[3]) == release.weights.metrics
 
 
 def test_two_publishes_at_once_register_one_package(release: Release, env: Environment) -> None:
@@ -105,57 +110,59 @@ def test_two_publishes_at_once_register_one_package(release: Release, env: Envir
     assert plan_registration(release, env).params["ClientToken"] == release.id
 
 
+@pytest.mark.starts_processes
 def test_a_change_of_config_alone_publishes_nothing_and_still_deploys(
-    account: Aws, make_env: Callable[..., Environment], tmp_path: Path
+    account: Run, make_env: Callable[..., Environment], tmp_path: Path
 ) -> None:
-    first = publish(make_env(), account, tmp_path, engine=False, say=quiet)
-    account.made.clear()
+    first = publish(account.in_environment(make_env()), engine=False)
+    account.aws.made.clear()
     larger = make_env(endpoint={"instance_type": "ml.m5.xlarge"})
-    second = publish(larger, account, tmp_path, engine=False, say=quiet)
+    second = publish(account.in_environment(larger), engine=False)
     live = Observed("InService", config_name(first, make_env()), has_model=True)
     shift = plan_deployment(second, larger, live).shift
 
-    assert (second, account.made) == (first, [])
+    assert (second, account.aws.made) == (first, [])
     assert shift is not None
     assert shift.operation == "update_endpoint"
 
 
+@pytest.mark.starts_processes
 def test_without_an_engine_the_release_says_that_its_digest_is_a_stand_in(
-    account: Aws, env: Environment, tmp_path: Path
+    account: Run, env: Environment, tmp_path: Path
 ) -> None:
-    release = publish(env, account, tmp_path, engine=False, say=quiet)
+    release = publish(account, engine=False)
 
-    assert release.image.stand_in
+    assert release.image.is_source_hash
     assert release.image.digest == f"sha256:{source_hash()}"
     assert json.loads((tmp_path / "release.json").read_text())["image"]["stand_in"] is True
 
 
-def test_an_image_whose_tag_is_in_ecr_is_not_built_again(account: Aws, env: Environment) -> None:
+def test_an_image_whose_tag_is_in_ecr_is_not_built_again(account: Run, env: Environment, said: Said) -> None:
     """Not even an engine is needed then: the digest is read back."""
     put_image(account, env, source_hash()[:40])
-    said: list[str] = []
-    image = publish_image(account, Origin("c" * 40), engine=True, sbom=True, say=said.append)
+    image = publish_image(account, Origin("c" * 40), engine=True, sbom=True)
 
-    assert not image.stand_in
+    assert not image.is_source_hash
     assert image.uri.endswith(f"/digits@{image.digest}")
-    assert said == [f"image {source_hash()[:12]} is in ECR already: nothing built"]
-    assert account.made == [f"store the provenance of {source_hash()[:12]}"]
-    account.made.clear()
-    again = publish_image(account, Origin("d" * 40), engine=True, sbom=True, say=quiet)
-    assert (again, account.made) == (image, [])
+    assert said() == [f"image {source_hash()[:12]} is in ECR already: nothing built"]
+    assert account.aws.made == [f"store the provenance of {source_hash()[:12]}"]
+    account.aws.made.clear()
+    again = publish_image(account, Origin("d" * 40), engine=True, sbom=True)
+    assert (again, account.aws.made) == (image, [])
     assert image.sbom is None, "nobody has listed what it is made of"
 
 
-def test_where_an_image_comes_from_is_kept_outside_the_registry(account: Aws, env: Environment) -> None:
+def test_where_an_image_comes_from_is_kept_outside_the_registry(account: Run, env: Environment) -> None:
     """An index with attestations is an image that SageMaker refuses."""
     manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
-    account.read(
+    account.aws.read(
         "ecr", "put_image", repositoryName=env.aws.repository, imageTag=source_hash()[:40],
         imageManifest=json.dumps(manifest),
     )  # fmt: skip
     origin = Origin("c" * 40, dirty=True, run_url="https://github.com/someone/digits/actions/runs/7")
-    image = publish_image(account, origin, engine=True, sbom=True, say=quiet)
-    kept = account.get_json(provenance_key(image.tag))
+    image = publish_image(account, origin, engine=True, sbom=True)
+    kept = account.aws.get_json(provenance_key(image.tag))
+    assert kept is not None
     built = kept["predicate"]["buildDefinition"]
 
     assert image.provenance == f"s3://{env.aws.bucket}/{provenance_key(image.tag)}"
@@ -168,8 +175,9 @@ def test_where_an_image_comes_from_is_kept_outside_the_registry(account: Aws, en
     assert kept["predicate"]["runDetails"]["builder"]["id"] == origin.run_url
 
 
+@pytest.mark.starts_processes
 def test_a_list_of_packages_that_cannot_be_made_stops_the_publish(
-    account: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    account: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The error names the flag that leaves it out."""
     broken = tmp_path / "syft"
@@ -178,14 +186,14 @@ def test_a_list_of_packages_that_cannot_be_made_stops_the_publish(
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
 
     with pytest.raises(BuildFailed, match=r"no such image[\s\S]*--no-sbom"):
-        store_sbom("digits:none", "a" * 40, account, quiet)
-    assert account.made == []
+        store_sbom("digits:none", "a" * 40, account.aws)
+    assert account.aws.made == []
 
 
-def put_image(account: Aws, env: Environment, tag: str, content: str = "") -> None:
+def put_image(account: Run, env: Environment, tag: str, content: str = "") -> None:
     manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
     manifest |= {"content": content} if content else {}
-    account.read(
+    account.aws.read(
         "ecr", "put_image", repositoryName=env.aws.repository, imageTag=tag,
         imageManifest=json.dumps(manifest),
     )  # fmt: skip
@@ -193,29 +201,28 @@ def put_image(account: Aws, env: Environment, tag: str, content: str = "") -> No
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["pushed by another run", "not pushed at all"])
 def test_a_push_that_is_refused_is_no_failure_if_the_tag_is_there_by_now(
-    account: Aws, env: Environment, monkeypatch: pytest.MonkeyPatch, is_there: bool
+    account: Run, env: Environment, monkeypatch: pytest.MonkeyPatch, is_there: bool, said: Said
 ) -> None:
-    def refused(reference: str, aws: Aws, say: Say) -> None:
+    def refused(reference: str, aws: AwsClient) -> None:
         if is_there:
             put_image(account, env, "t" * 40)
         raise BuildFailed("tag invalid", fix="none")
 
     monkeypatch.setattr("pipeline.publishing.image._push", refused)
-    said: list[str] = []
     if is_there:
-        assert not push_unless_there("r:t", "t" * 40, account, said.append)
-        assert said == [f"image {'t' * 12} was pushed by another run meanwhile: that one is taken"]
+        assert not push_unless_there("r:t", "t" * 40, account.aws)
+        assert said() == [f"image {'t' * 12} was pushed by another run meanwhile: that one is taken"]
     else:
         with pytest.raises(BuildFailed, match="tag invalid"):
-            push_unless_there("r:t", "t" * 40, account, said.append)
+            push_unless_there("r:t", "t" * 40, account.aws)
 
 
 @pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch, account: Aws, env: Environment) -> list[bool]:
+def built(monkeypatch: pytest.MonkeyPatch, account: Run, env: Environment) -> list[bool]:
     """Build and push without an engine; list for each build if it takes no layer of an earlier one."""
     builds: list[bool] = []
 
-    def push(reference: str, aws: Aws, say: Say) -> None:
+    def push(reference: str, aws: AwsClient) -> None:
         put_image(account, env, reference.rpartition(":")[2], content=str(len(builds)))
 
     monkeypatch.setattr("pipeline.publishing.image._build", lambda *_, fresh: builds.append(fresh))
@@ -223,37 +230,61 @@ def built(monkeypatch: pytest.MonkeyPatch, account: Aws, env: Environment) -> li
     return builds
 
 
-def test_a_rebuild_is_the_image_of_these_sources_from_then_on(account: Aws, built: list[bool]) -> None:
+def test_a_rebuild_is_the_image_of_these_sources_from_then_on(account: Run, built: list[bool]) -> None:
     """A later push of a change of config must not bring the image without the fixes back."""
-    first = publish_image(account, Origin(), engine=True, sbom=False, say=quiet)
-    second = publish_image(account, Origin(), engine=True, sbom=False, say=quiet, rebuild=True)
-    third = publish_image(account, Origin(), engine=True, sbom=False, say=quiet)
+    first = publish_image(account, Origin(), engine=True, sbom=False)
+    second = publish_image(account, Origin(), engine=True, sbom=False, rebuild=True)
+    third = publish_image(account, Origin(), engine=True, sbom=False)
 
     assert built == [False, True]
     assert first.tag == source_hash()[:40]
     assert re.fullmatch(rf"{first.tag}-\d{{14}}", second.tag)
     assert second.digest != first.digest
     assert third == second
-    assert [call for call in account.made if call.startswith(BUILT)] == [
+    assert [call for call in account.aws.made if call.startswith(BUILT)] == [
         f"{BUILT} {image.uri.partition('@')[0]}:{image.tag}" for image in (first, second)
     ]
 
 
 def test_a_rebuild_without_a_difference_is_the_image_before(
-    account: Aws, built: list[bool], monkeypatch: pytest.MonkeyPatch
+    account: Run, built: list[bool], monkeypatch: pytest.MonkeyPatch, said: Said
 ) -> None:
-    first = publish_image(account, Origin(), engine=True, sbom=False, say=quiet)
-    said: list[str] = []
+    first = publish_image(account, Origin(), engine=True, sbom=False)
     monkeypatch.setattr("pipeline.publishing.image._build", lambda *_, **__: None)
-    second = publish_image(account, Origin(), engine=True, sbom=False, say=said.append, rebuild=True)
+    second = publish_image(account, Origin(), engine=True, sbom=False, rebuild=True)
 
     assert second.digest == first.digest
-    assert said[-1] == f"the rebuild equals the image of {first.tag}: no fix has come out since"
+    assert said()[-1] == f"the rebuild equals the image of {first.tag}: no fix has come out since"
+    assert built == [False]
 
 
+@pytest.mark.starts_processes
+def test_a_commit_that_does_not_change_the_container_makes_the_same_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The image is labelled with the last commit that changed it, not with the newest one."""
+
+    def commit(path: str) -> str:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("x")
+        author = ["-c", "user.name=dev", "-c", "user.email=dev@example.com"]
+        for words in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "A change"]):
+            subprocess.run(["git", *words], cwd=tmp_path, check=True)
+        return str(git_commit(tmp_path)[0])
+
+    started: list[list[str]] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.publishing.image._run", lambda words, *_: started.append(words))
+    changed, newest = commit("container/Dockerfile"), commit("README.md")
+    _build("r:t", Origin(newest), fresh=False)
+
+    assert started == [["container/build", "--tag", "r:t", "--revision", changed]]
+
+
+@pytest.mark.starts_processes
 def test_publishing_before_bootstrap_names_the_command(moto: str, env: Environment, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="pipeline bootstrap --env staging"):
-        publish(env, Aws(env), tmp_path, engine=False, say=quiet)
+        publish(Run.for_environment(env, tmp_path), engine=False)
 
 
 def copy_of_container(tmp_path: Path) -> Path:
@@ -309,6 +340,7 @@ def test_retrained_weights_are_no_new_image(tmp_path: Path) -> None:
     assert source_hash(container) == before
 
 
+@pytest.mark.starts_processes
 def test_uncommitted_edits_are_seen(tmp_path: Path) -> None:
     def git(*words: str) -> None:
         subprocess.run(
@@ -334,11 +366,12 @@ def test_uncommitted_edits_are_seen(tmp_path: Path) -> None:
     assert git_commit(tmp_path, made_of=[Path("/")]) == (commit, False)
 
 
+@pytest.mark.starts_processes
 def test_an_uncommitted_edit_is_another_release_and_says_so(
-    account: Aws, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    account: Run, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Said
 ) -> None:
     """In a repository of its own, so that nobody's edits here decide."""
-    top, said = tmp_path / "top", []
+    top = tmp_path / "top"
     top.mkdir()
     copy_of_container(top)
     shutil.copytree(ROOT / env.weights, top / env.weights, dirs_exist_ok=True)
@@ -346,27 +379,29 @@ def test_an_uncommitted_edit_is_another_release_and_says_so(
         config = ["-c", "user.name=t", "-c", "user.email=t@t"]
         subprocess.run(["git", *config, *words], cwd=top, check=True, capture_output=True)
     monkeypatch.chdir(top)
-    committed = publish(env, account, tmp_path, engine=False, say=quiet)
+    committed = publish(account, engine=False)
     (top / "README.md").write_text("not in the release")
-    same = publish(env, account, tmp_path, engine=False, say=quiet)
+    same = publish(account, engine=False)
     (top / "container" / "src" / "wsgi.py").write_text("# edited")
-    edited = publish(env, account, tmp_path, engine=False, say=said.append)
+    edited = publish(account, engine=False)
 
     assert (committed.dirty, same) == (False, committed)
     assert edited.dirty
     assert edited.id != committed.id
-    assert any("uncommitted edits" in sentence for sentence in said)
+    assert any("uncommitted edits" in sentence for sentence in said())
 
 
 def test_manifests_are_kept_by_release() -> None:
     assert release_key("a-b") == "releases/a-b/release.json"
 
 
+@pytest.mark.starts_processes
 @pytest.mark.docker
-def test_the_list_of_packages_is_made_by_syft_of_the_image_itself(account: Aws) -> None:
+def test_the_list_of_packages_is_made_by_syft_of_the_image_itself(account: Run) -> None:
     """Whoever unpacks the list finds Debian's and Python's packages in it."""
-    uri = store_sbom("python:3.11-slim-bookworm", "a" * 40, account, quiet)
-    listed = account.get_json(uri.split("/", 3)[3])
+    uri = store_sbom("python:3.11-slim-bookworm", "a" * 40, account.aws)
+    listed = account.aws.get_json(uri.split("/", 3)[3])
+    assert listed is not None
 
     assert listed["spdxVersion"].startswith("SPDX-2")
     assert {"libc6", "pip"} <= {package["name"] for package in listed["packages"]}

@@ -1,4 +1,4 @@
-"""What steps leave behind: one file for each step that succeeded, one record for each deployment."""
+"""Records of steps and deployments: one file for each successful step, one record for each deployment."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from pipeline.config import Environment
 from pipeline.model import Model
 from pipeline.promotion.rollback import previous_release
+from pipeline.run import Run
 from pipeline.state.records import (
     DeploymentRecord,
     deployments,
     last_deployment,
-    read_step,
     record_deployment,
     record_step,
 )
@@ -50,15 +51,20 @@ def deployment(letter: str, at: float) -> DeploymentRecord:
     )
 
 
-def test_a_step_leaves_its_times_calls_and_result(tmp_path: Path) -> None:
-    made = ["before"]
+@pytest.fixture
+def run(env: Environment, tmp_path: Path) -> Run:
+    return Run.for_environment(env, tmp_path)
+
+
+def test_a_step_leaves_its_times_calls_and_result(run: Run) -> None:
+    run.aws.made.append("before")
 
     def work() -> Result:
-        made.append("create endpoint e")
+        run.aws.made.append("create endpoint e")
         return Result(found=3)
 
-    record_step(tmp_path, "staging", "deploy", made, work)
-    written = json.loads((tmp_path / "staging" / "deploy.json").read_text())
+    record_step(run, "deploy", work)
+    written = json.loads((run.build / "staging" / "deploy.json").read_text())
 
     assert (written["schema"], written["step"], written["environment"]) == (1, "deploy", "staging")
     assert written["calls"] == ["create endpoint e"]
@@ -66,26 +72,26 @@ def test_a_step_leaves_its_times_calls_and_result(tmp_path: Path) -> None:
     assert written["seconds"] == pytest.approx(written["finished"] - written["started"], abs=0.01)
 
 
-def test_a_step_that_failed_leaves_nothing(tmp_path: Path) -> None:
+def test_a_step_that_failed_leaves_nothing(run: Run) -> None:
     """Whoever reads the file may rely on its result."""
 
     def work() -> Result:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        record_step(tmp_path, "staging", "deploy", [], work)
-    assert read_step(tmp_path, "staging", "deploy") is None
+        record_step(run, "deploy", work)
+    assert not (run.build / "staging" / "deploy.json").exists()
 
 
-def test_a_failed_step_takes_the_record_of_an_earlier_run_away(tmp_path: Path) -> None:
-    record_step(tmp_path, "staging", "deploy", [], lambda: Result(found=1))
+def test_a_failed_step_takes_the_record_of_an_earlier_run_away(run: Run) -> None:
+    record_step(run, "deploy", lambda: Result(found=1))
 
     def work() -> Result:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        record_step(tmp_path, "staging", "deploy", [], work)
-    assert read_step(tmp_path, "staging", "deploy") is None
+        record_step(run, "deploy", work)
+    assert not (run.build / "staging" / "deploy.json").exists()
 
 
 def test_deployments_are_kept_in_the_order_of_their_time() -> None:

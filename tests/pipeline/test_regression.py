@@ -12,11 +12,11 @@ from pipeline.verification.regression import (
     FALSE_ALARM,
     WARM_UP,
     Regression,
+    binomial_tail,
     bound_rank,
     judge_regression,
     more_failures,
     regression_gate,
-    tail,
     usable,
 )
 
@@ -26,7 +26,7 @@ Make = Callable[[int], tuple[float, float]]
 def load(
     ratio: Make, slices: int = 20, *, failures: tuple[int, int] = (0, 0), lag: float = 1.0
 ) -> LoadResult:
-    """A load whose slices have the candidate's and the baseline's latency by `ratio(slice)`."""
+    """Return a load whose slices have the candidate's and the baseline's latency by `ratio(slice)`."""
     rows = []
     for at in range(slices + WARM_UP):
         ours, theirs = ratio(at)
@@ -133,9 +133,9 @@ def test_the_bound_is_the_highest_rank_that_keeps_the_error(slices: int, error: 
     rank = bound_rank(slices, error)
 
     if rank is None:
-        assert tail(0, slices) > error
+        assert binomial_tail(0, slices) > error
     else:
-        assert tail(rank - 1, slices) <= error < tail(rank, slices)
+        assert binomial_tail(rank - 1, slices) <= error < binomial_tail(rank, slices)
 
 
 @pytest.mark.parametrize(("slower", "most_alarms"), [(0.0, 0), (0.2, 8)])

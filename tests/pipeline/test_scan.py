@@ -1,42 +1,54 @@
-"""What ECR has found in an image stops a release, unless it is ignored until a day and for a reason."""
+"""Findings of ECR in an image stop a release, unless they are ignored until a day and for a reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, ScanNotPassed
 from pipeline.promotion.promote import promote
-from pipeline.publishing.ignored import IGNORED, problems, read_ignored
+from pipeline.publishing.ignored_vulnerabilities import IGNORED, problems, read_ignored
 from pipeline.publishing.scan import Finding, findings_of, require_scanned, stopping
 from pipeline.release import Image, Release, make_release
-from tests.pipeline.scene import ROOT, quiet
-from tests.pipeline.stage import keep_evidence
+from pipeline.run import Run
+from tests.pipeline.clocks import FakeClock
+from tests.pipeline.scene import ROOT
+from tests.pipeline.steps import keep_evidence
 
 TODAY = date(2026, 11, 1)
 FOUND = [
     Finding(f"CVE-{severity}", severity, "libx 1") for severity in ("UNDEFINED", "LOW", "HIGH", "CRITICAL")
 ]
+Said = Callable[[], list[str]]
 MakeEnv = Callable[..., Environment]
-IMAGE = Image(uri=f"digits@sha256:{'a' * 64}", digest=f"sha256:{'a' * 64}", tag="a" * 40, stand_in=False)
+IMAGE = Image(
+    uri=f"digits@sha256:{'a' * 64}", digest=f"sha256:{'a' * 64}", tag="a" * 40, is_source_hash=False
+)
 
 
-class Ecr:
+class Ecr(AwsClient):
     """Answers one scan after the other; the last one again and again. None: there is no scan yet."""
 
-    def __init__(self, env: Environment, *statuses: str, on_push: bool = True, **findings: str) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        *statuses: str,
+        on_push: bool = True,
+        findings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.time = FakeClock(datetime(2026, 11, 1, tzinfo=UTC).timestamp())
+        super().__init__(env.aws, self.time)
         self.env, self.statuses, self.on_push = env, list(statuses), on_push
         self.findings = [{"name": name, "severity": severity} for name, severity in findings.items()]
-        self.slept = 0.0
 
-    def sleep(self, seconds: float) -> None:
-        self.slept += seconds
-
-    def read(self, _: str, operation: str, **params: Any) -> dict[str, Any]:
+    @override
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         if operation == "describe_repositories":
             return {"repositories": [{"imageScanningConfiguration": {"scanOnPush": self.on_push}}]}
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
@@ -49,10 +61,8 @@ class Ecr:
         return {"imageScanStatus": {"status": status}, "imageScanFindings": page, **further}
 
 
-def judge(ecr: Ecr) -> list[str]:
-    said: list[str] = []
-    require_scanned(IMAGE, ecr.env, ecr, said.append, today=TODAY, clock=lambda: ecr.slept)  # type: ignore[arg-type]
-    return said
+def judge(ecr: Ecr) -> None:
+    require_scanned(IMAGE, Run(ecr.env, ecr, Path("build")))
 
 
 @pytest.mark.parametrize(
@@ -90,11 +100,11 @@ def test_basic_and_enhanced_findings_are_both_understood() -> None:
 
 
 def test_a_scan_under_way_is_waited_for_and_every_page_of_it_is_read(env: Environment) -> None:
-    ecr = Ecr(env, "PENDING", "IN_PROGRESS", "COMPLETE", **{"CVE-1": "LOW", "CVE-2": "CRITICAL"})
+    ecr = Ecr(env, "PENDING", "IN_PROGRESS", "COMPLETE", findings={"CVE-1": "LOW", "CVE-2": "CRITICAL"})
 
     with pytest.raises(ScanNotPassed, match=r"has found CVE-2 \(CRITICAL, \?\)\.\n"):
         judge(ecr)
-    assert ecr.slept == 10
+    assert sum(ecr.time.slept) == 10
 
 
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "FAILED", "UNSUPPORTED_IMAGE"])
@@ -103,18 +113,19 @@ def test_a_scan_without_a_result_is_no_success(make_env: MakeEnv, status: str) -
 
     with pytest.raises(ScanNotPassed, match=f"is {status}: it has no result"):
         judge(ecr)
-    assert ecr.slept == (60 if status == "IN_PROGRESS" else 0)
+    assert sum(ecr.time.slept) == (60 if status == "IN_PROGRESS" else 0)
 
 
 def test_what_was_ignored_stops_again_once_its_day_has_passed(
-    env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Said
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    ecr = Ecr(env, "COMPLETE", **{"CVE-1": "CRITICAL"})
+    ecr = Ecr(env, "COMPLETE", findings={"CVE-1": "CRITICAL"})
     for day, passes in ((TODAY, True), (date(2026, 10, 31), False)):
         IGNORED.write_text(f'ignore: [{{vulnerability: CVE-1, reason: "until {day}: not reached"}}]')
         if passes:
-            assert judge(ecr)[-1].startswith("ECR's scan: 1 findings, none")
+            judge(ecr)
+            assert said()[-1].startswith("ECR's scan: 1 findings, none")
         else:
             with pytest.raises(ScanNotPassed, match="CVE-1"):
                 judge(ecr)
@@ -147,19 +158,19 @@ def test_an_exception_ends_and_not_too_late(until: str, problem: str | None, tmp
     path.write_text(f'ignore: [{{vulnerability: CVE-1, reason: "until {until}: not reached"}}]')
     found = problems(read_ignored(path), TODAY)
 
-    assert [problem in line for line in found] == ([True] if problem else [])
+    assert [bool(problem) and str(problem) in line for line in found] == ([True] if problem else [])
 
 
 def test_every_exception_of_this_repository_holds_today() -> None:
     assert problems(read_ignored(ROOT / IGNORED), datetime.now(UTC).date()) == []
 
 
-def pushed(account: Aws, release: Release) -> Release:
-    """The same release with an image that ECR has; moto finds one vulnerability, HIGH, in whatever was scanned."""
+def pushed(account: Run, release: Release) -> Release:
+    """Return the release with an image that ECR has; moto finds one vulnerability, HIGH, in every scanned image."""
     name = account.env.aws.repository
     manifest = '{"schemaVersion": 2, "config": {"digest": "sha256:0", "size": 1}, "layers": []}'
     kind = "application/vnd.docker.distribution.manifest.v2+json"
-    put = account.read(
+    put = account.aws.read(
         "ecr",
         "put_image",
         repositoryName=name,
@@ -173,25 +184,25 @@ def pushed(account: Aws, release: Release) -> Release:
 
 
 def test_what_was_found_in_the_image_stops_a_promotion_before_anything_is_done(
-    account: Aws, make_env: MakeEnv, release: Release, tmp_path: Path
+    account: Run, make_env: MakeEnv, release: Release, tmp_path: Path
 ) -> None:
     changes = {"name": "production", "promotes_from": "staging", "promotion": {"scan_stops_at": "high"}}
     production, found = make_env(**changes), pushed(account, release)
-    keep_evidence(found, account)
-    account.made.clear()
+    keep_evidence(found, account.aws)
+    account.aws.made.clear()
     place = {"repositoryName": production.aws.repository, "imageId": {"imageDigest": found.image.digest}}
-    account.read("ecr", "start_image_scan", **place)
+    account.aws.read("ecr", "start_image_scan", **place)
 
     with pytest.raises(ScanNotPassed, match="has found CVE-9999-9999"):
-        promote(found, production, account, tmp_path, quiet)
-    assert account.made == []
+        promote(found, account.in_environment(production))
+    assert account.aws.made == []
 
 
 def test_an_image_that_nobody_scanned_passes_with_the_line_that_switches_scanning_on(
-    account: Aws, make_env: MakeEnv, release: Release
+    account: Run, make_env: MakeEnv, release: Release, said: Said
 ) -> None:
-    env, said = make_env(promotion={"scan_wait_seconds": 0}), []
-    require_scanned(pushed(account, release).image, env, account, said.append)
+    env = make_env(promotion={"scan_wait_seconds": 0})
+    require_scanned(pushed(account, release).image, account.in_environment(env))
 
-    assert said[-1].startswith("warning: ECR has not scanned sha256:")
-    assert "put-image-scanning-configuration --region eu-west-1 --repository-name digits" in said[-1]
+    assert said()[-1].startswith("warning: ECR has not scanned sha256:")
+    assert "put-image-scanning-configuration --region eu-west-1 --repository-name digits" in said()[-1]

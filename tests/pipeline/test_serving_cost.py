@@ -1,4 +1,4 @@
-"""What a million predictions cost follows from the capacity and the price table."""
+"""The cost of a million predictions follows from the capacity and the price table."""
 
 from datetime import date
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.autoscaling.in_force import Scaling
+from pipeline.autoscaling.plan import Scaling
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarms_of
 from pipeline.deployment.difference import Live
@@ -18,7 +18,7 @@ SCALED = Scaling({"MinCapacity": 2, "MaxCapacity": 4})
 
 
 def as_deployed(release: Release, env: Environment) -> tuple[Live, list[dict[str, Any]]]:
-    """What AWS has after a deployment, and its alarms."""
+    """Return AWS's state after a deployment, and its alarms."""
     config = config_parameters(release, env)
     endpoint = {"EndpointConfigName": config["EndpointConfigName"]}
     live = Live(endpoint=endpoint, config=config, model=model_parameters(release, env))

@@ -10,15 +10,15 @@ import pytest
 
 import local_aws
 from pipeline.account.bootstrap import bootstrap
-from pipeline.aws import Aws
 from pipeline.aws.calls import Call
-from pipeline.aws.shapes import problem_of
-from pipeline.aws.training import in_the_sdks_words
+from pipeline.aws.training import sdk_parameters
+from pipeline.aws.validation import problem_of
 from pipeline.config import Environment, Training
 from pipeline.errors import ConfigError, TrainingFailed
-from pipeline.publishing.image import Origin
-from pipeline.publishing.train import job_name, train, training_request
+from pipeline.publishing.supply_chain import Origin
+from pipeline.publishing.train import TrainResult, job_name, train, training_request
 from pipeline.publishing.weights import sync_weights
+from pipeline.run import Run
 
 MakeEnv = Callable[..., Environment]
 ROOT = Path(__file__).parents[2]
@@ -37,9 +37,6 @@ if given["epochs"] == "0":
 """
 
 
-def quiet(_: str) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_aws.Running]:
     program = tmp_path_factory.mktemp("program") / "train.py"
@@ -49,9 +46,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_aws.Runn
 
 
 @pytest.fixture
-def aws(
+def run(
     running: local_aws.Running, make_env: MakeEnv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Aws:
+) -> Run:
     for name, value in running.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(ROOT)
@@ -59,68 +56,76 @@ def aws(
     data.mkdir()
     (data / "golden.json").write_text('{"cases": [{"instance": [1]}]}')
     given = {"instance_type": "ml.m5.large", "maximum_seconds": 600, "data": str(data)}
-    door = Aws(make_env(training={**given, "hyperparameters": {"epochs": 2}}))
-    bootstrap(door.env, door, quiet)
-    door.made.clear()
-    return door
+    env = make_env(training={**given, "hyperparameters": {"epochs": 2}})
+    run = Run.for_environment(env, tmp_path)
+    bootstrap(run)
+    run.aws.made.clear()
+    return run
 
 
-def run(aws: Aws, said: Callable[[str], None] = quiet) -> Any:
-    return train(aws.env, aws, Origin(), engine=False, sbom=False, say=said)
+def trained(run: Run) -> TrainResult:
+    return train(run, Origin(), engine=False, sbom=False)
 
 
-def with_epochs(aws: Aws, epochs: int) -> Aws:
-    training = aws.env.training
+def with_epochs(run: Run, epochs: int) -> Run:
+    training = run.env.training
     assert training is not None
     changed = training.model_copy(update={"hyperparameters": {"epochs": str(epochs)}})
-    return replace(aws, env=aws.env.model_copy(update={"training": changed}), made=[])
+    return replace(run, env=run.env.model_copy(update={"training": changed}))
 
 
-def test_what_was_trained_is_what_weights_choose(aws: Aws) -> None:
-    said: list[str] = []
-    result = run(aws, said.append)
-    weights = sync_weights(result.weights, aws, quiet)
+@pytest.mark.starts_processes
+def test_what_was_trained_is_what_weights_choose(run: Run, said: Callable[[], list[str]]) -> None:
+    result = trained(run)
+    weights = sync_weights(result.weights, run.aws)
 
     assert result.made
     assert result.weights == f"training-job/{result.job}"
-    assert any(result.weights in sentence for sentence in said)
+    assert any(result.weights in sentence for sentence in said())
     assert weights.uri.startswith("s3://digits-releases-123456789012/weights/")
-    assert aws.made[0] == "upload training data golden.json"
+    assert run.aws.made[0] == "upload training data golden.json"
 
 
-def test_the_same_content_trains_once(aws: Aws) -> None:
-    first = run(aws)
-    aws.made.clear()
-    again = run(aws)
+@pytest.mark.starts_processes
+def test_the_same_content_trains_once(run: Run) -> None:
+    first = trained(run)
+    run.aws.made.clear()
+    again = trained(run)
 
-    assert (again.job, again.made, aws.made) == (first.job, False, [])
-    assert run(with_epochs(aws, 3)).job != first.job
+    assert (again.job, again.made, run.aws.made) == (first.job, False, [])
+    assert trained(with_epochs(run, 3)).job != first.job
 
 
-def test_a_failed_job_says_why_and_does_not_stand_in_the_way(aws: Aws) -> None:
-    failing = with_epochs(aws, 0)
+@pytest.mark.starts_processes
+def test_a_failed_job_says_why_and_does_not_stand_in_the_way(run: Run) -> None:
+    failing = with_epochs(run, 0)
     with pytest.raises(TrainingFailed, match=r"no epochs[\s\S]*epochs 0"):
-        run(failing)
+        trained(failing)
     with pytest.raises(TrainingFailed, match=r"-2 is Failed"):
-        run(failing)
+        trained(failing)
 
 
-def test_an_environment_without_training_says_how_to_have_one(aws: Aws) -> None:
-    without = replace(aws, env=aws.env.model_copy(update={"training": None}))
+@pytest.mark.starts_processes
+def test_an_environment_without_training_says_how_to_have_one(run: Run) -> None:
+    without = replace(run, env=run.env.model_copy(update={"training": None}))
     with pytest.raises(ConfigError, match="Add `training:`"):
-        run(without)
+        trained(without)
 
 
-def test_data_that_is_not_there_is_named(aws: Aws) -> None:
-    assert aws.env.training is not None
-    nowhere = aws.env.training.model_copy(update={"data": "nowhere"})
+@pytest.mark.starts_processes
+def test_data_that_is_not_there_is_named(run: Run) -> None:
+    assert run.env.training is not None
+    nowhere = run.env.training.model_copy(update={"data": "nowhere"})
     with pytest.raises(ConfigError, match="no training data at 'nowhere'"):
-        run(replace(aws, env=aws.env.model_copy(update={"training": nowhere})))
+        trained(replace(run, env=run.env.model_copy(update={"training": nowhere})))
 
 
 def request_of(env: Environment) -> dict[str, Any]:
     training = Training(
-        instance_type="ml.m5.large", maximum_seconds=600, data="s3://b/d/", hyperparameters={"batch-size": 64}
+        instance_type="ml.m5.large",
+        maximum_seconds=600,
+        data="s3://b/d/",
+        hyperparameters={"batch-size": "64"},
     )
     return training_request(env, training, "image", "s3://b/d/")
 
@@ -132,7 +137,7 @@ def test_every_setting_is_one_that_aws_and_the_sdk_know(make_env: MakeEnv) -> No
         endpoint={"vpc": {"subnets": ["subnet-0a"], "security_groups": ["sg-0b"]}, "network_isolation": True}
     )
     request = request_of(env)
-    spelt = in_the_sdks_words(request)
+    spelt = sdk_parameters(request)
 
     assert (
         problem_of(Call("sagemaker", "create_training_job", {"TrainingJobName": "j", **request}, "x")) is None

@@ -3,17 +3,19 @@
 import base64
 import hashlib
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.aws import Aws
+from pipeline.aws import AwsClient
 from pipeline.errors import ReleaseError
 from pipeline.publishing import digests as sizes
 from pipeline.publishing.digests import checksum_of, cut, digests_of, fingerprint, is_same
-from pipeline.publishing.progress import shown
-from pipeline.publishing.upload import is_there, missing_parts, upload
+from pipeline.publishing.upload import Upload, is_there, missing_parts
+from pipeline.publishing.upload_progress import upload_progress
+from pipeline.run import Run
 
 MIB = 1024**2
 WHERE = {"Bucket": "digits-releases-123456789012", "Key": "weights/large"}
@@ -21,7 +23,7 @@ WHERE = {"Bucket": "digits-releases-123456789012", "Key": "weights/large"}
 
 @pytest.fixture
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of three parts, where a part is as small as S3 allows."""
+    """Make a file of three parts, where a part is as small as S3 allows."""
     monkeypatch.setattr(sizes, "PART_BYTES", 5 * MIB)
     path = tmp_path / "large"
     path.write_bytes(b"a" * 5 * MIB + b"b" * 5 * MIB + b"c" * MIB)
@@ -29,20 +31,20 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Watched:
-    """AWS's door, with a list of what went through it; a call can be made to fail."""
+    """The AWS client, with a list of what went through it; a call can be made to fail."""
 
-    def __init__(self, aws: Aws, *, fails_at: int | None = None, torn: bool = False) -> None:
+    def __init__(self, aws: AwsClient, *, fails_at: int | None = None, torn: bool = False) -> None:
         self.aws, self.fails_at, self.torn = aws, fails_at, torn
         self.parts: list[int] = []
 
-    def read(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+    def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         if operation == "upload_part":
             if params["PartNumber"] == self.fails_at:
                 raise ConnectionError("the network is gone")
             self.parts.append(params["PartNumber"])
         return self.aws.read(service, operation, **params)
 
-    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+    def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
         found = self.aws.find(service, operation, **params)
         return {**found, "ContentLength": 1} if found and self.torn else found
 
@@ -50,28 +52,28 @@ class Watched:
         return getattr(self.aws, name)
 
 
-def test_the_checksum_of_parts_is_the_one_that_s3_computes(account: Aws, large: Path) -> None:
+def test_the_checksum_of_parts_is_the_one_that_s3_computes(account: Run, large: Path) -> None:
     """S3's own answer decides, not our reading of its documentation."""
     sent: list[int] = []
     digests = digests_of(large)
-    upload(large, WHERE, digests, account, "upload", sent.append)
-    head = account.read("s3", "head_object", **WHERE, ChecksumMode="ENABLED")
-    body = account.read("s3", "get_object", **WHERE)["Body"].read()
+    Upload(large, WHERE, digests, account.aws, "upload").send(sent.append)
+    head = account.aws.read("s3", "head_object", **WHERE, ChecksumMode="ENABLED")
+    body = account.aws.read("s3", "get_object", **WHERE)["Body"].read()
 
     assert is_same(head["ChecksumSHA256"], digests.checksum)
     assert digests.checksum.endswith("-3")
     assert hashlib.sha256(body).hexdigest() == digests.sha256
     assert sum(sent) == digests.size
-    assert account.made == ["upload"]
+    assert account.aws.made == ["upload"]
 
 
-def test_an_interrupted_upload_goes_on_where_it_stopped(account: Aws, large: Path) -> None:
-    broken, second = Watched(account, fails_at=3), Watched(account)
+def test_an_interrupted_upload_goes_on_where_it_stopped(account: Run, large: Path) -> None:
+    broken, second = Watched(account.aws, fails_at=3), Watched(account.aws)
     digests = digests_of(large)
     with pytest.raises(ConnectionError):
-        upload(large, WHERE, digests, broken, "upload", lambda _: None)
-    upload(large, WHERE, digests, second, "upload", lambda _: None)
-    begun = account.read("s3", "list_multipart_uploads", Bucket=WHERE["Bucket"])
+        Upload(large, WHERE, digests, broken, "upload").send()
+    Upload(large, WHERE, digests, second, "upload").send()
+    begun = account.aws.read("s3", "list_multipart_uploads", Bucket=WHERE["Bucket"])
 
     assert 3 in second.parts
     assert "Uploads" not in begun, "the second run has used the first one's upload"
@@ -89,18 +91,18 @@ def test_parts_that_s3_has_by_their_checksum_are_not_sent_again() -> None:
     assert [part.number for part in missing_parts(parts, wanted, [])] == [1, 2, 3]
 
 
-def test_an_upload_that_arrived_as_something_else_is_an_error(account: Aws, large: Path) -> None:
+def test_an_upload_that_arrived_as_something_else_is_an_error(account: Run, large: Path) -> None:
     with pytest.raises(ReleaseError, match="is not what was sent"):
-        upload(large, WHERE, digests_of(large), Watched(account, torn=True), "upload", lambda _: None)
+        Upload(large, WHERE, digests_of(large), Watched(account.aws, torn=True), "upload").send()
 
 
-def test_a_key_alone_proves_nothing(account: Aws) -> None:
-    account.read("s3", "put_object", **WHERE, Body=b"abc", ChecksumAlgorithm="SHA256")
+def test_a_key_alone_proves_nothing(account: Run) -> None:
+    account.aws.read("s3", "put_object", **WHERE, Body=b"abc", ChecksumAlgorithm="SHA256")
     digest = hashlib.sha256(b"abc").digest()
 
-    assert is_there(WHERE, checksum_of([digest]), 3, account)
-    assert not is_there(WHERE, checksum_of([hashlib.sha256(b"abd").digest()]), 3, account)
-    assert not is_there({**WHERE, "Key": "none"}, checksum_of([digest]), 3, account)
+    assert is_there(WHERE, checksum_of([digest]), 3, account.aws)
+    assert not is_there(WHERE, checksum_of([hashlib.sha256(b"abd").digest()]), 3, account.aws)
+    assert not is_there({**WHERE, "Key": "none"}, checksum_of([digest]), 3, account.aws)
 
 
 @pytest.mark.parametrize("size", [0, 1, sizes.PART_BYTES, sizes.PART_BYTES + 1, 400 * 1024**3])
@@ -126,20 +128,18 @@ def test_a_fingerprint_is_of_names_and_contents_alone(tmp_path: Path) -> None:
     assert fingerprint([("one", one), ("two", two)]) != before, "a same-size edit is another content"
 
 
-def test_progress_is_said_in_tenths_where_there_is_no_terminal() -> None:
-    said: list[str] = []
+def test_progress_is_said_in_tenths_where_there_is_no_terminal(said: Callable[[], list[str]]) -> None:
     total = 100 * MIB
-    with shown("weights", total, said.append) as sent:
+    with upload_progress("weights", total) as sent:
         for _ in range(100):
             sent(MIB)
 
-    assert len(said) == 10
-    assert said[-1] == f"  weights: 100 % of {total:,} bytes"
+    assert len(said()) == 10
+    assert said()[-1] == f"  weights: 100 % of {total:,} bytes"
 
 
-def test_a_small_upload_says_nothing_of_its_progress() -> None:
-    said: list[str] = []
-    with shown("weights", MIB, said.append) as sent:
+def test_a_small_upload_says_nothing_of_its_progress(said: Callable[[], list[str]]) -> None:
+    with upload_progress("weights", MIB) as sent:
         sent(MIB)
 
-    assert said == []
+    assert said() == []

@@ -6,9 +6,9 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ import local_aws
 from local_aws.start import Running
 from pipeline.account.bootstrap import bootstrap
 from pipeline.autoscaling.autoscale import autoscale
-from pipeline.autoscaling.targets import Measured
-from pipeline.aws import Aws
+from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.config import Environment
 from pipeline.deployment.deploy import deploy
 from pipeline.deployment.plan import plan_capacity_endpoint
@@ -29,17 +28,25 @@ from pipeline.gates import Gate, Verdict
 from pipeline.publishing.publish import publish
 from pipeline.release import Release
 from pipeline.release_store.golden import fetch_golden
+from pipeline.run import Run
 from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.evidence import Evidence, evidence_key
 from pipeline.verification.load import LoadResult
-from pipeline.verification.load_test import Offered, Wish, judge_joined, load_test, offer_share
+from pipeline.verification.load_shapes import LoadTestOptions
 from pipeline.verification.measure import Bench
+from pipeline.verification.run_load_test import (
+    GeneratorResult,
+    judge_joined,
+    offer_share,
+    run_load_test,
+)
 from pipeline.verification.scaling import ScalingPlan, plan_scaling
 from pipeline.verification.scaling_gates import ScalingLimits, judge_scaling
-from pipeline.verification.steady import judge_steady
+from pipeline.verification.steady_gates import judge_steady
 from pipeline.verification.under_load import run_under_load, scaling_run, wait_for_rest
 from pipeline.verification.verify import verify
-from tests.pipeline.scene import quiet
+
+pytestmark = [pytest.mark.measures, pytest.mark.starts_processes]
 
 ROOT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("troubled_server.py")
@@ -51,24 +58,23 @@ PROFILE = {"step_seconds": 1.5, "first_rps": 30, "growth": 2, "maximum_rps": 240
 class Live:
     """A release that is live in an environment of its own, and the file that gets it into trouble."""
 
-    env: Environment
-    aws: Aws
+    run: Run
     release: Release
-    build: Path
     trouble: Path
-    said: list[str]
     running: Running
 
     def verify(self, **options: Any) -> Evidence:
-        return verify(self.release, self.env, self.aws, self.build, "quick", self.said.append, **options)
+        return verify(self.release, self.run, "quick", **options)
 
     def stored(self) -> Evidence:
-        return Evidence.model_validate(self.aws.get_json(evidence_key(self.release.id, self.env.name)))
+        return Evidence.model_validate(
+            self.run.aws.get_json(evidence_key(self.release.id, self.run.env.name))
+        )
 
     @property
     def bench(self) -> Bench:
-        golden = fetch_golden(self.release, self.aws, self.build)
-        return Bench(self.build / "load", golden, self.env.load.quick)
+        golden = fetch_golden(self.release, self.run)
+        return Bench(self.run.build / "load", golden, self.run.env.load.quick)
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +96,11 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         for name, value in running.environ.items():
             patch.setenv(name, value)
         patch.chdir(ROOT)
-        aws = Aws(env)
-        said: list[str] = []
-        bootstrap(env, aws, said.append)
-        release = publish(env, aws, folder / "build", engine=False, say=said.append)
-        deploy(release, env, aws, folder / "build", said.append)
-        yield Live(env, aws, release, folder / "build", folder / "trouble", said, running)
+        run = Run.for_environment(env, folder / "build")
+        bootstrap(run)
+        release = publish(run, engine=False)
+        deploy(release, run)
+        yield Live(run, release, folder / "trouble", running)
 
 
 @pytest.fixture(autouse=True)
@@ -108,31 +113,37 @@ def by_name(gates: tuple[Gate, ...]) -> dict[str, Verdict]:
     return {gate.name: gate.verdict for gate in gates}
 
 
-def test_a_sound_release_passes_every_gate_and_the_evidence_is_kept(live: Live) -> None:
+def test_a_sound_release_passes_every_gate_and_the_evidence_is_kept(
+    live: Live, said: Callable[[], list[str]]
+) -> None:
     evidence = live.verify()
 
-    assert set(by_name(evidence.gates).values()) == {Verdict.PASSED}, live.said
+    assert set(by_name(evidence.gates).values()) == {Verdict.PASSED}, said()
     assert len(evidence.gates) == 9
     assert evidence == live.stored()
-    assert json.loads((live.build / "staging" / "evidence.json").read_text()) == evidence.document()
+    assert json.loads((live.run.build / "staging" / "evidence.json").read_text()) == evidence.document()
     assert evidence.capacity is not None
-    assert json.loads((live.build / "staging" / "capacity.json").read_text()) == evidence.capacity.document()
-    assert all((live.build / path).is_file() for path in evidence.load)
-    assert live.aws.describe_endpoint("verified-capacity") is None, "the measuring endpoint is left behind"
+    assert (
+        json.loads((live.run.build / "staging" / "capacity.json").read_text()) == evidence.capacity.document()
+    )
+    assert all((live.run.build / path).is_file() for path in evidence.load)
+    assert live.run.aws.describe_endpoint("verified-capacity") is None, (
+        "the measuring endpoint is left behind"
+    )
 
 
 def test_what_passed_is_not_measured_again(live: Live) -> None:
     assert live.stored().verdict is Verdict.PASSED
-    writes = len(live.aws.made)
+    writes = len(live.run.aws.made)
 
     assert live.verify() == live.stored()
-    assert len(live.aws.made) == writes
+    assert len(live.run.aws.made) == writes
 
 
 def under_steady_load(live: Live) -> dict[str, Verdict]:
     plan = ScalingPlan(steady_rps=50, surge_rps=None, calm_rps=1, reason="")
-    result, _ = run_under_load(live.env, live.aws, live.bench, plan, live.build / "load" / "t.json", print)
-    return by_name(judge_steady(result, live.env, live.release.id))
+    result, _ = run_under_load(live.run, live.bench, plan, live.run.build / "load" / "t.json")
+    return by_name(judge_steady(result, live.run.env, live.release.id))
 
 
 def test_an_endpoint_that_has_become_slow_fails_by_its_latency_alone(live: Live) -> None:
@@ -153,22 +164,23 @@ def test_an_endpoint_that_has_become_flaky_fails_by_its_errors_alone(live: Live)
 
 def test_a_fleet_that_does_not_grow_under_load_fails_by_its_scale_out_alone(live: Live) -> None:
     """No policy of this endpoint acts at this rate: to the gate that is a policy that does not work."""
-    env = live.env.model_copy(
-        update={"limits": live.env.limits.model_copy(update={"scale_out_seconds": 2.0})}
+    env = live.run.env.model_copy(
+        update={"limits": live.run.env.limits.model_copy(update={"scale_out_seconds": 2.0})}
     )
-    assert wait_for_rest(env, live.aws, 2)
+    run = replace(live.run, env=env)
+    assert wait_for_rest(run, 2)
     plan = ScalingPlan(steady_rps=45, surge_rps=6, calm_rps=1, reason="")
-    result, samples = run_under_load(env, live.aws, live.bench, plan, live.build / "load" / "s.json", print)
-    run = scaling_run(result, samples, 2)
+    result, samples = run_under_load(run, live.bench, plan, run.build / "load" / "s.json")
+    scaling = scaling_run(result, samples, 2)
 
-    assert by_name(judge_scaling(run, ScalingLimits(2.0, 60.0))) == {
+    assert by_name(judge_scaling(scaling, ScalingLimits(2.0, 60.0))) == {
         "scale out": Verdict.FAILED, "scale in": Verdict.INCONCLUSIVE, "flapping": Verdict.INCONCLUSIVE,
         "lost while scaling": Verdict.PASSED,
     }  # fmt: skip
 
 
 def test_wrong_predictions_fail_the_smoke_tests_and_nothing_more_is_measured(live: Live) -> None:
-    golden = fetch_golden(live.release, live.aws, live.build)
+    golden = fetch_golden(live.release, live.run)
     right = golden.read_text()
     document = json.loads(right)
     label = document["cases"][3]["prediction"]["label"]
@@ -187,41 +199,41 @@ def test_wrong_predictions_fail_the_smoke_tests_and_nothing_more_is_measured(liv
 
 
 def test_a_load_test_in_a_shape_is_judged_and_leaves_its_evidence(live: Live) -> None:
-    wish = Wish(shape="ramp", minutes=0.2, times_rate=0.6, workers=2)
-    evidence = load_test(wish, live.env, live.aws, live.build, live.said.append)
+    options = LoadTestOptions(shape="ramp", minutes=0.2, times_rate=0.6, workers=2)
+    evidence = run_load_test(options, live.run)
 
     assert by_name(evidence.gates) == {
         "latency under ramp": Verdict.PASSED, "errors under ramp": Verdict.PASSED
     }  # fmt: skip
-    kept = json.loads((live.build / "staging" / "load-test-evidence.json").read_text())
+    kept = json.loads((live.run.build / "staging" / "load-test-evidence.json").read_text())
     assert kept == evidence.document()
-    result = json.loads((live.build / kept["load"][0]).read_text())
+    result = json.loads((live.run.build / kept["load"][0]).read_text())
     assert [phase["name"] for phase in result["phases"]] == ["rise", "hold", "fall"]
 
 
 @pytest.mark.matrix(only_in_prove=True)
 def test_two_generators_share_a_load_that_is_judged_when_they_are_joined(live: Live, tmp_path: Path) -> None:
     """Each on a machine of its own, as far as it can tell; what they have in common is when they begin."""
-    wish = Wish(shape="ramp", minutes=0.2, times_rate=0.6, share=2, at=time.time() + 1)
+    options = LoadTestOptions(shape="ramp", minutes=0.2, times_rate=0.6, share=2, at=time.time() + 1)
 
-    def offer(folder: Path) -> Offered:
-        return offer_share(wish, live.env, live.aws, folder, quiet)
+    def offer(folder: Path) -> GeneratorResult:
+        return offer_share(options, replace(live.run, build=folder))
 
     with ThreadPoolExecutor() as machines:
         parts = list(machines.map(offer, [tmp_path / "one", tmp_path / "two"]))
-    evidence = judge_joined(tmp_path, "ramp", live.env, live.aws, live.build, live.said.append)
+    evidence = judge_joined(tmp_path, "ramp", live.run)
 
-    joined = LoadResult.model_validate_json((live.build / evidence.load[0]).read_text())
+    joined = LoadResult.model_validate_json((live.run.build / evidence.load[0]).read_text())
     assert evidence.verdict is Verdict.PASSED
     assert sum(phase.requests for phase in joined.phases) == sum(part.requests for part in parts)
     assert joined.phases[1].offered_rps == pytest.approx(60)
     with pytest.raises(LoadTestBroken, match=r"There is no shape-spike\.json"):
-        judge_joined(tmp_path, "spike", live.env, live.aws, live.build, quiet)
+        judge_joined(tmp_path, "spike", live.run)
 
 
 def test_a_shape_that_is_not_there_is_an_error_that_names_those_that_are(live: Live) -> None:
     with pytest.raises(ConfigError, match="use one of ramp, replay, soak, spike, steps"):
-        load_test(Wish(shape="zigzag"), live.env, live.aws, live.build, live.said.append)
+        run_load_test(LoadTestOptions(shape="zigzag"), live.run)
 
 
 @pytest.mark.matrix
@@ -238,14 +250,15 @@ def test_a_fault_of_the_fleet_is_failed_by_the_gate_that_is_there_for_it(
     live: Live, fault: dict[str, Any], failed: str, out_seconds: float
 ) -> None:
     """A policy is in force, the load rises over its target and falls again; only the fault is wrong."""
-    limits = live.env.limits.model_copy(update={"scale_out_seconds": out_seconds})
-    env = live.env.model_copy(update={"limits": limits})
-    autoscale(env, live.aws, Measured(CAPACITY), live.said.append)
-    assert wait_for_rest(env, live.aws, 2)
+    limits = live.run.env.limits.model_copy(update={"scale_out_seconds": out_seconds})
+    env = live.run.env.model_copy(update={"limits": limits})
+    run = replace(live.run, env=env)
+    autoscale(run, MeasuredCapacity(CAPACITY))
+    assert wait_for_rest(run, 2)
     plan = plan_scaling(capacity_rps=CAPACITY, target_rps=CAPACITY / 2, instances=2, maximum=4)
-    out = live.build / "load" / "fault.json"
+    out = live.run.build / "load" / "fault.json"
     with live.running.fault(**fault, endpoint="verified"):
-        result, samples = run_under_load(env, live.aws, live.bench, plan, out, live.said.append)
+        result, samples = run_under_load(run, live.bench, plan, out)
 
     gates = judge_scaling(scaling_run(result, samples, 2), ScalingLimits(out_seconds, 120.0))
     every = (*judge_steady(result, env, live.release.id), *gates)
@@ -279,8 +292,8 @@ def test_the_smoke_tests_find_the_golden_set_by_themselves_and_talk_to_no_other_
 
 def test_the_measuring_endpoint_is_deleted_when_measuring_breaks_off(live: Live) -> None:
     def break_off() -> None:
-        with capacity_endpoint(live.release, live.env, live.aws, live.said.append) as endpoint:
-            described = live.aws.describe_endpoint(endpoint)
+        with capacity_endpoint(live.release, live.run) as endpoint:
+            described = live.run.aws.describe_endpoint(endpoint)
             assert described is not None
             assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 1
             raise KeyboardInterrupt
@@ -288,11 +301,11 @@ def test_the_measuring_endpoint_is_deleted_when_measuring_breaks_off(live: Live)
     with pytest.raises(KeyboardInterrupt):
         break_off()
 
-    gone = live.aws.describe_endpoint("verified-capacity")
+    gone = live.run.aws.describe_endpoint("verified-capacity")
     assert gone is None or gone["EndpointStatus"] == "Deleting"
-    create_config, _ = plan_capacity_endpoint(live.release, live.env)
+    create_config, _ = plan_capacity_endpoint(live.release, live.run.env)
     config = create_config.params["EndpointConfigName"]
-    assert live.aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=config) is None
+    assert live.run.aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=config) is None
 
 
 def test_each_way_to_fail_has_an_exit_code_of_its_own() -> None:

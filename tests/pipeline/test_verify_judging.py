@@ -1,24 +1,28 @@
-"""What is made of a load test: steps, samples, gates, and signals to the one under way."""
+"""Judging a load test: steps, samples, gates, and signals to the one under way."""
 
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
+from pipeline.aws import AwsClient
 from pipeline.config import Environment
 from pipeline.errors import GateFailed, LoadTestBroken, ReleaseError, VerificationInconclusive
 from pipeline.gates import Gate, Verdict, overall
 from pipeline.release import Release
+from pipeline.run import Run
 from pipeline.verification.evidence import Evidence
 from pipeline.verification.load import LoadResult, PhaseResult, RunningLoad, wait_for_end
 from pipeline.verification.measure import long_enough, steps_of, with_concurrency
 from pipeline.verification.scaling import FleetSample
-from pipeline.verification.steady import judge_steady
-from pipeline.verification.under_load import Conductor, fleet_sample, scaling_run
+from pipeline.verification.steady_gates import judge_steady
+from pipeline.verification.under_load import PhaseController, fleet_sample, scaling_run
 from pipeline.verification.verify import require_passed, verify
 
 
@@ -112,7 +116,7 @@ class FakeLoad:
 
 def conduct(*looks: tuple[list[str], str, int, int]) -> list[str]:
     load, samples = FakeLoad(), []
-    conductor = Conductor(load, 2)  # type: ignore[arg-type]
+    conductor = PhaseController(load, 2)  # type: ignore[arg-type]
     for at, (ended, status, current, desired) in enumerate(looks):
         samples.append(FleetSample(float(at), status, current, desired))
         conductor.look(ended, samples)
@@ -145,7 +149,7 @@ def test_a_fleet_that_did_not_grow_in_time_is_not_waited_for_any_longer() -> Non
 
 def test_an_overload_lasts_half_as_long_again_as_the_fleet_took_to_grow_and_five_seconds() -> None:
     load = FakeLoad()
-    conductor = Conductor(load, 2, is_overload=True)  # type: ignore[arg-type]
+    conductor = PhaseController(load, 2, is_overload=True)  # type: ignore[arg-type]
     samples: list[FleetSample] = []
     for at in range(100, 125):
         count = 3 if at >= 110 else 2
@@ -178,21 +182,27 @@ def test_losses_are_counted_from_the_rise_to_the_end() -> None:
     assert scaling_run(result(phase("steady", 0, 10)), (), 2) is None
 
 
-class FakeAws:
-    """Describes one endpoint as told."""
+@dataclass
+class FakeClient(AwsClient):
+    """Describes one endpoint; the bucket is empty."""
 
-    def __init__(self, described: dict[str, Any] | None) -> None:
-        self.described = described
+    described: dict[str, Any] | None = None
 
-    def describe_endpoint(self, _: str) -> dict[str, Any] | None:
+    @override
+    def describe_endpoint(self, name: str) -> dict[str, Any] | None:
         return self.described
 
-    def get_json(self, _: str) -> None:
+    @override
+    def get_json(self, key: str) -> None:
         return None
 
 
+def where(env: Environment, described: dict[str, Any] | None) -> Run:
+    return Run(env, FakeClient(env.aws, described=described), Path("build"))
+
+
 def test_an_endpoint_that_is_gone_has_no_counts(env: Environment) -> None:
-    sample = fleet_sample(env, FakeAws(None))  # type: ignore[arg-type]
+    sample = fleet_sample(where(env, None))
 
     assert (sample.status, sample.current, sample.desired) == ("gone", None, None)
 
@@ -202,7 +212,7 @@ def test_a_release_that_is_not_live_is_not_verified(
     env: Environment, release: Release, tmp_path: Path, described: dict[str, Any] | None
 ) -> None:
     with pytest.raises(ReleaseError, match="is not live"):
-        verify(release, env, FakeAws(described), tmp_path, "quick")  # type: ignore[arg-type]
+        verify(release, where(env, described), "quick")
 
 
 def running(tmp_path: Path, code: str) -> RunningLoad:
@@ -212,31 +222,33 @@ def running(tmp_path: Path, code: str) -> RunningLoad:
     return RunningLoad(process, tmp_path / "result.json", log)
 
 
-def test_a_load_test_that_leaves_no_result_shows_its_last_words(tmp_path: Path) -> None:
+@pytest.mark.starts_processes
+def test_a_load_test_that_leaves_no_result_shows_its_last_lines(tmp_path: Path) -> None:
     load = running(tmp_path, "raise SystemExit('no such endpoint')")
-    wait_for_end(load, 20, lambda _: None)
+    wait_for_end(load, 20)
 
     with pytest.raises(LoadTestBroken, match=r"exit code 1(?s:.*)no such endpoint"):
         load.read()
 
 
+@pytest.mark.starts_processes
 def test_a_load_test_that_does_not_end_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     load = running(tmp_path, "import time; time.sleep(60)")
     try:
         with pytest.raises(LoadTestBroken, match="still runs after 0 s"):
-            wait_for_end(load, 0.1, lambda _: None)
+            wait_for_end(load, 0.1)
     finally:
         load.process.kill()
         load.process.wait()
 
 
-def test_each_phase_is_said_once_as_it_ends(tmp_path: Path) -> None:
+@pytest.mark.starts_processes
+def test_each_phase_is_said_once_as_it_ends(tmp_path: Path, said: Callable[[], list[str]]) -> None:
     load = running(tmp_path, "print('noise'); print('phase steady: 50/s'); print('phase surge: 90/s')")
     load.process.wait(timeout=20)
-    said: list[str] = []
 
-    assert load.report(said.append) == load.report(said.append) == ["steady", "surge"]
-    assert said == ["  steady: 50/s", "  surge: 90/s"]
+    assert load.report() == load.report() == ["steady", "surge"]
+    assert said() == ["  steady: 50/s", "  surge: 90/s"]
 
 
 @pytest.fixture

@@ -8,17 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.aws import Aws
 from pipeline.errors import ConfigError, ReleaseError
 from pipeline.publishing.weights import sync_weights
 from pipeline.release import Image, Release, Weights, make_release
 from pipeline.release_store.archives import archive
 from pipeline.release_store.golden import fetch_golden
+from pipeline.run import Run
 
 GOLDEN = '{"cases": [{"instance": [1, 2], "prediction": {"label": 7}}]}'
-
-
-def quiet(_: str) -> None: ...
 
 
 @pytest.fixture
@@ -38,7 +35,7 @@ def archived(directory: Path) -> bytes:
 
 
 def release_with(weights: Weights) -> Release:
-    image = Image(uri="digits", digest=f"sha256:{'a' * 64}", tag="a" * 40, stand_in=False)
+    image = Image(uri="digits", digest=f"sha256:{'a' * 64}", tag="a" * 40, is_source_hash=False)
     return make_release(image, weights, commit=None, dirty=False, run_url=None)
 
 
@@ -78,10 +75,10 @@ def test_an_archive_holds_plain_files_that_belong_to_nobody(model: Path) -> None
     assert all(member.isfile() and member.uid == member.mtime == 0 and not member.uname for member in members)
 
 
-def test_weights_go_to_the_key_that_they_name_with_their_checksum(account: Aws, model: Path) -> None:
-    weights = sync_weights(str(model), account, quiet)
+def test_weights_go_to_the_key_that_they_name_with_their_checksum(account: Run, model: Path) -> None:
+    weights = sync_weights(str(model), account.aws)
     packed = archived(model)
-    head = account.read(
+    head = account.aws.read(
         "s3", "head_object", Bucket=account.env.aws.bucket, Key=f"weights/{weights.sha256}/model.tar.gz",
         ChecksumMode="ENABLED",
     )  # fmt: skip
@@ -91,63 +88,65 @@ def test_weights_go_to_the_key_that_they_name_with_their_checksum(account: Aws, 
     assert "ChecksumSHA256" in head
 
 
-def test_unchanged_weights_upload_nothing(account: Aws, model: Path) -> None:
-    first = sync_weights(str(model), account, quiet)
-    account.made.clear()
+def test_unchanged_weights_upload_nothing(account: Run, model: Path) -> None:
+    first = sync_weights(str(model), account.aws)
+    account.aws.made.clear()
 
-    assert sync_weights(str(model), account, quiet) == first
-    assert account.made == []
+    assert sync_weights(str(model), account.aws) == first
+    assert account.aws.made == []
 
 
 def test_a_fresh_checkout_is_neither_packed_nor_sent(
-    account: Aws, model: Path, monkeypatch: pytest.MonkeyPatch
+    account: Run, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """New timestamps, the same content: known by its fingerprint."""
-    first = sync_weights(str(model), account, quiet)
-    account.made.clear()
+    first = sync_weights(str(model), account.aws)
+    account.aws.made.clear()
     os.utime(model / "model.safetensors", (1, 1))
     monkeypatch.setattr("pipeline.publishing.weights.archive", None)
 
-    assert sync_weights(str(model), account, quiet) == first
-    assert account.made == []
+    assert sync_weights(str(model), account.aws) == first
+    assert account.aws.made == []
 
 
-def test_a_same_size_edit_is_sent(account: Aws, model: Path) -> None:
-    first = sync_weights(str(model), account, quiet)
+def test_a_same_size_edit_is_sent(account: Run, model: Path) -> None:
+    first = sync_weights(str(model), account.aws)
     before = (model / "model.safetensors").stat()
     (model / "model.safetensors").write_bytes(b"WEIGHTS")
     os.utime(model / "model.safetensors", (before.st_atime, before.st_mtime))
 
-    assert sync_weights(str(model), account, quiet).sha256 != first.sha256
+    assert sync_weights(str(model), account.aws).sha256 != first.sha256
 
 
-def test_a_release_knows_what_training_measured(account: Aws, model: Path) -> None:
+def test_a_release_knows_what_training_measured(account: Run, model: Path) -> None:
     (model / "metrics.json").write_text('{"accuracy": 0.99, "hyperparameters": {"epochs": 2}}')
 
-    assert sync_weights(str(model), account, quiet).metrics == {"accuracy": 0.99}
+    assert sync_weights(str(model), account.aws).metrics == {"accuracy": 0.99}
 
 
-def test_a_broken_object_at_the_key_is_sent_again(account: Aws, model: Path) -> None:
+def test_a_broken_object_at_the_key_is_sent_again(account: Run, model: Path) -> None:
     """A key alone proves nothing; the checksum does."""
-    weights = sync_weights(str(model), account, quiet)
+    weights = sync_weights(str(model), account.aws)
     bucket, _, key = weights.uri.removeprefix("s3://").partition("/")
-    account.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"torn")
-    account.made.clear()
-    sync_weights(str(model), account, quiet)
+    account.aws.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"torn")
+    account.aws.made.clear()
+    sync_weights(str(model), account.aws)
 
-    assert [sentence.split(",")[0] for sentence in account.made] == [f"upload weights {weights.sha256[:8]}"]
+    assert [sentence.split(",")[0] for sentence in account.aws.made] == [
+        f"upload weights {weights.sha256[:8]}"
+    ]
 
 
 def test_an_archive_or_an_object_gives_the_same_weights_as_its_directory(
-    account: Aws, model: Path, tmp_path: Path
+    account: Run, model: Path, tmp_path: Path
 ) -> None:
     packed = tmp_path / "packed.tar.gz"
     packed.write_bytes(archived(model))
-    account.read(
+    account.aws.read(
         "s3", "put_object", Bucket=account.env.aws.bucket, Key="in/model.tar.gz", Body=packed.read_bytes()
     )
     from_directory, from_file, from_s3 = (
-        sync_weights(source, account, quiet)
+        sync_weights(source, account.aws)
         for source in (str(model), str(packed), f"s3://{account.env.aws.bucket}/in/model.tar.gz")
     )
 
@@ -155,30 +154,30 @@ def test_an_archive_or_an_object_gives_the_same_weights_as_its_directory(
 
 
 @pytest.mark.parametrize("source", ["nowhere", "s3://digits-releases-123456789012/none", "training-job/none"])
-def test_weights_that_are_not_there_are_an_error_that_names_them(account: Aws, source: str) -> None:
+def test_weights_that_are_not_there_are_an_error_that_names_them(account: Run, source: str) -> None:
     with pytest.raises((ConfigError, ReleaseError), match=source.rpartition("/")[2]):
-        sync_weights(source, account, quiet)
+        sync_weights(source, account.aws)
 
 
-def test_weights_without_golden_answers_are_refused_before_they_are_sent(account: Aws, model: Path) -> None:
+def test_weights_without_golden_answers_are_refused_before_they_are_sent(account: Run, model: Path) -> None:
     (model / "golden.json").unlink()
 
     with pytest.raises(ReleaseError, match=r"holds no golden\.json"):
-        sync_weights(str(model), account, quiet)
-    assert account.made == []
+        sync_weights(str(model), account.aws)
+    assert account.aws.made == []
 
 
-def test_golden_answers_come_from_the_releases_own_archive(account: Aws, model: Path, tmp_path: Path) -> None:
-    release = release_with(sync_weights(str(model), account, quiet))
-    golden = fetch_golden(release, account, tmp_path / "build")
+def test_golden_answers_come_from_the_releases_own_archive(account: Run, model: Path, tmp_path: Path) -> None:
+    release = release_with(sync_weights(str(model), account.aws))
+    golden = fetch_golden(release, account)
 
     assert golden.read_text() == GOLDEN
 
 
-def test_an_archive_that_was_replaced_is_not_used(account: Aws, model: Path, tmp_path: Path) -> None:
-    release = release_with(sync_weights(str(model), account, quiet))
+def test_an_archive_that_was_replaced_is_not_used(account: Run, model: Path, tmp_path: Path) -> None:
+    release = release_with(sync_weights(str(model), account.aws))
     bucket, _, key = release.weights.uri.removeprefix("s3://").partition("/")
-    account.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"another")
+    account.aws.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"another")
 
-    with pytest.raises(ReleaseError, match="is not what release"):
-        fetch_golden(release, account, tmp_path)
+    with pytest.raises(ReleaseError, match="differs from the weights"):
+        fetch_golden(release, account)

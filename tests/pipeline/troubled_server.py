@@ -12,21 +12,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[2] / "container" / "src"))
-sys.path.insert(0, str(Path(__file__).parent / "without_torch"))
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import identity
-import limits
-import model
-import paths
-from handler import DigitsHandler
-from predictor import create_app
 from werkzeug.serving import WSGIRequestHandler, make_server
+
+from digits.handler import DigitsHandler
+from predictor import create_app
+from serving.platform import identity, limits, paths
+from tests.pipeline import model_without_torch
 
 TROUBLE = Path(os.environ["TROUBLE"])
 app = create_app(
-    DigitsHandler(model.load(paths.model_dir(paths.base_dir()))),
+    DigitsHandler(model_without_torch.load(paths.model_dir(paths.base_dir()))),
     identity.from_environ(os.environ),
     limits.from_environ(os.environ),
 )

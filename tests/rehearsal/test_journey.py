@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.measures, pytest.mark.starts_processes]
+
 ROOT = Path(__file__).parents[2]
 KINDS = [pytest.param("docker", marks=pytest.mark.docker), pytest.param("process")]
 
 
-@pytest.mark.matrix
+@pytest.mark.matrix(only_in_prove=True)  # `make rehearse` is this journey
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("instances", KINDS)
 def test_a_release_travels_from_training_data_to_production(instances: str, tmp_path: Path) -> None:

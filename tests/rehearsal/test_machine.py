@@ -19,6 +19,7 @@ def no_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
+@pytest.mark.starts_processes
 def test_without_an_engine_instances_are_processes_and_one_line_says_why(no_docker: None) -> None:
     found = choose_instances(environ={})
 
@@ -28,6 +29,7 @@ def test_without_an_engine_instances_are_processes_and_one_line_says_why(no_dock
     assert "\n" not in found.reason
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(("requested", "environ"), [("docker", {}), ("auto", {"REQUIRE_DOCKER": "1"})])
 def test_containers_that_are_demanded_and_missing_are_an_error_with_its_fix(
     no_docker: None, requested: str, environ: dict[str, str]
@@ -46,6 +48,7 @@ def test_the_base_image_is_read_from_the_dockerfile() -> None:
     assert f"FROM {machine.base_image()} AS pinned\n" in (ROOT / "container/Dockerfile").read_text()
 
 
+@pytest.mark.starts_processes
 def test_a_failing_training_reports_its_own_error(tmp_path: Path) -> None:
     """A broken hyperparameter stops the rehearsal with the sentence that `train` wrote for SageMaker."""
     script = (

@@ -16,12 +16,17 @@ from safetensors.numpy import load_file, save_file
 import local_aws
 from tests.rehearsal.clients import Clients
 
+pytestmark = [pytest.mark.measures, pytest.mark.starts_processes]
+
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "container" / "local_test" / "opt" / "ml" / "model"
 ANSWER_TO_A_BLANK_IMAGE = """
 import json, pathlib, sys
-import codec, engines, numpy
-engine = engines.load(engines.Choice("torch"), pathlib.Path(sys.argv[1]))
+import numpy
+from digits import codec
+from digits.project import DIGITS
+from serving import engines
+engine = engines.load(engines.Choice("torch"), pathlib.Path(sys.argv[1]), DIGITS.load_network)
 print(json.dumps(codec.predictions(engine.predict(numpy.zeros((1, 64), dtype=numpy.float32)))[0]))
 """
 KINDS = [pytest.param("docker", marks=pytest.mark.docker), pytest.param("process")]

@@ -68,6 +68,7 @@ def test_the_document_has_an_example_for_each_kind_of_client() -> None:
     assert len(EXAMPLES) == len(re.findall(r"```(python|bash|javascript)\n", text)), "one shows no output"
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example.title for example in EXAMPLES])
 def test_an_example_runs_as_it_stands_and_prints_what_is_shown(
     example: Example, production: LiveEndpoint, request: pytest.FixtureRequest, tmp_path: Path

@@ -11,6 +11,8 @@ import pytest
 
 from tests.smoke_tests.conftest import MODEL, ROOT, LiveEndpoint
 
+pytestmark = pytest.mark.starts_processes
+
 OPENAPI = ROOT / "container" / "openapi.json"
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import local_aws
-from tests.github_issuer import GithubIssuer, Job
+from local_aws.testing.github_issuer import GithubIssuer, Job
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -55,6 +55,7 @@ def test_the_hooks_of_pre_commit_are_linters_that_make_lint_runs_too() -> None:
         assert re.search(rf"^\t.*\b{tool}\b", MAKEFILE, re.MULTILINE), tool
 
 
+@pytest.mark.starts_processes
 def test_the_fragments_make_a_changelog() -> None:
     """Towncrier would silently skip a fragment of an unknown kind."""
     fragments = [path for path in (ROOT / "changelog.d").iterdir() if path.name != ".gitignore"]

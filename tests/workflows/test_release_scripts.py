@@ -58,6 +58,7 @@ def test_a_tag_that_github_refuses_is_named_with_the_command_that_makes_it(tmp_p
     assert "git push origin c0ffee:refs/tags/release-a-b" in ended.stdout
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("attested", "code"), [("r@sha256:a provenance\n", 0), ("r@sha256:b provenance\n", 1)]
 )
@@ -81,6 +82,7 @@ def check_runs(*conclusions: str | None, app: str = "github-actions") -> dict[st
     return {"check_runs": [{"app": {"slug": app}, "conclusion": each} for each in conclusions]}
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("seen", "code", "says"),
     [
@@ -106,6 +108,7 @@ def test_a_release_goes_on_when_ci_of_its_commit_is_green(
     assert "check_name=all green" in gh_calls(log)[0]
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("rules", "code"),
     [
@@ -127,6 +130,7 @@ def test_an_environment_without_reviewers_approves_nothing(
     assert ("PROMOTION=by-hand" in ended.stdout) == bool(code)
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     ("deployed_by_run", "relation", "code"),
     [

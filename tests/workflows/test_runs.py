@@ -8,16 +8,21 @@ from pathlib import Path
 import pytest
 
 import local_aws
-from pipeline.account.bootstrap_github import Admission, GithubRepository, bootstrap_github
-from pipeline.aws import Aws
+from local_aws.testing.github_issuer import GithubIssuer
+from pipeline.account.bootstrap_github import GithubAccess, GithubRepository, bootstrap_github
 from pipeline.config import load_environment
-from tests.github_issuer import GithubIssuer
+from pipeline.run import Run
 from tests.rehearsal.clients import Clients
 from tests.workflows.act import REPOSITORY, ROOT, Act, RunResult, clone
 from tests.workflows.sandbox import BUCKET, Sandbox
 
 MODEL = Path("container/local_test/opt/ml/model")
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1700)]
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.timeout(1700),
+    pytest.mark.measures,
+    pytest.mark.starts_processes,
+]
 
 
 @pytest.fixture
@@ -28,8 +33,8 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
             for name, value in aws.environ.items():
                 monkeypatch.setenv(name, value)
             envs = [load_environment(name, ROOT / "config") for name in ("staging", "production")]
-            admission = Admission(GithubRepository.parse(REPOSITORY, "12/345"))
-            bootstrap_github(admission, envs, Aws(envs[0]), lambda _: None)
+            access = GithubAccess(GithubRepository.parse(REPOSITORY, "12/345"))
+            bootstrap_github(access, envs, Run.for_environment(envs[0], tmp_path))
             yield Sandbox(Act(clone(tmp_path / "clone"), aws, issuer, tmp_path), aws)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
 

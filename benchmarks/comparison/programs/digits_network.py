@@ -1,4 +1,4 @@
-"""The network of container/src/model.py for the peers' environments, which have nothing of this project's."""
+"""The network of container/src/digits/model.py for the peers' environments, which have nothing of this project's."""
 
 from torch import Tensor, nn
 

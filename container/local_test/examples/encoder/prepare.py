@@ -1,10 +1,11 @@
 #!/usr/bin/env python
-"""Make the archive of the second example, a text encoder whose weights follow from a seed:
+"""Make the archive of the second example, a text encoder.
 
     prepare.py DIR              a directory as SageMaker unpacks it into /opt/ml/model
     prepare.py FILE.tar.gz      the same, packed
 
-42 MB, so it is made where it is wanted. It is not trained: it shows how a model of another kind is served.
+The archive has 42 MB, so it is not committed. Its weights are random, from a seed: the example shows how to
+serve another kind of model.
 """
 
 import argparse
@@ -34,19 +35,20 @@ def write(directory: Path, seed: int = SEED) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "model.safetensors"
     save_file(weights, file, metadata={"format": "pt"})
-    file.chmod(0o644)  # a container's user is another
+    file.chmod(0o644)  # readable for the container's user
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(CODE, directory / "code", dirs_exist_ok=True, ignore=ignored)
 
 
 def pack(directory: Path, archive: Path) -> None:
-    """Write what is in `directory` into a .tar.gz, as SageMaker wants it: without a folder around it."""
+    """Pack `directory` into a .tar.gz as SageMaker expects it: without a folder around the files."""
     with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
         for entry in sorted(directory.iterdir()):
             packed.add(entry, entry.name)
 
 
 def main() -> int:
+    """Write the archive; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

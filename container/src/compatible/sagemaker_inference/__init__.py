@@ -1,6 +1,6 @@
-"""What an inference.py may import of AWS's toolkit `sagemaker-inference`: the same names, our own code.
+"""The modules of AWS's toolkit `sagemaker-inference` that an inference.py may import, reimplemented.
 
-The folder stands last on the path, so the toolkit itself, where it is installed, is what is imported.
-What starts AWS's servers (`model_server`, `transformer`, `default_handler_service`) is not here:
-`serve` takes their place.
+This folder is last on sys.path, so the toolkit itself is imported where it is installed. The modules that
+start AWS's servers (`model_server`, `transformer`, `default_handler_service`) are missing: `serve`
+replaces them.
 """

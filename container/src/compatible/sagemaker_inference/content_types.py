@@ -1,4 +1,4 @@
-"""Media types by the names that the toolkit gives them."""
+"""The toolkit's names for media types."""
 
 JSON = "application/json"
 CSV = "text/csv"

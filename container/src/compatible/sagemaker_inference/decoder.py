@@ -1,4 +1,4 @@
-"""From a request's body to NumPy."""
+"""Decode a request's body into NumPy."""
 
 import io
 import json
@@ -11,10 +11,10 @@ from . import content_types, errors
 
 
 def decode(obj: str | bytes, content_type: str) -> Any:
-    """The array in `obj`: JSON, CSV (columns by what is in them) or .npy; from .npz a SciPy sparse matrix.
+    """Decode an array from JSON, CSV (with a type for each column) or .npy, or a SciPy sparse matrix from .npz.
 
-    Raises UnsupportedFormatError for another type, and ValueError for what is not in its format or
-    pickled: whoever may send a request must not run code.
+    Raises UnsupportedFormatError for another type, and ValueError for a body that is not in its format or
+    has pickled objects: a request must not be able to run code.
     """
     if content_type == content_types.JSON:
         return np.array(json.loads(obj))

@@ -1,4 +1,4 @@
-"""From NumPy, or anything like an array, to an answer's body."""
+"""Encode NumPy arrays and anything like them into an answer's body."""
 
 import io
 import json
@@ -12,12 +12,12 @@ SUPPORTED_CONTENT_TYPES = {content_types.JSON, content_types.CSV, content_types.
 
 
 def encode(array_like: Any, content_type: str) -> str | bytes:
-    """`array_like` as JSON or CSV text, or as the bytes of a .npy file.
+    """Encode `array_like` as JSON or CSV text, or as the bytes of a .npy file.
 
     Raises UnsupportedFormatError for another type.
     """
     if content_type == content_types.JSON:
-        return json.dumps(array_like, default=_listed)
+        return json.dumps(array_like, default=_to_json_value)
     if content_type == content_types.CSV:
         text = io.StringIO()
         np.savetxt(text, array_like, delimiter=",", fmt="%s")
@@ -29,8 +29,8 @@ def encode(array_like: Any, content_type: str) -> str | bytes:
     raise errors.UnsupportedFormatError(content_type)
 
 
-def _listed(value: Any) -> Any:
-    """What json.dumps asks for arrays, tensors and NumPy's numbers."""
+def _to_json_value(value: Any) -> Any:
+    """Convert arrays, tensors and NumPy's numbers for json.dumps."""
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")

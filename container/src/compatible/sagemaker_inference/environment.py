@@ -1,4 +1,4 @@
-"""Where the model is and what the container was told, read from SageMaker's environment variables."""
+"""The model's folders and the container's settings, from SageMaker's environment variables."""
 
 import os
 

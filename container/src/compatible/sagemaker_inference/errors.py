@@ -1,8 +1,8 @@
-"""What the toolkit raises, and what it lets a program raise to choose the answer's status."""
+"""The toolkit's errors, and errors by which a program chooses the answer's status."""
 
 
 class UnsupportedFormatError(Exception):
-    """A media type that is neither decoded nor encoded here. Answered with 500, as by AWS's container."""
+    """A media type that is not supported by default; answered with 500, as by AWS's container."""
 
     def __init__(self, content_type: str) -> None:
         super().__init__(
@@ -12,7 +12,7 @@ class UnsupportedFormatError(Exception):
 
 
 class BaseInferenceToolkitError(Exception):
-    """To be raised or derived from: the request is answered with `status_code` and `message`."""
+    """A base class for errors that answer the request with `status_code` and `message`."""
 
     def __init__(self, status_code: int, message: str, phrase: str) -> None:
         super().__init__(status_code, message, phrase)
@@ -22,7 +22,7 @@ class BaseInferenceToolkitError(Exception):
 
 
 class GenericInferenceToolkitError(BaseInferenceToolkitError):
-    """The same, where message and phrase may be left out."""
+    """An error whose message and phrase may be left out."""
 
     def __init__(self, status_code: int, message: str | None = None, phrase: str | None = None) -> None:
         message = message or "Invalid Request"

@@ -4,9 +4,9 @@ import logging
 
 
 def get_logger() -> logging.Logger:
-    """The logger that programs share with the toolkit; `serve` has given it a place to write to."""
+    """Return the logger that programs share with the toolkit; `serve` has configured its output."""
     return logging.getLogger("sagemaker-inference")
 
 
 def configure_logger() -> None:
-    """Does nothing: `serve` sets logging up before it imports a program."""
+    """Do nothing: `serve` configures logging before it imports a program."""

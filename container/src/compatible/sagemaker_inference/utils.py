@@ -1,4 +1,4 @@
-"""Files and headers, as the toolkit's module of this name has them."""
+"""Helpers for files and headers, as in the toolkit."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ CONTENT_TYPE_REGEX = re.compile("^[Cc]ontent-?[Tt]ype")
 
 
 def read_file(path: str, mode: str = "r") -> Any:
-    """What is in the file; bytes with mode "rb"."""
+    """Read a file; bytes with mode "rb"."""
     with Path(path).open(mode) as file:
         return file.read()
 
@@ -21,15 +21,15 @@ def write_file(path: str, data: Any, mode: str = "w") -> None:
 
 
 def retrieve_content_type_header(request_property: Mapping[str, str]) -> str | None:
-    """The content type among headers, however it is spelt there, or None."""
+    """Return the content type among headers, in any spelling of its name, or None."""
     return next((value for key, value in request_property.items() if CONTENT_TYPE_REGEX.match(key)), None)
 
 
 def parse_accept(accept: str) -> list[str]:
-    """The types of an Accept header, in the order they stand there."""
+    """Split an Accept header into its types, in their order."""
     return accept.replace(" ", "").split(",")
 
 
 def remove_crlf(illegal_string: str) -> str:
-    """The text in one line, with spaces where lines ended: what a header can hold."""
+    """Replace line breaks by spaces, so that a header can hold the text."""
     return illegal_string.replace("\r", " ").replace("\n", " ")

@@ -1,4 +1,4 @@
-"""A text encoder, served as AWS's PyTorch container would: nothing here knows of this project.
+"""Handler functions of a text encoder, as AWS's PyTorch container serves them.
 
 {"inputs": ["a text", …]} or {"inputs": "a text"} as JSON, or one text as text/plain; answers
 {"embeddings": [[384 numbers], …]} as JSON, or float32 (N, 384) as application/x-npy.
@@ -18,12 +18,14 @@ MOST_TEXTS = 256
 
 
 def model_fn(model_dir: str) -> Encoder:
+    """Load the weights."""
     model = Encoder()
     model.load_state_dict(load_file(Path(model_dir) / "model.safetensors"))
     return model.eval()
 
 
 def input_fn(request_body: str | bytes, content_type: str) -> Tensor:
+    """Turn texts into tokens, int64 (N, 128)."""
     if content_type.startswith("text/plain"):
         return tokens([_decoded(request_body)])
     if not content_type.startswith(content_types.JSON):
@@ -43,12 +45,14 @@ def input_fn(request_body: str | bytes, content_type: str) -> Tensor:
 
 
 def predict_fn(data: Tensor, model: Encoder) -> Tensor:
+    """Return a vector for each text, float32 (N, 384)."""
     with torch.inference_mode():
         vectors: Tensor = model(data)
         return vectors
 
 
 def output_fn(prediction: Tensor, accept: str) -> tuple[str | bytes, str]:
+    """Encode the vectors as JSON or .npy."""
     vectors = prediction.float().numpy()
     if accept == content_types.NPY:
         return encoding.encode(vectors, content_types.NPY), content_types.NPY
@@ -68,7 +72,7 @@ def _decoded(body: str | bytes) -> str:
 
 
 def _encodable(text: str) -> str:
-    """JSON may hold half of a character, which has no bytes."""
+    """Return `text`, or refuse half of a surrogate pair, which JSON can hold and UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

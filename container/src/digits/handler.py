@@ -1,0 +1,51 @@
+"""The handler of the project's own model: `codec` for its formats, an engine for its predictions."""
+
+import contextlib
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits import codec, schema
+from serving.engines import Engine
+from serving.engines.golden import Golden
+from serving.handlers import media
+from serving.handlers.handler import Answer
+
+
+class DigitsHandler:
+    """The project's own model, computed by an engine: `codec` is its formats."""
+
+    takes_batches = True
+
+    def __init__(self, engine: Engine, golden: Golden | None = None) -> None:
+        self.lock = contextlib.nullcontext()  # none is needed: `predict` has its own
+        self._engine = engine
+        self._golden = golden or Golden.blank(codec.PIXELS)
+        self._predicting = threading.Lock()  # keeps workers × engine threads within the CPUs
+        self.is_ready = False
+
+    def warm_up(self) -> None:
+        """Predict the golden cases, which opens the engine's session. Raises WrongAnswers if they differ."""
+        self._golden.check(self.predict(self._golden.instances))
+        self.is_ready = True
+
+    def negotiate(self, accept: str) -> str:
+        return media.negotiate(accept)
+
+    def decode(self, body: bytes, content_type: str) -> NDArray[np.float32]:
+        return codec.decode(body, content_type)
+
+    def predict(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Predict one batch at a time. Row i answers instance i, independently of the others."""
+        with self._predicting:
+            return self._engine.predict(data)
+
+    def encode(self, prediction: NDArray[np.float32], accept: str) -> Answer:
+        return Answer(codec.encode(prediction, accept), accept)
+
+    def count(self, data: NDArray[np.float32]) -> int:
+        return len(data)
+
+    def openapi(self) -> str:
+        return schema.text()

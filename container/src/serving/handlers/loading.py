@@ -1,0 +1,96 @@
+"""Choose the handler, once, in gunicorn's master: a user's program or the project's own model.
+
+PyTorch is imported only if it computes: not for the project's model in another engine.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from serving import engines
+from serving.engines import Choice, Engine, LoadNetwork, ModelProblem, choice, golden, record
+from serving.engines.golden import Golden
+from serving.engines.record import Record
+from serving.handlers import requirements, toolkit_variables, user_program
+from serving.handlers.errors import CannotLoad
+from serving.handlers.handler import Handler
+from serving.handlers.project_model import ProjectModel
+from serving.platform import json_logging
+
+_TORCHSCRIPT = ("*.pt", "*.pth")
+
+
+def load(model_dir: Path, environ: Mapping[str, str], project: ProjectModel) -> Handler:
+    """Return the handler for the model in `model_dir`.
+
+    code/inference.py is served if it exists, else model.safetensors by the project's own network, else a
+    TorchScript model by the toolkit's defaults. Raises CannotLoad, also for files that differ from
+    engines.json.
+    """
+    toolkit_variables.check_supported(environ)
+    json_logging.write_python_logging(toolkit_variables.log_level(environ))
+    found = _checked_record(model_dir)
+    program = user_program.find(model_dir, environ)
+    if program is None and (
+        found or (model_dir / engines.WEIGHTS).is_file() or not _has_torchscript(model_dir)
+    ):
+        _warn(environ, takes_batches=True)
+        return project.handler(*_engine(model_dir, environ, found, project.load_network))
+    _warn(environ, takes_batches=False)
+    if program is not None:
+        requirements.ensure_installed(program.directory / "requirements.txt", environ)
+    from serving.handlers.user_handler import UserHandler  # it imports PyTorch
+
+    if found is None or _chosen(environ, found).engine == engines.TORCH:
+        return UserHandler(program, model_dir, environ)
+    return UserHandler(program, model_dir, environ, *_engine(model_dir, environ, found, project.load_network))
+
+
+def _engine(
+    model_dir: Path, environ: Mapping[str, str], found: Record | None, load_network: LoadNetwork
+) -> tuple[Engine, Golden | None]:
+    """Load the chosen engine, and the golden cases to check it with."""
+    chosen = _chosen(environ, found)
+    try:
+        answers = golden.read(model_dir)
+    except ValueError as error:
+        raise CannotLoad(str(error)) from error
+    if answers is not None and found is not None:
+        answers = replace(answers, limit=found.limits[chosen.precision])
+    _print(f"engine {chosen}" + (f", chosen on {found.measured_on}" if found else ""))
+    try:
+        return engines.load(chosen, model_dir, load_network), answers
+    except ModelProblem as error:
+        raise CannotLoad(str(error)) from error
+
+
+def _chosen(environ: Mapping[str, str], found: Record | None) -> Choice:
+    try:
+        return choice.choose(environ, found)
+    except choice.BadChoice as error:
+        raise CannotLoad(str(error)) from error
+
+
+def _checked_record(model_dir: Path) -> Record | None:
+    try:
+        found = record.read(model_dir)
+        if found is not None:
+            record.verify(found, model_dir)
+    except record.BadArchive as error:
+        raise CannotLoad(str(error)) from error
+    return found
+
+
+def _has_torchscript(model_dir: Path) -> bool:
+    return any(file for pattern in _TORCHSCRIPT for file in model_dir.glob(pattern))
+
+
+def _warn(environ: Mapping[str, str], *, takes_batches: bool) -> None:
+    warning = toolkit_variables.unused_warning(environ, takes_batches=takes_batches)
+    if warning:
+        _print(warning)
+
+
+def _print(line: str) -> None:
+    print(f"serve: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,246 @@
+"""Serve a user's inference.py as AWS's PyTorch container does: one request at a time."""
+
+import inspect
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from werkzeug.exceptions import HTTPException
+
+from serving.engines import Engine
+from serving.engines.engine_model import EngineModel
+from serving.engines.golden import Golden, WrongAnswers
+from serving.handlers import media, toolkit_defaults, user_program
+from serving.handlers.context import Context
+from serving.handlers.errors import BadRequest, CannotLoad, HandlerFailed
+from serving.handlers.fair_lock import FairLock
+from serving.handlers.handler import Answer
+from serving.handlers.user_program import Program
+
+ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
+_TEXT = (media.JSON, media.CSV)  # input_fn gets these as str, everything else as bytes
+_LONGEST_MESSAGE = 2000
+_ARGUMENTS = {  # the number of arguments, without a context
+    "pre_model_fn": 1, "model_fn": 1, "model_warmup_fn": 2,
+    "input_fn": 2, "predict_fn": 2, "output_fn": 2, "transform_fn": 4,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request's body for transform_fn."""
+
+    content: str | bytes
+    content_type: str
+
+
+class UserHandler:
+    """The user's handler functions, the toolkit's defaults for those that are missing, and the model.
+
+    Each worker loads the model after the fork: a model_fn may start threads or use a GPU. With an `engine`
+    for the exported model, model_fn is not called, and the engine takes the model's place.
+    """
+
+    takes_batches = False  # what input_fn returns may be anything
+
+    def __init__(
+        self,
+        program: Program | None,
+        model_dir: Path,
+        environ: Mapping[str, str],
+        engine: Engine | None = None,
+        golden: Golden | None = None,
+    ) -> None:
+        self.lock = FairLock()  # AWS's container runs one request at a time in a process
+        self._program = program
+        self._model_dir = model_dir
+        self._default_accept = environ.get(ACCEPT_VARIABLE) or media.JSON
+        self._context = Context(model_dir, toolkit_defaults.device().type)
+        self._functions: dict[str, Callable[..., Any]] = {}
+        self._loading = threading.Lock()
+        self._engine, self._golden = engine, golden
+        self.model: Any = None
+        self.is_ready = False
+
+    def warm_up(self) -> None:
+        """Import the program and load the model, once. Raises CannotLoad from the user's exception."""
+        with self._loading:
+            if self.is_ready:
+                return
+            name = self._program.file.name if self._program else "the default model_fn"
+            try:
+                module = user_program.load(self._program) if self._program else ModuleType("nothing")
+                self._functions = self._bind_context(_functions(module))
+                self.model = self._load()
+            except (CannotLoad, WrongAnswers):
+                raise
+            except Exception as error:  # a user's code may raise anything
+                raise CannotLoad(f"{name}: {_describe(error)}") from error
+            self.is_ready = True
+
+    def negotiate(self, accept: str) -> str:
+        """Return the header unchanged for a user's own output_fn, else the best of the supported types."""
+        if not self.is_ready:
+            self.warm_up()
+        if (
+            "transform_fn" not in self._functions
+            and self._functions["output_fn"] is toolkit_defaults.output_fn
+        ):
+            return media.negotiate(accept, preferred=self._default_accept)
+        return self._default_accept if accept in ("", "*/*") else accept
+
+    def decode(self, body: bytes, content_type: str) -> Any:
+        content_type = content_type or media.JSON
+        content: str | bytes = body
+        if media.essence(content_type) in _TEXT:
+            try:
+                content = body.decode()
+            except UnicodeDecodeError as error:
+                raise BadRequest(
+                    f"body: expected UTF-8, got the byte 0x{body[error.start]:02x} at {error.start}"
+                ) from None
+        if "transform_fn" in self._functions:
+            return Body(content, content_type)
+        return self._call("input_fn", content, content_type)
+
+    def predict(self, data: Any) -> Any:
+        return data if "transform_fn" in self._functions else self._call("predict_fn", data, self.model)
+
+    def encode(self, prediction: Any, accept: str) -> Answer:
+        if "transform_fn" in self._functions:
+            body: Body = prediction
+            result = self._call("transform_fn", self.model, body.content, body.content_type, accept)
+        else:
+            result = self._call("output_fn", prediction, accept)
+        content_type = _concrete(accept) or self._default_accept
+        if isinstance(result, tuple) and len(result) == 2:
+            result, content_type = result
+        return Answer(
+            _chunks(result) if isinstance(result, Iterator) else _bytes(result),
+            self._context.get_response_content_type(0) or content_type,
+            self._context.response_status(),
+            self._context.get_response_headers(0),
+        )
+
+    def count(self, data: Any) -> int:  # noqa: ARG002
+        """Return 1 for a request: what a user's input_fn returns need not have a length."""
+        return 1
+
+    def openapi(self) -> None:
+        """Return None: only the user's program knows its formats."""
+
+    def _load(self) -> Any:
+        directory = str(self._model_dir)
+        if "pre_model_fn" in self._functions:
+            self._run("pre_model_fn", directory)
+        model = EngineModel(self._engine) if self._engine else self._run("model_fn", directory)
+        if self._engine and self._golden:
+            self._golden.check(self._engine.predict(self._golden.instances))
+        if "model_warmup_fn" in self._functions:
+            self._run("model_warmup_fn", directory, model)
+        return model
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        """Call a function for a request. Raises HandlerFailed from any exception but a refusal."""
+        try:
+            return self._run(name, *arguments)
+        except (BadRequest, HTTPException):
+            raise
+        except Exception as error:  # a user's code may raise anything
+            raise _failure(error) from error
+
+    def _run(self, name: str, *arguments: Any) -> Any:
+        return self._functions[name](*arguments)
+
+    def _bind_context(self, functions: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+        """Wrap the functions that take a context. Raises CannotLoad for functions that cannot be called."""
+        if functions.get("output_fn") is toolkit_defaults.output_fn and self._default_accept not in media.ALL:
+            raise CannotLoad(
+                f"{ACCEPT_VARIABLE}: without an output_fn, expected one of {', '.join(media.ALL)}, "
+                f"got {self._default_accept}"
+            )
+        return {name: self._with_context(name, function) for name, function in functions.items()}
+
+    def _with_context(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        if not _takes_context(name, function):
+            return function
+        return lambda *arguments: function(*arguments, self._context)
+
+
+def _functions(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """Collect the user's functions, or the toolkit's. Raises CannotLoad for a wrong combination."""
+    theirs = {name: getattr(module, name) for name in _ARGUMENTS if getattr(module, name, None) is not None}
+    steps = {"input_fn", "predict_fn", "output_fn"}
+    if "transform_fn" in theirs and steps & theirs.keys():
+        raise CannotLoad(
+            f"{module.__name__}.py: expected transform_fn alone, or input_fn, predict_fn and output_fn; got both"
+        )
+    if "transform_fn" in theirs:
+        return {"model_fn": toolkit_defaults.model_fn, **theirs}
+    return {
+        "model_fn": toolkit_defaults.model_fn,
+        "input_fn": toolkit_defaults.input_fn,
+        "predict_fn": toolkit_defaults.predict_fn,
+        "output_fn": toolkit_defaults.output_fn,
+        **theirs,
+    }
+
+
+def _takes_context(name: str, function: Callable[..., Any]) -> bool:
+    """Return True if the function takes a context as well. Raises CannotLoad for a wrong signature."""
+    expected = _ARGUMENTS[name]
+    signature = inspect.signature(function)
+    if len(signature.parameters) == expected + 1:
+        return True
+    try:
+        signature.bind(*[None] * expected)
+    except TypeError:
+        raise CannotLoad(
+            f"{name}: expected {expected} arguments, and a context or none; got {signature}"
+        ) from None
+    return False
+
+
+def _failure(error: Exception) -> HandlerFailed:
+    """Wrap an exception; its status is `status_code`, as in sagemaker_inference.errors, or 500."""
+    status = getattr(error, "status_code", None)
+    chosen = isinstance(status, int) and 400 <= status <= 599
+    return HandlerFailed(_describe(error), status=status if chosen and isinstance(status, int) else 500)
+
+
+def _describe(error: Exception) -> str:
+    """Return the exception's type and message in one line."""
+    message = str(getattr(error, "message", None) or error)[:_LONGEST_MESSAGE]
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _concrete(accept: str) -> str | None:
+    """Return the first media type in the header that is no pattern."""
+    kinds = (part.partition(";")[0].strip() for part in accept.split(","))
+    return next((kind for kind in kinds if "/" in kind and "*" not in kind), None)
+
+
+def _chunks(stream: Iterator[Any]) -> Iterator[bytes]:
+    try:
+        for part in stream:
+            yield _bytes(part)
+    except HandlerFailed:
+        raise
+    except Exception as error:  # a user's code may raise anything
+        raise _failure(error) from error
+
+
+def _bytes(result: Any) -> bytes:
+    """Encode a body: text as UTF-8, bytes unchanged, anything else as JSON."""
+    if isinstance(result, str):
+        return result.encode()
+    if isinstance(result, bytes | bytearray | memoryview):
+        return bytes(result)
+    try:
+        return json.dumps(result, default=toolkit_defaults.to_json_value, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise _failure(error) from error

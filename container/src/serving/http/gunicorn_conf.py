@@ -1,0 +1,56 @@
+"""Gunicorn's settings. `serve` plans them and passes them in the environment (`gunicorn_environ`)."""
+
+import gc
+import os
+import signal
+from typing import Any
+
+bind = os.environ["SERVE_BIND"]
+workers = int(os.environ["SERVE_WORKERS"])
+threads = int(os.environ["SERVE_REQUEST_THREADS"])
+worker_class = "serving.http.worker.Worker"
+preload_app = True  # load the weights once for all workers; a model that cannot load ends the start
+worker_tmp_dir = os.environ["SERVE_SCRATCH"]
+control_socket_disable = True  # it would write into the home directory, which may not exist
+timeout = 60  # of a worker's main loop, not of a request
+graceful_timeout = 20
+keepalive = 75  # longer than nginx keeps an idle connection, so that nginx closes it
+loglevel = "warning"
+logger_class = "serving.http.worker.Log"
+accesslog = None
+
+
+def on_starting(_server: Any) -> None:
+    """Exclude loaded objects from garbage collection, and block stop signals during a fork.
+
+    Workers then go on sharing the memory, and stop four times as fast.
+    """
+    from serving.http.worker import (
+        hold_signals_while_forking,  # importable only once gunicorn has set sys.path
+    )
+
+    gc.freeze()
+    hold_signals_while_forking()
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give the new worker the lowest free index."""
+    taken = {other.index for other in server.WORKERS.values()}
+    worker.index = next(index for index in range(len(taken) + 1) if index not in taken)
+
+
+def when_ready(_server: Any) -> None:
+    """Signal `serve` that the model is loaded and the socket is open."""
+    os.kill(os.getppid(), signal.SIGUSR1)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Make the new worker's model ready, or end the whole server."""
+    from serving.http.service import SERVICE
+    from serving.platform import limits
+
+    with worker.alive_while_loading(limits.from_environ(os.environ).startup_seconds):
+        try:
+            worker.wsgi.extensions[SERVICE].handler.warm_up()
+        except Exception as error:  # whatever the reason, there is nothing to serve
+            worker.give_up(error)

@@ -1,0 +1,92 @@
+"""The steps from a request to its answer, shared by Flask and the batch server."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.wrappers import Response
+
+from serving.handlers.errors import BadRequest, HandlerFailed
+from serving.handlers.handler import Answer, Handler
+from serving.http.counters import Counters
+from serving.http.in_flight import InFlightTimer
+from serving.http.invocation import Invocation
+from serving.http.request_log import RequestLog
+from serving.platform.identity import HEADER, Identity
+from serving.platform.limits import Limits
+
+SERVICE = "service"  # its name among app.extensions
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The three functions of `predictor.py`; each gets the handler first."""
+
+    decode: Callable[[Handler, bytes, str], Any]
+    predict: Callable[[Handler, Any], Any]
+    encode: Callable[[Handler, Any, str], Answer]
+
+
+@dataclass
+class Service:
+    """A handler, the steps that use it, and what is counted, timed and logged about them."""
+
+    handler: Handler
+    steps: Steps
+    identity: Identity
+    limits: Limits
+    log: RequestLog
+    counters: Counters = field(default_factory=Counters)
+    in_flight: InFlightTimer = field(default_factory=InFlightTimer)
+    is_fit: bool = True  # False while the model fails to predict its golden instances
+
+    def negotiate(self, accept: str) -> str:
+        return self.handler.negotiate(accept)
+
+    def decode(self, body: bytes, content_type: str) -> Any:
+        """Run the decode step; raise RequestEntityTooLarge for a body over the limit."""
+        if len(body) > self.limits.payload_bytes:
+            raise RequestEntityTooLarge
+        return self.steps.decode(self.handler, body, content_type)
+
+    def predict(self, data: Any) -> Any:
+        """Run the predict step; after an unexpected error, probe whether the model still works."""
+        try:
+            return self.steps.predict(self.handler, data)
+        except (BadRequest, HandlerFailed, HTTPException):
+            raise
+        except Exception:  # an engine may raise anything: was it the request, or is it the model?
+            self.probe()
+            raise
+
+    def encode(self, prediction: Any, accept: str) -> Answer:
+        return self.steps.encode(self.handler, prediction, accept)
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Hold the handler's lock, and time how long."""
+        with self.handler.lock, self.in_flight.running():
+            yield
+
+    def record(self, invocation: Invocation) -> None:
+        """Count and log an invocation that has ended."""
+        invocation.end()
+        self.counters.count(invocation)
+        self.log.record(invocation)
+
+    def identify(self, response: Response) -> Response:
+        """Name release and instance in an answer."""
+        response.headers[HEADER] = self.identity.header
+        return response
+
+    def probe(self) -> None:
+        """Predict the golden instances, and set `is_fit`, which /ping reports, by the outcome."""
+        try:
+            self.handler.warm_up()
+        except Exception:  # whatever the reason, SageMaker must not send traffic
+            self.is_fit = False
+        else:
+            self.is_fit = True
+        self.counters.set_fit(self.is_fit)

@@ -1,0 +1,232 @@
+"""Gunicorn's threaded worker, with JSON errors, an orderly stop and, behind nginx, the batch server.
+
+Behind nginx a worker listens on two sockets. All workers share the first, for /ping, /metrics and the other
+routes; it has threads of its own, so that invocations never delay /ping. The second is the worker's own,
+for invocations: nginx sends each to the worker that has the fewest. The batch server answers them, or
+Flask for models that take one request at a time.
+"""
+
+import contextlib
+import fcntl
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gunicorn import glogging, util  # type: ignore[import-untyped]
+from gunicorn.http import errors  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
+
+from serving.engines.golden import WrongAnswers
+from serving.handlers import media
+from serving.handlers.errors import CannotLoad
+from serving.http import application
+from serving.http.batch_server import BatchServer
+from serving.http.errors import error_body
+from serving.http.service import SERVICE, Service
+from serving.platform import devices, identity, json_logging, startup_failure
+
+_STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
+_OWN_SOCKETS_VARIABLE = "SERVE_OWN_SOCKETS"  # set by `serve`: where the workers' own sockets go
+_DEVICES_VARIABLE = "SERVE_DEVICES"  # set by `serve`: its plan's GPUs
+_FRONT_THREADS = 4  # for /ping and the like
+_BACKLOG = 2048
+_HIGH = 8191  # a file descriptor above those of other files, until thousands are open
+_HUNG_SECONDS = 5  # beyond the time that a request may take
+_REFUSED: tuple[tuple[type[Exception], HTTPStatus], ...] = (
+    (errors.LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG),
+    (errors.LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE),
+    (errors.ExpectationFailed, HTTPStatus.EXPECTATION_FAILED),
+    (errors.ParseException, HTTPStatus.BAD_REQUEST),
+)
+
+
+def hold_signals_while_forking() -> None:
+    """Block the stop signals in a new worker until it has its own handlers.
+
+    A forked worker begins with its master's handlers, which would ignore the signal: a master that stops
+    in that moment would wait for the worker for its whole graceful timeout.
+    """
+    os.register_at_fork(
+        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, _STOPPING),
+        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, _STOPPING),
+    )
+
+
+def own_socket(directory: Path, index: int) -> str:
+    """Return the path of a worker's own socket, as in nginx.conf."""
+    return str(directory / f"worker-{index}.sock")
+
+
+def _listen(path: str) -> socket.socket:
+    """Listen at `path`, in place of the socket that an earlier worker left there."""
+    listener = socket.socket(socket.AF_UNIX)
+    with contextlib.suppress(FileNotFoundError):
+        Path(path).unlink()
+    listener.bind(path)
+    listener.listen(_BACKLOG)
+    # The kernel closes a dying process's files from the highest descriptor down: this one closes before the
+    # connections break, so that a client who retries is sent to another worker.
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    highest = _HIGH if allowed == resource.RLIM_INFINITY else min(allowed - 1, _HIGH)
+    moved = socket.socket(fileno=fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, highest))
+    listener.close()
+    moved.setblocking(False)
+    return moved
+
+
+class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's own log, as JSON."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(json_logging.JsonLines())
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """A worker whose every error is JSON with the identity, and which accepts nothing while it stops."""
+
+    def init_process(self) -> None:
+        """Select this worker's GPU before anything uses one, and load the application."""
+        device = devices.device_of_worker(
+            self.index, tuple(filter(None, os.environ.get(_DEVICES_VARIABLE, "").split(",")))
+        )
+        if device is not None:
+            os.environ[devices.VISIBLE_VARIABLE] = device
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """Unblock the signals that were blocked at the fork, now that there are handlers."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+
+    sockets: list[Any]
+    index = 0  # among the workers, from 0; a worker that replaces another takes its index
+
+    def run(self) -> None:
+        """Open this worker's own socket, and serve until told to stop."""
+        self._service: Service = self.wsgi.extensions[SERVICE]
+        self._batch_server: BatchServer | None = None
+        self._batch_thread: threading.Thread | None = None
+        self._own_name = ""
+        self._invocations: ThreadPoolExecutor = self.tpool
+        directory = os.environ.get(_OWN_SOCKETS_VARIABLE)
+        if directory:
+            self._own_name = own_socket(Path(directory), self.index)
+            self._open(_listen(self._own_name))
+        super().run()
+        if self._batch_thread:
+            self._batch_thread.join(self.cfg.graceful_timeout)
+
+    def _open(self, listener: socket.socket) -> None:
+        if self._service.handler.takes_batches and not application.has_hooks(self.wsgi):
+            self._batch_server = BatchServer(
+                listener, self._service, partial(application.error_response, self.wsgi)
+            )
+            self._batch_thread = threading.Thread(
+                target=self._run_batch_server, args=[self._batch_server], name="batch-server", daemon=True
+            )
+            self._batch_thread.start()
+            return
+        if self._service.handler.takes_batches and self.index == 0:
+            self.log.warning(
+                "Flask answers every invocation, without batches, because a hook has to see each of them"
+            )
+        self.tpool = ThreadPoolExecutor(_FRONT_THREADS, thread_name_prefix="front")
+        self.sockets = [*self.sockets, listener]
+
+    def _run_batch_server(self, server: BatchServer) -> None:
+        try:
+            server.run()
+        except BaseException:
+            self.log.exception("The batch server failed; this worker is replaced")
+            os._exit(1)
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Run requests of this worker's own socket in threads of their own."""
+        if conn.server != self._own_name:
+            super().enqueue_req(conn)
+            return
+        done = self._invocations.submit(self.handle, conn)
+        done.add_done_callback(lambda result: self.method_queue.defer(self.finish_request, conn, result))
+
+    def notify(self) -> None:
+        """Report to the master about once a second that this worker is alive; exit if an invocation hangs."""
+        super().notify()
+        if not self.booted:
+            return
+        limit = self._service.limits.timeout_seconds + _HUNG_SECONDS
+        if self._service.in_flight.longest() > limit:
+            self.log.error("An invocation has run for more than %d s; this worker is replaced", limit)
+            os._exit(1)
+        if not self._service.is_fit:
+            self._service.probe()
+
+    @contextlib.contextmanager
+    def alive_while_loading(self, seconds: int) -> Iterator[None]:
+        """Report that this worker is alive while it loads; end the server after `seconds`."""
+        loaded = threading.Event()
+
+        def report() -> None:
+            deadline = time.monotonic() + seconds
+            while not loaded.wait(min(5.0, max(0.0, deadline - time.monotonic()))):
+                if time.monotonic() >= deadline:
+                    self._end_server(f"the model was not loaded within {seconds} s")
+                    os._exit(0)
+                self.notify()
+
+        reporting = threading.Thread(target=report, daemon=True)
+        reporting.start()
+        try:
+            yield
+        finally:
+            loaded.set()
+            reporting.join()
+
+    def give_up(self, error: Exception) -> NoReturn:
+        """End the whole server because of `error`; log the traceback of errors from elsewhere."""
+        reason, cause = str(error), error.__cause__
+        if not isinstance(error, WrongAnswers | CannotLoad):
+            reason, cause = f"the model cannot predict ({type(error).__name__}: {error})", error
+        if self._end_server(" ".join(reason.split())) and cause is not None:
+            self.log.error("The model was not loaded", exc_info=cause)
+        sys.exit(0)
+
+    def _end_server(self, reason: str) -> bool:
+        return startup_failure.end_server(reason, self.ppid, Path(self.cfg.worker_tmp_dir))
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Close the listening sockets when stopping: otherwise new connections would never be answered."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
+            if self._batch_server:
+                self._batch_server.stop()
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answer a request that is not valid HTTP; leave other errors to gunicorn."""
+        status = next((status for kind, status in _REFUSED if isinstance(exc, kind)), None)
+        if status is None:
+            super().handle_error(req, client, addr, exc)
+            return
+        body = error_body(f"request: {exc}")
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
+            f"Content-Type: {media.JSON}\r\nContent-Length: {len(body)}\r\n"
+            f"{identity.HEADER}: {identity.from_environ(os.environ).header}\r\n\r\n"
+        )
+        try:
+            util.write_nonblock(client, head.encode("ascii") + body)
+        except OSError as gone:
+            self.log.debug("The client closed the connection before its error was sent: %s", gone)

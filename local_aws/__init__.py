@@ -1,8 +1,0 @@
-"""AWS on this machine: moto for the APIs, live SageMaker endpoints on top.
-
-`python -m local_aws up | run -- COMMAND | status | fault`, or `with local_aws.start() as aws:`.
-"""
-
-from local_aws.start import Running, start
-
-__all__ = ["Running", "start"]

@@ -1,7 +1,0 @@
-"""`python -m local_aws up | run -- COMMAND… | status [--json | --watch] | fault …`."""
-
-import sys
-
-from local_aws.cli import main
-
-sys.exit(main())

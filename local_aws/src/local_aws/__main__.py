@@ -1,0 +1,7 @@
+"""Run the command line: `python -m local_aws up | run -- COMMAND… | status [--json | --watch] | fault …`."""
+
+import sys
+
+from local_aws.cli import main
+
+sys.exit(main())

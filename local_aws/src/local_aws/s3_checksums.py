@@ -1,0 +1,70 @@
+"""S3 with verified checksums and serialised conditional writes.
+
+(moto accepts any checksum; it checks the condition before it writes, so two writers may both succeed.)
+"""
+
+import re
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from moto.s3 import urls
+from moto.s3.models import S3Backend, s3_backends
+from moto.s3.responses import S3Response
+from moto.s3.utils import compute_checksum
+
+from local_aws.errors import AwsError
+
+VERIFIED = ("SHA256", "SHA1", "CRC32")
+"""Algorithms that are verified; CRC32C and CRC64NVME are stored as they are sent."""
+
+
+_one_at_a_time = threading.Lock()
+
+
+class CheckedS3Response(S3Response):  # type: ignore[misc]  # moto is untyped here
+    """One request to S3."""
+
+    def _key_response_put(self, query: dict[str, Any], key_name: str) -> Any:
+        for algorithm in VERIFIED:
+            sent = self._sent(f"x-amz-checksum-{algorithm.lower()}")
+            if sent and sent != compute_checksum(self.body or b"", algorithm).decode():
+                text = f"The {algorithm} you specified did not match the calculated checksum."
+                raise AwsError("BadDigest", text)
+        with self._turn():
+            return super()._key_response_put(query, key_name)
+
+    def delete_object(self) -> Any:
+        """Check `If-Match` and delete one object."""
+        with self._turn():
+            return super().delete_object()
+
+    def _turn(self) -> AbstractContextManager[Any]:
+        """Wait for the other conditional writes."""
+        conditional = self.headers.get("If-Match") or self.headers.get("If-None-Match")
+        return _one_at_a_time if conditional else nullcontext()
+
+    def _sent(self, header: str) -> str | None:
+        """Find a checksum among the headers, or after the body where a trailer was announced."""
+        value: str | None = self.headers.get(header)
+        if value is None and self.headers.get("x-amz-trailer", "").lower() == header:
+            found = re.search(header.encode() + rb":\s*([\w+/=]+)", self.raw_body[-1024:], re.IGNORECASE)
+            return found[1].decode() if found else None
+        return value
+
+
+class CheckedS3Backend(S3Backend):  # type: ignore[misc]
+    """moto's S3, whose URLs lead to `CheckedS3Response`; moto's own loads its URLs anew each time."""
+
+    @property
+    def _url_module(self) -> Any:
+        return urls
+
+
+def install() -> None:
+    """Install it in moto's S3, before the first request."""
+    for pattern, handler in urls.url_paths.items():
+        urls.url_paths[pattern] = getattr(CheckedS3Response, handler.__name__)
+    seam: Any = s3_backends
+    seam.backend = CheckedS3Backend
+    seam.clear()

@@ -1,0 +1,197 @@
+"""Metric alarms, through boto3."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.cloudwatch import Alarms, MetricStore
+from testbed.metrics import HandClock, alarm, composite, metric, when
+
+
+def test_an_alarm_lives_from_insufficient_data_through_alarm_to_ok(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
+) -> None:
+    """Born without data; the complete period decides; every change has AWS's reason and a history line."""
+    cloudwatch.put_metric_alarm(**alarm())
+    born = cloudwatch.describe_alarms(AlarmNames=["slow"])["MetricAlarms"][0]
+    for value in (99.0, 4.0):
+        store.put("Digits", "Latency", {"Variant": "A"}, value)
+        alarms.tick()
+        assert value != 99.0 or alarms.state("slow") == "INSUFFICIENT_DATA", "the period still runs"
+        clock.at += 1
+        alarms.tick()
+        if value == 99.0:
+            fired = cloudwatch.describe_alarms(StateValue="ALARM")["MetricAlarms"][0]
+    calm = cloudwatch.describe_alarms(AlarmNames=["slow"])["MetricAlarms"][0]
+    history = cloudwatch.describe_alarm_history(AlarmName="slow", HistoryItemType="StateUpdate")
+
+    stamp = when(clock.at - 2).strftime("%d/%m/%y %H:%M:%S")
+    assert (born["StateValue"], born["StateReason"]) == (
+        "INSUFFICIENT_DATA",
+        "Unchecked: Initial alarm creation",
+    )
+    assert fired["StateReason"] == (
+        f"Threshold Crossed: 1 out of the last 1 datapoint [99.0 ({stamp})] was greater than the threshold "
+        "(10.0) (minimum 1 datapoint for OK -> ALARM transition)."
+    )
+    assert json.loads(fired["StateReasonData"])["recentDatapoints"] == [99.0]
+    assert calm["StateValue"] == "OK"
+    assert [item["HistorySummary"] for item in history["AlarmHistoryItems"]] == [
+        "Alarm updated from ALARM to OK",
+        "Alarm updated from INSUFFICIENT_DATA to ALARM",
+    ]
+
+
+def test_a_state_set_by_hand_lasts_until_the_next_period_ends(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
+) -> None:
+    cloudwatch.put_metric_alarm(**alarm())
+    store.put("Digits", "Latency", {"Variant": "A"}, 1.0)
+    clock.at += 1
+    alarms.tick()
+    cloudwatch.set_alarm_state(AlarmName="slow", StateValue="ALARM", StateReason="drill")
+    alarms.tick()
+    by_hand = alarms.state("slow")
+    clock.at += 1
+    alarms.tick()
+
+    assert (by_hand, alarms.state("slow")) == ("ALARM", "OK")
+
+
+def test_replacing_an_alarm_keeps_its_state(cloudwatch: Any, alarms: Alarms) -> None:
+    cloudwatch.put_metric_alarm(**alarm())
+    cloudwatch.set_alarm_state(AlarmName="slow", StateValue="OK", StateReason="drill")
+
+    cloudwatch.put_metric_alarm(**alarm(Threshold=20.0))
+
+    again = cloudwatch.describe_alarms()["MetricAlarms"][0]
+    assert (again["StateValue"], again["Threshold"]) == ("OK", 20.0)
+
+
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        {"AlarmNames": ["slow"]},
+        {"AlarmNamePrefix": "sl"},
+        {"StateValue": "INSUFFICIENT_DATA", "AlarmTypes": ["MetricAlarm"]},
+        {"ActionPrefix": "arn:aws:sns"},
+    ],
+)
+def test_alarms_are_found_by_what_describe_alarms_offers(cloudwatch: Any, filter_: dict[str, Any]) -> None:
+    cloudwatch.put_metric_alarm(**alarm(AlarmActions=["arn:aws:sns:eu-west-1:123456789012:pager"]))
+    cloudwatch.put_metric_alarm(**alarm("other"))
+    cloudwatch.set_alarm_state(AlarmName="other", StateValue="OK", StateReason="drill")
+
+    found = cloudwatch.describe_alarms(**filter_)["MetricAlarms"]
+
+    assert [one["AlarmName"] for one in found] == ["slow"]
+
+
+def test_a_deleted_alarm_is_gone(cloudwatch: Any, alarms: Alarms) -> None:
+    cloudwatch.put_metric_alarm(**alarm())
+    before = alarms.state("slow")
+
+    cloudwatch.delete_alarms(AlarmNames=["slow"])
+
+    alarms.tick()
+    assert (before, alarms.state("slow")) == ("INSUFFICIENT_DATA", None)
+
+
+@pytest.mark.parametrize(
+    "watching",
+    [
+        {"Statistic": None, "ExtendedStatistic": "p90"},
+        {
+            **dict.fromkeys(["Namespace", "MetricName", "Dimensions", "Statistic", "Period"]),
+            "Metrics": [metric(stat="Maximum")],
+        },
+        {
+            **dict.fromkeys(["Namespace", "MetricName", "Dimensions", "Statistic", "Period"]),
+            "Metrics": [metric(stat="Sum", ReturnData=False), {"Id": "e1", "Expression": "m1 * 2"}],
+        },
+    ],
+    ids=["percentile", "one metric", "metric math"],
+)
+def test_alarms_watch_percentiles_and_metric_lists(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock, watching: dict[str, Any]
+) -> None:
+    request = {name: value for name, value in alarm(**watching).items() if value is not None}
+    cloudwatch.put_metric_alarm(**request)
+    for value in (1.0, 50.0, 60.0):
+        store.put("Digits", "Latency", {"Variant": "A"}, value)
+
+    clock.at += 1
+    alarms.tick()
+
+    assert alarms.state("slow") == "ALARM"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"EvaluateLowSampleCountPercentile": "ignore"}, "not imitated"),
+        ({"EvaluateLowSampleCountPercentile": "maybe"}, "Option maybe is not supported"),
+        ({"ThresholdMetricId": "ad1"}, "ThresholdMetricId"),
+        ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "not imitated"),
+        ({"DatapointsToAlarm": 2}, "DatapointsToAlarm"),
+        ({"Period": 7}, "Period 7"),
+        ({"TreatMissingData": "bad"}, "TreatMissingData"),
+        (
+            {
+                "MetricName": None,
+                "Namespace": None,
+                "Statistic": None,
+                "Period": None,
+                "Dimensions": None,
+                "Metrics": [metric(ReturnData=False), {"Id": "e1", "Expression": "m1 + m9"}],
+            },
+            "no query defines",
+        ),
+    ],
+)
+def test_an_alarm_that_is_not_imitated_is_refused_and_leaves_nothing(
+    cloudwatch: Any, alarms: Alarms, wrong: dict[str, Any], words: str
+) -> None:
+    request = {name: value for name, value in alarm(**wrong).items() if value is not None}
+    with pytest.raises(ClientError, match=words):
+        cloudwatch.put_metric_alarm(**request)
+
+    alarms.tick()
+    assert alarms.state("slow") is None
+
+
+def test_alarms_are_described_in_pages_and_by_their_metric(pair: Any) -> None:
+    pair.put_metric_alarm(**alarm("other", MetricName="Errors"))
+    pages = pair.get_paginator("describe_alarms").paginate(PaginationConfig={"PageSize": 2})
+    names = [[one["AlarmName"] for one in page["MetricAlarms"]] for page in pages]
+    of_metric = pair.describe_alarms_for_metric(
+        Namespace="Digits", MetricName="Errors", Dimensions=[{"Name": "Variant", "Value": "A"}]
+    )["MetricAlarms"]
+
+    assert names == [["slow", "wrong"], ["other"]]
+    assert [one["AlarmName"] for one in of_metric] == ["other"]
+
+
+def test_actions_are_switched_and_tags_kept_for_alarms(pair: Any) -> None:
+    composite(pair, "either", "ALARM(slow)", Tags=[{"Key": "team", "Value": "digits"}])
+    pair.disable_alarm_actions(AlarmNames=["either"])
+    (off,) = pair.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+    pair.enable_alarm_actions(AlarmNames=["either"])
+    (on,) = pair.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+    tags = pair.list_tags_for_resource(ResourceARN=on["AlarmArn"])["Tags"]
+
+    assert (off["ActionsEnabled"], on["ActionsEnabled"]) == (False, True)
+    assert tags == [{"Key": "team", "Value": "digits"}]
+
+
+def test_the_metrics_of_an_alarm_are_described_as_they_were_put(cloudwatch: Any) -> None:
+    request = alarm(Metrics=[metric(ReturnData=False), {"Id": "e1", "Expression": "m1 * 2"}])
+    for name in ("Namespace", "MetricName", "Dimensions", "Statistic", "Period"):
+        del request[name]
+    cloudwatch.put_metric_alarm(**request)
+
+    (found,) = cloudwatch.describe_alarms()["MetricAlarms"]
+
+    assert {name: found[name] for name in request} == request
