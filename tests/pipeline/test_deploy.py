@@ -286,7 +286,7 @@ def test_rollback_returns_to_the_release_before(run: Run, publish_model: Publish
 def test_a_run_that_has_rolled_back_does_not_go_forward_when_it_is_run_again(
     run: Run, publish_model: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a later job of it failed, the target is resolved a second time: it has to be the same."""
+    """Resolve the same target a second time, after a later job of the run has failed."""
     old, new = publish_model("old"), publish_model("new")
     for release in (old, new):
         put_live(release, run)

@@ -10,6 +10,7 @@ from pipeline.publishing.image import BUILT
 from tests.workflows.scripts import RELEASE_JOB, answers, gh_calls, run, script
 
 
+@pytest.mark.starts_processes
 def test_a_github_release_is_published_once_and_stays(tmp_path: Path) -> None:
     """It is immutable; all files are there before it is published."""
     log, manifest = tmp_path / "gh.jsonl", tmp_path / "release.json"
@@ -29,6 +30,7 @@ def test_a_github_release_is_published_once_and_stays(tmp_path: Path) -> None:
     assert ended.stdout == "release-a-b is published already\n"
 
 
+@pytest.mark.starts_processes
 def test_a_draft_of_a_run_that_was_broken_off_is_made_anew(tmp_path: Path) -> None:
     log, manifest = tmp_path / "gh.jsonl", tmp_path / "release.json"
     manifest.write_text(json.dumps({"id": "a-b"}))
@@ -39,6 +41,7 @@ def test_a_draft_of_a_run_that_was_broken_off_is_made_anew(tmp_path: Path) -> No
     assert "--cleanup-tag" not in str(gh_calls(log))
 
 
+@pytest.mark.starts_processes
 def test_a_release_is_tagged_once(tmp_path: Path) -> None:
     log = tmp_path / "gh.jsonl"
     for _ in range(2):
@@ -50,6 +53,7 @@ def test_a_release_is_tagged_once(tmp_path: Path) -> None:
     assert ended.stdout == "release-a-b is there already\n"
 
 
+@pytest.mark.starts_processes
 def test_a_tag_that_github_refuses_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
     github = answers(tmp_path, {"git/refs": "refused"})
     ended = run("tag-release", "a-b", log=tmp_path / "gh.jsonl", FAKE_GITHUB=github, **RELEASE_JOB)
@@ -160,6 +164,7 @@ def test_an_older_commit_does_not_take_an_environment_back(
     assert ("later commit decade" in ended.stdout) == bool(code)
 
 
+@pytest.mark.starts_processes
 def test_where_github_no_longer_knows_the_order_a_release_goes_on(tmp_path: Path) -> None:
     standing = {"environment": "staging", "deployed_by_run": "https://github.com/O/R/actions/runs/5"}
     played = played_pipeline(tmp_path, {"environments": [standing]})
