@@ -81,7 +81,7 @@ def test_a_variable_that_is_not_set_fails_before_anything_is_done(sandbox: Sandb
     result = sandbox.act.run("push", "release.yml", variables={"AWS_ROLE_ARN": ""})
 
     assert result.exit_code != 0
-    assert list(result.jobs.values()) == ["failure"]
+    assert result.jobs == {"release/ci of this commit": "success", "publish/publish/publish": "failure"}
     assert f"gh variable set AWS_ROLE_ARN --repo {REPOSITORY} --env staging" in result.output
     assert "Contents" not in sandbox.aws.client("s3").list_objects_v2(Bucket=BUCKET)
 
