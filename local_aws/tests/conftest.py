@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from moto.cloudwatch import urls
+from moto.cloudwatch.models import cloudwatch_backends
 
 import local_aws
 from local_aws.testing.github_issuer import GithubIssuer
@@ -19,6 +21,17 @@ from testbed.serving import SETTINGS, Serving
 FOLDER = Path(__file__).parent
 settings.load_profile("ci")  # the same examples in each run, and no deadline by the clock
 EVERY_CASE = os.environ.get("EVERY_CASE") == "1"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def restored_moto() -> Iterator[None]:
+    """Put moto's CloudWatch back after a module that has installed a store in it: other tests share this process."""
+    backend, dispatch = vars(cloudwatch_backends)["backend"], urls.url_paths["{0}/$"]
+    yield
+    if vars(cloudwatch_backends)["backend"] is not backend:
+        vars(cloudwatch_backends)["backend"] = backend
+        cloudwatch_backends.clear()
+        urls.url_paths["{0}/$"] = dispatch
 
 
 @pytest.fixture(scope="session")
