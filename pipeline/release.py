@@ -35,7 +35,9 @@ class Image(Model):
 
     uri: Annotated[str, Field(min_length=1, max_length=255)]
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-    tag: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]  # of the sources in container/; immutable
+    tag: Annotated[
+        str, Field(pattern=r"^[0-9a-f]{40}(-\d{14})?$")
+    ]  # of the sources; of a rebuild, its time too
     is_source_hash: bool = Field(validation_alias="stand_in", serialization_alias="stand_in")
     sbom: str | None = None
     provenance: str | None = None

@@ -30,14 +30,14 @@ def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def base_image() -> str:
-    """Return the base image that container/Dockerfile names."""
+    """Return the base image that container/Dockerfile names, with its digest."""
     found = re.search(
-        r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "container" / "Dockerfile").read_text(), re.MULTILINE
+        r"^FROM (\S+@sha256:\S+) AS pinned$", (ROOT / "container" / "Dockerfile").read_text(), re.MULTILINE
     )
     if found is None:
         raise RehearsalError(
-            "container/Dockerfile has no line `ARG BASE_IMAGE=...`.",
-            fix="Name the base image in an argument of that name, on a line of its own.",
+            "container/Dockerfile has no line `FROM ...@sha256:... AS pinned`.",
+            fix="Name the base image by tag and digest in the first stage, on a line of its own.",
         )
     return found.group(1)
 
@@ -61,7 +61,8 @@ def _container_problem() -> str | None:
         return "no Docker engine answers"
     if shutil.which("docker-registry") is None and not _has_image("registry:2"):
         return "the Docker engine has no registry: neither `docker-registry` nor the image registry:2 is available"
-    if not _has_image(base_image()):
+    substitute = base_image().partition("@")[0]  # by .ci/base-image
+    if not _succeeds("docker", "image", "inspect", substitute) and not _has_image(base_image()):
         return f"the base image {base_image()} is not here and cannot be pulled"
     return None
 

@@ -1,7 +1,6 @@
 """Delete unreferenced models, configs, images and weights while no environment of the account changes."""
 
 import logging
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pipeline.deployment.alarms import alarm_prefix
 from pipeline.errors import AwsRefused, ConfigError, ReleaseError
 from pipeline.model import Model
 from pipeline.names import prefix_of
+from pipeline.publishing.image import PUBLISHED_TAG
 from pipeline.release_store.manifests import fetch_release
 from pipeline.run import Run
 from pipeline.state.lock import environment_lock
@@ -22,7 +22,6 @@ from pipeline.state.records import deployments
 log = logging.getLogger(__name__)
 
 FEWEST_RELEASES = 2  # the live one, and the one before it
-PUBLISHED_TAG = re.compile(r"[0-9a-f]{40}")
 
 
 class CollectionResult(Model):

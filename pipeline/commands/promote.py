@@ -1,7 +1,6 @@
 """The command `promote`."""
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli import options
@@ -18,18 +17,13 @@ log = logging.getLogger(__name__)
 @options.environment()
 @options.release
 @options.strategy
-def command(run: "Run", *, release: str | None, config: Path) -> "Model":
+def command(run: "Run", *, release: str | None) -> "Model":
     """Deploy a release that passed in the environment before.
 
-    Deploys, autoscales and smoke-tests it, and puts the previous release back if the smoke tests fail. Then
-    applies `after_promotion` of the environment before.
+    Deploys, autoscales and smoke-tests it, and puts the previous release back if the smoke tests fail. The
+    command `after-promotion` handles the environment before.
     """
     from pipeline.cli.named_release import find_release
-    from pipeline.config import load_environment
-    from pipeline.promotion.after_promotion import after_promotion
     from pipeline.promotion.promote import promote
 
-    result = promote(find_release(release, run), run)
-    source = load_environment(str(run.env.promotes_from), config)
-    after_promotion(run.in_environment(source))
-    return result
+    return promote(find_release(release, run), run)

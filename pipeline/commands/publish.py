@@ -3,6 +3,8 @@
 import logging
 from typing import TYPE_CHECKING
 
+import click
+
 from pipeline.cli import options
 from pipeline.cli.step import step
 
@@ -17,11 +19,14 @@ log = logging.getLogger(__name__)
 @options.environment()
 @options.weights
 @options.building
-def command(run: "Run", *, weights: str | None, engine: bool, sbom: bool) -> "Model":
+@click.option(
+    "--rebuild", is_flag=True, help="Build the image's layers anew, for the base system's security fixes."
+)
+def command(run: "Run", *, weights: str | None, engine: bool, sbom: bool, rebuild: bool = False) -> "Model":
     """Push image and weights, and write the release manifest.
 
     The image goes to ECR, the weights to S3. The same content gives the same release.
     """
     from pipeline.publishing.publish import publish
 
-    return publish(run, weights=weights, engine=engine, sbom=sbom)
+    return publish(run, weights=weights, engine=engine, sbom=sbom, rebuild=rebuild)

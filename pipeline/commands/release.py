@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli import options
 from pipeline.cli.step import step
-from pipeline.commands import autoscale, bootstrap, deploy, preflight, promote, publish, verify
+from pipeline.commands import (
+    after_promotion,
+    autoscale,
+    bootstrap,
+    deploy,
+    preflight,
+    promote,
+    publish,
+    verify,
+)
 
 if TYPE_CHECKING:
     from pipeline.model import Model
@@ -35,25 +44,26 @@ def command(
     """Run all steps in order, up to the named environment.
 
     First environment: bootstrap, publish, preflight, deploy, autoscale, verify. Each following one:
-    bootstrap, preflight, promote, and verify if another one follows.
+    bootstrap, preflight, promote, after-promotion of the one before, and verify if another one follows.
     """
     from pipeline.cli.journey import JourneyResult
     from pipeline.cli.named_release import find_release
     from pipeline.promotion.chain import chain_to
 
     chain = chain_to(run.env.name, config)
-    for env in chain:
-        here = run.in_environment(env)
-        bootstrap.command.execute(here, env=env.name, config=config)
-        if env is chain[0]:
+    runs = [run.in_environment(env) for env in chain]
+    for before, here in zip([None, *runs[:-1]], runs, strict=True):
+        bootstrap.command.execute(here, env=here.env.name, config=config)
+        if before is None:
             publish.command.execute(here, weights=weights, engine=engine, sbom=sbom)
             preflight.command.execute(here, release=None)
             deploy.command.execute(here, release=None)
             autoscale.command.execute(here, release=None)
         else:
             preflight.command.execute(here, release=None)
-            promote.command.execute(here, release=None, config=config)
-        if env is chain[0] or env is not chain[-1]:
+            promote.command.execute(here, release=None)
+            after_promotion.command.execute(before, release=None)
+        if before is None or here is not runs[-1]:
             verify.command.execute(
                 here, release=None, config=config, profile=profile, again=again, shape=shape
             )

@@ -10,6 +10,7 @@ from pipeline.autoscaling.saved_scaling import restore_scaling, scaling_saved
 from pipeline.aws import AwsClient, Call
 from pipeline.aws.clock import time_scale
 from pipeline.aws.waiting import wait_until
+from pipeline.ci import github_run_url
 from pipeline.config import Environment, Strategy, strategy_of
 from pipeline.deployment.alarms import alarm_prefix, alarms_of
 from pipeline.deployment.bake import BakeSmoke, Golden
@@ -202,6 +203,7 @@ def _record(release: Release, run: Run, config: str, in_service_at: float) -> De
         config=config,
         in_service_at=in_service_at,
         run_url=release.run_url,
+        deployed_by_run=github_run_url(),
         by=actor(os.environ),
         strategy=_strategy(run),
     )

@@ -5,6 +5,7 @@ The next `deploy` makes a deleted endpoint again; the next `autoscale` gives a s
 
 import logging
 from collections.abc import Sequence
+from typing import Literal
 
 from pipeline.autoscaling.plan import observe_scaling
 from pipeline.autoscaling.policies import resource, step_alarm_prefix
@@ -13,10 +14,22 @@ from pipeline.config import Environment
 from pipeline.deployment.alarms import alarm_prefix
 from pipeline.deployment.plan import CHANGEABLE
 from pipeline.errors import EnvironmentLocked
+from pipeline.model import Model
+from pipeline.names import release_of
+from pipeline.release import Release
 from pipeline.run import Run
 from pipeline.state.lock import environment_lock
 
 log = logging.getLogger(__name__)
+
+
+class AfterPromotionResult(Model):
+    """The action that the config asks for, and the calls that it took."""
+
+    release: str
+    action: Literal["keep", "scale_down", "delete"]
+    calls: tuple[str, ...] = ()
+    left_because: str | None = None  # the reason why the environment stays as it is all the same
 
 
 def plan_after_promotion(
@@ -45,26 +58,35 @@ def plan_after_promotion(
     return tuple(calls)
 
 
-def after_promotion(run: Run) -> None:
-    """Apply the config's `after_promotion` to the source environment; make no call where it is in effect.
+def after_promotion(release: Release, run: Run) -> AfterPromotionResult:
+    """Apply the config's `after_promotion` to the environment that `release` was promoted from.
 
-    While another run uses the environment, or its endpoint is changing, it stays unchanged, and a message says so:
-    the promotion has succeeded.
+    Makes no call where it is in effect. While another run uses the environment, its endpoint is changing, or it
+    serves another release by now, it stays unchanged, and the result says why: the promotion has succeeded.
     """
-    if run.env.after_promotion.action == "keep":
-        return
+    result = AfterPromotionResult(release=release.id, action=run.env.after_promotion.action)
+    if result.action == "keep":
+        return result
     try:
-        with environment_lock(run, "promote"):
-            _apply(run)
+        with environment_lock(run, "after-promotion"):
+            reason, calls = _apply(release, run)
     except EnvironmentLocked as error:
-        log.info(f"{run.env.name} stays as it is: {error.what}")
+        reason, calls = error.what, ()
+    if reason:
+        log.info(f"{run.env.name} stays as it is: {reason}")
+    return result.model_copy(update={"calls": calls, "left_because": reason})
 
 
-def _apply(run: Run) -> None:
-    described = run.aws.describe_endpoint(run.env.endpoint.name)
-    if described is not None and described["EndpointStatus"] not in CHANGEABLE | {"Failed"}:
-        log.info(f"{run.env.endpoint.name} is {described['EndpointStatus']}: it stays as it is")
-        return
+def _apply(release: Release, run: Run) -> tuple[str | None, tuple[str, ...]]:
+    """Make the calls and return (None, their sentences), or (why none was made, nothing)."""
+    name = run.env.endpoint.name
+    described = run.aws.describe_endpoint(name)
+    if described is not None:
+        live = release_of(described["EndpointConfigName"])
+        if described["EndpointStatus"] not in CHANGEABLE | {"Failed"}:
+            return f"{name} is {described['EndpointStatus']}", ()
+        if live != release.id:
+            return f"{name} serves {live or 'another release'} by now, not {release.id}", ()
     target = observe_scaling(run).target
     prefixes = (alarm_prefix(run.env), step_alarm_prefix(run.env))
     calls = plan_after_promotion(
@@ -74,3 +96,4 @@ def _apply(run: Run) -> None:
         alarms=[alarm["AlarmName"] for prefix in prefixes for alarm in run.aws.alarms(prefix=prefix)],
     )
     run.apply(calls)
+    return None, tuple(call.says for call in calls)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 
 from pipeline.aws import AwsClient, Call
+from pipeline.ci import github_run_url
 from pipeline.config import Strategy
 from pipeline.deployment.deploy import deploy
 from pipeline.errors import NothingToRollBackTo
@@ -38,6 +39,22 @@ class RollbackResult(Model):
 def previous_release(records: Sequence[DeploymentRecord], live: str | None) -> str | None:
     """Return the id of the newest deployed release that is not the live one; None when there is none."""
     return next((record.release for record in reversed(records) if record.release != live), None)
+
+
+def rollback_target(run: Run) -> str:
+    """Return the id of the release that `rollback` without a release goes back to.
+
+    A GitHub run that has rolled back already gets the same answer when it is run again: it does not take the
+    release that it came from for the one before. Raises NothingToRollBackTo.
+    """
+    records = deployments(run.aws, run.env.name)
+    begun = interrupted_rollback(run, records)
+    if begun is not None:
+        return begun.release
+    this_run = github_run_url()
+    if this_run is not None and records and records[-1].deployed_by_run == this_run:
+        return records[-1].release
+    return _before(_live_release(run), run, records)
 
 
 def rollback(run: Run, *, to: str | None = None, because: Failure | None = None) -> RollbackResult:
@@ -79,18 +96,27 @@ def _begin(
     if begun is not None and to in (None, begun.release):
         log.info(f"go on with the rollback to {begun.release}")
         return begun
+    live = _live_release(run)
+    target = to or _before(live, run, records)
+    last = records[-1].config if records else None
+    intent = RollbackIntent(release=target, left=live, last=last, because=because)
+    run.aws.put_json(intent_key(run.env), intent.document())
+    return intent
+
+
+def _live_release(run: Run) -> str | None:
     described = run.aws.describe_endpoint(run.env.endpoint.name)
-    live = release_of(described["EndpointConfigName"]) if described else None
-    target = to or previous_release(records, live)
+    return release_of(described["EndpointConfigName"]) if described else None
+
+
+def _before(live: str | None, run: Run, records: Sequence[DeploymentRecord]) -> str:
+    target = previous_release(records, live)
     if target is None:
         raise NothingToRollBackTo(
             f"{run.env.name} has had no release before {live or 'any'}.",
             fix=f"Name one: python -m pipeline rollback --env {run.env.name} --to RELEASE.",
         )
-    last = records[-1].config if records else None
-    intent = RollbackIntent(release=target, left=live, last=last, because=because)
-    run.aws.put_json(intent_key(run.env), intent.document())
-    return intent
+    return target
 
 
 def _existing_config(release_id: str, records: Sequence[DeploymentRecord], aws: AwsClient) -> str | None:

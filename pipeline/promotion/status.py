@@ -46,6 +46,7 @@ class EnvironmentStatus(Model):
     policies: tuple[str, ...] = ()  # what each scaling policy holds
     alarms: dict[str, str] = Field(default_factory=dict)  # name → state
     run_url: str | None = None  # of the run that published the live release
+    deployed_by_run: str | None = None  # of the GitHub run that deployed it
     drift: tuple[Change, ...] | None = None  # None: another tool's, or the release's manifest is gone
 
 
@@ -94,6 +95,7 @@ def environment_status(run: Run) -> EnvironmentStatus:
         target=scaling.target_of("invocations"),
         alarms={_short(alarm["AlarmName"], run.env): alarm["StateValue"] for alarm in alarms},
         run_url=record.run_url if record else None,
+        deployed_by_run=record.deployed_by_run if record else None,
         drift=drift_of(run.env, manifest, observe_live(run), scaling, alarms) if manifest else None,
     )
 

@@ -5,10 +5,12 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.aws import AwsClient
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 CONTAINER = Path("container")
 NOT_BUILT_IN = frozenset({"local_test", "__pycache__"})  # and whatever begins with a dot
 BUILD_TIMEOUT_SECONDS = 3600
+PUBLISHED_TAG = re.compile(r"[0-9a-f]{40}(-\d{14})?")  # hash of the sources; of a rebuild, also when it began
+BUILT = "build and push image"  # the call that only the run records whose build is in ECR
 
 
 def build_files(container: Path = CONTAINER) -> Iterator[Path]:
@@ -48,20 +52,25 @@ def source_hash(container: Path = CONTAINER) -> str:
     return total.hexdigest()
 
 
-def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool) -> Image:
+def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool, rebuild: bool = False) -> Image:
     """Make sure that the image of container/ is in ECR and return it by digest; an existing tag is not built again.
 
-    Without an engine the source hash stands for the digest, and the image says so. The SBOM of a new image is in
+    `rebuild`: build all layers anew, for the base system's security fixes, under a tag of its own; from then on
+    this newer image is the one of these sources. Without an engine the source hash stands for the digest, and the image says so. The SBOM of a new image is in
     S3 before the image is in ECR: an image without one was published with --no-sbom.
     """
     sources = source_hash()
     tag = sources[:40]
     repository = _repository_uri(run)
-    digest = _digest(tag, run.aws)
-    if digest is not None:
+    newest = _newest_build(tag, run.aws)
+    if newest is not None and not rebuild:
+        tag, digest = newest
         log.info(f"image {tag[:12]} is in ECR already: nothing built")
     elif engine:
-        digest = _built_and_pushed(f"{repository}:{tag}", tag, origin, run.aws, sbom=sbom)
+        tag = tag if newest is None else f"{tag}-{datetime.fromtimestamp(run.clock.now(), UTC):%Y%m%d%H%M%S}"
+        digest = _built_and_pushed(f"{repository}:{tag}", tag, origin, run.aws, sbom=sbom, fresh=rebuild)
+        if newest is not None and newest[1] == digest:
+            log.info(f"the rebuild equals the image of {newest[0]}: no fix has come out since")
     else:
         log.info("no engine: the hash of container/'s sources stands in for the image digest")
         return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, is_source_hash=True)
@@ -76,13 +85,15 @@ def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool) -> Imag
     )
 
 
-def _built_and_pushed(reference: str, tag: str, origin: Origin, aws: AwsClient, *, sbom: bool) -> str:
+def _built_and_pushed(
+    reference: str, tag: str, origin: Origin, aws: AwsClient, *, sbom: bool, fresh: bool
+) -> str:
     """Build the image, store its SBOM in S3, push it, and return its digest in ECR."""
-    _build(reference, origin)
+    _build(reference, origin, fresh=fresh)
     if sbom:
         store_sbom(reference, tag, aws)
-    push_unless_there(reference, tag, aws)
-    aws.made.append(f"build and push image {reference}")
+    if push_unless_there(reference, tag, aws):
+        aws.made.append(f"{BUILT} {reference}")
     digest = _digest(tag, aws)
     if digest is None:
         raise BuildFailed(f"{reference} was pushed, but ECR does not know it.", fix="Publish again.")
@@ -106,6 +117,18 @@ def _repository_uri(run: Run) -> str:
     return str(found["repositories"][0]["repositoryUri"])
 
 
+def _newest_build(tag: str, aws: AwsClient) -> tuple[str, str] | None:
+    """Return tag and digest of the image that was pushed last of these sources; None when there is none."""
+    images = aws.pages("ecr", "describe_images", "imageDetails", repositoryName=aws.place.repository)
+    builds = [
+        (each["imagePushedAt"], built, str(each["imageDigest"]))
+        for each in images
+        for built in each.get("imageTags", [])
+        if PUBLISHED_TAG.fullmatch(built) and built.startswith(tag)
+    ]
+    return max(builds)[1:] if builds else None
+
+
 def _digest(tag: str, aws: AwsClient) -> str | None:
     found = aws.find(
         "ecr", "describe_images", repositoryName=aws.place.repository, imageIds=[{"imageTag": tag}]
@@ -113,16 +136,22 @@ def _digest(tag: str, aws: AwsClient) -> str | None:
     return str(found["imageDetails"][0]["imageDigest"]) if found and found["imageDetails"] else None
 
 
-def _build(reference: str, origin: Origin) -> None:
-    words = [str(CONTAINER / "build"), "--tag", reference]
-    words += ["--revision", origin.commit] if origin.commit else []
+def _last_change() -> str | None:
+    """Return the last commit that changed container/: a later one makes the same image, label for label."""
+    words = ["git", "log", "-1", "--format=%H", "--", str(CONTAINER)]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() or None
+
+
+def _build(reference: str, origin: Origin, *, fresh: bool) -> None:
+    words = [str(CONTAINER / "build"), "--tag", reference, *(["--no-cache"] if fresh else [])]
+    words += ["--revision", _last_change() or origin.commit] if origin.commit else []
     words += ["--source", origin.run_url.split("/actions/")[0]] if origin.run_url else []
     log.info(f"build {reference}")
     _run(words, os.environ, "Read the build's output above; run container/build to repeat it.")
 
 
-def push_unless_there(reference: str, tag: str, aws: AwsClient) -> None:
-    """Push the image, unless another run has pushed the same sources meanwhile: then theirs is the image.
+def push_unless_there(reference: str, tag: str, aws: AwsClient) -> bool:
+    """Push the image and return True; False when another run has pushed the same sources meanwhile.
 
     Tags are immutable, and two builds of the same sources may differ in digest: the first one pushed wins.
     Raises BuildFailed when the push fails and ECR does not have the tag.
@@ -133,6 +162,8 @@ def push_unless_there(reference: str, tag: str, aws: AwsClient) -> None:
         if _digest(tag, aws) is None:
             raise
         log.info(f"image {tag[:12]} was pushed by another run meanwhile: that one is taken")
+        return False
+    return True
 
 
 def _push(reference: str, aws: AwsClient) -> None:

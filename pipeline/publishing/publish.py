@@ -26,7 +26,14 @@ log = logging.getLogger(__name__)
 MOST_METRICS = 40  # of the Model Registry's 50 properties
 
 
-def publish(run: Run, *, weights: str | None = None, engine: bool = True, sbom: bool = True) -> Release:
+def publish(
+    run: Run,
+    *,
+    weights: str | None = None,
+    engine: bool = True,
+    sbom: bool = True,
+    rebuild: bool = False,
+) -> Release:
     """Publish image and weights and return the release; the same content is the same release.
 
     Writes `<build>/release.json` and, once, s3://<bucket>/releases/<id>/release.json, and registers
@@ -37,7 +44,7 @@ def publish(run: Run, *, weights: str | None = None, engine: bool = True, sbom: 
     origin = origin_of(CONTAINER, Path(source))
     if origin.dirty:
         log.warning(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
-    image = publish_image(run, origin, engine=engine, sbom=sbom)
+    image = publish_image(run, origin, engine=engine, sbom=sbom, rebuild=rebuild)
     require_scanned(image, run)
     synced = sync_weights(source, run.aws)
     if synced.fits is not None:

@@ -41,7 +41,10 @@ class DeploymentRecord(Model):
     release: ReleaseId
     config: str
     in_service_at: float  # epoch seconds
-    run_url: str | None
+    run_url: str | None  # of the GitHub run that published the release
+    deployed_by_run: str | None = (
+        None  # address of the GitHub run that deployed it; None: no run of GitHub did
+    )
     by: str | None = None  # the person who deployed it; None: an earlier version of the pipeline did
     strategy: Strategy | None = None  # as AWS describes it; None: no traffic moved, the endpoint was new
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import urllib.request
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import version
@@ -26,9 +27,9 @@ def build() -> Any:
     return module
 
 
-def program(directory: Path, name: str, code: int) -> None:
+def program(directory: Path, name: str, code: int, says: str = "") -> None:
     path = directory / name
-    path.write_text(f"#!/bin/sh\nexit {code}\n")
+    path.write_text(f"#!/bin/sh\n/bin/cat <<'END'\n{says}\nEND\nexit {code}\n")
     path.chmod(0o755)
 
 
@@ -88,10 +89,57 @@ def test_pip_in_the_build_knows_the_indexes_known_here(build: Any, monkeypatch: 
     )
 
 
-def test_the_base_image_stays_on_a_line_of_its_own() -> None:
+def test_the_base_image_is_a_literal_with_a_digest_for_dependabot() -> None:
+    """Both stages that need one take it, unless BASE_IMAGE names another."""
     lines = (CONTAINER / "Dockerfile").read_text().splitlines()
+    stages = [line.split()[1] for line in lines if line.startswith("FROM ")]
 
-    assert "ARG BASE_IMAGE=python:3.11-slim-bookworm" in lines
+    assert "ARG BASE_IMAGE=pinned" in lines
+    assert re.fullmatch(r"python:3\.11-slim-bookworm@sha256:[0-9a-f]{64}", stages[0])
+    assert stages[1:] == ["${BASE_IMAGE}", "${BASE_IMAGE}"]
+
+
+@pytest.mark.starts_processes
+@pytest.mark.parametrize(
+    ("label", "base"), [("debian-packages", "python:3.11-slim-bookworm"), ("", None), ("<no value>", None)]
+)
+def test_a_substitute_is_taken_only_where_one_was_made(
+    build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: str, base: str | None
+) -> None:
+    """It has a digest of its own, so that the pinned name does not lead to it."""
+    program(tmp_path, "docker", 0, says=label)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert build.substitute() == base
+
+
+@pytest.mark.starts_processes
+@pytest.mark.parametrize(
+    ("driver", "output"),
+    [
+        ("docker-container", "type=docker,rewrite-timestamp=true"),
+        ("docker", "type=docker"),  # refuses the option, since it unpacks the image itself
+    ],
+)
+def test_a_builder_of_its_own_gives_all_files_one_time(
+    build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: str, output: str
+) -> None:
+    program(tmp_path, "docker", 0, says=f"Name: b\nDriver:        {driver}\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    assert build.builder()[-2:] == ["--output", output]
+
+
+def test_bytecode_names_no_time_of_its_source() -> None:
+    """Python would compile anew at every start what has another time than its bytecode says."""
+    dockerfile = (CONTAINER / "Dockerfile").read_text()
+
+    assert (
+        dockerfile.count("install --no-compile")
+        == dockerfile.count("pip --python /opt/venv/bin/python install")
+        == 2
+    )
+    assert dockerfile.count("compileall") == dockerfile.count("--invalidation-mode unchecked-hash") == 2
 
 
 def test_the_labels_say_which_archives_fit(build: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pipeline.aws.validation import problem_of
 from pipeline.config import Environment
 from pipeline.promotion.after_promotion import after_promotion, plan_after_promotion
+from pipeline.release import Release
 from pipeline.run import Run
 from pipeline.state.lock import environment_lock, read_lock
 
@@ -60,18 +61,57 @@ def test_a_lifetime_that_cannot_work_is_refused(make_env: MakeEnv, after: dict[s
 
 
 def test_an_environment_that_another_run_is_using_stays_as_it_is(
-    account: Run, make_env: MakeEnv, said: Said
+    account: Run, make_env: MakeEnv, release: Release, said: Said
 ) -> None:
     source = make_env(after_promotion={"action": "delete"})
     with environment_lock(account.in_environment(source), "verify"):
-        after_promotion(account.in_environment(source))
+        result = after_promotion(release, account.in_environment(source))
 
     assert said()[0].startswith("staging stays as it is: staging is being changed by `verify` of ")
+    assert said()[0].endswith(str(result.left_because))
 
 
-def test_an_environment_that_is_gone_already_costs_no_call(account: Run, make_env: MakeEnv) -> None:
+def test_an_environment_that_is_gone_already_costs_no_call(
+    account: Run, make_env: MakeEnv, release: Release
+) -> None:
     source = make_env(after_promotion={"action": "delete"})
-    after_promotion(account.in_environment(source))
+    result = after_promotion(release, account.in_environment(source))
 
     assert account.aws.made == []
+    assert (result.action, result.calls, result.left_because) == ("delete", (), None)
     assert read_lock(account.in_environment(source)) is None
+
+
+def serving(release_id: str, env: Environment, account: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a run in an environment whose endpoint serves a release."""
+    run = account.in_environment(env)
+    described = {
+        "EndpointStatus": "InService",
+        "EndpointConfigName": f"{env.endpoint.name}-{release_id}-00000000",
+    }
+    monkeypatch.setattr(run.aws, "describe_endpoint", lambda _: described)
+    return run
+
+
+def test_an_environment_that_serves_another_release_by_now_stays_as_it_is(
+    account: Run, make_env: MakeEnv, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release was deployed to it while the one before waited for its approval."""
+    other = f"{'f' * 12}-{'f' * 8}"
+    run = serving(other, make_env(after_promotion={"action": "delete"}), account, monkeypatch)
+    result = after_promotion(release, run)
+
+    assert account.aws.made == []
+    assert result.left_because == f"digits-staging serves {other} by now, not {release.id}"
+
+
+def test_the_fleet_of_the_promoted_release_is_scaled_down(
+    account: Run, make_env: MakeEnv, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = serving(release.id, make_env(after_promotion=DOWN), account, monkeypatch)
+    applied: list[str] = []
+    monkeypatch.setattr(run.aws, "apply", lambda call: applied.append(call.operation))
+    result = after_promotion(release, run)
+
+    assert applied == ["register_scalable_target"]
+    assert [call.split()[0] for call in result.calls] == ["scale"]

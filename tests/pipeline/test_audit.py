@@ -99,5 +99,5 @@ def test_what_leaves_no_line_is_named() -> None:
 
     assert audited_steps == {
         "bootstrap", "train", "publish", "deploy", "autoscale", "verify", "promote", "rollback", "load-test",
-        "destroy", "gc", "unlock",
+        "destroy", "gc", "unlock", "after-promotion",
     }  # fmt: skip

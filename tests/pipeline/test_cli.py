@@ -257,6 +257,7 @@ def test_a_release_runs_the_other_commands_in_their_order(
             for step in ("bootstrap", "publish", "preflight", "deploy", "autoscale", "verify")
         ),
         *(f"{step} production" for step in ("bootstrap", "preflight", "promote")),
+        "after-promotion staging",
     ]
     assert chosen["publish"] == {"weights": "w", "engine": False, "sbom": True}
     assert chosen["verify"]["profile"] == "quick"

@@ -35,7 +35,7 @@ from pipeline.errors import (
     ReleaseError,
     ReleaseUnproved,
 )
-from pipeline.promotion.rollback import rollback
+from pipeline.promotion.rollback import rollback, rollback_target
 from pipeline.promotion.status import environment_status
 from pipeline.release import Release
 from pipeline.release_store.manifests import fetch_release
@@ -278,7 +278,26 @@ def test_rollback_returns_to_the_release_before(run: Run, publish_model: Publish
         "its config is still there"
     )
     assert environment_status(run).release == old.id
+    assert rollback_target(run) == new.id
     assert fetch_release(old.id, run.aws) == old
+
+
+@pytest.mark.starts_processes
+def test_a_run_that_has_rolled_back_does_not_go_forward_when_it_is_run_again(
+    run: Run, publish_model: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resolve the same target a second time, after a later job of the run has failed."""
+    old, new = publish_model("old"), publish_model("new")
+    for release in (old, new):
+        put_live(release, run)
+    for name, value in {"SERVER_URL": "https://github.com", "REPOSITORY": "O/R", "RUN_ID": "7"}.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    assert rollback_target(run) == old.id
+    rollback(run.in_environment(with_strategy(run.env, "all_at_once")), to=old.id)
+
+    assert rollback_target(run) == old.id
+    monkeypatch.setenv("GITHUB_RUN_ID", "8")
+    assert rollback_target(run) == new.id, "another run is another rollback"
 
 
 @pytest.mark.starts_processes

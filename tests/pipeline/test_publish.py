@@ -1,6 +1,7 @@
 """A release is published once: the same content gives the same release, and changes nothing."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,7 +14,14 @@ from pipeline.aws import AwsClient
 from pipeline.config import Environment
 from pipeline.deployment.plan import Observed, config_name, plan_deployment
 from pipeline.errors import BuildFailed, ConfigError
-from pipeline.publishing.image import build_files, publish_image, push_unless_there, source_hash
+from pipeline.publishing.image import (
+    BUILT,
+    _build,
+    build_files,
+    publish_image,
+    push_unless_there,
+    source_hash,
+)
 from pipeline.publishing.publish import git_commit, plan_registration, publish
 from pipeline.publishing.supply_chain import Origin, provenance_key, store_sbom
 from pipeline.release import Release, load_release
@@ -182,8 +190,9 @@ def test_a_list_of_packages_that_cannot_be_made_stops_the_publish(
     assert account.aws.made == []
 
 
-def put_image(account: Run, env: Environment, tag: str) -> None:
+def put_image(account: Run, env: Environment, tag: str, content: str = "") -> None:
     manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+    manifest |= {"content": content} if content else {}
     account.aws.read(
         "ecr", "put_image", repositoryName=env.aws.repository, imageTag=tag,
         imageManifest=json.dumps(manifest),
@@ -201,11 +210,75 @@ def test_a_push_that_is_refused_is_no_failure_if_the_tag_is_there_by_now(
 
     monkeypatch.setattr("pipeline.publishing.image._push", refused)
     if is_there:
-        push_unless_there("r:t", "t" * 40, account.aws)
+        assert not push_unless_there("r:t", "t" * 40, account.aws)
         assert said() == [f"image {'t' * 12} was pushed by another run meanwhile: that one is taken"]
     else:
         with pytest.raises(BuildFailed, match="tag invalid"):
             push_unless_there("r:t", "t" * 40, account.aws)
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch, account: Run, env: Environment) -> list[bool]:
+    """Build and push without an engine; list for each build if it takes no layer of an earlier one."""
+    builds: list[bool] = []
+
+    def push(reference: str, aws: AwsClient) -> None:
+        put_image(account, env, reference.rpartition(":")[2], content=str(len(builds)))
+
+    monkeypatch.setattr("pipeline.publishing.image._build", lambda *_, fresh: builds.append(fresh))
+    monkeypatch.setattr("pipeline.publishing.image._push", push)
+    return builds
+
+
+def test_a_rebuild_is_the_image_of_these_sources_from_then_on(account: Run, built: list[bool]) -> None:
+    """A later push of a change of config must not bring the image without the fixes back."""
+    first = publish_image(account, Origin(), engine=True, sbom=False)
+    second = publish_image(account, Origin(), engine=True, sbom=False, rebuild=True)
+    third = publish_image(account, Origin(), engine=True, sbom=False)
+
+    assert built == [False, True]
+    assert first.tag == source_hash()[:40]
+    assert re.fullmatch(rf"{first.tag}-\d{{14}}", second.tag)
+    assert second.digest != first.digest
+    assert third == second
+    assert [call for call in account.aws.made if call.startswith(BUILT)] == [
+        f"{BUILT} {image.uri.partition('@')[0]}:{image.tag}" for image in (first, second)
+    ]
+
+
+def test_a_rebuild_without_a_difference_is_the_image_before(
+    account: Run, built: list[bool], monkeypatch: pytest.MonkeyPatch, said: Said
+) -> None:
+    first = publish_image(account, Origin(), engine=True, sbom=False)
+    monkeypatch.setattr("pipeline.publishing.image._build", lambda *_, **__: None)
+    second = publish_image(account, Origin(), engine=True, sbom=False, rebuild=True)
+
+    assert second.digest == first.digest
+    assert said()[-1] == f"the rebuild equals the image of {first.tag}: no fix has come out since"
+    assert built == [False]
+
+
+@pytest.mark.starts_processes
+def test_a_commit_that_does_not_change_the_container_makes_the_same_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The image is labelled with the last commit that changed it, not with the newest one."""
+
+    def commit(path: str) -> str:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("x")
+        author = ["-c", "user.name=dev", "-c", "user.email=dev@example.com"]
+        for words in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "A change"]):
+            subprocess.run(["git", *words], cwd=tmp_path, check=True)
+        return str(git_commit(tmp_path)[0])
+
+    started: list[list[str]] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.publishing.image._run", lambda words, *_: started.append(words))
+    changed, newest = commit("container/Dockerfile"), commit("README.md")
+    _build("r:t", Origin(newest), fresh=False)
+
+    assert started == [["container/build", "--tag", "r:t", "--revision", changed]]
 
 
 @pytest.mark.starts_processes

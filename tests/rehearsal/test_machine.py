@@ -45,7 +45,7 @@ def test_processes_can_be_asked_for_on_any_machine() -> None:
 
 
 def test_the_base_image_is_read_from_the_dockerfile() -> None:
-    assert f"ARG BASE_IMAGE={machine.base_image()}\n" in (ROOT / "container/Dockerfile").read_text()
+    assert f"FROM {machine.base_image()} AS pinned\n" in (ROOT / "container/Dockerfile").read_text()
 
 
 @pytest.mark.starts_processes

@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 REPOSITORY = "ORG/REPO"
 VENV = Path(sys.executable).parents[1]
 ENVIRONMENTS = ("staging", "production")
+UNKNOWN_TO_ACT = re.compile(r"^ +(queue: max|deployment: false)\b.*\n", re.MULTILINE)  # keys of 2026
 USES = re.compile(r"uses: ([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 
 
@@ -35,10 +36,12 @@ class RunResult:
 
 
 def clone(to: Path) -> Path:
-    """Clone HEAD of this repository, as it would be on GitHub after a push."""
+    """Clone HEAD of this repository, as it would be on GitHub after a push, but for keys that act refuses."""
     subprocess.run(["git", "clone", "--quiet", "--local", str(ROOT), str(to)], check=True)
     origin = f"https://github.com/{REPOSITORY}"
     subprocess.run(["git", "-C", str(to), "remote", "set-url", "origin", origin], check=True)
+    for path in (to / ".github" / "workflows").glob("*.yml"):
+        path.write_text(UNKNOWN_TO_ACT.sub("", path.read_text()))
     return to
 
 
@@ -87,18 +90,20 @@ class Act:
             "AWS_ACCOUNT_ID": self.account,
             **(variables or {}),
         }
-        log = self.scratch / f"{len(list(self.scratch.glob('*.jsonl')))}-{workflow}.jsonl"
+        number = len(list(self.scratch.glob("*.jsonl")))
+        log = self.scratch / f"{number}-{workflow}.jsonl"
         with log.open("w") as written:
             done = subprocess.run(
             [
                 str(VENV / "bin" / "act"), event, "--workflows", f".github/workflows/{workflow}",
-                "--platform", "ubuntu-latest=-self-hosted", "--eventpath", str(payload), "--json",
+                "--platform", "ubuntu-24.04=-self-hosted", "--eventpath", str(payload), "--json",
                 "--no-cache-server", "--action-cache-path", str(self.scratch / "act"),
                 "--defaultbranch", "main", "--secret", "GITHUB_TOKEN=none",
                 *fake_actions(self.checkout),
                 *(f"--var={name}={value}" for name, value in known.items() if value),
                 *(f"--input={name}={value}" for name, value in (inputs or {}).items()),
                 *(f"--env={name}={value}" for name, value in self._environ().items()),
+                f"--env=GITHUB_RUN_ID={number + 1}", # act gives each run the same
             ],
             cwd=self.checkout, env=self._outer(), stdout=written, stderr=subprocess.STDOUT, timeout=seconds,
         )  # fmt: skip

@@ -6,10 +6,8 @@ act, which runs them in test_runs.py, enforces neither permissions nor environme
 import os
 import re
 import shlex
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,13 +15,23 @@ import yaml
 from pipeline.__main__ import PIPELINE
 from pipeline.cli.options import STRATEGIES
 from pipeline.config import environments, load_environment
+from tests.workflows.files import (
+    ACTIONS,
+    ROOT,
+    SIGN_IN,
+    WORKFLOWS,
+    environment,
+    events,
+    every_job,
+    jobs,
+    jobs_with_role,
+    read,
+    steps,
+    uses,
+)
 
-ROOT = Path(__file__).parents[2]
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 PIN = re.compile(r"uses: ([\w.-]+/[\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)$")
 OURS = re.compile(r"uses: \./\.github/(actions/[\w-]+|workflows/[\w-]+\.yml)$")
-SIGN_IN, DEPLOY = "./.github/actions/sign-in", "./.github/workflows/deploy.yml"
 VALUES = {
     "SHAPE": "ramp",
     "MINUTES": "1",
@@ -32,47 +40,14 @@ VALUES = {
     "TARGET": "staging",
     "NEXT": "production",
     "PROFILE": "full",
+    "RELEASE": "0123456789ab-01234567",
     "CONFIRM": "staging",
     "STRATEGY": "own",
 }
-YAML_ON: Any = True  # YAML 1.1 reads the key `on` as true
 NAMED = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 EVERY = pytest.mark.parametrize(
     "path", WORKFLOWS + ACTIONS, ids=lambda path: path.parent.name + "/" + path.name
 )
-
-
-def read(path: Path) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(path.read_text())
-    document["on"] = document.pop(YAML_ON, document.get("on", {}))
-    return document
-
-
-def jobs(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield from read(path).get("jobs", {}).items()
-
-
-def steps(path: Path) -> Iterator[dict[str, Any]]:
-    yield from read(path).get("runs", {}).get("steps", [])
-    for _, job in jobs(path):
-        yield from job.get("steps", [])
-
-
-def events(path: Path) -> set[str]:
-    found = read(path)["on"]
-    return {found} if isinstance(found, str) else set(found)
-
-
-def uses(job: dict[str, Any]) -> set[str]:
-    return {job.get("uses", ""), *(step.get("uses", "") for step in job.get("steps", []))}
-
-
-def jobs_with_role() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every job that assumes a role on AWS."""
-    for path in WORKFLOWS:
-        for name, job in jobs(path):
-            if SIGN_IN in uses(job):
-                yield f"{path.name}: {name}", job
 
 
 @EVERY
@@ -133,46 +108,33 @@ def test_a_pull_request_reaches_no_identity_and_no_environment(path: Path) -> No
 
 
 def test_only_jobs_that_call_aws_may_ask_for_an_identity_token() -> None:
-    for path in WORKFLOWS:
-        for name, job in jobs(path):
-            calls_aws = bool({SIGN_IN, DEPLOY} & uses(job))
+    """A job that calls a workflow may do what the jobs of that workflow do, and no more."""
+    granted = {
+        name: {key for key, value in job["permissions"].items() if value == "write"}
+        for name, job in every_job()
+    }
+    for name, job in every_job():
+        called = job.get("uses", "").rpartition("/")[2]
+        if called:
+            needed = {
+                key for other, keys in granted.items() if other.startswith(f"{called}: ") for key in keys
+            }
+        else:
+            needed = (granted[name] - {"id-token"}) | ({"id-token"} if SIGN_IN in uses(job) else set())
 
-            assert (job["permissions"].get("id-token") == "write") == calls_aws, f"{path.name}: {name}"
+        assert granted[name] == needed, name
 
 
 def test_a_job_signs_in_as_its_own_environment_before_the_long_set_up() -> None:
     """A missing variable or a refused role is reported in the first minute."""
     found = list(jobs_with_role())
-    assert len(found) >= 6
+    assert len(found) >= 10
     for name, job in found:
         used = [step.get("uses", "") for step in job["steps"]]
         (sign_in,) = [step for step in job["steps"] if step.get("uses") == SIGN_IN]
 
-        assert sign_in["with"]["environment"] == job["environment"] == job["env"]["TARGET"], name
+        assert sign_in["with"]["environment"] == environment(job) == job["env"]["TARGET"], name
         assert used.index(SIGN_IN) < used.index("./.github/actions/setup"), name
-
-
-def test_one_change_of_an_environment_at_a_time_and_none_is_cancelled() -> None:
-    """A half-shifted deployment must finish or roll back."""
-    changing = {
-        name: job
-        for name, job in jobs_with_role()
-        if re.search(r"pipeline (deploy|promote|rollback|destroy)\b", str(job["steps"]))
-    }
-
-    assert len(changing) == 3
-    for name, job in changing.items():
-        group = f"deploy-{job['environment']}"
-        assert job["concurrency"] == {"group": group, "cancel-in-progress": False}, name
-
-
-def test_a_push_waits_for_the_one_before_and_documentation_deploys_nothing() -> None:
-    release = read(ROOT / ".github/workflows/release.yml")
-
-    assert release["concurrency"] == {"group": "release", "cancel-in-progress": False}
-    assert {"**.md", "docs/**"} <= set(release["on"]["push"]["paths-ignore"])
-    assert release["on"]["push"]["branches"] == ["main"]
-    assert "pipeline train" not in str(release)
 
 
 @EVERY
