@@ -25,7 +25,6 @@ QUICKLY = {"VERIFY_PROFILE": "quick"}
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.timeout(1700),
-    pytest.mark.measures,
     pytest.mark.starts_processes,
 ]
 
@@ -137,6 +136,7 @@ def test_a_variable_that_is_not_set_fails_before_anything_is_done(world: World) 
 
 
 @pytest.mark.matrix(only_in_prove=True)
+@pytest.mark.measures
 def test_from_a_push_to_production_and_all_that_is_done_by_hand(world: World) -> None:
     """One story, since each chapter stands on what AWS has after the one before."""
     world.change(Path("config/staging.yaml"), gently)
