@@ -20,7 +20,6 @@ MODEL = Path("container/local_test/opt/ml/model")
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.timeout(1700),
-    pytest.mark.measures,
     pytest.mark.starts_processes,
 ]
 
@@ -87,6 +86,7 @@ def test_a_variable_that_is_not_set_fails_before_anything_is_done(sandbox: Sandb
 
 
 @pytest.mark.matrix(only_in_prove=True)
+@pytest.mark.measures
 def test_from_a_push_to_production_and_all_that_is_done_by_hand(sandbox: Sandbox) -> None:
     """One test, since each part needs the state of AWS after the part before."""
     first = push_delivers_a_release_to_production(sandbox)
