@@ -55,6 +55,20 @@ class Sandbox:
         found: dict[str, Any] = json.loads(body)
         return found
 
+    def attested(self) -> list[str]:
+        """Read which digests were attested, and by what."""
+        return (self.act.scratch / "attested").read_text().splitlines()
+
+    def attest_known_images(self) -> None:
+        """Attest what the registry has already: the images that an earlier run of this machine pushed."""
+        ecr = self.aws.client("ecr")
+        uri = ecr.describe_repositories(repositoryNames=["digits"])["repositories"][0]["repositoryUri"]
+        pages = ecr.get_paginator("describe_images").paginate(repositoryName="digits")
+        lines = [
+            f"{uri}@{each['imageDigest']} provenance\n" for page in pages for each in page["imageDetails"]
+        ]
+        (self.act.scratch / "attested").write_text("".join(lines))
+
     def gh_calls(self) -> list[list[str]]:
         """Read the arguments of every call of `gh` so far."""
         return [json.loads(line) for line in (self.act.scratch / "gh.jsonl").read_text().splitlines()]

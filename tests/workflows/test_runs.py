@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -34,7 +35,9 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
             envs = [load_environment(name, ROOT / "config") for name in ("staging", "production")]
             access = GithubAccess(GithubRepository.parse(REPOSITORY, "12/345"))
             bootstrap_github(access, envs, Run.for_environment(envs[0], tmp_path))
-            yield Sandbox(Act(clone(tmp_path / "clone"), aws, issuer, tmp_path), aws)
+            sandbox = Sandbox(Act(clone(tmp_path / "clone"), aws, issuer, tmp_path), aws)
+            sandbox.attest_known_images()
+            yield sandbox
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
 
 
@@ -62,6 +65,7 @@ def assert_succeeded(result: RunResult, jobs: int) -> None:
 
 def test_a_failing_smoke_stops_before_production(sandbox: Sandbox) -> None:
     sandbox.commit(MODEL / "golden.json", with_wrong_golden_label)
+    sandbox.commit(Path("container/src/notes.txt"), lambda _: f"an image of its own: {uuid4()}\n")
     result = sandbox.push()
     release = sandbox.published()["id"]
 
@@ -71,7 +75,8 @@ def test_a_failing_smoke_stops_before_production(sandbox: Sandbox) -> None:
     assert sandbox.live("staging") == release
     assert sandbox.live("production") is None
     digest = sandbox.published()["image"]["digest"]
-    assert f"@{digest} provenance" in (sandbox.act.scratch / "attested").read_text()
+    attested = [line for line in sandbox.attested() if f"@{digest} " in line]
+    assert [line.rpartition("/")[2].split()[-1] for line in attested] == ["provenance", "sbom.spdx.json"]
     images = sandbox.aws.client("ecr").describe_images(repositoryName="digits")["imageDetails"]
     assert digest in {each["imageDigest"] for each in images}
 
@@ -131,10 +136,12 @@ def without_drift_no_issue_is_opened(sandbox: Sandbox) -> None:
 def pushing_again_changes_nothing(sandbox: Sandbox, release: str) -> None:
     """Every job's commands run once more, as when each job is run again."""
     configs = [sandbox.endpoint(name)["EndpointConfigName"] for name in ("staging", "production")]
+    attested = sandbox.attested()
     assert_succeeded(sandbox.push(), jobs=9)
 
     assert [sandbox.endpoint(name)["EndpointConfigName"] for name in ("staging", "production")] == configs
     assert sandbox.published()["id"] == release
+    assert sandbox.attested() == attested, "another run has built it"
 
 
 def failing_canary_leaves_production_on(first: str, sandbox: Sandbox) -> str:
