@@ -1,7 +1,7 @@
 """Make .venv from the locks of dependency groups, with uv where it can do what pip is configured to do, else with pip.
 
 python3.11 .ci/install.py [GROUP…]: no group means all of them. torch, which group `container` needs, is installed
-first, alone and by pip (docs/adr/0010). uv is told what pip is told: index, find-links, constraints, certificates.
+first, alone and by pip (docs/adr/0010). uv gets the configuration of pip: index, find-links, constraints, certificates.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def pip_options(listed: str) -> dict[str, str]:
 
 
 def uv_environment(options: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Translate pip's options for uv; what `environ` says to uv itself wins. ValueError: uv cannot do as pip would."""
+    """Translate pip's options for uv; UV_* variables of `environ` win. ValueError: uv cannot do as pip would."""
     unknown = sorted(options.keys() - TRANSLATED.keys() - WITHOUT_EFFECT)
     if unknown:
         raise ValueError(f"pip is configured with {', '.join(unknown)}")
@@ -76,8 +76,8 @@ def uv_environment(options: Mapping[str, str], environ: Mapping[str, str]) -> di
         if option in TRANSLATED:
             name, separator = TRANSLATED[option]
             found[name] = separator.join(value.split()) if separator else value
-    told = {name: value for name, value in environ.items() if name.startswith("UV_")}
-    return {**environ, **found, **told}
+    own = {name: value for name, value in environ.items() if name.startswith("UV_")}
+    return {**environ, **found, **own}
 
 
 def install(python: str, wanted: Sequence[str]) -> None:
