@@ -38,8 +38,8 @@ EXAMPLES = [Example(**found.groupdict()) for found in EXAMPLE.finditer(DOCUMENT.
 def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the packages of docs/clients into a folder and return it."""
     if shutil.which("npm") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must have Node.js and npm: .ci/run installs them")
+        if os.environ.get("REQUIRE_DOCKER") == "1":
+            pytest.fail("a machine that must have an engine must have Node.js and npm: .ci/run installs them")
         pytest.skip("needs Node.js and npm")
     folder = tmp_path_factory.mktemp("javascript")
     for name in ("package.json", "package-lock.json"):

@@ -1,0 +1,26 @@
+"""The variables of a GitHub runner change no test: its environment is one of the cases."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RUNNER = {
+    "CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "octocat", "GITHUB_API_URL": "https://api.github.com",
+    "GITHUB_REF": "refs/heads/main", "GITHUB_REPOSITORY": "ORG/REPO", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_RUN_ID": "4711",
+    "GITHUB_RUN_NUMBER": "7", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_SHA": "0" * 40, "GITHUB_STEP_SUMMARY": "",
+    "RUNNER_OS": "Linux",
+}  # fmt: skip
+
+
+@pytest.mark.starts_processes
+def test_a_runners_variables_change_no_test_of_locks_and_reports() -> None:
+    environ = {**os.environ, **RUNNER}
+    tests = ["tests/pipeline/test_lock.py", "tests/pipeline/test_github.py", "tests/pipeline/test_audit.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=250)
+
+    assert ended.returncode == 0, ended.stdout[-3000:]
