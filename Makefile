@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 PY := .venv/bin/python
 PINS := container/torch.txt container/requirements.txt local_aws/requirements.txt $(wildcard requirements/*.txt)
-SCRIPTS := $(filter-out %.py,$(wildcard .ci/*)) $(wildcard container/local_test/*.sh)
+SCRIPTS := $(filter-out %.py %/__pycache__,$(wildcard .ci/*)) $(wildcard container/local_test/*.sh)
 # A module stays on one worker, for its fixtures; in order, so that tests that measure come last.
 TWO_AT_A_TIME := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 LINTERS := lint-ruff lint-format lint-mypy lint-container lint-files lint-workflows
