@@ -144,7 +144,7 @@ class Act:
         """Read act's JSON lines: the result of each job, the failed steps, and the log as text."""
         raw = log.splitlines()
         lines = [json.loads(line) for line in raw if line.startswith("{")]
-        jobs = {str(line["job"]): str(line["jobResult"]) for line in lines if "jobResult" in line}
+        jobs = {str(line["job"]).strip(): str(line["jobResult"]) for line in lines if "jobResult" in line}
         text = "\n".join(f"[{line.get('job', '')}] {line.get('msg', '').rstrip()}" for line in lines)
         output = "\n".join([text, *(line for line in raw if not line.startswith("{"))])
         assert "Skipping unsupported platform" not in output, output
