@@ -15,6 +15,7 @@ from pathlib import Path
 
 import local_aws
 from local_aws.testing.github_issuer import GithubIssuer, Job
+from tests.github_api import TOKEN, GithubServer
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -59,11 +60,12 @@ def fake_actions(checkout: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Act:
-    """A runner of workflows: a clone, an AWS, GitHub's token issuer, and a folder for act's files."""
+    """A runner of workflows: a clone, an AWS, GitHub's token issuer and its API, and a folder for act's files."""
 
     checkout: Path
     aws: local_aws.Running
     issuer: GithubIssuer
+    github: GithubServer
     scratch: Path
     account: str = "123456789012"
 
@@ -98,7 +100,7 @@ class Act:
                 str(VENV / "bin" / "act"), event, "--workflows", f".github/workflows/{workflow}",
                 "--platform", "ubuntu-24.04=-self-hosted", "--eventpath", str(payload), "--json",
                 "--no-cache-server", "--action-cache-path", str(self.scratch / "act"),
-                "--defaultbranch", "main", "--secret", "GITHUB_TOKEN=none",
+                "--defaultbranch", "main", "--secret", f"GITHUB_TOKEN={TOKEN}",
                 *fake_actions(self.checkout),
                 *(f"--var={name}={value}" for name, value in known.items() if value),
                 *(f"--input={name}={value}" for name, value in (inputs or {}).items()),
@@ -118,6 +120,7 @@ class Act:
         aws = {name: value for name, value in self.aws.environ.items() if "KEY" not in name}
         return {
             **aws,
+            "GITHUB_API_URL": self.github.url,
             "ACTIONS_ID_TOKEN_REQUEST_URL": job_environs["staging"]["ACTIONS_ID_TOKEN_REQUEST_URL"],
             **{
                 f"FAKE_BEARER_{name.upper()}": found["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]

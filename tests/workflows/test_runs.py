@@ -13,6 +13,7 @@ from local_aws.testing.github_issuer import GithubIssuer
 from pipeline.account.bootstrap_github import GithubAccess, GithubRepository, bootstrap_github
 from pipeline.config import load_environment
 from pipeline.run import Run
+from tests.github_api import GithubServer, ready
 from tests.rehearsal.clients import Clients
 from tests.workflows.act import REPOSITORY, ROOT, Act, RunResult, clone
 from tests.workflows.sandbox import BUCKET, Sandbox
@@ -27,7 +28,8 @@ pytestmark = [
 
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    with GithubIssuer() as issuer:
+    settings = ready("123456789012", "eu-west-1", "digits")
+    with GithubIssuer() as issuer, GithubServer(settings) as github:
         started = local_aws.start(instances="docker", strict_auth=1, oidc_issuers=issuer.setting)
         with started as aws:
             for name, value in aws.environ.items():
@@ -35,7 +37,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
             envs = [load_environment(name, ROOT / "config") for name in ("staging", "production")]
             access = GithubAccess(GithubRepository.parse(REPOSITORY, "12/345"))
             bootstrap_github(access, envs, Run.for_environment(envs[0], tmp_path))
-            sandbox = Sandbox(Act(clone(tmp_path / "clone"), aws, issuer, tmp_path), aws)
+            sandbox = Sandbox(Act(clone(tmp_path / "clone"), aws, issuer, github, tmp_path), aws)
             sandbox.attest_known_images()
             yield sandbox
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)

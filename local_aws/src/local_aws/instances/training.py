@@ -28,6 +28,7 @@ from local_aws.instances.instance import LaunchError, new_id
 from local_aws.instances.instance_types import instance_type
 from local_aws.instances.process import is_private
 from local_aws.instances.started_resources import MARK, Record, StartedResources
+from local_aws.tar_files import extract
 
 POLL_SECONDS = 0.2
 LOG_BYTES = 1024 * 1024
@@ -214,7 +215,7 @@ class ContainerTraining(_Run):
                     packed.write(chunk)
                 packed.seek(0)
                 with tarfile.open(fileobj=packed) as tar:
-                    tar.extractall(self.root, filter="data")
+                    extract(tar, self.root)
 
 
 def _of_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
