@@ -146,7 +146,8 @@ def test_trained_in_a_container_served_from_a_container(run: Run, tmp_path: Path
     shutil.copytree(COMMITTED / "input", tmp_path / "input")
     (tmp_path / "input/config/hyperparameters.json").write_text('{"epochs": "2", "seed": "5"}')
     volumes = {str(tmp_path): {"bind": "/opt/ml", "mode": "rw"}}
-    training = run("train", volumes=volumes, network_mode="none", **LOCKED_DOWN)
+    owner = f"{os.getuid()}:{os.getgid()}"  # without capabilities even root may not write to another user's folder
+    training = run("train", volumes=volumes, network_mode="none", user=owner, **LOCKED_DOWN)
     assert training.wait()["StatusCode"] == 0, logs(training)
 
     container, port = serve(run, tmp_path / "model", environment={"RELEASE_ID": "from-container"})
