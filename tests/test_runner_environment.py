@@ -1,4 +1,4 @@
-"""The variables of a GitHub runner change no test: its environment is one of the cases."""
+"""Tests pass in a runner's environment, and for a user with a private umask and a home that nobody can write to."""
 
 import os
 import subprocess
@@ -22,5 +22,20 @@ def test_a_runners_variables_change_no_test_of_locks_and_reports() -> None:
     tests = ["tests/pipeline/test_lock.py", "tests/pipeline/test_github.py", "tests/pipeline/test_audit.py"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
     ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=250)
+
+    assert ended.returncode == 0, ended.stdout[-3000:]
+
+
+@pytest.mark.matrix(only_in_prove=True)
+@pytest.mark.starts_processes
+def test_a_private_umask_and_a_home_that_cannot_be_written_change_no_test(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o500)
+    cache = ["-p", "no:cacheprovider", "--basetemp", str(tmp_path / "tests")]
+    command = [sys.executable, "-m", "pytest", "-q", *cache, "-m", "not starts_processes"]
+    environ = {**os.environ, **RUNNER, "HOME": str(home)}
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environ, umask=0o077, capture_output=True, text=True, timeout=280
+    )
 
     assert ended.returncode == 0, ended.stdout[-3000:]

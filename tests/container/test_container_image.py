@@ -124,22 +124,44 @@ def test_torch_is_for_the_cpu_and_nothing_of_this_machine_is_inside(run: Run) ->
     assert "local_test" not in logs(container)
 
 
+def copied(folder: Path) -> Path:
+    """Copy what an image is built from."""
+    copy = folder / "container"
+    shutil.copytree(CONTAINER, copy, ignore=shutil.ignore_patterns("local_test", "__pycache__", ".*_cache"))
+    return copy
+
+
+def layers(engine: docker.DockerClient, copy: Path) -> dict[str, Any]:
+    """Build an image from a copy, remove it, and return its layers."""
+    command: list[str | Path] = [copy / "build", "--tag", "sagemaker-pytorch-release:test-copy"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = engine.images.get(done.stdout.split()[-1]).attrs["RootFS"]
+    engine.images.remove("sagemaker-pytorch-release:test-copy")
+    return found
+
+
 def test_what_tools_leave_in_the_sources_is_not_in_the_image(
     engine: docker.DockerClient, container_image: str, tmp_path: Path
 ) -> None:
     """Equal layers, whether mypy, ruff and Python have left their caches there or not."""
-    copy = tmp_path / "container"
-    shutil.copytree(CONTAINER, copy, ignore=shutil.ignore_patterns("local_test", "__pycache__", ".*_cache"))
+    copy = copied(tmp_path)
     for place in ("src/.mypy_cache/3.11", "src/serving/.ruff_cache", "src/__pycache__"):
         (copy / place).mkdir(parents=True)
         (copy / place / "left.json").write_text(str(tmp_path))
-    command: list[str | Path] = [copy / "build", "--tag", "sagemaker-pytorch-release:test-clutter"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    cluttered = engine.images.get(done.stdout.split()[-1])
-    engine.images.remove("sagemaker-pytorch-release:test-clutter")
 
-    assert cluttered.attrs["RootFS"] == engine.images.get(container_image).attrs["RootFS"]
+    assert layers(engine, copy) == engine.images.get(container_image).attrs["RootFS"]
+
+
+def test_a_checkout_by_a_private_umask_makes_the_same_image(
+    engine: docker.DockerClient, container_image: str, tmp_path: Path
+) -> None:
+    """A file that only its owner may read would stop a container whose user is another."""
+    copy = copied(tmp_path)
+    for path in copy.rglob("*"):
+        path.chmod(path.stat().st_mode & 0o700)
+
+    assert layers(engine, copy) == engine.images.get(container_image).attrs["RootFS"]
 
 
 def test_trained_in_a_container_served_from_a_container(run: Run, tmp_path: Path) -> None:
