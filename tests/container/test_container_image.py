@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -131,14 +132,14 @@ def copied(folder: Path) -> Path:
     return copy
 
 
-def layers(engine: docker.DockerClient, copy: Path) -> dict[str, Any]:
-    """Build an image from a copy, remove it, and return its layers."""
-    command: list[str | Path] = [copy / "build", "--tag", "sagemaker-pytorch-release:test-copy"]
-    done = subprocess.run(command, capture_output=True, text=True)
+@contextmanager
+def image_of(engine: docker.DockerClient, copy: Path) -> Iterator[Any]:
+    """Build an image from a copy; it is removed afterwards."""
+    tag = "sagemaker-pytorch-release:test-copy"
+    done = subprocess.run([copy / "build", "--tag", tag], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = engine.images.get(done.stdout.split()[-1]).attrs["RootFS"]
-    engine.images.remove("sagemaker-pytorch-release:test-copy")
-    return found
+    yield engine.images.get(done.stdout.split()[-1])
+    engine.images.remove(tag)
 
 
 def test_what_tools_leave_in_the_sources_is_not_in_the_image(
@@ -150,18 +151,23 @@ def test_what_tools_leave_in_the_sources_is_not_in_the_image(
         (copy / place).mkdir(parents=True)
         (copy / place / "left.json").write_text(str(tmp_path))
 
-    assert layers(engine, copy) == engine.images.get(container_image).attrs["RootFS"]
+    with image_of(engine, copy) as cluttered:
+        assert cluttered.attrs["RootFS"] == engine.images.get(container_image).attrs["RootFS"]
 
 
-def test_a_checkout_by_a_private_umask_makes_the_same_image(
-    engine: docker.DockerClient, container_image: str, tmp_path: Path
+def test_every_user_can_read_a_program_that_was_checked_out_by_a_private_umask(
+    engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    """A file that only its owner may read would stop a container whose user is another."""
     copy = copied(tmp_path)
     for path in copy.rglob("*"):
         path.chmod(path.stat().st_mode & 0o700)
+    with image_of(engine, copy) as image:
+        unreadable = ["find", "/opt/program", "!", "-perm", "-o=r"]
+        found = engine.containers.run(
+            image.id, unreadable, remove=True, user="10001", labels={LABEL: "container"}
+        )
 
-    assert layers(engine, copy) == engine.images.get(container_image).attrs["RootFS"]
+    assert found == b""
 
 
 def test_trained_in_a_container_served_from_a_container(run: Run, tmp_path: Path) -> None:
