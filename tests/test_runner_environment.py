@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -28,14 +29,17 @@ def test_a_runners_variables_change_no_test_of_locks_and_reports() -> None:
 
 @pytest.mark.matrix(only_in_prove=True)
 @pytest.mark.starts_processes
-def test_a_private_umask_and_a_home_that_cannot_be_written_change_no_test(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir(mode=0o500)
-    cache = ["-p", "no:cacheprovider", "--basetemp", str(tmp_path / "tests")]
-    command = [sys.executable, "-m", "pytest", "-q", *cache, "-m", "not starts_processes"]
-    environ = {**os.environ, **RUNNER, "HOME": str(home)}
-    ended = subprocess.run(
-        command, cwd=ROOT, env=environ, umask=0o077, capture_output=True, text=True, timeout=280
-    )
+def test_a_private_umask_and_a_home_that_cannot_be_written_change_no_test() -> None:
+    with tempfile.TemporaryDirectory(
+        prefix="t"
+    ) as folder:  # short: the path of a Unix socket is at most 107 long
+        home = Path(folder, "home")
+        home.mkdir(mode=0o500)
+        quick = ["-p", "no:cacheprovider", "--basetemp", f"{folder}/t", "-m", "not starts_processes"]
+        environ = {**os.environ, **RUNNER, "HOME": str(home), "EVERY_CASE": ""}
+        ended = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", *quick],
+            cwd=ROOT, env=environ, umask=0o077, capture_output=True, text=True, timeout=280,
+        )  # fmt: skip
 
     assert ended.returncode == 0, ended.stdout[-3000:]
