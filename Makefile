@@ -20,7 +20,7 @@ setup: ## make .venv with everything pinned, torch for the CPU (ONLY="pipeline l
 .venv/ready: $(PINS)
 	$(PYTHON) .ci/install.py
 
-check: .venv/ready ## linters, types, and every test that starts no process: under a minute
+check: .venv/ready ## linters, types, and every test that starts no process: about a minute
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-tests $(LINTERS)
 
 check-tests: .venv/ready
