@@ -69,9 +69,8 @@ def uv_environment(options: Mapping[str, str], environ: Mapping[str, str]) -> di
     unknown = sorted(options.keys() - TRANSLATED.keys() - WITHOUT_EFFECT)
     if unknown:
         raise ValueError(f"pip is configured with {', '.join(unknown)}")
-    found = {
-        "UV_INDEX_STRATEGY": "unsafe-best-match"
-    }  # pip's own strategy: all indexes are equal; hashes decide
+    # pip's own strategy: all indexes are equal; hashes decide
+    found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
     for option, value in options.items():
         if option in TRANSLATED:
             name, separator = TRANSLATED[option]

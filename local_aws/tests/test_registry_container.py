@@ -4,10 +4,9 @@ import asyncio
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from moto.ecr.models import ecr_backends
@@ -20,14 +19,10 @@ from local_aws.instances.started_resources import StartedResources
 from local_aws.registry.backends import ImageBackend
 from local_aws.registry.server import wait_until_ready
 from local_aws.settings import ACCOUNT_ID, REGION
-from testbed.registry_front import front
+from testbed.registry_front import Repository, front, new_repository
 from testbed.tiny_instances import built, files_below, healthy, process_settings, spec
 
 pytestmark = [pytest.mark.docker, pytest.mark.starts_processes]
-
-
-Repository = tuple[str, Callable[..., Any]]
-"""The name of a repository, and the function that creates it."""
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +46,8 @@ def serving_image() -> Iterator[str]:
 
 @pytest.fixture
 def repository() -> Iterator[Repository]:
-    """Offer the name of an ECR repository, and the function by which the test creates it in moto."""
-    name = f"digits-{uuid4().hex[:8]}"
-    backend = ecr_backends[ACCOUNT_ID][REGION]
-
-    def create(mutability: str = "IMMUTABLE") -> Any:
-        return backend.create_repository(name, None, None, None, mutability, [], None)
-
-    yield name, create
-    backend.repositories.pop(name, None)
+    with new_repository() as made:
+        yield made
 
 
 def test_a_pushed_image_has_in_ecr_the_digest_that_docker_printed(

@@ -5,37 +5,23 @@ import hashlib
 import os
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psutil
 import pytest
-from moto.ecr.models import ecr_backends
 
 from local_aws.registry.ecr import TOKEN
-from local_aws.settings import ACCOUNT_ID, REGION
-from testbed.registry_front import front
+from testbed.registry_front import Repository, front, new_repository
 
 pytestmark = pytest.mark.docker
 
 
-Repository = tuple[str, Callable[..., Any]]
-"""The name of a repository, and the function that creates it."""
-
-
 @pytest.fixture
 def repository() -> Iterator[Repository]:
-    """Offer the name of an ECR repository, and the function by which the test creates it in moto."""
-    name = f"digits-{uuid4().hex[:8]}"
-    backend = ecr_backends[ACCOUNT_ID][REGION]
-
-    def create(mutability: str = "IMMUTABLE") -> Any:
-        return backend.create_repository(name, None, None, None, mutability, [], None)
-
-    yield name, create
-    backend.repositories.pop(name, None)
+    with new_repository() as made:
+        yield made
 
 
 @pytest.mark.starts_processes

@@ -91,7 +91,7 @@ class AwsClient:
         return answer
 
     def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
-        """Return one thing of AWS; None when AWS answers that there is no such thing."""
+        """Return one resource of AWS; None when it does not exist."""
         try:
             return self.read(service, operation, **params)
         except AwsRefused as error:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Protocol
@@ -34,7 +33,7 @@ def run_recorded(step: StepRules, run: Run, release: str | None, work: Callable[
     EnvironmentLocked when another run is changing the environment, and whatever the work raises.
     """
     require_account(run)
-    started, folder, name = time.time(), run.build / run.env.name, str(step.name)
+    started, folder, name = run.clock.now(), run.build / run.env.name, str(step.name)
     try:
         record = _recorded(step, run, release, work)
     except PipelineError as error:

@@ -4,15 +4,21 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from aiohttp import web
+from moto.ecr.models import ecr_backends
 
 from local_aws.registry import Ecr, Proxy, Registry
+from local_aws.settings import ACCOUNT_ID, REGION
 from testbed.tiny_instances import process_settings
+
+Repository = tuple[str, Callable[..., Any]]
+"""The name of a repository, and the function that creates it."""
 
 
 class Front:
@@ -72,3 +78,16 @@ async def front(root: Path, **changes: Any) -> AsyncIterator[Front]:
     finally:
         await runner.cleanup()
         await registry.stop()
+
+
+@contextmanager
+def new_repository() -> Iterator[Repository]:
+    """Offer the name of an ECR repository, and the function by which the test creates it in moto."""
+    name = f"digits-{uuid4().hex[:8]}"
+    backend = ecr_backends[ACCOUNT_ID][REGION]
+
+    def create(mutability: str = "IMMUTABLE") -> Any:
+        return backend.create_repository(name, None, None, None, mutability, [], None)
+
+    yield name, create
+    backend.repositories.pop(name, None)
