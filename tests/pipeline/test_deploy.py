@@ -194,7 +194,13 @@ def test_a_new_fleet_whose_answers_are_wrong_is_vetoed_while_it_bakes(run: Run, 
 @pytest.mark.parametrize(
     ("media_type", "right", "wrong", "comparison", "difference"),
     [
-        ("text/csv", b"a,1.0\n", b"a,1.5\n", Comparison("text", absolute=0.01), "line 1 is a,1.5, not a,1.0"),
+        (
+            "text/csv",
+            b"a,1.0\n",
+            b"a,1.5\n",
+            Comparison("text", absolute=0.01),
+            'line 1 is "a,1.5", not "a,1.0"',
+        ),
         ("image/png", b"\x89PNG\x00", b"\x89PNG\x01", Comparison("bytes"), "from byte 4 on"),
     ],
 )
