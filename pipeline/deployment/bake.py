@@ -1,15 +1,15 @@
-"""Smoke-test a new fleet while it bakes: compare its answers to the golden inputs with the golden ones.
+"""Smoke-test a new fleet while it bakes: compare its answers to the golden requests with the golden ones.
 
-A wrong answer is published as a metric of our own; an alarm on that metric rolls the deployment back. Right answers
+Judged is an answer that names the new release. SageMaker drops the headers of a model's error, so that a golden error
+can be judged only once no other fleet answers. A wrong answer is published as a metric of our own; an alarm on that metric rolls the deployment back. Right answers
 publish nothing: without data the alarm is quiet.
 """
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from golden import GoldenSet
 from pipeline.aws import Answer
 from pipeline.aws.calls import Call
 from pipeline.config import Environment
@@ -21,54 +21,11 @@ ENOUGH_ANSWERS = 10  # of the new release
 PATIENCE = 4  # × the calls that its share of the traffic should take
 
 
-@dataclass(frozen=True)
-class Golden:
-    """Inputs with the predictions that the release's own training expects. `tolerance`: of each number."""
-
-    cases: tuple[Mapping[str, Any], ...]
-    tolerance: float
-
-    @classmethod
-    def parse(cls, text: str) -> "Golden":
-        document = json.loads(text)
-        return cls(tuple(document["cases"]), float(document.get("tolerance", 0.0)))
-
-    def body(self, number: int) -> bytes:
-        """Return an /invocations body with one case; numbers beyond the last begin again."""
-        return json.dumps({"instances": [self.cases[number % len(self.cases)]["instance"]]}).encode()
-
-    def fault_of(self, number: int, body: bytes) -> str | None:
-        """Return the fault of the answer to a case; None when it is the golden one, or none is known."""
-        case = self.cases[number % len(self.cases)]
-        if "prediction" not in case:
-            return None
-        try:
-            (found,) = json.loads(body)["predictions"]
-        except (ValueError, KeyError, TypeError):
-            return f"golden case {number % len(self.cases)}: no prediction in {body[:60]!r}"
-        where = first_difference(case["prediction"], found, self.tolerance)
-        return None if where is None else f"golden case {number % len(self.cases)}: {where}"
-
-
-def first_difference(wanted: Any, found: Any, tolerance: float, where: str = "prediction") -> str | None:
-    """Name the first place in which two JSON values differ by more than the tolerance; None: they agree."""
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping) and wanted.keys() == found.keys():
-        pairs = [(f"{where}.{key}", wanted[key], found[key]) for key in wanted]
-    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        pairs = [(f"{where}[{n}]", a, b) for n, (a, b) in enumerate(zip(wanted, found, strict=True))]
-    else:
-        is_number = isinstance(wanted, float) and isinstance(found, int | float)
-        same = math.isclose(wanted, found, rel_tol=0.0, abs_tol=tolerance) if is_number else wanted == found
-        return None if same else f"{where} is {str(found)[:60]}, not {str(wanted)[:60]}"
-    differences = (first_difference(a, b, tolerance, place) for place, a, b in pairs)
-    return next((each for each in differences if each is not None), None)
-
-
 @dataclass
 class BakeSmoke:
     """Judges one deployment's answers. `share`: of the traffic that the new fleet first gets, 0 to 1."""
 
-    golden: Golden
+    golden: GoldenSet
     release: str
     share: float
     calls: int = 0
@@ -86,9 +43,17 @@ class BakeSmoke:
         self.calls += calls
         for number, answer in answers:
             if answer.release == self.release:
-                self.judged += 1
-                fault = self.golden.fault_of(number, answer.body)
-                self.wrong += [] if fault is None else [fault]
+                self._judge(number, answer)
+
+    def judge_errors(self, answers: Sequence[tuple[int, Answer]]) -> None:
+        """Judge the answers, by case number, of a fleet that serves alone: an error that is no golden one is wrong."""
+        for number, answer in answers:
+            self._judge(number, answer)
+
+    def _judge(self, number: int, answer: Answer) -> None:
+        self.judged += 1
+        difference = answer.difference(self.golden.case(number))
+        self.wrong += [] if difference is None else [f"{self.golden.label(number)}: {difference}"]
 
     def veto(self, env: Environment, config: str) -> Call | None:
         """Return the call that keeps the alarm firing, once an answer was wrong."""
@@ -104,12 +69,13 @@ class BakeSmoke:
 
     def gate(self) -> Gate:
         """Return the gate: PASSED, FAILED, or, with too few answers of the new release, INCONCLUSIVE."""
+        passed = f"{self.judged} answers of {self.release} were the golden ones"
         limit = Limit(
             name="smoke during the bake",
             metric="wrong_answers",
             at_most=0,
             unit="answers",
-            passed_reason=f"{self.judged} answers of {self.release} were the golden ones",
+            passed_reason="; ".join(filter(None, [passed, self.golden.note])),
         )
         too_few = (
             f"{self.judged} answers of {self.release} in {self.calls} calls, {ENOUGH_ANSWERS} are enough"
@@ -128,6 +94,6 @@ class BakeSmoke:
             raise SmokeFailed(
                 f"{self.release} is live on {endpoint}, but failed its golden tests: {gate.reason}.",
                 fix="Run `python -m pipeline rollback`, which puts the release before back; then compare the model "
-                "with its golden.json.",
+                "with its golden set: `python -m golden check ARCHIVE`.",
             )
         return gate

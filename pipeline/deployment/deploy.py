@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from golden import GoldenSet, read
 from pipeline.autoscaling.saved_scaling import restore_scaling, scaling_saved
 from pipeline.aws import AwsClient, Call
 from pipeline.aws.clock import time_scale
@@ -13,7 +14,7 @@ from pipeline.aws.waiting import wait_until
 from pipeline.ci import github_run_url
 from pipeline.config import Environment, Strategy, strategy_of
 from pipeline.deployment.alarms import alarm_prefix, alarms_of
-from pipeline.deployment.bake import BakeSmoke, Golden
+from pipeline.deployment.bake import BakeSmoke
 from pipeline.deployment.diagnosis import recent_logs
 from pipeline.deployment.live import PROOF_SECONDS, Waiter, is_on_its_way
 from pipeline.deployment.observe import observe
@@ -64,7 +65,7 @@ def deploy(
     failed its golden tests and no veto could roll it back.
     """
     endpoint = run.env.endpoint.name
-    golden = Golden.parse(fetch_golden(release, run).read_text())
+    golden = read(fetch_golden(release, run))
     observed = observe(release, run, existing_config=existing_config)
     plan = plan_deployment(release, run.env, observed, existing_config=existing_config)
     if not plan.calls and not plan.is_resumed:
@@ -79,6 +80,7 @@ def deploy(
     in_service_at = run.clock.now()
     proved = waiter.prove()
     log.info(f"{proved} instances of {endpoint} answer with release {release.id}")
+    waiter.judge_errors()
     bake = waiter.bake.require_right(endpoint) if waiter.bake else None
     run.apply(plan.clean)
     if bake is not None:
@@ -95,7 +97,7 @@ def deploy(
     )
 
 
-def _waiter(release: str, config: str, golden: Golden, run: Run) -> Waiter:
+def _waiter(release: str, config: str, golden: GoldenSet, run: Run) -> Waiter:
     """Return a waiter for `config` with this environment's alarms, limits and logs."""
     return Waiter(
         aws=run.aws,

@@ -6,16 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from golden import Case, Request
 from pipeline.aws import Answer
 from pipeline.errors import AwsRefused
 
 AT_ONCE = 8  # a router that prefers idle instances would send single calls to the same one
+SHOWN = 200  # characters of an error
 
 
 class InvokesEndpoints(Protocol):
     """Invocations of endpoints, as AwsClient makes them."""
 
-    def invoke(self, endpoint: str, body: bytes, /) -> Answer: ...
+    def invoke(self, endpoint: str, request: Request, /) -> Answer: ...
 
 
 @dataclass
@@ -25,27 +27,35 @@ class IdentityProbe:
     instances: dict[str | None, set[str]] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
 
-    def ask(self, aws: InvokesEndpoints, endpoint: str, bodies: Sequence[bytes]) -> list[tuple[int, Answer]]:
-        """Send the bodies, several at once; return the answers by their bodies' index.
+    def ask(self, aws: InvokesEndpoints, endpoint: str, cases: Sequence[Case]) -> list[tuple[int, Answer]]:
+        """Send the cases' requests, several at once; return the answers by their cases' index.
 
-        An error of the model is noted, not raised. Raises AwsUnreachable.
+        An error is noted, not raised, unless it is the right answer of its case; that of a model is an answer too.
+        Raises AwsUnreachable.
         """
 
-        def once(body: bytes) -> Answer | AwsRefused:
+        def once(case: Case) -> Answer | AwsRefused:
             try:
-                return aws.invoke(endpoint, body)
+                return aws.invoke(endpoint, case.request)
             except AwsRefused as error:
                 return error
 
         answers = []
-        with ThreadPoolExecutor(min(len(bodies), AT_ONCE)) as callers:
-            for index, answer in enumerate(callers.map(once, bodies)):
+        with ThreadPoolExecutor(min(len(cases), AT_ONCE)) as callers:
+            for index, answer in enumerate(callers.map(once, cases)):
                 if isinstance(answer, AwsRefused):
-                    self.errors[f"{answer.code}: {answer.message[:200]}"] += 1
-                else:
-                    self.instances.setdefault(answer.release, set()).add(answer.instance or "")
-                    answers.append((index, answer))
+                    self.errors[f"{answer.code}: {answer.message[:SHOWN]}"] += 1
+                    continue
+                self._note(answer, cases[index])
+                answers.append((index, answer))
         return answers
+
+    def _note(self, answer: Answer, case: Case) -> None:
+        if answer.release is not None or answer.status < 400:
+            self.instances.setdefault(answer.release, set()).add(answer.instance or "")
+        elif answer.status != case.expected.status:
+            text = answer.body[:SHOWN].decode(errors="replace")
+            self.errors[f"the model answered {answer.status}: {text}"] += 1
 
     def count(self, release: str) -> int:
         """Return how many distinct instances have answered with this release's id."""

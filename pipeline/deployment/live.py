@@ -5,14 +5,15 @@ answered with this release's id. InService alone may be a silent rollback.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
 
+from golden import GoldenSet, Request
 from pipeline.aws import Answer, Clock
 from pipeline.aws.waiting import pause_seconds
-from pipeline.deployment.bake import BakeSmoke, Golden
+from pipeline.deployment.bake import BakeSmoke
 from pipeline.deployment.diagnosis import alarm_reason
 from pipeline.deployment.identity_probe import IdentityProbe
 from pipeline.deployment.plan import MOVING
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 PROOF_SECONDS = 60.0
 CALLS_PER_LOOK = 4  # enough that a canary of half the fleet is rarely missed
+ERRORS_ASKED = 8  # golden cases whose right answer is an error, asked once the fleet is proved
 LOG_AGAIN_SECONDS = 60.0
 GRACE_SECONDS = 10.0  # until a description shows an accepted update
 
@@ -37,7 +39,7 @@ class WatchesEndpoint(Protocol):
 
     def describe_endpoint(self, name: str, /) -> dict[str, Any] | None: ...
     def alarms(self, *, prefix: str = ...) -> list[dict[str, Any]]: ...
-    def invoke(self, endpoint: str, body: bytes, /) -> Answer: ...
+    def invoke(self, endpoint: str, request: Request, /) -> Answer: ...
 
 
 class State(Enum):
@@ -84,7 +86,7 @@ class Waiter:
     endpoint: str
     config: str
     release: str
-    golden: Golden
+    golden: GoldenSet
     alarm_prefix: str
     clock: Clock = field(default_factory=Clock)
     proof_seconds: float = PROOF_SECONDS
@@ -103,7 +105,7 @@ class Waiter:
     def until_in_service(self, bound_seconds: float, *, had_traffic: bool) -> dict[str, Any]:
         """Return the endpoint's description once it is InService on the config.
 
-        While an update is under way golden inputs are sent at each look: a canary without traffic
+        While an update is under way golden requests are sent at each look: a canary without traffic
         would pass its alarms unseen. Raises DeploymentRolledBack, DeploymentFailed or
         DeploymentTimedOut.
         """
@@ -139,7 +141,7 @@ class Waiter:
             for _ in range(4):
                 if 0 < wanted <= self.probe.count(self.release):
                     return wanted
-                self.probe.ask(self.aws, self.endpoint, [self.golden.body(0)] * max(wanted, CALLS_PER_LOOK))
+                self._ask(self._answered(0, 1) * max(wanted, CALLS_PER_LOOK))
             self.clock.sleep(0.2)
         raise ReleaseUnproved(
             f"{self.probe.count(self.release)} of {wanted} instances of {self.endpoint} answered with "
@@ -148,6 +150,22 @@ class Waiter:
             fix=f"Read the log group /aws/sagemaker/Endpoints/{self.endpoint}, then deploy again: "
             "the same release makes no new calls and is only asked once more.",
         )
+
+    def judge_errors(self) -> None:
+        """Ask the golden requests whose right answer is an error: of a proved fleet, every answer is this release's."""
+        numbers = [number for number, case in enumerate(self.golden) if not case.is_answered][:ERRORS_ASKED]
+        if self.bake is not None and numbers:
+            self.bake.judge_errors(self._ask(numbers))
+
+    def _answered(self, first: int, count: int) -> list[int]:
+        """Return the numbers of cases whose right answer names release and instance, as that of an error does not."""
+        numbers = [number for number, case in enumerate(self.golden) if case.is_answered] or [0]
+        return [numbers[number % len(numbers)] for number in range(first, first + count)]
+
+    def _ask(self, numbers: Sequence[int]) -> list[tuple[int, Answer]]:
+        """Send golden requests by number, several at once; return the answers by number."""
+        answers = self.probe.ask(self.aws, self.endpoint, [self.golden.case(number) for number in numbers])
+        return [(numbers[index], answer) for index, answer in answers]
 
     def _log_progress(self, described: Mapping[str, Any], alarms: Mapping[str, str], waited: float) -> None:
         """Log the progress when it has changed, and once a minute."""
@@ -162,12 +180,11 @@ class Waiter:
         self._logged, self._logged_at = line, waited
 
     def _ask_while_it_moves(self) -> None:
-        """Send golden inputs: the new fleet's alarms need traffic, and its smoke test needs answers."""
-        numbers = range(self._asked, self._asked + CALLS_PER_LOOK)
+        """Send golden requests: the new fleet's alarms need traffic, and its smoke test needs answers."""
+        answers = self._ask(self._answered(self._asked, CALLS_PER_LOOK))
         self._asked += CALLS_PER_LOOK
-        answers = self.probe.ask(self.aws, self.endpoint, [self.golden.body(n) for n in numbers])
         if self.bake is not None:
-            self.bake.judge_answers([(numbers[index], answer) for index, answer in answers], len(numbers))
+            self.bake.judge_answers(answers, CALLS_PER_LOOK)
             self.veto(self.bake)
 
     def _note_alarms(self) -> dict[str, str]:

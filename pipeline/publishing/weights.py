@@ -16,7 +16,7 @@ from pipeline.publishing.upload import Upload, is_there
 from pipeline.publishing.upload_progress import upload_progress
 from pipeline.release import Weights
 from pipeline.release_store.archives import archive, archived_files, members
-from pipeline.release_store.golden import GOLDEN, fetch_object, no_golden, no_object
+from pipeline.release_store.golden import NAMES, fetch_object, no_golden, no_object
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ def sync_weights(source: str, aws: AwsClient) -> Weights:
 def _sync(local: Path, source: str, aws: AwsClient) -> Weights:
     digests = digests_of(local)
     bucket, key = aws.place.bucket, f"weights/{digests.sha256}/model.tar.gz"
-    found = members(local, frozenset({GOLDEN, METRICS, ENGINES}), source)
-    if GOLDEN not in found:  # without it no release can be proved live
+    found = members(local, frozenset({*NAMES, METRICS, ENGINES}), source)
+    if not found.keys() & {*NAMES}:  # without it no release can be proved live
         raise no_golden(source)
     weights = Weights(
         uri=f"s3://{bucket}/{key}",

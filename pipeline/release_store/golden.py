@@ -5,23 +5,25 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import golden
 from pipeline.aws import AwsClient
 from pipeline.errors import ReleaseError
 from pipeline.release import Release
 from pipeline.release_store.archives import members
 from pipeline.run import Run
 
-GOLDEN = "golden.json"
+NAMES = (golden.FILE, golden.LEGACY_FILE)  # in an archive, the first that is there
 
 
 def fetch_golden(release: Release, run: Run) -> Path:
-    """Return golden.json of the release's own archive, fetched from S3 once per content.
+    """Return the golden set of the release's own archive, fetched from S3 once per content.
 
-    Raises ReleaseError when the archive is missing, is another one, or holds no golden.json.
+    Raises ReleaseError when the archive is missing, is another one, or holds no golden set.
     """
-    target = run.build / "golden" / f"{release.weights.sha256}.json"
-    if target.is_file():
-        return target
+    folder = run.build / "golden" / release.weights.sha256
+    there = next((folder / name for name in NAMES if (folder / name).is_file()), None)
+    if there is not None:
+        return there
     with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
         packed = fetch_object(release.weights.uri, run.aws, Path(scratch))
         if _sha256(packed) != release.weights.sha256:
@@ -29,12 +31,13 @@ def fetch_golden(release: Release, run: Run) -> Path:
                 f"{release.weights.uri} differs from the weights that release {release.id} was published with.",
                 fix="Restore the object from the bucket's versions; publish replaces none that is there.",
             )
-        found = members(packed, frozenset({GOLDEN}), release.weights.uri)
-    if GOLDEN not in found:
+        found = members(packed, frozenset(NAMES), release.weights.uri)
+    name = next((name for name in NAMES if name in found), None)
+    if name is None:
         raise no_golden(release.weights.uri)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(found[GOLDEN])
-    return target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(found[name])
+    return folder / name
 
 
 def fetch_object(uri: str, aws: AwsClient, scratch: Path) -> Path:
@@ -62,5 +65,6 @@ def no_object(uri: str) -> ReleaseError:
 def no_golden(where: str) -> ReleaseError:
     """Return the error for an archive without a golden set."""
     return ReleaseError(
-        f"{where} holds no {GOLDEN}.", fix="`train` writes it: golden inputs with their expected answers."
+        f"{where} holds no {golden.FILE}.",
+        fix="`train` writes it: golden requests with their expected answers.",
     )

@@ -1,6 +1,7 @@
 """Deployments against live endpoints: real boto3, real instances, real alarms, real bakes."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from typing_extensions import override
 
 import local_aws
+from golden import Case, Comparison, Expected, Request
 from pipeline.account.bootstrap import bootstrap
 from pipeline.autoscaling.autoscale import autoscale
 from pipeline.autoscaling.policies import resource
@@ -34,7 +36,9 @@ from pipeline.errors import (
     NothingToRollBackTo,
     ReleaseError,
     ReleaseUnproved,
+    SmokeFailed,
 )
+from pipeline.gates import Verdict
 from pipeline.promotion.rollback import rollback, rollback_target
 from pipeline.promotion.status import environment_status
 from pipeline.release import Release
@@ -50,6 +54,7 @@ from tests.pipeline.scene import (
     endpoint_of,
     name_for,
     published,
+    published_answering,
     scale_to,
 )
 
@@ -180,9 +185,69 @@ def test_a_new_fleet_whose_answers_are_wrong_is_vetoed_while_it_bakes(run: Run, 
     wrong = published(run, folder, "wrong", "predicts 2", prediction=1.05)
     deploy(good, run)
 
-    with pytest.raises(DeploymentRolledBack, match=r"prediction is 2, not 1\.05(?s:.+)/smoke-veto"):
+    with pytest.raises(DeploymentRolledBack, match=r"predictions\[0\] is 2, not 1\.05(?s:.+)/smoke-veto"):
         deploy(wrong, run)
     assert endpoint_of(run)["EndpointConfigName"] == config_name(good, run.env)
+
+
+@pytest.mark.starts_processes
+@pytest.mark.parametrize(
+    ("media_type", "right", "wrong", "comparison", "difference"),
+    [
+        (
+            "text/csv",
+            b"a,1.0\n",
+            b"a,1.5\n",
+            Comparison("text", absolute=0.01),
+            'line 1 is "a,1.5", not "a,1.0"',
+        ),
+        ("image/png", b"\x89PNG\x00", b"\x89PNG\x01", Comparison("bytes"), "from byte 4 on"),
+    ],
+)
+def test_golden_requests_of_any_media_type_prove_every_instance_and_veto_a_wrong_fleet(
+    run: Run,
+    tmp_path: Path,
+    media_type: str,
+    right: bytes,
+    wrong: bytes,
+    comparison: Comparison,
+    difference: str,
+) -> None:
+    """They are asked plain and as a stream; the model refuses any other media type with 415, which is golden too."""
+    longer = run.env.deployment.model_copy(update={"bake_seconds": 1200})
+    run = replace(run, env=run.env.model_copy(update={"deployment": longer}))
+    expected = Expected(right, media_type, comparison=comparison)
+    cases = (
+        Case(Request(b"{}"), Expected(None, status=415)),
+        Case(Request(right, media_type, accept=media_type), expected),
+        Case(Request(right, media_type, is_stream=True), expected),
+    )
+    good, other, bad = (
+        published_answering(run, tmp_path, mark, cases, answer)
+        for mark, answer in [("good", right), ("other", right), ("bad", wrong)]
+    )
+    assert deploy(good, run).instances_proved == 2
+    baked = deploy(other, run).bake
+    assert baked is not None
+    assert baked.verdict is Verdict.PASSED, baked.reason
+
+    with pytest.raises(DeploymentRolledBack, match=re.escape(difference)):
+        deploy(bad, run)
+
+
+@pytest.mark.starts_processes
+def test_a_golden_error_that_is_another_one_is_found_once_the_fleet_serves_alone(
+    run: Run, tmp_path: Path
+) -> None:
+    """The error of a model does not name its release: while two fleets answer it cannot be judged."""
+    answered = Case(Request(b"x", "text/plain"), Expected(b"x", comparison=Comparison("text")))
+    good = published_answering(run, tmp_path, "good", (answered,), b"x")
+    cases = (answered, Case(Request(b"{}"), Expected(None, status=400), name="no-text"))
+    bad = published_answering(run, tmp_path, "bad", cases, b"x")
+    deploy(good, run)
+
+    with pytest.raises(SmokeFailed, match=r"golden case 1 \(no-text\): status is 415, not 400"):
+        deploy(bad, run)
 
 
 @dataclass
@@ -225,7 +290,7 @@ def test_what_callers_do_wrong_rolls_nothing_back(run: Run, publish_model: Publi
     good, picky = publish_model("good"), publish_model("picky", "status 400")
     put_live(good, run)
 
-    with pytest.raises(ReleaseUnproved, match="ModelError"):
+    with pytest.raises(ReleaseUnproved, match="the model answered 400"):
         deploy(picky, run, proof_seconds=1.0)
     assert endpoint_of(run)["EndpointConfigName"] == config_name(picky, run.env)
 

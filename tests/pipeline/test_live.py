@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from golden import Case, Expected, GoldenSet, Request
 from pipeline.aws import Answer
-from pipeline.deployment.bake import Golden
 from pipeline.deployment.diagnosis import alarm_reason, recent_logs
 from pipeline.deployment.live import CALLS_PER_LOOK, PROOF_SECONDS, State, Waiter, state_of
 from pipeline.deployment.progress import progress_line, time_left
@@ -26,6 +26,7 @@ from tests.pipeline.clocks import FakeClock
 
 NEW, OLD = "digits-new", "digits-old"
 BOUND = 600.0
+GOLDEN = GoldenSet((Case(Request(b"{}"), Expected(b"{}")),), digest="0" * 64)
 
 
 def endpoint(status: str, config: str = OLD, count: int = 2, **more: Any) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def waiter(aws: FakeEndpoint) -> Waiter:
         endpoint="digits",
         config=NEW,
         release="new",
-        golden=Golden(({"instance": []},), 0.0),
+        golden=GOLDEN,
         alarm_prefix=f"digits/{NEW}/",
         clock=FakeClock(),
     )

@@ -162,7 +162,7 @@ def test_weights_that_are_not_there_are_an_error_that_names_them(account: Run, s
 def test_weights_without_golden_answers_are_refused_before_they_are_sent(account: Run, model: Path) -> None:
     (model / "golden.json").unlink()
 
-    with pytest.raises(ReleaseError, match=r"holds no golden\.json"):
+    with pytest.raises(ReleaseError, match=r"holds no golden\.jsonl"):
         sync_weights(str(model), account.aws)
     assert account.aws.made == []
 
