@@ -6,17 +6,19 @@ answered with this release's id. InService alone may be a silent rollback.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any, Protocol
 
 from golden import GoldenSet, Request
 from pipeline.aws import Answer, Clock
 from pipeline.aws.waiting import pause_seconds
-from pipeline.deployment.bake import BakeSmoke
+from pipeline.deployment.bake import ENOUGH_ANSWERS, BakeSmoke
+from pipeline.deployment.bake_judge import BakeJudge
 from pipeline.deployment.diagnosis import alarm_reason
+from pipeline.deployment.endpoint_state import State, instance_count, state_of
 from pipeline.deployment.identity_probe import IdentityProbe
-from pipeline.deployment.plan import MOVING
+from pipeline.deployment.prober import Probe, Prober, enough_threads
 from pipeline.deployment.progress import progress_line, time_left
 from pipeline.errors import (
     DeploymentFailed,
@@ -28,7 +30,7 @@ from pipeline.errors import (
 log = logging.getLogger(__name__)
 
 PROOF_SECONDS = 60.0
-CALLS_PER_LOOK = 4  # enough that a canary of half the fleet is rarely missed
+CALLS_PER_LOOK = 4  # of the proof, at least
 ERRORS_ASKED = 8  # golden cases whose right answer is an error, asked once the fleet is proved
 LOG_AGAIN_SECONDS = 60.0
 GRACE_SECONDS = 10.0  # until a description shows an accepted update
@@ -40,42 +42,6 @@ class WatchesEndpoint(Protocol):
     def describe_endpoint(self, name: str, /) -> dict[str, Any] | None: ...
     def alarms(self, *, prefix: str = ...) -> list[dict[str, Any]]: ...
     def invoke(self, endpoint: str, request: Request, /) -> Answer: ...
-
-
-class State(Enum):
-    """The state of an endpoint with respect to the config that is wanted on it."""
-
-    MOVING = auto()
-    IN_SERVICE = auto()
-    ELSEWHERE = auto()  # InService on another config: not begun yet, or rolled back
-    FAILED = auto()
-    GONE = auto()
-
-
-def state_of(described: Mapping[str, Any] | None, wanted: str) -> State:
-    """Return the state of a described endpoint with respect to the wanted config."""
-    if described is None:
-        return State.GONE
-    status = described["EndpointStatus"]
-    if status in MOVING:
-        return State.MOVING
-    if status != "InService":
-        return State.FAILED
-    return State.IN_SERVICE if described["EndpointConfigName"] == wanted else State.ELSEWHERE
-
-
-def is_on_its_way(described: Mapping[str, Any] | None, wanted: str) -> bool:
-    """Say whether the endpoint is moving to the wanted config, or is there already."""
-    if described is None:
-        return False
-    coming = (described.get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
-    is_first = described["EndpointStatus"] in {"Creating", "InService"}
-    return wanted == coming or (is_first and described["EndpointConfigName"] == wanted)
-
-
-def instance_count(described: Mapping[str, Any]) -> int:
-    """Return the number of instances that the endpoint has, by its description."""
-    return sum(int(each.get("CurrentInstanceCount", 0)) for each in described.get("ProductionVariants", []))
 
 
 @dataclass
@@ -96,8 +62,9 @@ class Waiter:
     probe: IdentityProbe = field(default_factory=IdentityProbe)
     fired: dict[str, str] = field(default_factory=dict)
     bake: BakeSmoke | None = None
-    veto: Callable[[BakeSmoke], None] = lambda _: None  # publishes the wrong answers, if there are any
-    _asked: int = 0
+    judge: BakeJudge | None = None  # None: there are no two fleets to compare
+    callers: Callable[[], Executor] = enough_threads
+    veto: Callable[[Sequence[str]], None] = lambda _: None  # publishes the faults of the new fleet
     _logged: str = ""
     _logged_at: float = 0.0
     _began: float | None = None  # epoch seconds
@@ -105,16 +72,21 @@ class Waiter:
     def until_in_service(self, bound_seconds: float, *, had_traffic: bool) -> dict[str, Any]:
         """Return the endpoint's description once it is InService on the config.
 
-        While an update is under way golden requests are sent at each look: a canary without traffic
-        would pass its alarms unseen. Raises DeploymentRolledBack, DeploymentFailed or
-        DeploymentTimedOut.
+        While an update is under way golden requests are sent: a canary without traffic would pass its alarms
+        unseen. Raises DeploymentRolledBack, DeploymentFailed or DeploymentTimedOut.
         """
+        with Prober(self._invoke, self.clock, self.callers()) as prober:
+            return self._follow(prober, bound_seconds, had_traffic=had_traffic)
+
+    def _follow(self, prober: Prober, bound_seconds: float, *, had_traffic: bool) -> dict[str, Any]:
         started, moved, self._began = self.clock.monotonic(), False, self.clock.now()
         while True:
+            probes = prober.collect()
             described = self.aws.describe_endpoint(self.endpoint)
             state, waited = state_of(described, self.config), self.clock.monotonic() - started
             if state is State.IN_SERVICE:
                 assert described is not None
+                self._judge(probes, None)
                 return described
             if state in {State.FAILED, State.GONE}:
                 raise self._failed(described)
@@ -125,9 +97,14 @@ class Waiter:
             if waited > bound_seconds:
                 raise self._timed_out(described or {}, bound_seconds)
             self._log_progress(described or {}, alarms, waited)
-            if had_traffic:
-                self._ask_while_it_moves()
-            self.clock.sleep(pause_seconds(waited))
+            if not had_traffic:
+                self.clock.sleep(pause_seconds(waited))
+                continue
+            self._judge(probes, described)
+            pause = pause_seconds(waited)
+            if self.judge is not None:
+                prober.per_second, pause = self.judge.per_second, self.judge.pause_seconds(pause)
+            prober.send_for(pause)
 
     def prove(self) -> int:
         """Return the number of instances that answered with this release: all that the endpoint counts.
@@ -150,6 +127,11 @@ class Waiter:
             fix=f"Read the log group /aws/sagemaker/Endpoints/{self.endpoint}, then deploy again: "
             "the same release makes no new calls and is only asked once more.",
         )
+
+    def judge_some(self) -> None:
+        """Ask a proved fleet some golden requests if too few were judged while it baked, or nobody saw that."""
+        if self.bake is not None and self.bake.judged < ENOUGH_ANSWERS:
+            self.bake.judge_answers(self._ask(self._answered(0, ENOUGH_ANSWERS)))
 
     def judge_errors(self) -> None:
         """Ask the golden requests whose right answer is an error: of a proved fleet, every answer is this release's."""
@@ -179,13 +161,25 @@ class Waiter:
         log.info(f"  {waited:5.0f} s  {' · '.join(filter(None, [line, left]))}")
         self._logged, self._logged_at = line, waited
 
-    def _ask_while_it_moves(self) -> None:
-        """Send golden requests: the new fleet's alarms need traffic, and its smoke test needs answers."""
-        answers = self._ask(self._answered(self._asked, CALLS_PER_LOOK))
-        self._asked += CALLS_PER_LOOK
+    def _invoke(self, number: int) -> Answer:
+        (case,) = self._answered(number, 1)
+        return self.aws.invoke(self.endpoint, self.golden.case(case).request)
+
+    def _judge(self, probes: Sequence[Probe], described: Mapping[str, Any] | None) -> None:
+        """Judge the golden requests so far; `described` None: the deployment has ended, and no veto can end it."""
+        answered = [(self._answered(each.number, 1)[0], each.answer) for each in probes]
+        for number, answer in answered:
+            self.probe.note(answer, self.golden.case(number))
         if self.bake is not None:
-            self.bake.judge_answers(answers, CALLS_PER_LOOK)
-            self.veto(self.bake)
+            self.bake.judge_answers([(n, answer) for n, answer in answered if isinstance(answer, Answer)])
+        if self.judge is not None:
+            self.judge.finish(probes) if described is None else self.judge.see(described, probes)
+        if described is not None and (faults := self._faults()):
+            self.veto(faults)
+
+    def _faults(self) -> list[str]:
+        wrong = self.bake.wrong[:3] if self.bake else []
+        return [*wrong, *(self.judge.faults() if self.judge else [])]
 
     def _note_alarms(self) -> dict[str, str]:
         """Return the states of the new fleet's alarms; log and keep those that fire."""
@@ -207,7 +201,7 @@ class Waiter:
     def _rolled_back(self, described: Mapping[str, Any]) -> DeploymentRolledBack:
         self._note_alarms()
         causes = [f"Alarm {name}: {reason}" for name, reason in self.fired.items()]
-        causes += self.bake.wrong[:3] if self.bake else []
+        causes += self._faults()
         if described.get("FailureReason"):
             causes.append(f"FailureReason: {described['FailureReason']}")
         return DeploymentRolledBack(

@@ -201,12 +201,15 @@ def test_without_spending_the_error_rate_would_not_hold(monkeypatch: pytest.Monk
 
 def test_a_run_that_takes_over_spends_only_what_is_left() -> None:
     """An earlier run may have spent the part that belongs to the bake so far."""
-    whole, rest = Judge(25.0), Judge(25.0, elapsed_before=0.9)
+    whole, rest, none = Judge(25.0), Judge(25.0), Judge(25.0)
+    rest.begin_at(0.9)
+    none.begin_at(1.0)
     block = Block(500, 1000, 9, 9)
 
     assert whole.tests[FAILURES].look(block, 1.0).is_refuted
     assert not rest.tests[FAILURES].look(block, 1.0).is_refuted
-    assert not Judge(25.0, elapsed_before=1.0).tests[FAILURES].look(Block(500, 1000, 20, 20), 1.0).is_refuted
+    assert none.judgement().finds_failures_percent is None
+    assert not none.tests[FAILURES].look(Block(500, 1000, 20, 20), 1.0).is_refuted
 
 
 def test_the_bake_is_said_before_it_begins() -> None:

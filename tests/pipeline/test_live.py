@@ -13,7 +13,8 @@ import pytest
 from golden import Case, Expected, GoldenSet, Request
 from pipeline.aws import Answer
 from pipeline.deployment.diagnosis import alarm_reason, recent_logs
-from pipeline.deployment.live import CALLS_PER_LOOK, PROOF_SECONDS, State, Waiter, state_of
+from pipeline.deployment.endpoint_state import State, state_of
+from pipeline.deployment.live import PROOF_SECONDS, Waiter
 from pipeline.deployment.progress import progress_line, time_left
 from pipeline.errors import (
     AwsRefused,
@@ -22,7 +23,7 @@ from pipeline.errors import (
     DeploymentTimedOut,
     ReleaseUnproved,
 )
-from tests.pipeline.clocks import FakeClock
+from tests.pipeline.clocks import AtOnce, FakeClock
 
 NEW, OLD = "digits-new", "digits-old"
 BOUND = 600.0
@@ -71,6 +72,7 @@ def waiter(aws: FakeEndpoint) -> Waiter:
         golden=GOLDEN,
         alarm_prefix=f"digits/{NEW}/",
         clock=FakeClock(),
+        callers=AtOnce,
     )
 
 
@@ -193,7 +195,7 @@ def test_a_canary_is_asked_while_it_bakes() -> None:
     aws = FakeEndpoint([*[endpoint("Updating")] * 5, endpoint("InService", NEW)])
     waiter(aws).until_in_service(BOUND, had_traffic=True)
 
-    assert aws.asked == 5 * CALLS_PER_LOOK
+    assert aws.asked == 11, "four a second, for the pauses of five looks"
 
 
 def moving(message: str, now: int, weight: float | None = None, since: float = 0.0) -> dict[str, Any]:

@@ -54,19 +54,33 @@ class Judgement(Model):
 
 @dataclass
 class Judge:
-    """Judges one bake, look by look. `elapsed_before`: the part of it, 0 to 1, that an earlier run may have judged."""
+    """Judges one bake, look by look."""
 
     margin_percent: float
-    elapsed_before: float = 0.0
     looks: int = 0
-    tests: dict[str, SequentialTest] = field(init=False)
+    elapsed: float = 0.0  # part of the bake, 0 to 1
+    missed: float = 0.0  # part of the bake that an earlier run may have judged
+    tests: dict[str, SequentialTest] = field(
+        default_factory=lambda: {name: SequentialTest(ALPHA) for name in TESTS}
+    )
     warm: list[TimedAnswer] = field(default_factory=list)
     warm_up: list[TimedAnswer] = field(default_factory=list)
     _first_seen: dict[str, float] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        spent = spendable(ALPHA, self.elapsed_before)
-        self.tests = {name: SequentialTest(ALPHA, spent) for name in TESTS}
+    def begin_at(self, elapsed: float) -> None:
+        """Begin where an earlier run may have stopped: it may have spent what belongs to the bake until then."""
+        self.missed = self.elapsed = elapsed
+        self.tests = {name: SequentialTest(ALPHA, spendable(ALPHA, elapsed)) for name in TESTS}
+
+    @property
+    def alpha_left(self) -> float:
+        """Return what this run may spend, of one test's error rate."""
+        return ALPHA - spendable(ALPHA, self.missed)
+
+    @property
+    def looks_planned(self) -> int:
+        """Return how many of the planned looks are over."""
+        return int(self.elapsed * LOOKS + 1e-9)
 
     @property
     def is_worse(self) -> bool:
@@ -77,7 +91,7 @@ class Judge:
 
         `elapsed`: the part of the bake, 0 to 1, that is over; it must not depend on the answers.
         """
-        self.looks += 1
+        self.looks, self.elapsed = self.looks + 1, elapsed
         warm, apart = warmed_up(answers, self._first_seen)
         self.warm += warm
         self.warm_up += apart
@@ -93,9 +107,11 @@ class Judge:
         candidate = sum(each.is_candidate for each in self.warm)
         samples = Samples(candidate, len(self.warm) - candidate)
         baseline = [each.seconds for each in self.warm if not each.is_candidate]
-        slower = smallest_slowdown_percent(baseline, samples, self.margin_percent, ALPHA)
+        slower = smallest_slowdown_percent(baseline, samples, self.margin_percent, self.alpha_left)
         sent = self.tests[FAILURES].total
-        failures = smallest_failure_percent(Samples(sent.candidate, sent.requests - sent.candidate), ALPHA)
+        failures = smallest_failure_percent(
+            Samples(sent.candidate, sent.requests - sent.candidate), self.alpha_left
+        )
         verdict, reason = self._decide(samples, slower, failures)
         first = [1000 * each.seconds for each in self.warm_up if each.is_candidate]
         return Judgement(

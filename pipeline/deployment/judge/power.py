@@ -32,7 +32,7 @@ def smallest_slowdown_percent(
     `latencies`: of the baseline. `alpha`: of one test. The test's bound is exact; its power is approximated by the
     normal distribution with the variance of Fisher's noncentral hypergeometric distribution.
     """
-    if not latencies or min(samples.candidate, samples.baseline) < 1:
+    if alpha <= 0 or not latencies or min(samples.candidate, samples.baseline) < 1:
         return None
     ordered = _thinned(sorted(latencies))
     samples = Samples(math.ceil(KEPT * samples.candidate), math.ceil(KEPT * samples.baseline))
@@ -102,7 +102,7 @@ def smallest_failure_percent(samples: Samples, alpha: float) -> float | None:
     None: even a candidate that always fails is not found.
     """
     everything, failures = samples.candidate + samples.baseline, 0
-    while failures < samples.candidate:
+    while alpha > 0 and failures < samples.candidate:
         failures += 1
         bound, _ = hypergeometric(samples.candidate, everything, failures).cut(LAST_LOOK * alpha)
         if bound <= failures:
