@@ -13,7 +13,7 @@ from pipeline.deployment.fleet_counts import increase
 from pipeline.deployment.judge.judge import (
     ENOUGH_MARGINS,
     LOOKS,
-    Comparison,
+    FleetVerdict,
     Judge,
     Judgement,
     planned_slowdown_percent,
@@ -133,8 +133,8 @@ class BakeJudge:
     def verdict(self) -> BakeVerdict:
         """Return the verdict so far, and the way that follows from it."""
         found = self.judge.judgement()
-        rolls_back = found.verdict is Comparison.WORSE or (
-            found.verdict is Comparison.INCONCLUSIVE and self.deployment.on_inconclusive == "roll_back"
+        rolls_back = found.verdict is FleetVerdict.WORSE or (
+            found.verdict is FleetVerdict.INCONCLUSIVE and self.deployment.on_inconclusive == "roll_back"
         )
         return BakeVerdict(
             **found.model_dump(),

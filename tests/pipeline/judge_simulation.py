@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.deployment.judge.judge import ALPHA, LOOKS, Comparison, Judge
+from pipeline.deployment.judge.judge import ALPHA, LOOKS, FleetVerdict, Judge
 from pipeline.deployment.judge.latency import TimedAnswer
 from pipeline.deployment.judge.power import Samples, smallest_slowdown_percent
 from pipeline.deployment.judge.sequential_test import Block
@@ -163,7 +163,7 @@ def _power(bake: Bake, slower_percent: float) -> float:
     return 100 * count_worse(slower, BAKES, seed=bake.requests + 1) / BAKES
 
 
-def verdict_of(bake: Bake, seed: int) -> Comparison:
+def verdict_of(bake: Bake, seed: int) -> FleetVerdict:
     """Return the verdict on one bake."""
     return simulate(bake, random.Random(seed)).judgement().verdict
 

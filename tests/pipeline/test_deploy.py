@@ -26,6 +26,7 @@ from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.aws import AwsClient, Call
 from pipeline.config import Environment, with_strategy
 from pipeline.deployment.deploy import deploy, require_quiet_alarms
+from pipeline.deployment.judge.judge import FleetVerdict
 from pipeline.deployment.observe import observe, require_live
 from pipeline.deployment.plan import config_name, plan_deployment
 from pipeline.errors import (
@@ -56,6 +57,7 @@ from tests.pipeline.scene import (
     published,
     published_answering,
     scale_to,
+    wait_for,
 )
 
 # 1.5 s and, for a busy machine, four minutes of this test's time.
@@ -248,6 +250,84 @@ def test_a_golden_error_that_is_another_one_is_found_once_the_fleet_serves_alone
 
     with pytest.raises(SmokeFailed, match=r"golden case 1 \(no-text\): status is 415, not 400"):
         deploy(bad, run)
+
+
+@pytest.mark.starts_processes
+def test_a_slower_fleet_is_vetoed_while_it_bakes(run: Run, publish_model: Publish) -> None:
+    """Its answers are right, none fails, and each comes within the limit: only the comparison sees it."""
+    longer = run.env.deployment.model_copy(update={"bake_seconds": 2400})  # 20 s, if nobody ends it
+    run = replace(run, env=run.env.model_copy(update={"deployment": longer}))
+    quick, slow = publish_model("quick", "waits 0.01"), publish_model("slow", "waits 0.15")
+    deploy(quick, run)
+
+    with pytest.raises(DeploymentRolledBack, match=r"worse than the old fleet: (?s:.+)/smoke-veto"):
+        deploy(slow, run)
+    assert endpoint_of(run)["EndpointConfigName"] == config_name(quick, run.env)
+
+
+@pytest.mark.starts_processes
+def test_a_rollback_to_a_slower_release_is_not_vetoed(run: Run, publish_model: Publish) -> None:
+    slow, quick = publish_model("slow", "waits 0.15"), publish_model("quick", "waits 0.01")
+    deploy(slow, run)
+    deploy(quick, run)
+
+    assert rollback(run).release == slow.id
+
+
+@pytest.mark.starts_processes
+def test_the_result_of_a_bake_too_short_for_a_verdict_says_which_way_was_taken(
+    run: Run, publish_model: Publish
+) -> None:
+    first, second, third = (publish_model(mark) for mark in ("first", "second", "third"))
+    deploy(first, run)
+    found = deploy(second, run).judged
+    strict = run.env.deployment.model_copy(update={"on_inconclusive": "roll_back"})
+    refusing = replace(run, env=run.env.model_copy(update={"deployment": strict}))
+
+    assert found is not None
+    assert (found.verdict, found.taken) == (FleetVerdict.INCONCLUSIVE, "proceed")
+    with pytest.raises(
+        (DeploymentRolledBack, SmokeFailed), match=r"inconclusive, and deployment\.on_inconclusive"
+    ):
+        deploy(third, refusing)
+
+
+@pytest.mark.starts_processes
+def test_a_fleet_that_went_live_while_no_run_watched_is_smoke_tested(run: Run, tmp_path: Path) -> None:
+    """A run was killed after UpdateEndpoint; the deployment has ended when the next one comes."""
+    folder = tmp_path / run.env.name
+    good = published(run, folder, "good", "predicts 1", prediction=1.05)
+    wrong = published(run, folder, "wrong", "predicts 2", prediction=1.05)
+    deploy(good, run)
+    plan = plan_deployment(wrong, run.env, observe(wrong, run))
+    assert plan.shift is not None
+    for call in (*plan.prepare, plan.shift):
+        run.aws.apply(call)
+    wait_for(lambda: endpoint_of(run)["EndpointConfigName"] == plan.config, "the update did not end")
+
+    with pytest.raises(SmokeFailed, match=r"is live on .+, but failed its golden tests"):
+        deploy(wrong, run)
+
+
+@pytest.mark.starts_processes
+def test_a_wrong_release_is_vetoed_after_a_launch_of_ten_minutes(
+    make_env: MakeEnv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(ROOT)
+    with contract_cloud(time_scale=120, cpu_scale=0.5, provision_seconds=600) as cloud:
+        for name, value in cloud.environ.items():
+            monkeypatch.setenv(name, value)
+        settings = {"bake_seconds": 1200, "maximum_execution_seconds": 28800}
+        run = Run.for_environment(
+            make_env(name="slow", endpoint={"name": "slow"}, deployment=settings), tmp_path
+        )
+        bootstrap(run)
+        good = published(run, tmp_path / "models", "good", "predicts 1", prediction=1.05)
+        wrong = published(run, tmp_path / "models", "wrong", "predicts 2", prediction=1.05)
+        deploy(good, run)
+
+        with pytest.raises(DeploymentRolledBack, match=r"is 2, not 1\.05(?s:.+)/smoke-veto"):
+            deploy(wrong, run)
 
 
 @dataclass
