@@ -1,13 +1,12 @@
 """The application behind the HTTP port. Edit it to change how every request is answered.
 
-`decode`, `predict` and `encode` are the three steps of an invocation. The route below calls them, and so
-does the batch server (`serving/http/batch_server.py`), which answers most invocations behind nginx: a
-change here is in force for both. The handler is the project's own (`digits/handler.py`), or a user's
+`decode`, `predict` and `encode` are the three steps of an invocation (`serving/http/batching.py` calls
+them), both for the route below and for the batch server (`serving/http/batch_server.py`), which answers most
+invocations of the project's own model behind nginx: a change here is in force for both. The handler is the project's own (`digits/handler.py`), or a user's
 inference.py (`serving/handlers/user_handler.py`).
 """
 
 import os
-import time
 from typing import Any
 
 from flask import Flask, Response, request
@@ -20,7 +19,7 @@ from serving.http.service import Service, Steps
 from serving.platform.identity import Identity
 from serving.platform.limits import Limits
 
-__all__ = ["create_app", "decode", "encode", "predict", "refusal"]  # `refusal` is for hooks of your own
+__all__ = ["create_app", "decode", "encode", "predict", "refusal", "request"]  # the last two: for your hooks
 
 
 def decode(handler: Handler, body: bytes, content_type: str) -> Any:
@@ -52,18 +51,7 @@ def create_app(handler: Handler, identity: Identity, limits: Limits, log: Reques
     @app.post("/invocations")
     def invocations() -> Response:
         """Answer one request: decode, predict, encode."""
-        began = time.monotonic()
         with application.recorded(service) as invocation:
-            accept = service.negotiate(request.headers.get("Accept", ""))
-            body = request.get_data(cache=False)
-            with service.at_work():
-                invocation.lap()
-                data = service.decode(body, request.headers.get("Content-Type", ""))
-                invocation.lap()
-                prediction = service.predict(data)
-                invocation.lap()
-                response = application.response(service.encode(prediction, accept), service, began)
-            invocation.instances, invocation.status = handler.count(data), response.status_code
-            return response
+            return application.answer(service, invocation)
 
     return app

@@ -10,13 +10,17 @@ from digits import codec, schema
 from serving.engines import Engine
 from serving.engines.golden import Golden
 from serving.handlers import media
+from serving.handlers.context import Call
 from serving.handlers.handler import Answer
+from serving.handlers.joining import Joining
 
 
 class DigitsHandler:
     """The project's own model, computed by an engine: `codec` is its formats."""
 
-    takes_batches = True
+    wants_main_thread = False
+    joining: Joining | None = Joining()
+    batching = None  # nothing is to be checked
 
     def __init__(self, engine: Engine, golden: Golden | None = None) -> None:
         self.lock = contextlib.nullcontext()  # none is needed: `predict` has its own
@@ -29,6 +33,12 @@ class DigitsHandler:
         """Predict the golden cases, which opens the engine's session. Raises WrongAnswers if they differ."""
         self._golden.check(self.predict(self._golden.instances))
         self.is_ready = True
+
+    def refusal_to_join(self) -> None:
+        """Return None: rows are predicted independently of each other."""
+
+    def begin(self, call: Call) -> None:
+        """Do nothing: no step here reads the request's headers."""
 
     def negotiate(self, accept: str) -> str:
         return media.negotiate(accept)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from flask import Flask
 from torch import nn
 
 from serving.engines import LoadNetwork, ModelProblem, golden, pytorch
@@ -55,8 +54,7 @@ def _of_program(model_dir: Path, example: Example | None) -> ExportInput:
     handler = UserHandler(user_program.find(model_dir, {}), model_dir, {})
     handler.warm_up()
     try:
-        with Flask(__name__).test_request_context():  # input_fn may read the request's headers
-            tensor = handler.decode(example.file.read_bytes(), example.content_type)
+        tensor = handler.decode(example.file.read_bytes(), example.content_type)
     except (OSError, BadRequest, HandlerFailed) as error:
         raise NothingToExport(f"{example.file}: {error}") from error
     if not isinstance(handler.model, nn.Module) or not isinstance(tensor, torch.Tensor):

@@ -12,7 +12,7 @@ from serving import engines
 from serving.engines import Choice, Engine, LoadNetwork, ModelProblem, choice, golden, record
 from serving.engines.golden import Golden
 from serving.engines.record import Record
-from serving.handlers import requirements, toolkit_variables, user_program
+from serving.handlers import batch_check, requirements, toolkit_variables, user_program
 from serving.handlers.errors import CannotLoad
 from serving.handlers.handler import Handler
 from serving.handlers.project_model import ProjectModel
@@ -30,21 +30,26 @@ def load(model_dir: Path, environ: Mapping[str, str], project: ProjectModel) -> 
     """
     toolkit_variables.check_supported(environ)
     json_logging.write_python_logging(toolkit_variables.log_level(environ))
+    warning = toolkit_variables.unused_warning(environ)
+    if warning:
+        _print(warning)
     found = _checked_record(model_dir)
     program = user_program.find(model_dir, environ)
     if program is None and (
         found or (model_dir / engines.WEIGHTS).is_file() or not _has_torchscript(model_dir)
     ):
-        _warn(environ, takes_batches=True)
         return project.handler(*_engine(model_dir, environ, found, project.load_network))
-    _warn(environ, takes_batches=False)
     if program is not None:
         requirements.ensure_installed(program.directory / "requirements.txt", environ)
     from serving.handlers.user_handler import UserHandler  # it imports PyTorch
 
     if found is None or _chosen(environ, found).engine == engines.TORCH:
-        return UserHandler(program, model_dir, environ)
-    return UserHandler(program, model_dir, environ, *_engine(model_dir, environ, found, project.load_network))
+        handler = UserHandler(program, model_dir, environ)
+    else:
+        engine = _engine(model_dir, environ, found, project.load_network)
+        handler = UserHandler(program, model_dir, environ, *engine)
+    handler.batching = batch_check.read_batching(model_dir, environ)
+    return handler
 
 
 def _engine(
@@ -84,12 +89,6 @@ def _checked_record(model_dir: Path) -> Record | None:
 
 def _has_torchscript(model_dir: Path) -> bool:
     return any(file for pattern in _TORCHSCRIPT for file in model_dir.glob(pattern))
-
-
-def _warn(environ: Mapping[str, str], *, takes_batches: bool) -> None:
-    warning = toolkit_variables.unused_warning(environ, takes_batches=takes_batches)
-    if warning:
-        _print(warning)
 
 
 def _print(line: str) -> None:

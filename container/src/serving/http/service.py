@@ -3,11 +3,13 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
+from serving.handlers import batch_check
+from serving.handlers.context import Call
 from serving.handlers.errors import BadRequest, HandlerFailed
 from serving.handlers.handler import Answer, Handler
 from serving.http.counters import Counters
@@ -17,6 +19,10 @@ from serving.http.request_log import RequestLog
 from serving.platform.identity import HEADER, Identity
 from serving.platform.limits import Limits
 
+if TYPE_CHECKING:
+    from serving.http.program_thread import ProgramThread
+
+T = TypeVar("T")
 SERVICE = "service"  # its name among app.extensions
 
 
@@ -40,7 +46,11 @@ class Service:
     log: RequestLog
     counters: Counters = field(default_factory=Counters)
     in_flight: InFlightTimer = field(default_factory=InFlightTimer)
+    program_thread: "ProgramThread | None" = None  # for a handler that wants the main thread, in a worker
     is_fit: bool = True  # False while the model fails to predict its golden instances
+
+    def begin(self, call: Call) -> None:
+        self.handler.begin(call)
 
     def negotiate(self, accept: str) -> str:
         return self.handler.negotiate(accept)
@@ -70,6 +80,14 @@ class Service:
         with self.handler.lock, self.in_flight.running():
             yield
 
+    def run(self, function: Callable[[], T], call: Call) -> T:
+        """Run a function for a request that is being answered, in its turn."""
+        if self.program_thread is not None:
+            return self.program_thread.call(function, call)
+        with self.at_work():
+            self.handler.begin(call)
+            return function()
+
     def record(self, invocation: Invocation) -> None:
         """Count and log an invocation that has ended."""
         invocation.end()
@@ -80,6 +98,18 @@ class Service:
         """Name release and instance in an answer."""
         response.headers[HEADER] = self.identity.header
         return response
+
+    def decide_batching(self) -> str | None:
+        """Turn batching on if the golden requests are answered the same in batches; return what to log.
+
+        None: there is nothing to decide. Call it on the program's thread, once `warm_up` has returned.
+        """
+        if self.handler.batching is None:
+            return None
+        refusal = self.handler.refusal_to_join()
+        decision = batch_check.off(refusal) if refusal else batch_check.decide(self, self.handler.batching)
+        self.handler.joining = decision.joining
+        return decision.sentence
 
     def probe(self) -> None:
         """Predict the golden instances, and set `is_fit`, which /ping reports, by the outcome."""

@@ -13,8 +13,9 @@ STREAM_VARIABLE = "SERVE_STREAM_TIMEOUT"
 STARTUP_VARIABLE = "SAGEMAKER_STARTUP_TIMEOUT"
 BATCH_VARIABLE = "SAGEMAKER_TS_BATCH_SIZE"
 DELAY_VARIABLE = "SAGEMAKER_TS_MAX_BATCH_DELAY"  # milliseconds
-BATCH_VARIABLES = (BATCH_VARIABLE, DELAY_VARIABLE)
 BATCH_INSTANCES = 64
+MOST_BATCH_INSTANCES = 4096
+PADDING_VARIABLE = "SERVE_BATCH_PADDING"  # such as input_ids=0,attention_mask=0
 PAYLOAD_MB = 25
 TIMEOUT_SECONDS = 60
 STREAM_SECONDS = 480
@@ -54,9 +55,30 @@ def from_environ(environ: Mapping[str, str]) -> Limits:
         timeout_seconds=whole_number(environ, timeout, TIMEOUT_SECONDS, most=3600),
         stream_seconds=whole_number(environ, STREAM_VARIABLE, STREAM_SECONDS, most=3600),
         startup_seconds=whole_number(environ, STARTUP_VARIABLE, STARTUP_SECONDS, most=3600),
-        batch_instances=whole_number(environ, BATCH_VARIABLE, BATCH_INSTANCES, most=4096),
+        batch_instances=whole_number(environ, BATCH_VARIABLE, BATCH_INSTANCES, most=MOST_BATCH_INSTANCES),
         batch_delay_seconds=whole_number(environ, DELAY_VARIABLE, 0, least=0, most=10_000) / 1000,
     )
+
+
+def program_batch_instances(environ: Mapping[str, str]) -> int:
+    """Read the largest batch for a user's program: 1 by default, as in TorchServe. Raises BadLimit."""
+    return whole_number(environ, BATCH_VARIABLE, 1, most=MOST_BATCH_INSTANCES)
+
+
+def batch_padding(environ: Mapping[str, str]) -> dict[str, float]:
+    """Read which arrays of an input are padded, and with what. Raises BadLimit."""
+    text = environ.get(PADDING_VARIABLE) or ""
+    try:
+        pairs = [part.split("=") for part in text.split(",") if part.strip()]
+        return {name.strip(): _number(value) for name, value in pairs}
+    except ValueError:
+        raise BadLimit(
+            f"{PADDING_VARIABLE}: expected names with numbers, such as input_ids=0,attention_mask=0, got {text!r}"
+        ) from None
+
+
+def _number(text: str) -> float:
+    return int(text) if text.strip().lstrip("-").isdigit() else float(text)
 
 
 def whole_number(

@@ -375,7 +375,7 @@ def test_its_log_has_the_parts_of_the_time_and_the_callers_id(world: World) -> N
 
 
 def test_answers_of_another_status_and_with_headers_go_out_as_they_are(world: World) -> None:
-    answer = Answer(iter([b'{"a":', b"1}"]), "application/json", 201, {"X-Mine": "yes"})
+    answer = Answer((part for part in [b'{"a":', b"1}"]), "application/json", 201, {"X-Mine": "yes"})
     world.service.encode = lambda _prediction, _accept: answer  # type: ignore[assignment, method-assign]
     client = world.connect()
 
