@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SERVICE = "service"  # its name among app.extensions
+_PROBE_SECONDS = 0.5  # of the thread that answers requests, or reports that the worker is alive
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ class Service:
     counters: Counters = field(default_factory=Counters)
     in_flight: InFlightTimer = field(default_factory=InFlightTimer)
     program_thread: "ProgramThread | None" = None  # for a handler that wants the main thread, in a worker
-    is_fit: bool = True  # False while the model fails to predict its golden instances
+    check_golden: Callable[[float], str] = lambda _seconds: ""  # answer the archive's golden cases
+    is_ready: bool = False  # True once this process's model has passed `warm_up`
+    is_fit: bool = True  # False while the model fails to answer its golden cases
 
     def begin(self, call: Call) -> None:
         self.handler.begin(call)
@@ -111,10 +114,21 @@ class Service:
         self.handler.joining = decision.joining
         return decision.sentence
 
+    def warm_up(self) -> str:
+        """Make the model ready and let it answer its golden cases; return what a log has to say of them.
+
+        Raises CannotLoad, and WrongAnswers for an answer that is not the golden one.
+        """
+        self.handler.warm_up()
+        remarks = self.check_golden(self.limits.golden_seconds)
+        self.is_ready = True
+        return remarks
+
     def probe(self) -> None:
-        """Predict the golden instances, and set `is_fit`, which /ping reports, by the outcome."""
+        """Ask golden cases for a moment, and set `is_fit`, which /ping reports, by the outcome."""
         try:
             self.handler.warm_up()
+            self.check_golden(_PROBE_SECONDS)
         except Exception:  # whatever the reason, SageMaker must not send traffic
             self.is_fit = False
         else:

@@ -26,7 +26,7 @@ from gunicorn import glogging, util  # type: ignore[import-untyped]
 from gunicorn.http import errors  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from serving.engines.golden import WrongAnswers
+from serving.engines.agreement import WrongAnswers
 from serving.handlers import media
 from serving.handlers.errors import CannotLoad
 from serving.http import application
