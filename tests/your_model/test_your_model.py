@@ -49,6 +49,7 @@ def clone(tmp_path: Path) -> Path:
     """Make a fresh clone of HEAD with this checkout's packages."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / "clone")], check=True)
     (tmp_path / "clone" / ".venv").symlink_to((ROOT / ".venv").resolve())
+    (tmp_path / "clone" / ".git" / "info" / "exclude").write_text(".venv\n")  # .gitignore names a folder
     return tmp_path / "clone"
 
 
