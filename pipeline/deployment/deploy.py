@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from golden import GoldenSet, read
+from golden import GoldenSet
 from pipeline.autoscaling.saved_scaling import restore_scaling, scaling_saved
 from pipeline.aws import AwsClient, Call
 from pipeline.aws.clock import time_scale
@@ -14,16 +14,17 @@ from pipeline.aws.waiting import wait_until
 from pipeline.ci import github_run_url
 from pipeline.config import Environment, Strategy, strategy_of
 from pipeline.deployment.alarms import alarm_prefix, alarms_of
-from pipeline.deployment.bake import BakeSmoke
+from pipeline.deployment.bake import BakeSmoke, unchecked_gate
 from pipeline.deployment.diagnosis import recent_logs
-from pipeline.deployment.live import PROOF_SECONDS, Waiter, is_on_its_way
+from pipeline.deployment.endpoint_state import is_on_its_way
+from pipeline.deployment.live import PROOF_SECONDS, Waiter
 from pipeline.deployment.observe import observe
 from pipeline.deployment.plan import Plan, plan_deployment
 from pipeline.errors import AlarmNotQuiet, AwsRefused, DeploymentTimedOut
 from pipeline.gates import Gate
 from pipeline.model import Model
 from pipeline.release import Release
-from pipeline.release_store.golden import fetch_golden
+from pipeline.release_store.golden import read_golden, why_not_compared_fleets
 from pipeline.run import Run
 from pipeline.state.lock_info import actor
 from pipeline.state.records import DeploymentRecord, last_deployment, record_deployment
@@ -46,6 +47,8 @@ class DeployResult(Model):
     in_service_at: float  # epoch seconds
     bake: Gate | None = None  # the smoke test of the bake; None: nothing has baked
     strategy: Strategy | None = None  # by which the traffic was moved; None: it was not
+    unchecked: bool = False  # nothing was compared: the release has no golden requests
+    notes: tuple[str, ...] = ()  # what was not compared or proved, and why
 
 
 def bound_seconds(env: Environment, operation: str) -> float:
@@ -65,7 +68,7 @@ def deploy(
     failed its golden tests and no veto could roll it back.
     """
     endpoint = run.env.endpoint.name
-    golden = read(fetch_golden(release, run))
+    golden = read_golden(release, run)
     observed = observe(release, run, existing_config=existing_config)
     plan = plan_deployment(release, run.env, observed, existing_config=existing_config)
     if not plan.calls and not plan.is_resumed:
@@ -74,6 +77,9 @@ def deploy(
     waiter = _waiter(release.id, plan.config, golden, run)
     waiter.proof_seconds = proof_seconds
     if plan.shift or plan.is_resumed:
+        waiter.not_compared = why_not_compared_fleets(release, observed.live_config, run)
+        if waiter.not_compared:
+            log.info(waiter.not_compared)
         _shift_and_wait(plan, run, waiter)
     else:
         restore_scaling(run)
@@ -81,10 +87,13 @@ def deploy(
     proved = waiter.prove()
     log.info(f"{proved} instances of {endpoint} answer with release {release.id}")
     waiter.judge_errors()
-    bake = waiter.bake.require_right(endpoint) if waiter.bake else None
+    bake = _judged(waiter, plan, endpoint)
     run.apply(plan.clean)
     if bake is not None:
         log.info(f"{bake.name}: {bake.verdict.upper()}, {bake.reason}")
+    notes = (*release.notes, *filter(None, [waiter.not_compared, waiter.unproved]))
+    for note in filter(None, [*release.notes, waiter.unproved]):
+        log.warning(note)
     record = _record(release, run, plan.config, in_service_at)
     return DeployResult(
         release=release.id,
@@ -94,10 +103,23 @@ def deploy(
         in_service_at=record.in_service_at,
         bake=bake,
         strategy=record.strategy,
+        unchecked=release.unchecked,
+        notes=notes,
     )
 
 
-def _waiter(release: str, config: str, golden: GoldenSet, run: Run) -> Waiter:
+def _judged(waiter: Waiter, plan: Plan, endpoint: str) -> Gate | None:
+    """Return the gate of the bake; None when nothing has baked. Raises SmokeFailed."""
+    if waiter.bake is not None:
+        return waiter.bake.require_right(endpoint)
+    return unchecked_gate() if waiter.golden is None and _is_update(plan) else None
+
+
+def _is_update(plan: Plan) -> bool:
+    return plan.is_resumed or (plan.shift is not None and plan.shift.operation == "update_endpoint")
+
+
+def _waiter(release: str, config: str, golden: GoldenSet | None, run: Run) -> Waiter:
     """Return a waiter for `config` with this environment's alarms, limits and logs."""
     return Waiter(
         aws=run.aws,
@@ -125,7 +147,7 @@ def _shift_and_wait(plan: Plan, run: Run, waiter: Waiter) -> None:
     operation = plan.shift.operation if plan.shift else "update_endpoint"
     if plan.shift and operation == "update_endpoint":
         require_quiet_alarms(plan.config, run)
-    if operation == "update_endpoint":
+    if operation == "update_endpoint" and waiter.golden is not None:
         waiter.bake = BakeSmoke(waiter.golden, waiter.release, run.env.deployment.first_share)
     with scaling_saved(plan.save_scaling, run):
         if plan.shift:

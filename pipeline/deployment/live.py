@@ -7,16 +7,15 @@ answered with this release's id. InService alone may be a silent rollback.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any, Protocol
 
-from golden import GoldenSet, Request
+from golden import Case, Expected, GoldenSet, Request
 from pipeline.aws import Answer, Clock
 from pipeline.aws.waiting import pause_seconds
 from pipeline.deployment.bake import BakeSmoke
 from pipeline.deployment.diagnosis import alarm_reason
+from pipeline.deployment.endpoint_state import State, instance_count, state_of
 from pipeline.deployment.identity_probe import IdentityProbe
-from pipeline.deployment.plan import MOVING
 from pipeline.deployment.progress import progress_line, time_left
 from pipeline.errors import (
     DeploymentFailed,
@@ -31,6 +30,7 @@ PROOF_SECONDS = 60.0
 CALLS_PER_LOOK = 4  # enough that a canary of half the fleet is rarely missed
 ERRORS_ASKED = 8  # golden cases whose right answer is an error, asked once the fleet is proved
 LOG_AGAIN_SECONDS = 60.0
+EMPTY = Case(Request(b"{}"), Expected(None))  # asked of an UNCHECKED release; no answer to it is wrong
 GRACE_SECONDS = 10.0  # until a description shows an accepted update
 
 
@@ -42,42 +42,6 @@ class WatchesEndpoint(Protocol):
     def invoke(self, endpoint: str, request: Request, /) -> Answer: ...
 
 
-class State(Enum):
-    """The state of an endpoint with respect to the config that is wanted on it."""
-
-    MOVING = auto()
-    IN_SERVICE = auto()
-    ELSEWHERE = auto()  # InService on another config: not begun yet, or rolled back
-    FAILED = auto()
-    GONE = auto()
-
-
-def state_of(described: Mapping[str, Any] | None, wanted: str) -> State:
-    """Return the state of a described endpoint with respect to the wanted config."""
-    if described is None:
-        return State.GONE
-    status = described["EndpointStatus"]
-    if status in MOVING:
-        return State.MOVING
-    if status != "InService":
-        return State.FAILED
-    return State.IN_SERVICE if described["EndpointConfigName"] == wanted else State.ELSEWHERE
-
-
-def is_on_its_way(described: Mapping[str, Any] | None, wanted: str) -> bool:
-    """Say whether the endpoint is moving to the wanted config, or is there already."""
-    if described is None:
-        return False
-    coming = (described.get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
-    is_first = described["EndpointStatus"] in {"Creating", "InService"}
-    return wanted == coming or (is_first and described["EndpointConfigName"] == wanted)
-
-
-def instance_count(described: Mapping[str, Any]) -> int:
-    """Return the number of instances that the endpoint has, by its description."""
-    return sum(int(each.get("CurrentInstanceCount", 0)) for each in described.get("ProductionVariants", []))
-
-
 @dataclass
 class Waiter:
     """Follows one deployment of `release` on `config`, and proves it."""
@@ -86,7 +50,7 @@ class Waiter:
     endpoint: str
     config: str
     release: str
-    golden: GoldenSet
+    golden: GoldenSet | None  # None: the release is UNCHECKED
     alarm_prefix: str
     clock: Clock = field(default_factory=Clock)
     proof_seconds: float = PROOF_SECONDS
@@ -96,6 +60,8 @@ class Waiter:
     probe: IdentityProbe = field(default_factory=IdentityProbe)
     fired: dict[str, str] = field(default_factory=dict)
     bake: BakeSmoke | None = None
+    not_compared: str = ""  # why the answers of old and new fleet cannot be compared; empty: they can
+    unproved: str = ""  # what could not be proved of an UNCHECKED release
     veto: Callable[[BakeSmoke], None] = lambda _: None  # publishes the wrong answers, if there are any
     _asked: int = 0
     _logged: str = ""
@@ -106,7 +72,8 @@ class Waiter:
         """Return the endpoint's description once it is InService on the config.
 
         While an update is under way golden requests are sent at each look: a canary without traffic
-        would pass its alarms unseen. Raises DeploymentRolledBack, DeploymentFailed or
+        would pass its alarms unseen. Of an UNCHECKED release none are known, and an invented one would be no fault
+        of its. Raises DeploymentRolledBack, DeploymentFailed or
         DeploymentTimedOut.
         """
         started, moved, self._began = self.clock.monotonic(), False, self.clock.now()
@@ -125,14 +92,15 @@ class Waiter:
             if waited > bound_seconds:
                 raise self._timed_out(described or {}, bound_seconds)
             self._log_progress(described or {}, alarms, waited)
-            if had_traffic:
+            if had_traffic and self.golden is not None:
                 self._ask_while_it_moves()
             self.clock.sleep(pause_seconds(waited))
 
     def prove(self) -> int:
         """Return the number of instances that answered with this release: all that the endpoint counts.
 
-        Raises ReleaseUnproved when fewer have answered within the bound.
+        An UNCHECKED release is asked an empty JSON object. If its model refuses that, `unproved` says so, and fewer are
+        returned. Raises ReleaseUnproved when fewer have answered within the bound.
         """
         started, wanted = self.clock.monotonic(), 0
         while self.clock.monotonic() - started <= self.proof_seconds:
@@ -141,7 +109,9 @@ class Waiter:
             for _ in range(4):
                 if 0 < wanted <= self.probe.count(self.release):
                     return wanted
-                self._ask(self._answered(0, 1) * max(wanted, CALLS_PER_LOOK))
+                self._ask_for_identity(max(wanted, CALLS_PER_LOOK))
+                if self.golden is None and self.probe.refusal:
+                    return self._leave_unproved(wanted)
             self.clock.sleep(0.2)
         raise ReleaseUnproved(
             f"{self.probe.count(self.release)} of {wanted} instances of {self.endpoint} answered with "
@@ -153,17 +123,33 @@ class Waiter:
 
     def judge_errors(self) -> None:
         """Ask the golden requests whose right answer is an error: of a proved fleet, every answer is this release's."""
-        numbers = [number for number, case in enumerate(self.golden) if not case.is_answered][:ERRORS_ASKED]
+        cases = enumerate(self.golden or ())
+        numbers = [number for number, case in cases if not case.is_answered][:ERRORS_ASKED]
         if self.bake is not None and numbers:
             self.bake.judge_errors(self._ask(numbers))
 
+    def _ask_for_identity(self, calls: int) -> None:
+        if self.golden is None:
+            self.probe.ask(self.aws, self.endpoint, [EMPTY] * calls)
+        else:
+            self._ask(self._answered(0, 1) * calls)
+
+    def _leave_unproved(self, wanted: int) -> int:
+        proved = self.probe.count(self.release)
+        self.unproved = (
+            f"UNCHECKED: {proved} of {wanted} instances are proved to serve {self.release}; asked an empty JSON object, "
+            f"{self.probe.refusal}"
+        )
+        return proved
+
     def _answered(self, first: int, count: int) -> list[int]:
         """Return the numbers of cases whose right answer names release and instance, as that of an error does not."""
-        numbers = [number for number, case in enumerate(self.golden) if case.is_answered] or [0]
+        numbers = [number for number, case in enumerate(self.golden or ()) if case.is_answered]
         return [numbers[number % len(numbers)] for number in range(first, first + count)]
 
     def _ask(self, numbers: Sequence[int]) -> list[tuple[int, Answer]]:
         """Send golden requests by number, several at once; return the answers by number."""
+        assert self.golden is not None, "an UNCHECKED release has none"
         answers = self.probe.ask(self.aws, self.endpoint, [self.golden.case(number) for number in numbers])
         return [(numbers[index], answer) for index, answer in answers]
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typing_extensions import override
 
+import golden
 import local_aws
 from golden import Case, Comparison, Expected, Request
 from pipeline.account.bootstrap import bootstrap
@@ -26,7 +28,8 @@ from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.aws import AwsClient, Call
 from pipeline.config import Environment, with_strategy
 from pipeline.deployment.deploy import deploy, require_quiet_alarms
-from pipeline.deployment.observe import observe, require_live
+from pipeline.deployment.difference import describe_plan, lines_of
+from pipeline.deployment.observe import observe, observe_live, require_live
 from pipeline.deployment.plan import config_name, plan_deployment
 from pipeline.errors import (
     AlarmNotQuiet,
@@ -40,8 +43,9 @@ from pipeline.errors import (
 )
 from pipeline.gates import Verdict
 from pipeline.promotion.rollback import rollback, rollback_target
-from pipeline.promotion.status import environment_status
-from pipeline.release import Release
+from pipeline.promotion.status import environment_status, show
+from pipeline.publishing.publish import publish
+from pipeline.release import UNCHECKED, Release
 from pipeline.release_store.manifests import fetch_release
 from pipeline.run import Run
 from pipeline.state.lock import environment_lock
@@ -248,6 +252,61 @@ def test_a_golden_error_that_is_another_one_is_found_once_the_fleet_serves_alone
 
     with pytest.raises(SmokeFailed, match=r"golden case 1 \(no-text\): status is 415, not 400"):
         deploy(bad, run)
+
+
+@pytest.mark.starts_processes
+def test_another_contract_is_deployed_without_a_comparison_of_the_fleets_and_says_so(
+    run: Run, tmp_path: Path, said: Callable[[], list[str]]
+) -> None:
+    """The old fleet refuses the new golden requests, which is no fault of the new one."""
+    text, csv = (
+        published_answering(run, tmp_path, takes, (Case(Request(b"x", takes), same_text(b"x")),), b"x")
+        for takes in ("text/plain", "text/csv")
+    )
+    first = deploy(text, run)
+    second = deploy(csv, run)
+
+    assert first.notes == ()
+    assert second.notes == (
+        f"answers of the new fleet are not compared with {text.id}: other golden requests",
+    )
+    assert said().count(second.notes[0]) == 1
+    assert second.instances_proved == 2
+
+
+def same_text(body: bytes) -> Expected:
+    return Expected(body, comparison=Comparison("text"))
+
+
+@pytest.mark.starts_processes
+def test_an_unchecked_release_goes_live_and_everything_says_so(run: Run, tmp_path: Path) -> None:
+    """Its model refuses an empty JSON object: no instance is proved, and that is not passed over."""
+    case = Case(Request(b"x", "text/plain"), same_text(b"x"))
+    good = published_answering(run, tmp_path, "good", (case,), b"x")
+    deploy(good, run)
+    (tmp_path / "good" / golden.FILE).unlink()
+    unchecked = publish(run, weights=str(tmp_path / "good"), unchecked=True, engine=False)
+    result = deploy(unchecked, run)
+    status = environment_status(run)
+
+    assert result.unchecked
+    assert result.bake is not None
+    assert (result.bake.verdict, result.bake.reason) == (Verdict.INCONCLUSIVE, UNCHECKED)
+    assert result.instances_proved == 0
+    assert [note.partition(":")[0] for note in result.notes] == [
+        "UNCHECKED",
+        "answers of the new fleet are not compared with " + good.id,
+        "UNCHECKED",
+    ]
+    assert "0 of 2 instances are proved" in result.notes[2]
+    assert status.unchecked
+    assert UNCHECKED in status.notes
+    console = Console(width=400, record=True)
+    show([status], console)
+    assert UNCHECKED in console.export_text()
+    coming = plan_deployment(unchecked, run.env, observe(unchecked, run))
+    shown = describe_plan(unchecked, run.env, coming, observe_live(run))
+    assert UNCHECKED in [*lines_of(shown, "canary")]
 
 
 @dataclass
