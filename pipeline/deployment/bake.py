@@ -1,11 +1,10 @@
 """Smoke-test a new fleet while it bakes: compare its answers to the golden requests with the golden ones.
 
-Judged is an answer that names the new release. SageMaker drops the headers of a model's error, so that a golden error
-can be judged only once no other fleet answers. A wrong answer is published as a metric of our own; an alarm on that metric rolls the deployment back. Right answers
-publish nothing: without data the alarm is quiet.
+Judged is every answer that names the new release, from its first one on. SageMaker drops the headers of a model's error,
+so that a golden error can be judged only once no other fleet answers. A wrong answer is published as a metric of our own;
+an alarm on that metric rolls the deployment back. Right answers publish nothing: without data the alarm is quiet.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +18,6 @@ from pipeline.gates import Gate, Limit, Verdict, judge
 from pipeline.release import UNCHECKED
 
 ENOUGH_ANSWERS = 10  # of the new release
-PATIENCE = 4  # × the calls that its share of the traffic should take
 
 
 def unchecked_gate() -> Gate:
@@ -39,24 +37,15 @@ def _limit(passed_reason: str) -> Limit:
 
 @dataclass
 class BakeSmoke:
-    """Judges one deployment's answers. `share`: of the traffic that the new fleet first gets, 0 to 1."""
+    """Judges one deployment's answers."""
 
     golden: GoldenSet
     release: str
-    share: float
-    calls: int = 0
     judged: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    @property
-    def most_calls(self) -> int:
-        return math.ceil(PATIENCE * ENOUGH_ANSWERS / self.share)
-
-    def judge_answers(self, answers: Sequence[tuple[int, Answer]], calls: int) -> None:
-        """Judge the answers, by case number, to this many `calls`; none beyond the bound."""
-        if self.calls >= self.most_calls:
-            return
-        self.calls += calls
+    def judge_answers(self, answers: Sequence[tuple[int, Answer]]) -> None:
+        """Judge those answers, by case number, that the new release gave."""
         for number, answer in answers:
             if answer.release == self.release:
                 self._judge(number, answer)
@@ -71,25 +60,11 @@ class BakeSmoke:
         difference = answer.difference(self.golden.case(number))
         self.wrong += [] if difference is None else [f"{self.golden.label(number)}: {difference}"]
 
-    def veto(self, env: Environment, config: str) -> Call | None:
-        """Return the call that keeps the alarm firing, once an answer was wrong."""
-        if not self.wrong:
-            return None
-        metric = veto_metric(env, config)
-        datum = {name: metric[name] for name in ("MetricName", "Dimensions")}
-        datum |= {"Value": float(len(self.wrong)), "StorageResolution": 1}
-        params = {"Namespace": metric["Namespace"], "MetricData": [datum]}
-        return Call(
-            "cloudwatch", "put_metric_data", params, f"veto {config} by alarm {VETO}: {self.wrong[0]}"
-        )
-
     def gate(self) -> Gate:
         """Return the gate: PASSED, FAILED, or, with too few answers of the new release, INCONCLUSIVE."""
         passed = f"{self.judged} answers of {self.release} were the golden ones"
         limit = _limit("; ".join(filter(None, [passed, self.golden.note])))
-        too_few = (
-            f"{self.judged} answers of {self.release} in {self.calls} calls, {ENOUGH_ANSWERS} are enough"
-        )
+        too_few = f"{self.judged} answers of {self.release}, {ENOUGH_ANSWERS} are enough"
         is_enough = self.judged >= ENOUGH_ANSWERS or self.wrong
         gate = judge(limit, float(len(self.wrong)) if is_enough else None, why_not_measured=too_few)
         return gate.model_copy(update={"reason": "; ".join(self.wrong[:3])}) if self.wrong else gate
@@ -107,3 +82,12 @@ class BakeSmoke:
                 "with its golden set: `python -m golden check ARCHIVE`.",
             )
         return gate
+
+
+def veto_call(env: Environment, config: str, faults: Sequence[str]) -> Call:
+    """Return the call that keeps the veto's alarm firing while the new fleet has these faults."""
+    metric = veto_metric(env, config)
+    datum = {name: metric[name] for name in ("MetricName", "Dimensions")}
+    datum |= {"Value": float(len(faults)), "StorageResolution": 1}
+    params = {"Namespace": metric["Namespace"], "MetricData": [datum]}
+    return Call("cloudwatch", "put_metric_data", params, f"veto {config} by alarm {VETO}: {faults[0]}")

@@ -1,4 +1,4 @@
-"""The state of an endpoint with respect to the config that is wanted on it, read from its description. Pure."""
+"""The state of an endpoint during a deployment, by its description. Pure."""
 
 from collections.abc import Mapping
 from enum import Enum, auto

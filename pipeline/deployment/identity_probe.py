@@ -8,7 +8,7 @@ from typing import Protocol
 
 from golden import Case, Request
 from pipeline.aws import Answer
-from pipeline.errors import AwsRefused
+from pipeline.errors import AwsRefused, PipelineError
 
 AT_ONCE = 8  # a router that prefers idle instances would send single calls to the same one
 SHOWN = 200  # characters of an error
@@ -44,15 +44,18 @@ class IdentityProbe:
         answers = []
         with ThreadPoolExecutor(min(len(cases), AT_ONCE)) as callers:
             for index, answer in enumerate(callers.map(once, cases)):
-                if isinstance(answer, AwsRefused):
-                    self.errors[f"{answer.code}: {answer.message[:SHOWN]}"] += 1
-                    continue
-                self._note(answer, cases[index])
-                answers.append((index, answer))
+                self.note(answer, cases[index])
+                if isinstance(answer, Answer):
+                    answers.append((index, answer))
         return answers
 
-    def _note(self, answer: Answer, case: Case) -> None:
-        if answer.release is not None or answer.status < 400:
+    def note(self, answer: Answer | PipelineError, case: Case) -> None:
+        """Note the answer to a case, or the error without one."""
+        if isinstance(answer, AwsRefused):
+            self.errors[f"{answer.code}: {answer.message[:SHOWN]}"] += 1
+        elif isinstance(answer, PipelineError):
+            self.errors[answer.what[:SHOWN]] += 1
+        elif answer.release is not None or answer.status < 400:
             self.instances.setdefault(answer.release, set()).add(answer.instance or "")
         elif answer.status != case.expected.status:
             self.refusal = (
@@ -63,6 +66,13 @@ class IdentityProbe:
     def count(self, release: str) -> int:
         """Return how many distinct instances have answered with this release's id."""
         return len(self.instances.get(release, set()) - {""})
+
+    def unproved(self, release: str, wanted: int) -> str:
+        """Return what an UNCHECKED release leaves unproved, whose model refuses an empty JSON object."""
+        return (
+            f"UNCHECKED: {self.count(release)} of {wanted} instances are proved to serve {release}; asked an empty JSON "
+            f"object, {self.refusal}"
+        )
 
     def __str__(self) -> str:
         answers = [f"{release}: {len(ids)}" for release, ids in self.instances.items()]

@@ -4,6 +4,7 @@ The release's record names its digest, and whoever reads it compares the two.
 """
 
 import hashlib
+import logging
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +17,8 @@ from pipeline.release import UNCHECKED, GoldenRecord, Release
 from pipeline.release_store.archives import members
 from pipeline.release_store.manifests import published_release
 from pipeline.run import Run
+
+log = logging.getLogger(__name__)
 
 NAMES = (golden.FILE, golden.LEGACY_FILE)  # in an archive, the first that is there
 PREFIX = "golden/"
@@ -98,7 +101,7 @@ def why_not_compared(release: Release, other_id: str, run: Run) -> str | None:
 
 
 def why_not_compared_fleets(release: Release, live_config: str | None, run: Run) -> str:
-    """Return the sentence about a live fleet that the new one is not compared with; empty: it can be, or there is none."""
+    """Return, and log, why the new fleet is not compared with the live one; empty: it can be, or there is none."""
     live = release_of(live_config) if live_config else None
     if live is None:
         return ""
@@ -106,7 +109,10 @@ def why_not_compared_fleets(release: Release, live_config: str | None, run: Run)
         why = why_not_compared(release, live, run)
     except ReleaseError as error:
         why = f"not compared with {live}: {error.what}"
-    return f"answers of the new fleet are {why}" if why else ""
+    if why is None:
+        return ""
+    log.info(f"answers of the new fleet are {why}")
+    return f"answers of the new fleet are {why}"
 
 
 def fetch_object(uri: str, aws: AwsClient, scratch: Path) -> Path:

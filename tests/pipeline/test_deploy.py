@@ -27,10 +27,11 @@ from pipeline.autoscaling.saved_scaling import (
 from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.aws import AwsClient, Call
 from pipeline.config import Environment, with_strategy
-from pipeline.deployment.deploy import deploy, require_quiet_alarms
+from pipeline.deployment.deploy import deploy
 from pipeline.deployment.difference import describe_plan, lines_of
 from pipeline.deployment.observe import observe, observe_live, require_live
 from pipeline.deployment.plan import config_name, plan_deployment
+from pipeline.deployment.quiet_alarms import require_quiet_alarms
 from pipeline.errors import (
     AlarmNotQuiet,
     DeploymentFailed,

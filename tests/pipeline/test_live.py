@@ -24,7 +24,7 @@ from pipeline.errors import (
     DeploymentTimedOut,
     ReleaseUnproved,
 )
-from tests.pipeline.clocks import FakeClock
+from tests.pipeline.clocks import AtOnce, FakeClock
 
 NEW, OLD = "digits-new", "digits-old"
 BOUND = 600.0
@@ -73,6 +73,7 @@ def waiter(aws: FakeEndpoint) -> Waiter:
         golden=GOLDEN,
         alarm_prefix=f"digits/{NEW}/",
         clock=FakeClock(),
+        callers=AtOnce,
     )
 
 
@@ -195,7 +196,7 @@ def test_a_canary_is_asked_while_it_bakes() -> None:
     aws = FakeEndpoint([*[endpoint("Updating")] * 5, endpoint("InService", NEW)])
     waiter(aws).until_in_service(BOUND, had_traffic=True)
 
-    assert aws.asked == 5 * CALLS_PER_LOOK
+    assert aws.asked == 11, "four a second, for the pauses of five looks"
 
 
 def moving(message: str, now: int, weight: float | None = None, since: float = 0.0) -> dict[str, Any]:
@@ -410,7 +411,7 @@ def test_golden_errors_are_asked_once_the_fleet_is_proved_and_never_while_it_bak
     aws = Refusing([endpoint("Updating"), endpoint("Updating"), endpoint("InService", NEW)])
     wait = waiter(aws)
     wait.golden = GoldenSet((refused, *GOLDEN.cases), digest="0" * 64)
-    wait.bake = BakeSmoke(wait.golden, "new", 0.5)
+    wait.bake = BakeSmoke(wait.golden, "new")
     wait.until_in_service(BOUND, had_traffic=True)
     assert {each.body for each in aws.requests} == {b"{}"}
     wait.judge_errors()
