@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument(
         "requests", type=Path, nargs="+", metavar="REQUESTS",
         help="a folder with a file for each request, or files: .json, .jsonl (one a line), .csv, .npy, .txt, .png …; "
-        "NAME.content-type beside a file has its media type",
+        "NAME.content-type and NAME.accept beside a file have its media type and Accept header",
     )  # fmt: skip
     record.add_argument("--out", type=Path, default=Path(FILE), metavar="FILE", help="default: %(default)s")
     record.add_argument("--content-type", default="", metavar="TYPE", help="of every request")

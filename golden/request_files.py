@@ -9,7 +9,10 @@ from pathlib import Path
 from golden.cases import JSON, Case, Expected, GoldenError, Request
 from golden.files import parse
 
-CONTENT_TYPE = ".content-type"  # a file of this name beside a request, NAME.content-type, has its media type
+CONTENT_TYPE, ACCEPT = (
+    ".content-type",
+    ".accept",
+)  # files beside a request: NAME.content-type has its media type
 _JSON_LINES = ".jsonl"
 _TYPES = {
     ".json": JSON,
@@ -24,7 +27,7 @@ def read_requests(sources: Iterable[Path], *, content_type: str = "", accept: st
     """Read the requests of files and folders, as cases without an answer, in the order of their names.
 
     `content_type`: of all of them; otherwise that of the file NAME.content-type beside a request, or of its extension.
-    `accept`: the Accept header of those that name none. Raises GoldenError for a source without requests.
+    `accept`: the Accept header of those for which no file NAME.accept names one. Raises GoldenError for a source without requests.
     """
     cases = [case for source in sources for case in _of_source(source, content_type)]
     if not cases:
@@ -45,17 +48,27 @@ def _of_source(source: Path, content_type: str) -> Iterator[Case]:
         yield from _of_file(source, content_type)
         return
     for path in sorted(source.iterdir()):
-        if path.is_file() and not path.name.startswith(".") and not path.name.endswith(CONTENT_TYPE):
+        if (
+            path.is_file()
+            and not path.name.startswith(".")
+            and not path.name.endswith((CONTENT_TYPE, ACCEPT))
+        ):
             yield from _of_file(path, content_type)
 
 
 def _of_file(path: Path, content_type: str) -> Iterator[Case]:
-    beside = path.with_name(path.name + CONTENT_TYPE)
-    stated = content_type or (beside.read_text().strip() if beside.is_file() else "")
+    stated = content_type or _beside(path, CONTENT_TYPE)
     if path.suffix == _JSON_LINES and not stated:
         yield from _of_lines(path)
         return
-    yield _case(path.read_bytes(), stated or _guessed(path), path.name)
+    request = Request(path.read_bytes(), stated or _guessed(path), accept=_beside(path, ACCEPT))
+    yield Case(request, Expected(None), path.name)
+
+
+def _beside(path: Path, suffix: str) -> str:
+    """Return what the file NAME + `suffix` beside a request says; empty without one."""
+    file = path.with_name(path.name + suffix)
+    return file.read_text().strip() if file.is_file() else ""
 
 
 def _of_lines(path: Path) -> Iterator[Case]:
@@ -74,7 +87,7 @@ def _of_lines(path: Path) -> Iterator[Case]:
                 fix=f"A .jsonl file is one JSON request a line; write a media type into {path.name}{CONTENT_TYPE} "
                 "to send the whole file as one request.",
             ) from None
-        yield _case(line, JSON, f"{path.name}:{number}")
+        yield Case(Request(line, JSON), Expected(None), f"{path.name}:{number}")
 
 
 def _is_golden(line: bytes) -> bool:
@@ -93,7 +106,3 @@ def _guessed(path: Path) -> str:
             fix=f"Write it into {path}{CONTENT_TYPE}, or give --content-type.",
         )
     return found
-
-
-def _case(body: bytes, content_type: str, name: str) -> Case:
-    return Case(Request(body, content_type), Expected(None), name)

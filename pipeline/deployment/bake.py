@@ -15,8 +15,24 @@ from pipeline.config import Environment
 from pipeline.deployment.alarms import VETO, veto_metric
 from pipeline.errors import SmokeFailed
 from pipeline.gates import Gate, Limit, Verdict, judge
+from pipeline.release import UNCHECKED
 
 ENOUGH_ANSWERS = 10  # of the new release
+
+
+def unchecked_gate() -> Gate:
+    """Return the gate of a release without golden requests: nothing was asked while it baked."""
+    return judge(_limit(""), None).model_copy(update={"reason": UNCHECKED})
+
+
+def _limit(passed_reason: str) -> Limit:
+    return Limit(
+        name="smoke during the bake",
+        metric="wrong_answers",
+        at_most=0,
+        unit="answers",
+        passed_reason=passed_reason,
+    )
 
 
 @dataclass
@@ -47,13 +63,7 @@ class BakeSmoke:
     def gate(self) -> Gate:
         """Return the gate: PASSED, FAILED, or, with too few answers of the new release, INCONCLUSIVE."""
         passed = f"{self.judged} answers of {self.release} were the golden ones"
-        limit = Limit(
-            name="smoke during the bake",
-            metric="wrong_answers",
-            at_most=0,
-            unit="answers",
-            passed_reason="; ".join(filter(None, [passed, self.golden.note])),
-        )
+        limit = _limit("; ".join(filter(None, [passed, self.golden.note])))
         too_few = f"{self.judged} answers of {self.release}, {ENOUGH_ANSWERS} are enough"
         is_enough = self.judged >= ENOUGH_ANSWERS or self.wrong
         gate = judge(limit, float(len(self.wrong)) if is_enough else None, why_not_measured=too_few)

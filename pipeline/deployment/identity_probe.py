@@ -26,6 +26,7 @@ class IdentityProbe:
 
     instances: dict[str | None, set[str]] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
+    refusal: str = ""  # the model's last error that was not the right answer
 
     def ask(self, aws: InvokesEndpoints, endpoint: str, cases: Sequence[Case]) -> list[tuple[int, Answer]]:
         """Send the cases' requests, several at once; return the answers by their cases' index.
@@ -57,12 +58,21 @@ class IdentityProbe:
         elif answer.release is not None or answer.status < 400:
             self.instances.setdefault(answer.release, set()).add(answer.instance or "")
         elif answer.status != case.expected.status:
-            text = answer.body[:SHOWN].decode(errors="replace")
-            self.errors[f"the model answered {answer.status}: {text}"] += 1
+            self.refusal = (
+                f"the model answered {answer.status}: {answer.body[:SHOWN].decode(errors='replace')}"
+            )
+            self.errors[self.refusal] += 1
 
     def count(self, release: str) -> int:
         """Return how many distinct instances have answered with this release's id."""
         return len(self.instances.get(release, set()) - {""})
+
+    def unproved(self, release: str, wanted: int) -> str:
+        """Return what an UNCHECKED release leaves unproved, whose model refuses an empty JSON object."""
+        return (
+            f"UNCHECKED: {self.count(release)} of {wanted} instances are proved to serve {release}; asked an empty JSON "
+            f"object, {self.refusal}"
+        )
 
     def __str__(self) -> str:
         answers = [f"{release}: {len(ids)}" for release, ids in self.instances.items()]

@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from golden import GoldenSet, Request
+from golden import Case, Expected, GoldenSet, Request
 from pipeline.aws import Answer, Clock
 from pipeline.aws.waiting import pause_seconds
 from pipeline.deployment.bake import ENOUGH_ANSWERS, BakeSmoke
@@ -33,6 +33,7 @@ PROOF_SECONDS = 60.0
 CALLS_PER_LOOK = 4  # of the proof, at least
 ERRORS_ASKED = 8  # golden cases whose right answer is an error, asked once the fleet is proved
 LOG_AGAIN_SECONDS = 60.0
+EMPTY = Case(Request(b"{}"), Expected(None))  # asked of an UNCHECKED release; no answer to it is wrong
 GRACE_SECONDS = 10.0  # until a description shows an accepted update
 
 
@@ -52,7 +53,7 @@ class Waiter:
     endpoint: str
     config: str
     release: str
-    golden: GoldenSet
+    golden: GoldenSet | None  # None: the release is UNCHECKED
     alarm_prefix: str
     clock: Clock = field(default_factory=Clock)
     proof_seconds: float = PROOF_SECONDS
@@ -62,6 +63,7 @@ class Waiter:
     probe: IdentityProbe = field(default_factory=IdentityProbe)
     fired: dict[str, str] = field(default_factory=dict)
     bake: BakeSmoke | None = None
+    unproved: str = ""  # what could not be proved of an UNCHECKED release
     judge: BakeJudge | None = None  # None: there are no two fleets to compare
     callers: Callable[[], Executor] = enough_threads
     veto: Callable[[Sequence[str]], None] = lambda _: None  # publishes the faults of the new fleet
@@ -73,7 +75,8 @@ class Waiter:
         """Return the endpoint's description once it is InService on the config.
 
         While an update is under way golden requests are sent: a canary without traffic would pass its alarms
-        unseen. Raises DeploymentRolledBack, DeploymentFailed or DeploymentTimedOut.
+        unseen. Of an UNCHECKED release none are known, and an alarm must not see the answers to invented ones. Raises
+        DeploymentRolledBack, DeploymentFailed or DeploymentTimedOut.
         """
         with Prober(self._invoke, self.clock, self.callers()) as prober:
             return self._follow(prober, bound_seconds, had_traffic=had_traffic)
@@ -97,7 +100,7 @@ class Waiter:
             if waited > bound_seconds:
                 raise self._timed_out(described or {}, bound_seconds)
             self._log_progress(described or {}, alarms, waited)
-            if not had_traffic:
+            if not had_traffic or self.golden is None:
                 self.clock.sleep(pause_seconds(waited))
                 continue
             self._judge(probes, described)
@@ -109,7 +112,8 @@ class Waiter:
     def prove(self) -> int:
         """Return the number of instances that answered with this release: all that the endpoint counts.
 
-        Raises ReleaseUnproved when fewer have answered within the bound.
+        An UNCHECKED release is asked an empty JSON object. If its model refuses that, `unproved` says so, and fewer are
+        returned. Raises ReleaseUnproved when fewer have answered within the bound.
         """
         started, wanted = self.clock.monotonic(), 0
         while self.clock.monotonic() - started <= self.proof_seconds:
@@ -118,7 +122,10 @@ class Waiter:
             for _ in range(4):
                 if 0 < wanted <= self.probe.count(self.release):
                     return wanted
-                self._ask(self._answered(0, 1) * max(wanted, CALLS_PER_LOOK))
+                self._ask_for_identity(max(wanted, CALLS_PER_LOOK))
+                if self.golden is None and self.probe.refusal:
+                    self.unproved = self.probe.unproved(self.release, wanted)
+                    return self.probe.count(self.release)
             self.clock.sleep(0.2)
         raise ReleaseUnproved(
             f"{self.probe.count(self.release)} of {wanted} instances of {self.endpoint} answered with "
@@ -135,18 +142,29 @@ class Waiter:
 
     def judge_errors(self) -> None:
         """Ask the golden requests whose right answer is an error: of a proved fleet, every answer is this release's."""
-        numbers = [number for number, case in enumerate(self.golden) if not case.is_answered][:ERRORS_ASKED]
+        cases = enumerate(self.golden or ())
+        numbers = [number for number, case in cases if not case.is_answered][:ERRORS_ASKED]
         if self.bake is not None and numbers:
             self.bake.judge_errors(self._ask(numbers))
 
+    def _ask_for_identity(self, calls: int) -> None:
+        if self.golden is None:
+            self.probe.ask(self.aws, self.endpoint, [EMPTY] * calls)
+        else:
+            self._ask(self._answered(0, 1) * calls)
+
     def _answered(self, first: int, count: int) -> list[int]:
         """Return the numbers of cases whose right answer names release and instance, as that of an error does not."""
-        numbers = [number for number, case in enumerate(self.golden) if case.is_answered] or [0]
+        numbers = [number for number, case in enumerate(self.golden or ()) if case.is_answered]
         return [numbers[number % len(numbers)] for number in range(first, first + count)]
+
+    def _case(self, number: int) -> Case:
+        assert self.golden is not None, "an UNCHECKED release has none"
+        return self.golden.case(number)
 
     def _ask(self, numbers: Sequence[int]) -> list[tuple[int, Answer]]:
         """Send golden requests by number, several at once; return the answers by number."""
-        answers = self.probe.ask(self.aws, self.endpoint, [self.golden.case(number) for number in numbers])
+        answers = self.probe.ask(self.aws, self.endpoint, [self._case(number) for number in numbers])
         return [(numbers[index], answer) for index, answer in answers]
 
     def _log_progress(self, described: Mapping[str, Any], alarms: Mapping[str, str], waited: float) -> None:
@@ -163,13 +181,13 @@ class Waiter:
 
     def _invoke(self, number: int) -> Answer:
         (case,) = self._answered(number, 1)
-        return self.aws.invoke(self.endpoint, self.golden.case(case).request)
+        return self.aws.invoke(self.endpoint, self._case(case).request)
 
     def _judge(self, probes: Sequence[Probe], described: Mapping[str, Any] | None) -> None:
         """Judge the golden requests so far; `described` None: the deployment has ended, and no veto can end it."""
         answered = [(self._answered(each.number, 1)[0], each.answer) for each in probes]
         for number, answer in answered:
-            self.probe.note(answer, self.golden.case(number))
+            self.probe.note(answer, self._case(number))
         if self.bake is not None:
             self.bake.judge_answers([(n, answer) for n, answer in answered if isinstance(answer, Answer)])
         if self.judge is not None:

@@ -39,6 +39,15 @@ def test_a_file_beside_a_request_gives_its_media_type(tmp_path: Path) -> None:
     assert [case.request.content_type for case in found] == ["application/x-image", "image/webp"]
 
 
+def test_a_file_beside_a_request_gives_its_accept_header(tmp_path: Path) -> None:
+    source = folder(tmp_path, a__csv=b"1", b__csv=b"2")
+    (source / "a.csv.accept").write_text("text/csv\n")
+
+    found = read_requests([source], accept="application/json")
+
+    assert [case.request.accept for case in found] == ["text/csv", "application/json"]
+
+
 def test_a_json_lines_file_is_one_request_a_line(tmp_path: Path) -> None:
     found = read_requests([folder(tmp_path, many__jsonl=b'[1]\n\n{"a": 2}\n') / "many.jsonl"])
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typing_extensions import override
 
+import golden
 import local_aws
 from golden import Case, Comparison, Expected, Request
 from pipeline.account.bootstrap import bootstrap
@@ -25,10 +27,11 @@ from pipeline.autoscaling.saved_scaling import (
 from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.aws import AwsClient, Call
 from pipeline.config import Environment, with_strategy
-from pipeline.deployment.deploy import deploy, require_quiet_alarms
-from pipeline.deployment.judge.judge import FleetVerdict
-from pipeline.deployment.observe import observe, require_live
+from pipeline.deployment.deploy import deploy
+from pipeline.deployment.difference import describe_plan, lines_of
+from pipeline.deployment.observe import observe, observe_live, require_live
 from pipeline.deployment.plan import config_name, plan_deployment
+from pipeline.deployment.quiet_alarms import require_quiet_alarms
 from pipeline.errors import (
     AlarmNotQuiet,
     DeploymentFailed,
@@ -41,8 +44,9 @@ from pipeline.errors import (
 )
 from pipeline.gates import Verdict
 from pipeline.promotion.rollback import rollback, rollback_target
-from pipeline.promotion.status import environment_status
-from pipeline.release import Release
+from pipeline.promotion.status import environment_status, show
+from pipeline.publishing.publish import publish
+from pipeline.release import UNCHECKED, Release
 from pipeline.release_store.manifests import fetch_release
 from pipeline.run import Run
 from pipeline.state.lock import environment_lock
@@ -57,7 +61,6 @@ from tests.pipeline.scene import (
     published,
     published_answering,
     scale_to,
-    wait_for,
 )
 
 # 1.5 s and, for a busy machine, four minutes of this test's time.
@@ -253,81 +256,58 @@ def test_a_golden_error_that_is_another_one_is_found_once_the_fleet_serves_alone
 
 
 @pytest.mark.starts_processes
-def test_a_slower_fleet_is_vetoed_while_it_bakes(run: Run, publish_model: Publish) -> None:
-    """Its answers are right, none fails, and each comes within the limit: only the comparison sees it."""
-    longer = run.env.deployment.model_copy(update={"bake_seconds": 2400})  # 20 s, if nobody ends it
-    run = replace(run, env=run.env.model_copy(update={"deployment": longer}))
-    quick, slow = publish_model("quick", "waits 0.01"), publish_model("slow", "waits 0.15")
-    deploy(quick, run)
-
-    with pytest.raises(DeploymentRolledBack, match=r"worse than the old fleet: (?s:.+)/smoke-veto"):
-        deploy(slow, run)
-    assert endpoint_of(run)["EndpointConfigName"] == config_name(quick, run.env)
-
-
-@pytest.mark.starts_processes
-def test_a_rollback_to_a_slower_release_is_not_vetoed(run: Run, publish_model: Publish) -> None:
-    slow, quick = publish_model("slow", "waits 0.15"), publish_model("quick", "waits 0.01")
-    deploy(slow, run)
-    deploy(quick, run)
-
-    assert rollback(run).release == slow.id
-
-
-@pytest.mark.starts_processes
-def test_the_result_of_a_bake_too_short_for_a_verdict_says_which_way_was_taken(
-    run: Run, publish_model: Publish
+def test_another_contract_is_deployed_without_a_comparison_of_the_fleets_and_says_so(
+    run: Run, tmp_path: Path, said: Callable[[], list[str]]
 ) -> None:
-    first, second, third = (publish_model(mark) for mark in ("first", "second", "third"))
-    deploy(first, run)
-    found = deploy(second, run).judged
-    strict = run.env.deployment.model_copy(update={"on_inconclusive": "roll_back"})
-    refusing = replace(run, env=run.env.model_copy(update={"deployment": strict}))
+    """The old fleet refuses the new golden requests, which is no fault of the new one."""
+    text, csv = (
+        published_answering(run, tmp_path, takes, (Case(Request(b"x", takes), same_text(b"x")),), b"x")
+        for takes in ("text/plain", "text/csv")
+    )
+    first = deploy(text, run)
+    second = deploy(csv, run)
 
-    assert found is not None
-    assert (found.verdict, found.taken) == (FleetVerdict.INCONCLUSIVE, "proceed")
-    with pytest.raises(
-        (DeploymentRolledBack, SmokeFailed), match=r"inconclusive, and deployment\.on_inconclusive"
-    ):
-        deploy(third, refusing)
+    assert first.notes == ()
+    assert second.notes == (
+        f"answers of the new fleet are not compared with {text.id}: other golden requests",
+    )
+    assert said().count(second.notes[0]) == 1
+    assert second.instances_proved == 2
+
+
+def same_text(body: bytes) -> Expected:
+    return Expected(body, comparison=Comparison("text"))
 
 
 @pytest.mark.starts_processes
-def test_a_fleet_that_went_live_while_no_run_watched_is_smoke_tested(run: Run, tmp_path: Path) -> None:
-    """A run was killed after UpdateEndpoint; the deployment has ended when the next one comes."""
-    folder = tmp_path / run.env.name
-    good = published(run, folder, "good", "predicts 1", prediction=1.05)
-    wrong = published(run, folder, "wrong", "predicts 2", prediction=1.05)
+def test_an_unchecked_release_goes_live_and_everything_says_so(run: Run, tmp_path: Path) -> None:
+    """Its model refuses an empty JSON object: no instance is proved, and that is not passed over."""
+    case = Case(Request(b"x", "text/plain"), same_text(b"x"))
+    good = published_answering(run, tmp_path, "good", (case,), b"x")
     deploy(good, run)
-    plan = plan_deployment(wrong, run.env, observe(wrong, run))
-    assert plan.shift is not None
-    for call in (*plan.prepare, plan.shift):
-        run.aws.apply(call)
-    wait_for(lambda: endpoint_of(run)["EndpointConfigName"] == plan.config, "the update did not end")
+    (tmp_path / "good" / golden.FILE).unlink()
+    unchecked = publish(run, weights=str(tmp_path / "good"), unchecked=True, engine=False)
+    result = deploy(unchecked, run)
+    status = environment_status(run)
 
-    with pytest.raises(SmokeFailed, match=r"is live on .+, but failed its golden tests"):
-        deploy(wrong, run)
-
-
-@pytest.mark.starts_processes
-def test_a_wrong_release_is_vetoed_after_a_launch_of_ten_minutes(
-    make_env: MakeEnv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(ROOT)
-    with contract_cloud(time_scale=120, cpu_scale=0.5, provision_seconds=600) as cloud:
-        for name, value in cloud.environ.items():
-            monkeypatch.setenv(name, value)
-        settings = {"bake_seconds": 1200, "maximum_execution_seconds": 28800}
-        run = Run.for_environment(
-            make_env(name="slow", endpoint={"name": "slow"}, deployment=settings), tmp_path
-        )
-        bootstrap(run)
-        good = published(run, tmp_path / "models", "good", "predicts 1", prediction=1.05)
-        wrong = published(run, tmp_path / "models", "wrong", "predicts 2", prediction=1.05)
-        deploy(good, run)
-
-        with pytest.raises(DeploymentRolledBack, match=r"is 2, not 1\.05(?s:.+)/smoke-veto"):
-            deploy(wrong, run)
+    assert result.unchecked
+    assert result.bake is not None
+    assert (result.bake.verdict, result.bake.reason) == (Verdict.INCONCLUSIVE, UNCHECKED)
+    assert result.instances_proved == 0
+    assert [note.partition(":")[0] for note in result.notes] == [
+        "UNCHECKED",
+        "answers of the new fleet are not compared with " + good.id,
+        "UNCHECKED",
+    ]
+    assert "0 of 2 instances are proved" in result.notes[2]
+    assert status.unchecked
+    assert UNCHECKED in status.notes
+    console = Console(width=400, record=True)
+    show([status], console)
+    assert UNCHECKED in console.export_text()
+    coming = plan_deployment(unchecked, run.env, observe(unchecked, run))
+    shown = describe_plan(unchecked, run.env, coming, observe_live(run))
+    assert UNCHECKED in [*lines_of(shown, "canary")]
 
 
 @dataclass
