@@ -138,7 +138,7 @@ def svg(found: dict[float, list[float]]) -> str:
         points = [(at, bottom - high * each / 100) for at, each in zip(x, percents, strict=True)]
         path = " ".join(f"{'L' if n else 'M'}{at:.1f} {y:.1f}" for n, (at, y) in enumerate(points))
         lines.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        offset = {0.0: 14, 25.0: -4}.get(slower, 4 if slower < 100 else -4)
+        offset = {0.0: 3, 25.0: -11, 50.0: 14}.get(slower, -1)
         label = f'<text x="{left + wide + 8}" y="{points[-1][1] + offset:.1f}" fill="{colour}">'
         lines.append(f"{label}{slower:g} % slower</text>")
     return "\n".join([*lines, "</svg>", ""])
