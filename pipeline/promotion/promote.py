@@ -181,7 +181,10 @@ def _store_outcome(release: Release, run: Run, verdict: Literal["promoted", "fai
 
 
 def require_evidence(release: Release, run: Run) -> Evidence:
-    """Return the evidence for the promotion. Raises PromotionRefused when there is none."""
+    """Return the evidence for the promotion, and copy it to the build folder of the environment.
+
+    Raises PromotionRefused when there is none.
+    """
     source = run.env.promotes_from
     if source is None:
         raise ConfigError(
@@ -207,6 +210,7 @@ def require_evidence(release: Release, run: Run) -> Evidence:
             f"last {run.env.promotion.evidence_age_hours:g} hours.",
             fix=f"Measure it again: `python -m pipeline verify --env {source} --again`.",
         )
+    evidence.save(run.build / run.env.name / f"evidence-{source}.json")
     return evidence
 
 
