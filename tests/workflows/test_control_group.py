@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import local_aws
-from local_aws.testing.github_issuer import GithubIssuer
-from tests.github_api import GithubServer, ready
-from tests.workflows.act import Act, clone
+from tests.workflows.act import Act
 from tests.workflows.files import ROOT, job, runs
 
 SCRIPT = ROOT / ".ci" / "control-group"
@@ -101,21 +98,13 @@ def test_group() -> None:
 
 @needs_root
 @pytest.mark.starts_processes
-def test_the_job_of_ci_tests_within_such_a_group(tmp_path: Path) -> None:
+def test_the_job_of_ci_tests_within_such_a_group(act: Act) -> None:
     """Run ci.yml's job for one folder, whose only test tells in which group it runs."""
-    checkout, seen = clone(tmp_path / "clone"), tmp_path / "seen"
-    for path in (checkout / "tests" / "smoke_tests").glob("test_*.py"):
+    folder, seen = act.checkout / "tests" / "smoke_tests", act.scratch / "seen"
+    for path in folder.glob("test_*.py"):
         path.unlink()
-    (checkout / "tests" / "smoke_tests" / "test_group.py").write_text(PROBE.format(path=str(seen)))
-    settings = ready("123456789012", "eu-west-1", "digits")
-    with (
-        GithubIssuer() as issuer,
-        GithubServer(settings) as github,
-        local_aws.start(instances="process") as aws,
-    ):
-        act = Act(checkout, aws, issuer, github, tmp_path)
-        options = ["--job", "test", "--matrix", "folder:smoke_tests"]
-        result = act.run("push", "ci.yml", options=options)
+    (folder / "test_group.py").write_text(PROBE.format(path=str(seen)))
+    result = act.run("push", "ci.yml", options=["--job", "test", "--matrix", "folder:smoke_tests"])
     groups = groups_of(seen.read_text()) if seen.exists() else []
     remove(groups)
 
