@@ -1,7 +1,8 @@
 """A Docker engine of Debian 13 beside the machine's own, with a builder that can give all files one time.
 
-It has a file system, a process space and a socket of its own and no bridge, so that it touches nothing of the other
-engine. Builds have a network by `--network host` alone.
+It has a file system, a process space and a socket of its own, and no bridge. An engine without a bridge deletes
+docker0 when it starts, the other engine's too: it runs without CAP_NET_ADMIN, so that the kernel refuses any change of
+interfaces and packet filters. Builds have a network by `--network host` alone.
 """
 
 import json
@@ -30,7 +31,7 @@ set -e
 mount --rbind . . && cd "$PWD"
 mount --rbind /sys sys && mount --rbind /dev dev && mount -t proc proc proc
 pivot_root . old && umount -l old
-exec dockerd --config-file /own/daemon.json
+exec setpriv --bounding-set -net_admin --inh-caps -net_admin dockerd --config-file /own/daemon.json
 """
 
 
