@@ -5,8 +5,7 @@ can be made here"), so that a run as an unprivileged user shows what it did not 
 """
 
 import re
-
-import pytest
+from typing import Any
 
 # A folder of that name, as in /root/.docker, is no reason.
 _PRIVILEGE = re.compile(r"(?<![\w/.-])(root|capability|CAP_[A-Z_]+|control group)(?![\w/])")
@@ -17,7 +16,7 @@ def needs_privilege(reason: str) -> bool:
     return _PRIVILEGE.search(reason) is not None
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """List the skips by test and reason below a line that counts them; print nothing without any."""
     found = [
         (report.nodeid, report.longrepr[2].removeprefix("Skipped: "))
