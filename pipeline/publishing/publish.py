@@ -11,7 +11,7 @@ from pipeline.ci import github_run_url
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused
 from pipeline.publishing.compatibility import labels_of, require_compatible
-from pipeline.publishing.image import CONTAINER, publish_image
+from pipeline.publishing.image import CONTAINER, MADE_OF, publish_image
 from pipeline.publishing.model_registry import package_of
 from pipeline.publishing.scan import require_scanned
 from pipeline.publishing.supply_chain import Origin
@@ -41,7 +41,7 @@ def publish(
     ScanNotPassed for ECR's findings in the image.
     """
     source = weights or run.env.weights
-    origin = origin_of(CONTAINER, Path(source))
+    origin = origin_of(*MADE_OF, Path(source))
     if origin.dirty:
         log.warning(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
     image = publish_image(run, origin, engine=engine, sbom=sbom, rebuild=rebuild)

@@ -203,4 +203,4 @@ def test_what_is_edited_is_copied_after_what_takes_minutes() -> None:
     dockerfile = (CONTAINER / "Dockerfile").read_text()
     slow = ("pip --python", "apt-get install", "COPY --from=packages")
 
-    assert all(dockerfile.rindex(step) < dockerfile.index(" src /opt/program") for step in slow)
+    assert all(dockerfile.rindex(step) < dockerfile.index(" container/src /opt/program") for step in slow)

@@ -17,7 +17,10 @@ from tests.container.serve_process import (
     COMMITTED,
     ERRORS_ALONE,
     IDENTITY,
+    IMAGES,
     JSON,
+    PREDICTIONS,
+    TOLERANCE,
     Serve,
     read_all,
     send_raw,
@@ -26,8 +29,7 @@ from tests.container.serve_process import (
 
 pytestmark = pytest.mark.starts_processes
 
-GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
-DIGIT = GOLDEN["cases"][0]["instance"]
+DIGIT = IMAGES[0]
 REQUEST = json.dumps({"instances": [DIGIT]}).encode()
 HEAD = (
     b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -47,13 +49,11 @@ def test_workers_and_front_answer_with_the_identity_in_the_log(server: Serve) ->
 
 
 def test_golden_instances_get_their_golden_answers(server: Serve) -> None:
-    answers = server.invoke([case["instance"] for case in GOLDEN["cases"]]).json()["predictions"]
+    answers = server.invoke(IMAGES).json()["predictions"]
 
-    for answer, case in zip(answers, GOLDEN["cases"], strict=True):
-        assert answer["label"] == case["prediction"]["label"]
-        np.testing.assert_allclose(
-            answer["probabilities"], case["prediction"]["probabilities"], atol=GOLDEN["tolerance"]
-        )
+    for answer, expected in zip(answers, PREDICTIONS, strict=True):
+        assert answer["label"] == expected["label"]
+        np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=TOLERANCE)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_request_that_has_begun_is_answered_after_sigterm(start: Start) -> Non
         answer = read_all(slow)
 
     assert answer.startswith(b"HTTP/1.1 200 ")
-    assert b'{"predictions":[{"label":%d' % GOLDEN["cases"][0]["prediction"]["label"] in answer
+    assert b'{"predictions":[{"label":%d' % PREDICTIONS[0]["label"] in answer
     assert serve.process.wait(10) == 0
 
 

@@ -23,10 +23,9 @@ from serving.http.request_log import RequestLog
 from serving.http.service import SERVICE, Service
 from serving.platform.identity import HEADER, Identity
 from serving.platform.limits import Limits
-from tests.container.serve_process import COMMITTED, until
+from tests.container.serve_process import IMAGES, until
 
-GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
-DIGIT = GOLDEN["cases"][0]["instance"]
+DIGIT = IMAGES[0]
 IDENTITY = Identity("abc", "0123456789ab")
 
 
