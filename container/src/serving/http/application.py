@@ -136,12 +136,14 @@ def _response(answer: Answer, service: Service, call: Call, began: float) -> Res
     def run(function: Callable[[], T]) -> T:
         return service.run(function, call)
 
-    seconds = service.limits.stream_seconds
+    seconds, peer = service.limits.stream_seconds, request.environ.get("gunicorn.socket")
+    first = run(lambda: list(itertools.islice(body, 1)))
+    service.on_stream(peer)
     parts = streaming.parts(
-        run(lambda: list(itertools.islice(body, 1))),
+        first,
         body,
         run,
-        request.environ.get("gunicorn.socket"),
+        peer,
         deadline=began + seconds,
         seconds=seconds,
     )

@@ -1,6 +1,7 @@
 """The steps from a request to its answer, shared by Flask and the batch server."""
 
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,7 +48,13 @@ class Service:
     counters: Counters = field(default_factory=Counters)
     in_flight: InFlightTimer = field(default_factory=InFlightTimer)
     program_thread: "ProgramThread | None" = None  # for a handler that wants the main thread, in a worker
+    on_stream: Callable[[socket.socket | None], None] = lambda _peer: None  # when an answer's parts begin
     is_fit: bool = True  # False while the model fails to predict its golden instances
+
+    @property
+    def answers_one_at_a_time(self) -> bool:
+        """True for a program that does not ask for batching."""
+        return self.handler.wants_main_thread and self.handler.batching is None
 
     def begin(self, call: Call) -> None:
         self.handler.begin(call)
