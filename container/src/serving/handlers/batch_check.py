@@ -20,7 +20,7 @@ import golden
 from golden import Case, GoldenSet
 from serving.handlers import joining
 from serving.handlers.context import Call
-from serving.handlers.errors import CannotLoad
+from serving.handlers.errors import BadRequest, CannotLoad, HandlerFailed
 from serving.handlers.joining import CannotSplit, Joining
 from serving.platform import limits
 
@@ -121,7 +121,7 @@ def _ask_alone(steps: Steps, golden_set: GoldenSet, wanted: Joining) -> list[_As
             count = 0 if kind is None else joining.rows(data)
             answer = _encode(steps, case, steps.predict(data))
         except Exception as error:  # a user's code may raise anything
-            raise _Differs(f"{label} fails: {type(error).__name__}: {error}") from error
+            raise _Differs(f"{label} fails: {_text(error)}") from error
         if kind is not None:
             asked.append(_Asked(label, case, answer, kind, count, shape))
     return asked
@@ -179,15 +179,21 @@ def _compare(steps: Steps, batch: Sequence[_Asked], wanted: Joining) -> None:
     except CannotSplit as error:
         raise _Differs(f"{size} the prediction is {error}") from error
     except Exception as error:  # a user's code may raise anything
-        raise _Differs(f"the golden requests fail {size}: {type(error).__name__}: {error}") from error
+        raise _Differs(f"the golden requests fail {size}: {_text(error)}") from error
     for each, part in zip(batch, parts, strict=True):
         try:
             answer = _encode(steps, each.case, part)
         except Exception as error:  # a user's code may raise anything
-            raise _Differs(f"{each.label} fails {size}: {type(error).__name__}: {error}") from error
+            raise _Differs(f"{each.label} fails {size}: {_text(error)}") from error
         difference = golden.first_difference(_as_answered(each), answer)
         if difference:
             raise _Differs(f"{each.label} is answered otherwise {size} than alone: {difference}")
+
+
+def _text(error: Exception) -> str:
+    """Return an error in one line."""
+    is_sentence = isinstance(error, BadRequest | HandlerFailed)
+    return " ".join((str(error) if is_sentence else f"{type(error).__name__}: {error}").split())
 
 
 def _as_answered(asked: _Asked) -> Case:

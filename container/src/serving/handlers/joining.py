@@ -41,7 +41,7 @@ class Joining:
         found: tuple[Any, ...] | None
         if type(data) is np.ndarray and self.structures is None:  # quick, for the project's own model
             found = (data.dtype, data.shape[1:])
-            return found if data.shape and data.dtype != object else None
+            return found if data.shape and len(data) and data.dtype != object else None
         found = self._kind(data)
         if found is None or (self.structures is not None and structure(found) not in self.structures):
             return None

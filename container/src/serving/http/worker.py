@@ -147,6 +147,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         )
         connections.start()
         self._program.run()
+        if self._program.is_quitting:
+            sys.exit(1)
         connections.join()
 
     def _serve_connections(self, program: ProgramThread) -> None:
