@@ -2,17 +2,19 @@
 
 `decode`, `predict` and `encode` are the three steps of an invocation (`serving/http/batching.py` calls
 them), both for the route below and for the batch server (`serving/http/batch_server.py`), which answers most
-invocations of the project's own model behind nginx: a change here is in force for both. The handler is the project's own (`digits/handler.py`), or a user's
-inference.py (`serving/handlers/user_handler.py`).
+invocations of the project's own model behind nginx: a change here is in force for both. The handler is the
+project's own (`digits/handler.py`), or a user's inference.py (`serving/handlers/user_handler.py`).
 """
 
 import os
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, request
 
+from serving.handlers.golden_cases import GoldenCases
 from serving.handlers.handler import Answer, Handler
-from serving.http import application, request_log
+from serving.http import application, golden_check, request_log
 from serving.http.application import refusal
 from serving.http.request_log import RequestLog
 from serving.http.service import Service, Steps
@@ -37,11 +39,23 @@ def encode(handler: Handler, prediction: Any, accept: str) -> Answer:
     return handler.encode(prediction, accept)
 
 
-def create_app(handler: Handler, identity: Identity, limits: Limits, log: RequestLog | None = None) -> Flask:
-    """Serve `handler`: /ping and /invocations here, /metrics and /openapi.json by `application`."""
+def create_app(
+    handler: Handler,
+    identity: Identity,
+    limits: Limits,
+    log: RequestLog | None = None,
+    cases: GoldenCases | None = None,
+) -> Flask:
+    """Serve `handler`: /ping and /invocations here, /metrics and /openapi.json by `application`.
+
+    `cases`: what it has to answer before the first ping.
+    """
     log = log or request_log.from_environ(os.environ, identity)
     service = Service(handler, Steps(decode, predict, encode), identity, limits, log)
     app = application.create(__name__, service)
+    service.golden_cases = cases
+    if cases is not None:
+        service.check_golden = partial(golden_check.check, app, cases)
 
     @app.get("/ping")
     def ping() -> Response:

@@ -30,11 +30,16 @@ def output_fn(prediction, accept): return json.dumps(prediction.tolist())
 """
 
 
-def archive(directory: Path, prediction: str) -> Path:
-    """Write a program with two golden requests."""
+def archive(directory: Path, prediction: str, *answers: list[list[float]]) -> Path:
+    """Write a program with two golden requests, which each alone have these answers."""
     archives.program(directory, PROGRAM.replace("PREDICTION", prediction))
-    requests = (Request(json.dumps(instances).encode()) for instances in ([[1, 2]], [[3, 5], [7, 1]]))
-    cases = (Case(each, Expected(b"null", comparison=Comparison("json", 1e-4))) for each in requests)
+    cases = [
+        Case(
+            Request(json.dumps(instances).encode()),
+            Expected(json.dumps(answer).encode(), comparison=Comparison("json", 1e-4)),
+        )
+        for instances, answer in zip(([[1, 2]], [[3, 5], [7, 1]]), answers, strict=True)
+    ]
     golden.write(cases, directory / golden.FILE)
     return directory
 
@@ -63,7 +68,7 @@ def requests(count: int) -> list[list[list[int]]]:
 
 
 def test_concurrent_callers_share_batches_and_each_gets_its_own_answer(start: Start, tmp_path: Path) -> None:
-    archive(tmp_path / "model", "data @ model")
+    archive(tmp_path / "model", "data @ model", [[4.0]], [[11.0], [15.0]])
     serve = start(
         SAGEMAKER_BASE_DIR=str(tmp_path),
         SAGEMAKER_MODEL_SERVER_WORKERS="2",
@@ -84,7 +89,7 @@ def test_concurrent_callers_share_batches_and_each_gets_its_own_answer(start: St
 def test_a_program_that_answers_otherwise_in_batches_is_served_without_them(
     start: Start, tmp_path: Path
 ) -> None:
-    archive(tmp_path / "model", "data @ model - (data @ model).mean(0)")
+    archive(tmp_path / "model", "data @ model - (data @ model).mean(0)", [[0.0]], [[-2.0], [2.0]])
     serve = start(
         SAGEMAKER_BASE_DIR=str(tmp_path),
         SAGEMAKER_MODEL_SERVER_WORKERS="2",

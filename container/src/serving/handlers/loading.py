@@ -4,19 +4,20 @@ PyTorch is imported only if it computes: not for the project's model in another 
 """
 
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from serving import engines
-from serving.engines import Choice, Engine, LoadNetwork, ModelProblem, choice, golden, record
-from serving.engines.golden import Golden
+from serving.engines import Choice, Engine, LoadNetwork, ModelProblem, agreement, choice, record
+from serving.engines.agreement import Limit
 from serving.engines.record import Record
-from serving.handlers import batch_check, requirements, toolkit_variables, user_program
+from serving.handlers import golden_cases, requirements, toolkit_variables, user_program
 from serving.handlers.errors import CannotLoad
+from serving.handlers.golden_cases import GoldenCases
 from serving.handlers.handler import Handler
+from serving.handlers.joining import Batching, Joining
 from serving.handlers.project_model import ProjectModel
-from serving.platform import json_logging
+from serving.platform import json_logging, limits
 
 _TORCHSCRIPT = ("*.pt", "*.pth")
 
@@ -38,7 +39,7 @@ def load(model_dir: Path, environ: Mapping[str, str], project: ProjectModel) -> 
     if program is None and (
         found or (model_dir / engines.WEIGHTS).is_file() or not _has_torchscript(model_dir)
     ):
-        return project.handler(*_engine(model_dir, environ, found, project.load_network))
+        return project.handler(_engine(model_dir, environ, found, project.load_network))
     if program is not None:
         requirements.ensure_installed(program.directory / "requirements.txt", environ)
     from serving.handlers.user_handler import UserHandler  # it imports PyTorch
@@ -47,27 +48,47 @@ def load(model_dir: Path, environ: Mapping[str, str], project: ProjectModel) -> 
         handler = UserHandler(program, model_dir, environ)
     else:
         engine = _engine(model_dir, environ, found, project.load_network)
-        handler = UserHandler(program, model_dir, environ, *engine)
-    handler.batching = batch_check.read_batching(model_dir, environ)
+        check = _check_by_example(model_dir, found.limits[_chosen(environ, found).precision])
+        handler = UserHandler(program, model_dir, environ, engine, check)
+    handler.batching = _batching(environ)
     return handler
+
+
+def _batching(environ: Mapping[str, str]) -> Batching | None:
+    """Read the batching of a program that the environment asks for; None is none. Raises BadLimit."""
+    most, padding = limits.program_batch_instances(environ), limits.batch_padding(environ)
+    return Batching(most, Joining(padding)) if most > 1 else None
+
+
+def read_golden(model_dir: Path, environ: Mapping[str, str]) -> GoldenCases | None:
+    """Read the archive's golden cases, and how far the engine may be from them. Raises CannotLoad."""
+    found = _checked_record(model_dir, is_verified=True)
+    chosen = _chosen(environ, found) if found else Choice(engines.TORCH)
+    limit = found.limits[chosen.precision] if found and chosen.engine != engines.TORCH else None
+    return golden_cases.read(model_dir, limit)
 
 
 def _engine(
     model_dir: Path, environ: Mapping[str, str], found: Record | None, load_network: LoadNetwork
-) -> tuple[Engine, Golden | None]:
-    """Load the chosen engine, and the golden cases to check it with."""
+) -> Engine:
+    """Load the chosen engine."""
     chosen = _chosen(environ, found)
-    try:
-        answers = golden.read(model_dir)
-    except ValueError as error:
-        raise CannotLoad(str(error)) from error
-    if answers is not None and found is not None:
-        answers = replace(answers, limit=found.limits[chosen.precision])
     _print(f"engine {chosen}" + (f", chosen on {found.measured_on}" if found else ""))
     try:
-        return engines.load(chosen, model_dir, load_network), answers
+        return engines.load(chosen, model_dir, load_network)
     except ModelProblem as error:
         raise CannotLoad(str(error)) from error
+
+
+def _check_by_example(model_dir: Path, limit: Limit) -> Callable[[Engine], None]:
+    """Return the check of an engine by the example that it was exported with, if there was one."""
+    try:
+        example = agreement.read_example(model_dir)
+    except ValueError as error:
+        raise CannotLoad(str(error)) from error
+    if example is None:
+        return lambda _engine: None
+    return lambda engine: example.check(engine.predict(example.instances), limit)
 
 
 def _chosen(environ: Mapping[str, str], found: Record | None) -> Choice:
@@ -77,10 +98,10 @@ def _chosen(environ: Mapping[str, str], found: Record | None) -> Choice:
         raise CannotLoad(str(error)) from error
 
 
-def _checked_record(model_dir: Path) -> Record | None:
+def _checked_record(model_dir: Path, *, is_verified: bool = False) -> Record | None:
     try:
         found = record.read(model_dir)
-        if found is not None:
+        if found is not None and not is_verified:
             record.verify(found, model_dir)
     except record.BadArchive as error:
         raise CannotLoad(str(error)) from error

@@ -11,14 +11,13 @@ from typing import Any
 from werkzeug.exceptions import HTTPException
 
 from serving.engines import Engine
+from serving.engines.agreement import WrongAnswers
 from serving.engines.engine_model import EngineModel
-from serving.engines.golden import Golden, WrongAnswers
 from serving.handlers import handler_functions, media, toolkit_defaults, user_program
-from serving.handlers.batch_check import Batching
 from serving.handlers.context import Call, Context
 from serving.handlers.errors import BadRequest, CannotLoad, HandlerFailed
 from serving.handlers.handler import Answer
-from serving.handlers.joining import Joining
+from serving.handlers.joining import Batching, Joining
 from serving.handlers.user_program import Program
 
 ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
@@ -52,7 +51,7 @@ class UserHandler:
         model_dir: Path,
         environ: Mapping[str, str],
         engine: Engine | None = None,
-        golden: Golden | None = None,
+        check_engine: Callable[[Engine], None] = lambda _engine: None,
     ) -> None:
         self.lock = threading.Lock()  # where no worker runs it on its main thread
         self._program = program
@@ -62,7 +61,7 @@ class UserHandler:
         self._functions: dict[str, Callable[..., Any]] = {}
         self._contextual: set[str] = set()  # the functions that take a context
         self._loading = threading.Lock()
-        self._engine, self._golden = engine, golden
+        self._engine, self._check_engine = engine, check_engine
         self.model: Any = None
         self.is_ready = False
 
@@ -149,8 +148,8 @@ class UserHandler:
         if "pre_model_fn" in self._functions:
             self._run("pre_model_fn", directory)
         model = EngineModel(self._engine) if self._engine else self._run("model_fn", directory)
-        if self._engine and self._golden:
-            self._golden.check(self._engine.predict(self._golden.instances))
+        if self._engine:
+            self._check_engine(self._engine)
         if "model_warmup_fn" in self._functions:
             self._run("model_warmup_fn", directory, model)
         return model

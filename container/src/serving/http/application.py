@@ -75,8 +75,8 @@ def has_hooks(app: Flask) -> bool:
 def ping(service: Service) -> Response:
     """Answer 200 if this worker's model is ready and no worker's has failed since; else 503."""
     try:
-        if not service.handler.is_ready:
-            service.handler.warm_up()
+        if not service.is_ready:
+            service.warm_up()
     except Exception as error:  # whatever the reason, SageMaker must not send traffic
         current_app.logger.exception("the model cannot predict")
         return refusal(503, f"the model cannot predict: {type(error).__name__}")

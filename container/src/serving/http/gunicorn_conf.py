@@ -59,9 +59,9 @@ def post_worker_init(worker: Any) -> None:
     service = worker.wsgi.extensions[SERVICE]
     with worker.alive_while_loading(limits.from_environ(os.environ).startup_seconds):
         try:
-            service.handler.warm_up()
-            sentence = service.decide_batching()
+            sentences = [service.warm_up(), service.decide_batching()]
         except Exception as error:  # whatever the reason, there is nothing to serve
             worker.give_up(error)
-    if sentence and worker.index == 0:  # the others find the same
-        print(f"serve: {sentence}", file=sys.stderr, flush=True)
+    for sentence in filter(None, sentences):
+        if worker.index == 0:  # the others find the same
+            print(f"serve: {sentence}", file=sys.stderr, flush=True)

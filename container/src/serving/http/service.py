@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from serving.handlers import batch_check
 from serving.handlers.context import Call
 from serving.handlers.errors import BadRequest, HandlerFailed
+from serving.handlers.golden_cases import GoldenCases
 from serving.handlers.handler import Answer, Handler
 from serving.http.counters import Counters
 from serving.http.in_flight import InFlightTimer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SERVICE = "service"  # its name among app.extensions
+_PROBE_SECONDS = 0.5  # of the thread that answers requests, or reports that the worker is alive
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ class Service:
     in_flight: InFlightTimer = field(default_factory=InFlightTimer)
     program_thread: "ProgramThread | None" = None  # for a handler that wants the main thread, in a worker
     on_stream: Callable[[socket.socket | None], None] = lambda _peer: None  # when an answer's parts begin
-    is_fit: bool = True  # False while the model fails to predict its golden instances
+    check_golden: Callable[[float], str] = lambda _seconds: ""  # answer the archive's golden cases
+    golden_cases: GoldenCases | None = None
+    is_ready: bool = False  # True once this process's model has passed `warm_up`
+    is_fit: bool = True  # False while the model fails to answer its golden cases
 
     @property
     def answers_one_at_a_time(self) -> bool:
@@ -114,14 +119,29 @@ class Service:
         if self.handler.batching is None:
             return None
         refusal = self.handler.refusal_to_join()
-        decision = batch_check.off(refusal) if refusal else batch_check.decide(self, self.handler.batching)
+        decision = (
+            batch_check.off(refusal)
+            if refusal
+            else batch_check.decide(self, self.handler.batching, self.golden_cases)
+        )
         self.handler.joining = decision.joining
         return decision.sentence
 
+    def warm_up(self) -> str:
+        """Make the model ready and let it answer its golden cases; return what a log has to say of them.
+
+        Raises CannotLoad, and WrongAnswers for an answer that is not the golden one.
+        """
+        self.handler.warm_up()
+        remarks = self.check_golden(self.limits.golden_seconds)
+        self.is_ready = True
+        return remarks
+
     def probe(self) -> None:
-        """Predict the golden instances, and set `is_fit`, which /ping reports, by the outcome."""
+        """Ask golden cases for a moment, and set `is_fit`, which /ping reports, by the outcome."""
         try:
             self.handler.warm_up()
+            self.check_golden(_PROBE_SECONDS)
         except Exception:  # whatever the reason, SageMaker must not send traffic
             self.is_fit = False
         else:

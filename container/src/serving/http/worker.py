@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from serving.engines.golden import WrongAnswers
+from serving.engines.agreement import WrongAnswers
 from serving.handlers.errors import CannotLoad
 from serving.http import application, malformed, sockets
 from serving.http.batch_server import BatchServer

@@ -15,7 +15,7 @@ import golden
 from digits.project import DIGITS
 from golden import Case, Comparison, Expected, Request
 from predictor import create_app
-from serving.handlers.errors import CannotLoad
+from serving.handlers import golden_cases
 from serving.handlers.loading import load
 from serving.http.service import SERVICE, Service
 from serving.platform.identity import Identity
@@ -64,7 +64,8 @@ def decide(tmp_path: Path) -> Decide:
             golden.write(cases, tmp_path / golden.FILE)
         handler = load(tmp_path, {"SAGEMAKER_TS_BATCH_SIZE": size, **environ}, DIGITS)
         handler.warm_up()
-        service: Service = create_app(handler, Identity("a", "b"), Limits(1, 60)).extensions[SERVICE]
+        app = create_app(handler, Identity("a", "b"), Limits(1, 60), cases=golden_cases.read(tmp_path))
+        service: Service = app.extensions[SERVICE]
         return service, service.decide_batching() or ""
 
     return decider
@@ -246,10 +247,3 @@ def test_padding_is_tried_on_golden_requests_of_different_lengths(
 def test_a_padding_that_is_none_ends_the_start(decide: Decide, padding: str) -> None:
     with pytest.raises(BadLimit, match="SERVE_BATCH_PADDING: expected names with numbers"):
         decide("data", *map(case, DIFFERENT), SERVE_BATCH_PADDING=padding)
-
-
-def test_a_golden_set_that_cannot_be_read_ends_the_start(decide: Decide, tmp_path: Path) -> None:
-    tmp_path.joinpath(golden.FILE).write_text("{}\n")
-
-    with pytest.raises(CannotLoad, match=r"golden\.jsonl:1: the request has no body"):
-        decide("data")

@@ -15,7 +15,7 @@ PADDED = Joining({"input_ids": 0, "attention_mask": 0})
 
 
 class Encoding(UserDict[str, Any]):
-    """What a tokenizer returns: a mapping with more to it than a dict."""
+    """A mapping with more to it than a dict, as tokenizers return."""
 
     def __init__(self, data: dict[str, Any], origin: str = "") -> None:
         super().__init__(data)
