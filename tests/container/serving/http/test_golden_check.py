@@ -16,7 +16,7 @@ import golden
 import predictor
 from digits.handler import DigitsHandler
 from digits.project import DIGITS
-from golden import Case, Comparison, Expected, Request
+from golden import Case, Comparison, Expected, GoldenSet, Request
 from serving.engines import Engine
 from serving.engines.agreement import Limit, WrongAnswers
 from serving.handlers.golden_cases import GoldenCases
@@ -224,6 +224,16 @@ def test_an_engine_of_less_precision_may_err_as_far_and_as_often_as_its_limit_sa
     else:
         with pytest.raises(WrongAnswers, match="golden case 3"):
             service.warm_up()
+
+
+def test_no_limit_of_an_engine_lets_a_refusal_be_another(engine: Engine) -> None:
+    refusal = case({"instances": []}, {"error": "instances: expected 1 to 4096 instances, got none"}, 400)
+    found = GoldenSet((*GOLDEN.cases, refusal), "")
+    cases = GoldenCases(Path("golden.jsonl"), found, Limit(0.02, 0.9))
+    app = predictor.create_app(DigitsHandler(engine), Identity("a", "b"), LIMITS, cases=cases)
+
+    with pytest.raises(WrongAnswers, match=r"golden case 32: \$.error is"):
+        service_of(app).warm_up()
 
 
 def test_an_engine_without_a_limit_of_its_own_is_held_to_the_cases_tolerance(engine: Engine) -> None:
