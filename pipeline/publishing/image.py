@@ -63,7 +63,7 @@ def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool, rebuild
     """
     sources = source_hash()
     tag = sources[:40]
-    repository = _repository_uri(run)
+    repository = repository_uri(run)
     newest = _newest_build(tag, run.aws)
     if newest is not None and not rebuild:
         tag, digest = newest
@@ -108,7 +108,8 @@ def _stored_sbom(tag: str, aws: AwsClient) -> str | None:
     return None if found is None else f"s3://{bucket}/{key}"
 
 
-def _repository_uri(run: Run) -> str:
+def repository_uri(run: Run) -> str:
+    """Return the address of the ECR repository. Raises ConfigError before bootstrap has made it."""
     name = run.aws.place.repository
     found = run.aws.find("ecr", "describe_repositories", repositoryNames=[name])
     if found is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from digits import schema
+from digits.schema import INTERFACE
 from tests.container.serve_process import CONTAINER
 
 
@@ -147,7 +147,7 @@ def test_the_labels_say_which_archives_fit(build: Any, capsys: Any, monkeypatch:
 
     assert build.main() == 0
     labels = json.loads(capsys.readouterr().out)
-    assert labels["sagemaker-pytorch-release.request-response"] == schema.digest()
+    assert labels["sagemaker-pytorch-release.request-response"] == INTERFACE.digest
     engines = dict(pin.split("==") for pin in labels["sagemaker-pytorch-release.engines"].split())
     assert engines == {name: version(name) for name in engines}
     assert set(engines) == {"onnxruntime", "openvino", "torch"}
