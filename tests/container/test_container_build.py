@@ -43,6 +43,17 @@ def test_a_docker_with_buildx_is_preferred(
     assert build.builder()[:3] == [str(tmp_path / "docker"), "buildx", "build"]
 
 
+def test_more_packages_are_handed_to_the_build_as_text(build: Any, tmp_path: Path) -> None:
+    (tmp_path / "packages.txt").write_text("pillow==13.0.0\n")
+    chosen = argparse.Namespace(
+        variant="cpu", base_image=None, revision="a", source="b", packages=tmp_path / "packages.txt"
+    )
+
+    assert build.build_arguments(chosen)["PACKAGES"] == "pillow==13.0.0\n"
+    chosen.packages = None
+    assert "PACKAGES" not in build.build_arguments(chosen)
+
+
 def test_layers_are_kept_once_and_taken_from_then_on(build: Any, tmp_path: Path) -> None:
     assert build.layer_cache("") == []
     assert build.layer_cache(str(tmp_path)) == ["--cache-to", f"type=local,dest={tmp_path},mode=max"]
@@ -137,7 +148,7 @@ def test_bytecode_names_no_time_of_its_source() -> None:
     assert (
         dockerfile.count("install --no-compile")
         == dockerfile.count("pip --python /opt/venv/bin/python install")
-        == 2
+        == 3
     )
     assert dockerfile.count("compileall") == dockerfile.count("--invalidation-mode unchecked-hash") == 2
 
@@ -180,7 +191,7 @@ def test_the_digest_leaves_descriptions_out_and_nothing_else(build: Any, tmp_pat
 def test_a_variant_is_a_few_build_arguments_that_the_dockerfile_has(
     build: Any, variant: str, told: dict[str, str]
 ) -> None:
-    arguments = argparse.Namespace(variant=variant, base_image=None, revision="r", source="s")
+    arguments = argparse.Namespace(packages=None, variant=variant, base_image=None, revision="r", source="s")
     dockerfile = (CONTAINER / "Dockerfile").read_text()
 
     found = build.build_arguments(arguments)
