@@ -246,11 +246,13 @@ def test_an_engine_without_a_limit_of_its_own_is_held_to_the_cases_tolerance(eng
 
 def test_a_model_that_fails_later_is_unfit_until_it_answers_its_golden_cases_again(engine: Engine) -> None:
     """The check of a failure is itself no request that is checked: it ends."""
-    is_broken = False
+    is_broken, failures = False, 0
 
     class Breaking:
         def predict(self, batch: Any) -> Any:
+            nonlocal failures
             if is_broken and batch.any():
+                failures += 1
                 raise RuntimeError("broken")
             return engine.predict(batch)
 
@@ -261,6 +263,7 @@ def test_a_model_that_fails_later_is_unfit_until_it_answers_its_golden_cases_aga
 
     is_broken = True
     assert app.test_client().post("/invocations", data=body).status_code == 500
+    assert failures == 2, "the request, and one golden case"
     assert app.test_client().get("/ping").status_code == 503
     is_broken = False
     service_of(app).probe()
