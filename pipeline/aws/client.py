@@ -50,7 +50,7 @@ class AwsClient:
     made: list[str] = field(default_factory=list)
     before_write: Callable[[], None] = lambda: None
     _clients: dict[str, Any] = field(default_factory=dict, init=False)
-    _making_clients: threading.Lock = field(default_factory=threading.Lock, init=False)  # boto3 makes one at a time
+    _making_clients: threading.Lock = field(default_factory=threading.Lock, init=False)
     _has_answered: bool = field(default=False, init=False)
 
     def apply(self, call: Call) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class AwsClient:
         return boto3.client(service, config=config)
 
     def _client(self, service: str) -> Any:
-        with self._making_clients:
+        with self._making_clients:  # boto3 makes one at a time
             if service not in self._clients:
                 self._clients[service] = self.make_client(service)
             return self._clients[service]
