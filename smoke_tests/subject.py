@@ -1,0 +1,117 @@
+"""The endpoint's model as the tests know it: its golden set and its API description, from files or from its archive."""
+
+import json
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+import golden
+from smoke_tests.openapi import DOCUMENT, ApiDescription, digest, read_openapi, recorded_digest
+
+ENGINES = "engines.json"
+MANIFEST = "releases/{release}/release.json"
+FIX = "Pass --golden FILE."
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The golden set, and the description of the API; `why_no_api`: the reason when there is none."""
+
+    golden_set: golden.GoldenSet
+    api: ApiDescription | None
+    why_no_api: str = ""
+
+    @property
+    def note(self) -> str:
+        """What a report must say: answers that are compared by shape alone, and tests that don't apply."""
+        return "; ".join(each for each in (self.golden_set.note, self.why_no_api) if each)
+
+
+def find_subject(endpoint: str, golden_file: Path | None, openapi_file: Path | None) -> Subject:
+    """Read the named files; without `golden_file`, the model archive of the endpoint.
+
+    The archive's golden set is used, else the one that the release's manifest names. The archive's engines.json tells
+    whether this project's container/openapi.json describes the model. Raises LookupError, or golden.GoldenError.
+    """
+    api = None if openapi_file is None else read_openapi(openapi_file)
+    if golden_file is not None:
+        reason = "" if api else "no API description: --golden was given without --openapi"
+        return Subject(golden.read(golden_file), api, reason)
+    container = _container_of(endpoint)
+    uri = str(container.get("ModelDataUrl", ""))
+    if not uri:
+        raise LookupError(f"The model of {endpoint} has no model archive. {FIX}")
+    found = _members(uri, (golden.FILE, golden.LEGACY_FILE, ENGINES))
+    golden_set = _golden_of_archive(found, uri) or _golden_of_release(container, uri)
+    if golden_set is None:
+        raise LookupError(f"Neither {uri} nor the manifest of its release names a golden set. {FIX}")
+    if api is not None:
+        return Subject(golden_set, api)
+    return Subject(golden_set, *_project_api(found.get(ENGINES)))
+
+
+def _project_api(record: bytes | None) -> tuple[ApiDescription | None, str]:
+    """Return this project's API description if the archive's record names it, else the reason why not."""
+    recorded = None if record is None else recorded_digest(record)
+    if recorded is None:
+        return None, "no API description: the model archive names none"
+    api = read_openapi(DOCUMENT)
+    if recorded != digest(api.document):
+        return None, f"no API description: the model is for {recorded}, {DOCUMENT.name} here is another"
+    return api, ""
+
+
+def _container_of(endpoint: str) -> dict[str, Any]:
+    """Describe the model of the first variant."""
+    sagemaker = boto3.client("sagemaker")
+    config = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    variants = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+    model = sagemaker.describe_model(ModelName=variants[0]["ModelName"])
+    container: dict[str, Any] = model["PrimaryContainer"]
+    return container
+
+
+def _golden_of_archive(found: dict[str, bytes], uri: str) -> golden.GoldenSet | None:
+    name = next((each for each in (golden.FILE, golden.LEGACY_FILE) if each in found), None)
+    return None if name is None else golden.parse(found[name], f"{uri}: {name}")
+
+
+def _golden_of_release(container: dict[str, Any], uri: str) -> golden.GoldenSet | None:
+    """Read the golden set that was stored with the release; None when its manifest names none."""
+    release = container.get("Environment", {}).get("RELEASE_ID")
+    s3, bucket = boto3.client("s3"), _bucket_and_key(uri)[0]
+    if not release:
+        return None
+    try:
+        manifest = json.loads(_read_object(f"s3://{bucket}/{MANIFEST.format(release=release)}"))
+    except s3.exceptions.NoSuchKey:
+        return None
+    named = (manifest.get("golden") or {}).get("uri")
+    return None if named is None else golden.parse(_read_object(named), named)
+
+
+def _read_object(uri: str) -> bytes:
+    bucket, key = _bucket_and_key(uri)
+    content: bytes = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return content
+
+
+def _members(uri: str, names: Iterable[str]) -> dict[str, bytes]:
+    """Read these files of the archive, those that it has, as it streams by."""
+    bucket, key = _bucket_and_key(uri)
+    body, found = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"], {}
+    with tarfile.open(fileobj=body, mode="r|gz") as tar:
+        for member in tar:
+            name = member.name.removeprefix("./")
+            if name in names and (content := tar.extractfile(member)):
+                found[name] = content.read()
+    return found
+
+
+def _bucket_and_key(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
