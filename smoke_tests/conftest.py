@@ -57,6 +57,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SUBJECT], config.stash[ROWS] = subject, rows
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Ask the golden requests first: their differences say most, and a report begins with them."""
+    items.sort(key=lambda item: item.path.name != "test_golden.py")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what the tests compared, and what they did not."""
     subject = config.stash[SUBJECT]

@@ -29,12 +29,17 @@ def difference(case: golden.Case, answer: golden.Answer) -> str | None:
     return golden.first_difference(case, answer)
 
 
+def require_right(case: golden.Case, answer: golden.Answer) -> None:
+    """Require that the answer is the golden one; else fail and name the first difference."""
+    found = difference(case, answer)
+    assert found is None, found
+
+
 def require_golden(golden_set: golden.GoldenSet, answers: Iterable[tuple[int, golden.Answer]]) -> None:
-    """Require that each answer, by the number of its case, is the golden one; else fail and name the differences."""
-    wrong = []
-    for number, answer in answers:
-        found = difference(golden_set.case(number), answer)
-        wrong += [f"{golden_set.label(number)}: {found}"] if found else []
+    """Require that each answer, by the number of its case, is the golden one; else fail and name each difference."""
+    found = ((number, difference(golden_set.case(number), answer)) for number, answer in answers)
+    labelled = (f"{golden_set.label(number)}: {each}" for number, each in found if each)
+    wrong = list(dict.fromkeys(labelled))
     more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     assert not wrong, "; ".join(wrong[:SHOWN]) + more
 

@@ -2,7 +2,7 @@
 
 import json
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ import golden
 from smoke_tests.openapi import DOCUMENT, ApiDescription, digest, read_openapi, recorded_digest
 
 ENGINES = "engines.json"
-MANIFEST = "releases/{release}/release.json"
+MANIFEST, ADDED = (
+    "release.json",
+    "golden.json",
+)  # of releases/ID; a golden set may be added to a release later
 FIX = "Pass --golden FILE."
 
 
@@ -41,10 +44,14 @@ def find_subject(endpoint: str, golden_file: Path | None, openapi_file: Path | N
     if golden_file is not None:
         reason = "" if api else "no API description: --golden was given without --openapi"
         return Subject(golden.read(golden_file), api, reason)
-    container = _container_of(endpoint)
+    return subject_of(_container_of(endpoint), api)
+
+
+def subject_of(container: Mapping[str, Any], api: ApiDescription | None) -> Subject:
+    """Read the archive of a model, by its container as DescribeModel has it. Raises as `find_subject` does."""
     uri = str(container.get("ModelDataUrl", ""))
     if not uri:
-        raise LookupError(f"The model of {endpoint} has no model archive. {FIX}")
+        raise LookupError(f"The model has no model archive. {FIX}")
     found = _members(uri, (golden.FILE, golden.LEGACY_FILE, ENGINES))
     golden_set = _golden_of_archive(found, uri) or _golden_of_release(container, uri)
     if golden_set is None:
@@ -80,23 +87,32 @@ def _golden_of_archive(found: dict[str, bytes], uri: str) -> golden.GoldenSet | 
     return None if name is None else golden.parse(found[name], f"{uri}: {name}")
 
 
-def _golden_of_release(container: dict[str, Any], uri: str) -> golden.GoldenSet | None:
-    """Read the golden set that was stored with the release; None when its manifest names none."""
+def _golden_of_release(container: Mapping[str, Any], uri: str) -> golden.GoldenSet | None:
+    """Read the golden set that was stored beside the weights; None when the release names none."""
     release = container.get("Environment", {}).get("RELEASE_ID")
-    s3, bucket = boto3.client("s3"), _bucket_and_key(uri)[0]
     if not release:
         return None
+    folder = f"s3://{_bucket_and_key(uri)[0]}/releases/{release}"
+    manifest = _read_json(f"{folder}/{MANIFEST}") or {}
+    record = manifest.get("golden") or _read_json(f"{folder}/{ADDED}") or {}
+    named = str(record.get("uri") or "")
+    content = _read_object(named) if named else None
+    return None if content is None else golden.parse(content, named)
+
+
+def _read_json(uri: str) -> dict[str, Any] | None:
+    content = _read_object(uri)
+    document: dict[str, Any] | None = None if content is None else json.loads(content)
+    return document
+
+
+def _read_object(uri: str) -> bytes | None:
+    """Read an object; None when there is none."""
+    s3, (bucket, key) = boto3.client("s3"), _bucket_and_key(uri)
     try:
-        manifest = json.loads(_read_object(f"s3://{bucket}/{MANIFEST.format(release=release)}"))
+        content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except s3.exceptions.NoSuchKey:
         return None
-    named = (manifest.get("golden") or {}).get("uri")
-    return None if named is None else golden.parse(_read_object(named), named)
-
-
-def _read_object(uri: str) -> bytes:
-    bucket, key = _bucket_and_key(uri)
-    content: bytes = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     return content
 
 

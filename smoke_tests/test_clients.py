@@ -10,7 +10,7 @@ import pytest
 import golden
 from smoke_tests import signed_curl
 from smoke_tests.client import Client
-from smoke_tests.expectations import difference
+from smoke_tests.expectations import require_right
 from smoke_tests.openapi import ApiDescription
 
 
@@ -44,14 +44,13 @@ def test_the_sdk_gets_a_golden_answer(sdk_endpoint: Any, unstreamed: golden.Case
     words |= {"custom_attributes": request.custom_attributes} if request.custom_attributes else {}
     answer = sdk_endpoint.invoke(body=request.body, content_type=request.content_type, **words)
 
-    found = golden.Answer(200, answer.content_type, answer.body.read())
-    assert difference(unstreamed, found) is None
+    require_right(unstreamed, golden.Answer(200, answer.content_type, answer.body.read()))
 
 
 def test_curl_gets_a_golden_answer(client: Client, unstreamed: golden.Case, request_file: Path) -> None:
     status, answer = signed_curl.post(client, request_file, unstreamed.request)
 
-    assert difference(unstreamed, golden.Answer(status, "", answer)) is None
+    require_right(unstreamed, golden.Answer(status, "", answer))
 
 
 def test_curl_gets_a_refusal_as_sagemakers_model_error(

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 CONTAINER = ROOT / "container"
 PAYLOAD_VARIABLE, PAYLOAD_MB = "SAGEMAKER_MAX_PAYLOAD_IN_MB", "25"  # the container's, and its default
+FAILURES_SHOWN = 3  # in a verdict; the log has all
 BOUND_SECONDS = 180.0  # they take under 30 s; an endpoint without timely answers is cut off here
 
 
@@ -111,7 +112,12 @@ def judge_smoke(result: SmokeResult) -> Gate:
     limit = Limit(name="smoke", metric="failed_tests", at_most=0, unit="failed", passed_reason=passed)
     measured = None if result.problem or result.tests == 0 else float(len(result.failed))
     gate = judge(limit, measured, why_not_measured=result.problem or "no smoke test ran")
-    return gate.model_copy(update={"reason": "; ".join(result.failed)}) if result.failed else gate
+    return gate.model_copy(update={"reason": _first_failures(result.failed)}) if result.failed else gate
+
+
+def _first_failures(failed: Sequence[str]) -> str:
+    more = len(failed) - FAILURES_SHOWN
+    return "; ".join(failed[:FAILURES_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _notes(suites: ElementTree.Element, reasons: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from golden.cases import JSON
 from smoke_tests.client import Client
 from smoke_tests.conftest import SUBJECT
 from smoke_tests.digits import formats
-from smoke_tests.expectations import difference
+from smoke_tests.expectations import require_right
 from smoke_tests.openapi import ApiDescription
 from smoke_tests.rows import Rows
 
@@ -46,4 +46,4 @@ def test_the_predictions_are_the_golden_ones_in_each_media_type(
     decoded = json.dumps({"predictions": formats.decode(answer.body, response_type)}).encode()
 
     assert answer.status == 200, answer.body[:200]
-    assert difference(case, golden.Answer(200, JSON, decoded)) is None
+    require_right(case, golden.Answer(200, JSON, decoded))

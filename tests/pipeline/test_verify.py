@@ -187,7 +187,9 @@ def test_wrong_predictions_fail_the_smoke_tests_and_nothing_more_is_measured(liv
     document["cases"][3]["prediction"]["label"] = (label + 1) % 10
     golden.write_text(json.dumps(document))
     try:
-        with pytest.raises(GateFailed, match=r"smoke: .*case 3: label"):
+        with pytest.raises(
+            GateFailed, match=r"smoke: .*golden case 3: \$\.predictions\[0\]\.label is \d, not \d"
+        ):
             live.verify(again=True)
     finally:
         golden.write_text(right)

@@ -28,12 +28,18 @@ def test_only_the_first_five_differences_are_named_and_the_others_counted() -> N
     wrong = Answer(200, "application/json", b"[0.6]")
 
     with pytest.raises(AssertionError) as failed:
-        require_golden(numbered(NUMBERS), [(number, wrong) for number in range(7)])
+        require_golden(numbered(*[NUMBERS] * 7), [(number, wrong) for number in (*range(7), 0)])
 
     message = str(failed.value).splitlines()[0]
     assert message.startswith("golden case 0: $[0] is 0.6, not 0.5 ± 0.01; ")
     assert message.count("$[0]") == 5
     assert message.endswith("; and 2 more")
+
+
+def test_a_verdict_begins_with_the_first_three_failures_and_counts_the_others() -> None:
+    gate = judge_smoke(SmokeResult(9, ("a: 1", "b: 2", "c: 3", "d: 4", "e: 5"), 4.0, Path("smoke.xml")))
+
+    assert gate.reason == "a: 1; b: 2; c: 3; and 2 more"
 
 
 def test_answers_within_the_tolerance_are_right() -> None:
