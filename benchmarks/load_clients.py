@@ -1,5 +1,6 @@
 """The clients of benchmarks/load_generator.py: each runs in a process of its own, as Locust users without a pause."""
 
+import json
 import os
 import time
 from argparse import Namespace
@@ -7,21 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import golden
-
 ROOT = Path(__file__).parents[1]
 CLIENTS = ("boto3", "HttpUser", "FastHttpUser", "this project")
 USERS = 20
 WARM_UP_SECONDS = 0.7
-MODEL = ROOT / "container/local_test/opt/ml/model"
+GOLDEN = ROOT / "container/local_test/opt/ml/model/golden.json"
+CASE = json.loads(GOLDEN.read_text())["cases"][0]
 PATH = "/endpoints/e/invocations"
-
-
-def first_case() -> golden.Case:
-    """Return the first case of the committed golden set."""
-    golden_set = golden.read_folder(MODEL)
-    assert golden_set is not None, f"{MODEL} has no golden set"
-    return golden_set.case(0)
 
 
 def measure(client: str, seconds: float) -> dict[str, Any]:
@@ -33,7 +26,7 @@ def measure(client: str, seconds: float) -> dict[str, Any]:
     from locust import FastHttpUser, HttpUser
     from locust.env import Environment
 
-    body = first_case().request.body
+    body = json.dumps({"instances": [CASE["instance"]]}).encode()
     http_user = {"HttpUser": HttpUser, "FastHttpUser": FastHttpUser}.get(client)
     environment = Environment()
     if http_user is not None:
@@ -96,7 +89,7 @@ def _own_sender(_body: bytes, fire: Callable[..., None]) -> Callable[[], None]:
     from load_tests.session import Session
     from load_tests.timing import now
 
-    options = Namespace(endpoint="e", against="", check_every=0, payloads=str(MODEL), content_type=JSON)
+    options = Namespace(endpoint="e", against="", check_every=10**9, payloads=str(GOLDEN), content_type=JSON)
     session = Session(options, fire)
     return lambda: session.start(now()).join()
 
