@@ -1,4 +1,4 @@
-"""Where the suite finds golden set and API description by itself: in the model archive, or with the release."""
+"""The golden set and API description that the suite finds by itself: in the model archive, or with the release."""
 
 import io
 import json
