@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a body is compared.
+    """A method of comparing two bodies, with its tolerance.
 
     `json`: strings, keys and lengths exactly, numbers within the tolerance. `text`: exactly, but for its numbers where
     there is a tolerance. `npy`: type and shape exactly, numbers within the tolerance (NPY, and NPZ by array).
@@ -75,7 +75,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Expected:
-    """What an answer must be. `body` None: only its status and content type are known."""
+    """The right answer. `body` None: only its status and content type are known."""
 
     body: bytes | None
     content_type: str = ""
@@ -132,12 +132,12 @@ class GoldenSet:
 
     @property
     def by_shape(self) -> int:
-        """The number of cases of which at least a part is compared by its shape alone."""
-        return sum(case.expected.comparison.is_by_shape for case in self.cases)
+        """The number of cases of which at least a part is compared by its shape alone, or no body at all."""
+        return sum(case.expected.body is None or case.expected.comparison.is_by_shape for case in self.cases)
 
     @property
     def note(self) -> str:
-        """What a report must say of the set; empty when every answer is compared whole."""
+        """The sentence for reports about what is not compared whole; empty when every answer is."""
         if not self.by_shape:
             return ""
         return f"{self.by_shape} of {len(self)} golden cases are compared by shape alone, in part or whole"

@@ -67,6 +67,7 @@ def shown(value: Any) -> str:
             return f"{len(value):,} bytes beginning with {value[:8].hex(' ')}"
     else:
         text = json.dumps(value, ensure_ascii=False, default=str)
+    text = text.replace("\r", "\\r").replace("\n", "\\n")
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 

