@@ -1,7 +1,7 @@
 """The final check: it asks the live endpoints themselves, not the steps that changed them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,11 @@ import boto3
 from botocore.config import Config
 
 import golden
+from golden.live_endpoint import invoke
 from rehearsal.errors import RehearsalError
 
 CALLS = 20
+SUCCESS = 200  # SageMaker's status for every success of a container
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ def check_live_endpoint(
     url = environ["AWS_ENDPOINT_URL"]
     once = Config(retries={"total_max_attempts": 1})
     runtime = session.client("sagemaker-runtime", endpoint_url=url, config=once)
-    golden_set = _read(golden_file)
-    instances = {_answering_instance(runtime, endpoint, release, golden_set, call) for call in range(CALLS)}
+    golden_set = read_answered(golden_file)
+    instances = {answering_instance(runtime, endpoint, release, golden_set, call) for call in range(CALLS)}
     described = session.client("application-autoscaling", endpoint_url=url).describe_scaling_policies(
         ServiceNamespace="sagemaker"
     )
@@ -55,7 +57,7 @@ def check_live_endpoint(
     return LiveEndpoint(environment, endpoint, release, len(instances), targets[0] if targets else None)
 
 
-def _read(golden_file: Path) -> golden.GoldenSet:
+def read_answered(golden_file: Path) -> golden.GoldenSet:
     """Read the cases that are answered with a success. Raises RehearsalError."""
     try:
         golden_set = golden.read(golden_file)
@@ -69,20 +71,21 @@ def _read(golden_file: Path) -> golden.GoldenSet:
     return golden.GoldenSet(golden_set.answered, golden_set.digest)
 
 
-def _answering_instance(
+def answering_instance(
     runtime: Any, endpoint: str, release: str, golden_set: golden.GoldenSet, call: int
 ) -> str:
     """Send one golden request, check release and answer, and return the instance that answered."""
     case = golden_set.case(call)
-    response, body = _ask(runtime, endpoint, case.request)
-    identity: dict[str, str] = dict(pair.split("=", 1) for pair in response["CustomAttributes"].split(";"))
-    if identity["release"] != release:
-        raise RehearsalError(
-            f"{endpoint} is answered by release {identity['release']}, not by {release}.",
-            fix="The deployment had no effect; read the log of its deploy step.",
-        )
-    # SageMaker answers 200 for every success of a container.
-    answer = golden.Answer(case.expected.status, response.get("ContentType", ""), body)
+    reply = invoke(runtime, endpoint, case.request)
+    identity: dict[str, str] = dict(pair.split("=", 1) for pair in reply.attributes.split(";") if "=" in pair)
+    answer = reply.message
+    if answer.status == SUCCESS:
+        answer = replace(answer, status=case.expected.status)
+        if identity.get("release") != release:
+            raise RehearsalError(
+                f"{endpoint} is answered by release {identity.get('release')}, not by {release}.",
+                fix="The deployment had no effect; read the log of its deploy step.",
+            )
     difference = golden.first_difference(case, answer)
     if difference is not None:
         raise RehearsalError(
@@ -90,15 +93,3 @@ def _answering_instance(
             fix="The live weights are not those of this release; read the log of its deploy step.",
         )
     return identity["instance"]
-
-
-def _ask(runtime: Any, endpoint: str, request: golden.Request) -> tuple[Mapping[str, Any], bytes]:
-    """Send a request; return boto3's response and the whole body, the parts of a stream joined."""
-    words = {"EndpointName": endpoint, "ContentType": request.content_type, "Body": request.body}
-    words |= {"Accept": request.accept} if request.accept else {}
-    words |= {"CustomAttributes": request.custom_attributes} if request.custom_attributes else {}
-    if not request.is_stream:
-        response = runtime.invoke_endpoint(**words)
-        return response, response["Body"].read()
-    response = runtime.invoke_endpoint_with_response_stream(**words)
-    return response, b"".join(event["PayloadPart"]["Bytes"] for event in response["Body"])

@@ -1,14 +1,12 @@
 """A client of the endpoint, made with boto3's SageMaker Runtime client."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 import golden
+from golden.live_endpoint import invoke
 
 # SageMaker answers within 60 s; a retry would hide the first failure.
 CONFIG = Config(
@@ -52,26 +50,6 @@ class Client:
         Raises botocore's ClientError when SageMaker refused the request itself, and EventStreamError when a stream
         broke.
         """
-        words = {"EndpointName": self.endpoint, "Body": request.body, "ContentType": request.content_type}
-        words |= {"Accept": request.accept} if request.accept else {}
-        words |= {"CustomAttributes": request.custom_attributes} if request.custom_attributes else {}
-        try:
-            if request.is_stream:
-                answer = self._runtime.invoke_endpoint_with_response_stream(**words)
-                body = _join(answer["Body"])
-            else:
-                answer = self._runtime.invoke_endpoint(**words)
-                body = answer["Body"].read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ModelError" or "OriginalStatusCode" not in error.response:
-                raise
-            text = error.response.get("OriginalMessage") or ""
-            return Reply(golden.Answer(error.response["OriginalStatusCode"], "", text.encode()))
-        attributes = answer.get("CustomAttributes", "")
-        found = dict(part.split("=", 1) for part in attributes.split(";") if "=" in part)
-        message = golden.Answer(SUCCESS, answer.get("ContentType", ""), body)
-        return Reply(message, found.get("release"), found.get("instance"))
-
-
-def _join(events: Iterable[Mapping[str, Any]]) -> bytes:
-    return b"".join(event["PayloadPart"]["Bytes"] for event in events if "PayloadPart" in event)
+        found = invoke(self._runtime, self.endpoint, request)
+        named = dict(part.split("=", 1) for part in found.attributes.split(";") if "=" in part)
+        return Reply(found.message, named.get("release"), named.get("instance"))

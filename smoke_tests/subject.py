@@ -30,7 +30,7 @@ class Subject:
 
     @property
     def note(self) -> str:
-        """What a report must say: answers that are compared by shape alone, and tests that don't apply."""
+        """The sentence for reports: answers that are compared by shape alone, and tests that don't apply."""
         return "; ".join(each for each in (self.golden_set.note, self.why_no_api) if each)
 
 
