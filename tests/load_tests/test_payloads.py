@@ -113,6 +113,7 @@ def test_each_payload_is_checked_once_in_so_many_times(
     due = [[payload.is_due(check_every) for payload in found] for _ in range(check_every)]
 
     assert [sum(each) for each in zip(*due, strict=True)] == [1] * payloads
+    assert max(map(sum, due)) == -(-payloads // check_every), "not all in one round"
 
 
 def test_without_checks_nothing_is_ever_due(golden_file: Path) -> None:

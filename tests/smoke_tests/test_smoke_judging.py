@@ -72,9 +72,10 @@ def test_a_golden_set_alone_comes_without_an_api_description(tmp_path: Path) -> 
 
 
 def test_golden_requests_of_another_api_give_no_rows() -> None:
+    texts = Case(Request(b'{"texts": ["a"]}'), Expected(b'{"predictions": [[0.5]]}'))
     api = read_openapi(DOCUMENT)
 
-    assert read_rows(numbered(NUMBERS, text_case("a b")), api) is None
+    assert read_rows(numbered(NUMBERS, text_case("a b"), texts), api) is None
 
 
 def test_the_rows_of_this_project_are_all_instances_of_its_golden_set() -> None:
