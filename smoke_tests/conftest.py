@@ -72,9 +72,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session", autouse=True)
 def _note(subject: Subject, record_testsuite_property: Callable[[str, object], None]) -> None:
-    """Write the note into the JUnit report, where the pipeline reads it."""
-    if subject.note:
-        record_testsuite_property("note", subject.note)
+    """Write what is compared by shape alone into the JUnit report, where the pipeline reads it; it counts skips."""
+    if subject.golden_set.note:
+        record_testsuite_property("note", subject.golden_set.note)
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from safetensors.numpy import load_file, save_file
+
+import golden
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "container" / "local_test" / "opt" / "ml" / "model"
@@ -33,12 +34,12 @@ def diverged_weights(directory: Path) -> Path:
     weights = load_file(directory / "model.safetensors")
     weights["features.0.weight"] = weights["features.0.weight"] * 1e38
     save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
-    (directory / "golden.json").write_text(json.dumps(golden_of_a_blank_image()))
+    golden.write([case_of_a_blank_image()], directory / golden.FILE)
     return directory
 
 
-def golden_of_a_blank_image() -> dict[str, Any]:
-    """Return a golden set of a blank image, for which the good and the diverged model agree: its pixels are 0."""
+def case_of_a_blank_image() -> golden.Case:
+    """Return the golden case of a blank image, for which the good and the diverged model agree: its pixels are 0."""
     engine = [sys.executable, "-c", ANSWER_TO_A_BLANK_IMAGE, str(MODEL)]
     done = subprocess.run(
         engine,
@@ -46,5 +47,8 @@ def golden_of_a_blank_image() -> dict[str, Any]:
         capture_output=True,
         check=True,
     )
-    case = {"instance": [0] * PIXELS, "prediction": json.loads(done.stdout)}
-    return {"schema": 1, "content_type": "application/json", "tolerance": 1e-4, "cases": [case]}
+    answer = json.dumps({"predictions": [json.loads(done.stdout)]}).encode()
+    return golden.Case(
+        golden.Request(json.dumps({"instances": [[0] * PIXELS]}).encode()),
+        golden.Expected(answer, "application/json", comparison=golden.Comparison(absolute=1e-4)),
+    )

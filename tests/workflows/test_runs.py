@@ -21,7 +21,7 @@ from tests.workflows.act import REPOSITORY, ROOT, Act, RunResult, clone
 from tests.workflows.sandbox import BUCKET, Sandbox
 
 MODEL = Path("container/local_test/opt/ml/model")
-GOLDEN = next(MODEL / name for name in (golden.FILE, golden.LEGACY_FILE) if (ROOT / MODEL / name).is_file())
+GOLDEN = MODEL / golden.FILE
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.timeout(1700),
