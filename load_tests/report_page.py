@@ -16,6 +16,7 @@ from load_tests.evidence_text import (
     cost_rows,
     cost_sentence,
     gate_rows,
+    payload_notes,
     regression_rows,
     regression_sentence,
     timeline_rows,
@@ -47,7 +48,7 @@ def page(
     for each in evidence:
         body += _findings(each, figures)
     if loads or notes:
-        words = "".join(f"<p>{escape(note)}</p>" for note in notes)
+        words = "".join(f"<p>{escape(note)}</p>" for note in (*notes, *payload_notes(loads)))
         body.append(_section("Load tests", words + (_load_table(loads) if loads else "")))
     if steps:
         body.append(_section("Steps", _step_table(steps)))

@@ -19,6 +19,7 @@ from load_tests.evidence_text import (
     cost_rows,
     cost_sentence,
     gate_rows,
+    payload_notes,
     regression_rows,
     regression_sentence,
     timeline_rows,
@@ -45,6 +46,7 @@ def summary(evidence: Document, loads: Sequence[tuple[str, Document]], link: str
     if scaling := evidence.get("scaling"):
         parts.append(f"### Scaling timeline ({_cell(scaling['policy'])})")
         parts.append(_table(TIMELINE_HEADS, timeline_rows(scaling)))
+    parts += map(_cell, payload_notes(loads))
     for name, result in loads:
         parts += _plots(name, result)
     if link:
