@@ -138,10 +138,10 @@ def _measure_one_instance(job: Job, bench: Bench, found: Measurements) -> None:
             log.info(
                 f"targets: {capacity.targets.invocations_per_minute:g} a minute, or at high resolution {high}"
             )
-        _compare(job, endpoint, bench, found)
+        compare_with_next(job, endpoint, bench, found)
 
 
-def _compare(job: Job, endpoint: str, bench: Bench, found: Measurements) -> None:
+def compare_with_next(job: Job, endpoint: str, bench: Bench, found: Measurements) -> None:
     """Compare with the release in the next environment; without one there is no such gate."""
     baseline = find_baseline(job.release, job.run, job.following)
     if isinstance(baseline, str):
