@@ -12,7 +12,7 @@ from pipeline.config import Environment
 from pipeline.errors import AwsRefused
 from pipeline.publishing.compatibility import labels_of, require_compatible
 from pipeline.publishing.golden_sets import log_golden, must_be_added, read_file, store_file
-from pipeline.publishing.image import CONTAINER, publish_image, repository_uri
+from pipeline.publishing.image import CONTAINER, MADE_OF, publish_image, repository_uri
 from pipeline.publishing.model_registry import package_of
 from pipeline.publishing.scan import require_scanned
 from pipeline.publishing.supply_chain import Origin
@@ -52,7 +52,8 @@ def publish(
     """
     repository_uri(run)  # before anything is sent
     source, golden = weights or run.env.weights, golden or run.env.golden
-    origin = origin_of(CONTAINER, Path(source))
+    named_by_config = (each for each in (source, run.env.packages) if each is not None)
+    origin = origin_of(*MADE_OF, *map(Path, named_by_config))
     if origin.dirty:
         log.warning(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
     named = None if golden is None else read_file(golden)
