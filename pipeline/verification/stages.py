@@ -107,7 +107,7 @@ def measure(job: Job) -> Measurements:
         return found
     golden = fetch_golden(job.release, job.run)
     bench = Bench(job.folder, golden, getattr(job.run.env.load, job.profile))
-    smoke = judge_smoke(run_smoke(job.release, job.run, golden), "; ".join(job.release.notes))
+    smoke = judge_smoke(run_smoke(job.release, job.run, golden))
     found.gates.append(smoke)
     if smoke.verdict is not Verdict.PASSED:
         found.gates += unmeasured_gates(job.run.env, "the smoke tests did not pass")
