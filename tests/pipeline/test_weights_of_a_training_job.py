@@ -67,5 +67,5 @@ def test_the_pipeline_takes_its_weights_from_a_job_of_the_real_container(
 
     weights = sync_weights(f"training-job/{JOB}", AwsClient(env.aws)).weights
     files = files_of(running, weights.uri)
-    assert {"model.safetensors", "golden.jsonl", "metrics.json"} <= files.keys()
-    assert len(golden.parse(files["golden.jsonl"], "it")) == 32
+    assert {"model.safetensors", golden.FILE, "metrics.json"} <= files.keys()
+    assert len(golden.parse(files[golden.FILE], golden.FILE)) == 32
