@@ -36,6 +36,7 @@ def summary(evidence: Document, loads: Sequence[tuple[str, Document]], link: str
         f"## {SYMBOLS[verdict]} {evidence['release']} in {evidence['environment']}: {verdict}",
         _table(GATE_HEADS, [_with_symbol(row) for row in gate_rows(evidence)]),
     ]
+    parts += [f"**{_cell(note)}**" for note in evidence.get("notes", ())]
     if capacity := evidence.get("capacity"):
         parts += ["### Capacity", _cell(capacity_sentence(capacity)), *_capacity_plot(capacity)]
     if cost := evidence.get("cost"):

@@ -106,16 +106,10 @@ def read_report(report: Path, problem: str) -> SmokeResult:
     )
 
 
-def judge_smoke(result: SmokeResult | None, note: str = "") -> Gate:
-    """Judge the suite: no test may fail, and at least one must have run. A test that does not apply is skipped.
-
-    `note`: of the golden set. `result` None: it was not run.
-    """
-    notes = dict.fromkeys([note, *(result.notes if result else ())])
-    passed = "; ".join(filter(None, ["every smoke test passed", *notes]))
+def judge_smoke(result: SmokeResult) -> Gate:
+    """Judge the suite: no test may fail, and at least one must have run. A test that does not apply is skipped."""
+    passed = "; ".join(["every smoke test passed", *result.notes])
     limit = Limit(name="smoke", metric="failed_tests", at_most=0, unit="failed", passed_reason=passed)
-    if result is None:
-        return judge(limit, None, why_not_measured="they were not run")
     measured = None if result.problem or result.tests == 0 else float(len(result.failed))
     gate = judge(limit, measured, why_not_measured=result.problem or "no smoke test ran")
     return gate.model_copy(update={"reason": _first_failures(result.failed)}) if result.failed else gate

@@ -152,7 +152,7 @@ def test_a_suite_of_skipped_tests_alone_proves_nothing(tmp_path: Path) -> None:
 def test_the_note_of_the_golden_set_is_in_the_verdict(tmp_path: Path) -> None:
     report = REPORT.replace("failure", "system-out").replace("error", "system-err")
     note = "1 of 3 golden cases are compared by shape alone, in part or whole"
-    gate = judge_smoke(read(report, tmp_path), note)
+    gate = judge_smoke(read(report, tmp_path))
 
     assert gate.verdict is Verdict.PASSED
     assert gate.reason == f"every smoke test passed; {note}; 1 tests skipped: why", "each once"

@@ -21,7 +21,6 @@ from tests.workflows.act import REPOSITORY, ROOT, Act, RunResult, clone
 from tests.workflows.sandbox import BUCKET, QUICK_PROFILE, Sandbox
 
 MODEL = Path("container/local_test/opt/ml/model")
-GOLDEN = MODEL / golden.FILE
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.timeout(1700),
