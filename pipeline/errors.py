@@ -85,6 +85,7 @@ class DeploymentRolledBack(PipelineError):
     """SageMaker put the old release back; it serves all traffic again."""
 
     exit_code = 5
+    judged: str | None = None  # the verdict on its bake, for the audit line
 
     def __init__(self, endpoint: str, *, wanted: str, live: str, because: str) -> None:
         super().__init__(
@@ -153,6 +154,7 @@ class SmokeFailed(PipelineError):
     """The smoke tests failed on the live endpoint."""
 
     exit_code = 13
+    judged: str | None = None  # the verdict on its bake, for the audit line
 
 
 class NothingToRollBackTo(PipelineError):

@@ -5,6 +5,7 @@ for another minute: a deployment of half an hour does not end because AWS was bu
 """
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,6 +50,7 @@ class AwsClient:
     made: list[str] = field(default_factory=list)
     before_write: Callable[[], None] = lambda: None
     _clients: dict[str, Any] = field(default_factory=dict, init=False)
+    _making_clients: threading.Lock = field(default_factory=threading.Lock, init=False)
     _has_answered: bool = field(default=False, init=False)
 
     def apply(self, call: Call) -> dict[str, Any]:
@@ -199,10 +201,12 @@ class AwsClient:
             retries={"mode": "standard", **retries},
             connect_timeout=10,
             read_timeout=70,  # SageMaker gives a model 60 s
+            max_pool_connections=16,  # as many as a deployment's golden requests at once
         )
         return boto3.client(service, config=config)
 
     def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = self.make_client(service)
-        return self._clients[service]
+        with self._making_clients:  # boto3 makes one at a time
+            if service not in self._clients:
+                self._clients[service] = self.make_client(service)
+            return self._clients[service]

@@ -11,7 +11,7 @@ from pipeline.cli import github
 from pipeline.errors import PipelineError
 from pipeline.model import Model
 from pipeline.run import Run
-from pipeline.state.audit import audited
+from pipeline.state.audit import audited, judged_in_words
 from pipeline.state.lock import environment_lock
 from pipeline.state.records import StepRecord, record_step
 
@@ -53,4 +53,5 @@ def _recorded(step: StepRules, run: Run, release: str | None, work: Callable[[],
         record = record_step(run, name, work)
         entry.release = record.result.get("release") or record.result.get("id") or release
         entry.unchecked = record.result.get("unchecked") is True
+        entry.judged = judged_in_words(record.result)
         return record

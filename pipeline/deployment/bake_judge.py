@@ -13,7 +13,7 @@ from pipeline.deployment.fleet_counts import increase
 from pipeline.deployment.judge.judge import (
     ENOUGH_MARGINS,
     LOOKS,
-    Comparison,
+    FleetVerdict,
     Judge,
     Judgement,
     planned_slowdown_percent,
@@ -133,8 +133,8 @@ class BakeJudge:
     def verdict(self) -> BakeVerdict:
         """Return the verdict so far, and the way that follows from it."""
         found = self.judge.judgement()
-        rolls_back = found.verdict is Comparison.WORSE or (
-            found.verdict is Comparison.INCONCLUSIVE and self.deployment.on_inconclusive == "roll_back"
+        rolls_back = found.verdict is FleetVerdict.WORSE or (
+            found.verdict is FleetVerdict.INCONCLUSIVE and self.deployment.on_inconclusive == "roll_back"
         )
         return BakeVerdict(
             **found.model_dump(),
@@ -142,15 +142,21 @@ class BakeJudge:
             taken="roll_back" if rolls_back else "proceed",
         )
 
+    def in_words(self) -> str:
+        """Return the verdict of a bake that was rolled back, whatever the reason, in a few words."""
+        return f"{self.verdict().verdict}, roll_back"
+
     def require_not_vetoed(self, endpoint: str) -> BakeVerdict:
         """Return the verdict on a new fleet that is in service. Raises SmokeFailed when its veto came too late."""
         found = self.verdict()
         if found.taken == "roll_back":
-            raise SmokeFailed(
+            error = SmokeFailed(
                 f"{self.candidate} is live on {endpoint}, but {'; '.join(self.faults())}.",
                 fix="Run `python -m pipeline rollback`, which puts the release before back; a bake that is longer "
                 "than two minutes leaves time for the veto.",
             )
+            error.judged = f"{found.verdict}, too late to roll back"
+            raise error
         return found
 
     def _timed(self, probes: Sequence[Probe], share: float | None) -> list[TimedAnswer]:

@@ -222,13 +222,15 @@ class Waiter:
         causes += self._faults()
         if described.get("FailureReason"):
             causes.append(f"FailureReason: {described['FailureReason']}")
-        return DeploymentRolledBack(
+        error = DeploymentRolledBack(
             self.endpoint,
             wanted=self.config,
             live=described.get("EndpointConfigName", "?"),
             because=(" ".join(causes) or "AWS gives no reason, and no alarm was seen in ALARM.")
             + self._logs(),
         )
+        error.judged = self.judge.in_words() if self.judge else None
+        return error
 
     def _failed(self, described: Mapping[str, Any] | None) -> DeploymentFailed:
         status = "gone" if described is None else described["EndpointStatus"]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -44,12 +44,16 @@ class AuditLine(Model):
     host: str
     run_url: str | None
     unchecked: bool = False  # about a release without golden requests
+    judged: str | None = (
+        None  # the verdict on the bake and the way that was taken; None: nothing was compared
+    )
 
     def __str__(self) -> str:
         when = datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         how = f"{self.outcome}: {self.error}" if self.error else self.outcome
         mark = " UNCHECKED" if self.unchecked else ""
-        return f"{when}  {self.step} {self.release or '–'}{mark}  {how}  {self.user} ({self.who})"
+        judged = f" (bake: {self.judged})" if self.judged else ""
+        return f"{when}  {self.step} {self.release or '–'}{mark}  {how}{judged}  {self.user} ({self.who})"
 
 
 class AuditTrail(Model):
@@ -64,6 +68,13 @@ class AuditEntry:
 
     release: str | None
     unchecked: bool = False
+    judged: str | None = None
+
+
+def judged_in_words(result: Mapping[str, Any]) -> str | None:
+    """Return the verdict on the bake by the result of `deploy` or `promote`, and the way that was taken."""
+    judged = result.get("judged") or (result.get("deploy") or {}).get("judged")
+    return f"{judged['verdict']}, {judged['taken']}" if judged else None
 
 
 def audit_prefix(environment: str) -> str:
@@ -85,6 +96,7 @@ def audited(step: str, run: Run, release: str | None) -> Iterator[AuditEntry]:
         outcome = "succeeded"
     except Exception as failure:
         outcome, error = "failed", type(failure).__name__
+        entry.judged = getattr(failure, "judged", None)
         raise
     finally:
         ended = run.clock.now()
@@ -102,6 +114,7 @@ def audited(step: str, run: Run, release: str | None) -> Iterator[AuditEntry]:
             host=socket.gethostname(),
             run_url=github_run_url(),
             unchecked=entry.unchecked,
+            judged=entry.judged,
         )
         _write(line, run.aws)
 

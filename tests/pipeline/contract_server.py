@@ -1,14 +1,16 @@
 """A model server that keeps SageMaker's contract and starts in 0.1 s; its weights say how it behaves.
 
 `behaviour` in the model directory: `status NNN` is what /invocations answers with; `predicts N` answers 200
-with that number as its one prediction; `answers TAKES GIVES` answers a request of the first media type with the file
-`answer`, of the second media type, in two parts, and refuses any other with 415; `exits` ends at once.
+with that number as its one prediction; `waits SECONDS` answers 200 after them; `answers TAKES GIVES` answers a request
+of the first media type with the file `answer`, of the second media type, in two parts, and refuses any other with 415;
+`exits` ends at once.
 """
 
 import os
 import secrets
 import signal
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -30,6 +32,9 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         if BEHAVIOUR[0] == "predicts":
             self._answer(200, b'{"predictions": [%s]}' % BEHAVIOUR[1].encode())
+        elif BEHAVIOUR[0] == "waits":
+            time.sleep(float(BEHAVIOUR[1]))
+            self._answer(200)
         elif BEHAVIOUR[0] == "answers" and self.headers["Content-Type"] != BEHAVIOUR[1]:
             self._answer(415, b"expected %s" % BEHAVIOUR[1].encode())
         elif BEHAVIOUR[0] == "answers":

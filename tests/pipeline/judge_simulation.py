@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.deployment.judge.judge import ALPHA, LOOKS, Comparison, Judge
+from pipeline.deployment.judge.judge import ALPHA, LOOKS, FleetVerdict, Judge
 from pipeline.deployment.judge.latency import TimedAnswer
 from pipeline.deployment.judge.power import Samples, smallest_slowdown_percent
 from pipeline.deployment.judge.sequential_test import Block
@@ -19,7 +19,7 @@ MEDIAN_SECONDS = 0.02
 APART_SECONDS = 0.05
 SIZES = (200, 500, 1000, 2000, 4800)
 SLOWER = (0.0, 25.0, 50.0, 100.0)
-BAKES = 400
+BAKES = 200
 INSTANCES = 2
 
 
@@ -138,7 +138,7 @@ def svg(found: dict[float, list[float]]) -> str:
         points = [(at, bottom - high * each / 100) for at, each in zip(x, percents, strict=True)]
         path = " ".join(f"{'L' if n else 'M'}{at:.1f} {y:.1f}" for n, (at, y) in enumerate(points))
         lines.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        offset = {0.0: 14, 25.0: -4}.get(slower, 4 if slower < 100 else -4)
+        offset = {0.0: 3, 25.0: -11, 50.0: 14}.get(slower, -1)
         label = f'<text x="{left + wide + 8}" y="{points[-1][1] + offset:.1f}" fill="{colour}">'
         lines.append(f"{label}{slower:g} % slower</text>")
     return "\n".join([*lines, "</svg>", ""])
@@ -163,7 +163,7 @@ def _power(bake: Bake, slower_percent: float) -> float:
     return 100 * count_worse(slower, BAKES, seed=bake.requests + 1) / BAKES
 
 
-def verdict_of(bake: Bake, seed: int) -> Comparison:
+def verdict_of(bake: Bake, seed: int) -> FleetVerdict:
     """Return the verdict on one bake."""
     return simulate(bake, random.Random(seed)).judgement().verdict
 

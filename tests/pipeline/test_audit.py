@@ -9,10 +9,10 @@ import pytest
 from pipeline.__main__ import PIPELINE, main
 from pipeline.cli.step import Step
 from pipeline.config import Environment
-from pipeline.errors import ReleaseError
+from pipeline.errors import DeploymentRolledBack, ReleaseError
 from pipeline.release import load_release
 from pipeline.run import Run
-from pipeline.state.audit import audit_lines, audit_prefix, audited
+from pipeline.state.audit import audit_lines, audit_prefix, audited, judged_in_words
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,3 +101,20 @@ def test_what_leaves_no_line_is_named() -> None:
         "bootstrap", "train", "publish", "deploy", "autoscale", "verify", "promote", "rollback", "load-test",
         "destroy", "gc", "unlock", "after-promotion",
     }  # fmt: skip
+
+
+def test_the_verdict_on_a_bake_is_in_the_line_whichever_way_was_taken(account: Run) -> None:
+    rolled_back = DeploymentRolledBack("e", wanted="new", live="old", because="-")
+    rolled_back.judged = "worse, roll_back"
+    with pytest.raises(DeploymentRolledBack), audited("deploy", account, "a-b"):
+        raise rolled_back
+    with audited("deploy", account, "a-b") as entry:
+        entry.judged = judged_in_words({"judged": {"verdict": "inconclusive", "taken": "proceed"}})
+    lines = audit_lines(account, 20)
+
+    assert [line.judged for line in lines] == ["worse, roll_back", "inconclusive, proceed"]
+    assert "failed: DeploymentRolledBack (bake: worse, roll_back)" in str(lines[0])
+    assert judged_in_words({"deploy": {"judged": {"verdict": "not worse", "taken": "proceed"}}}) == (
+        "not worse, proceed"
+    )
+    assert judged_in_words({"judged": None}) is None

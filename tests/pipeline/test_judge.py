@@ -12,7 +12,7 @@ from pipeline.deployment.judge.judge import (
     ALPHA,
     FAILURES,
     FALSE_ALARM,
-    Comparison,
+    FleetVerdict,
     Judge,
     planned_slowdown_percent,
 )
@@ -47,7 +47,7 @@ def test_seven_of_ten_points_at_a_hundred_against_one_are_worse() -> None:
     """A judge that compares means by their deviation passes this, because the deviation grows with the mean."""
     judge = judge_at_once(answers([100.0] * 7 + [1.0] * 3, [1.0] * 10))
 
-    assert judge.judgement().verdict is Comparison.WORSE
+    assert judge.judgement().verdict is FleetVerdict.WORSE
     assert "7 of 7 answers in the slowest half are the new fleet's after a margin of 25 %" in (
         judge.judgement().reason
     )
@@ -56,14 +56,14 @@ def test_seven_of_ten_points_at_a_hundred_against_one_are_worse() -> None:
 def test_one_failed_request_is_no_verdict() -> None:
     judge = judge_at_once(answers([1.0] * 500, [1.0] * 500), Block(500, 1000, 1, 1))
 
-    assert judge.judgement().verdict is Comparison.NOT_WORSE
+    assert judge.judgement().verdict is FleetVerdict.NOT_WORSE
 
 
 @pytest.mark.parametrize(("ours", "theirs", "verdict"), [
-    (20, 0, Comparison.WORSE), (10, 10, Comparison.NOT_WORSE), (500, 500, Comparison.NOT_WORSE),
-    (0, 500, Comparison.NOT_WORSE), (500, 0, Comparison.WORSE),
+    (20, 0, FleetVerdict.WORSE), (10, 10, FleetVerdict.NOT_WORSE), (500, 500, FleetVerdict.NOT_WORSE),
+    (0, 500, FleetVerdict.NOT_WORSE), (500, 0, FleetVerdict.WORSE),
 ])  # fmt: skip
-def test_failures_are_judged_by_whose_they_are(ours: int, theirs: int, verdict: Comparison) -> None:
+def test_failures_are_judged_by_whose_they_are(ours: int, theirs: int, verdict: FleetVerdict) -> None:
     judge = judge_at_once(answers([1.0] * 500, [1.0] * 500), Block(500, 1000, ours, ours + theirs))
 
     assert judge.judgement().verdict is verdict
@@ -78,9 +78,9 @@ def test_failures_follow_the_share_of_the_traffic() -> None:
 
 
 @pytest.mark.parametrize(("times", "verdict"), [
-    (1.0, Comparison.NOT_WORSE), (1.24, Comparison.NOT_WORSE), (1.27, Comparison.WORSE), (10.0, Comparison.WORSE),
+    (1.0, FleetVerdict.NOT_WORSE), (1.24, FleetVerdict.NOT_WORSE), (1.27, FleetVerdict.WORSE), (10.0, FleetVerdict.WORSE),
 ])  # fmt: skip
-def test_slower_by_less_than_the_margin_is_no_fault(times: float, verdict: Comparison) -> None:
+def test_slower_by_less_than_the_margin_is_no_fault(times: float, verdict: FleetVerdict) -> None:
     judge = judge_at_once(answers([0.02 * times] * 200, [0.02] * 200))
 
     assert judge.judgement().verdict is verdict
@@ -100,13 +100,13 @@ def test_too_little_evidence_is_inconclusive(
 ) -> None:
     found = judge_at_once(answers([0.02] * candidate, [0.02] * baseline), requests).judgement()
 
-    assert found.verdict is Comparison.INCONCLUSIVE
+    assert found.verdict is FleetVerdict.INCONCLUSIVE
     assert said in found.reason
 
 
 def test_a_bake_that_may_miss_two_margins_is_inconclusive() -> None:
-    assert verdict_of(Bake(200), seed=1) is Comparison.INCONCLUSIVE
-    assert verdict_of(Bake(2000), seed=1) is Comparison.NOT_WORSE
+    assert verdict_of(Bake(200), seed=1) is FleetVerdict.INCONCLUSIVE
+    assert verdict_of(Bake(2000), seed=1) is FleetVerdict.NOT_WORSE
 
 
 def test_the_first_seconds_of_an_instance_are_judged_apart() -> None:
@@ -118,7 +118,7 @@ def test_the_first_seconds_of_an_instance_are_judged_apart() -> None:
     judge.look([*given, *cold], NOBODY_FAILED, 1.0)
     found = judge.judgement()
 
-    assert found.verdict is Comparison.NOT_WORSE
+    assert found.verdict is FleetVerdict.NOT_WORSE
     assert (found.candidate_answers, found.warm_up_answers, found.warm_up_slowest_ms) == (200, 100, 5000.0)
 
 
@@ -127,7 +127,7 @@ def test_an_instance_that_stays_slow_after_its_first_seconds_is_judged() -> None
     judge = Judge(25.0)
     judge.look(given, NOBODY_FAILED, 1.0)
 
-    assert judge.judgement().verdict is Comparison.WORSE
+    assert judge.judgement().verdict is FleetVerdict.WORSE
 
 
 def test_one_pause_of_an_instance_counts_once() -> None:

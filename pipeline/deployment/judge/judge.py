@@ -26,7 +26,7 @@ ALPHA = FALSE_ALARM / len(TESTS)
 ENOUGH_MARGINS = 2.0  # a bake that may miss a slowdown of more margins than this says little
 
 
-class Comparison(StrEnum):
+class FleetVerdict(StrEnum):
     """The verdict on the new fleet."""
 
     WORSE = "worse"
@@ -40,7 +40,7 @@ class Judgement(Model):
     `finds_slower_percent`, `finds_failures_percent`: the least that this bake finds with 90 % power; None: nothing.
     """
 
-    verdict: Comparison
+    verdict: FleetVerdict
     reason: str
     looks: int
     candidate_answers: int
@@ -129,21 +129,21 @@ class Judge:
 
     def _decide(
         self, samples: Samples, slower: float | None, failures: float | None
-    ) -> tuple[Comparison, str]:
+    ) -> tuple[FleetVerdict, str]:
         if self.is_worse:
             found = [self._finding(name) for name in TESTS if self.tests[name].is_refuted]
-            return Comparison.WORSE, "; ".join(found)
+            return FleetVerdict.WORSE, "; ".join(found)
         evidence = f"{samples.candidate} answers of the new fleet and {samples.baseline} of the old one"
         if failures is None:
             counts = self.tests[FAILURES].total
-            return Comparison.INCONCLUSIVE, (
+            return FleetVerdict.INCONCLUSIVE, (
                 f"{evidence}; CloudWatch counts {counts.candidate} requests to the new fleet of {counts.requests}"
             )
         if slower is None or slower > ENOUGH_MARGINS * self.margin_percent:
-            return Comparison.INCONCLUSIVE, (
+            return FleetVerdict.INCONCLUSIVE, (
                 f"{evidence} {reach(slower)}; {ENOUGH_MARGINS * self.margin_percent:g} % or less is enough"
             )
-        return Comparison.NOT_WORSE, (
+        return FleetVerdict.NOT_WORSE, (
             f"{evidence} {reach(slower)}, and all requests a failure rate of {failures:g} %: none was found"
         )
 
