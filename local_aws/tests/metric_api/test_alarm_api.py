@@ -9,6 +9,9 @@ from botocore.exceptions import ClientError
 from local_aws.cloudwatch import Alarms, MetricStore
 from testbed.metrics import HandClock, alarm, composite, metric, when
 
+BY_METRICS = dict.fromkeys(["Namespace", "MetricName", "Dimensions", "Statistic", "Period"])
+"""Fields that an alarm with `Metrics` goes without."""
+
 
 def test_an_alarm_lives_from_insufficient_data_through_alarm_to_ok(
     cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
@@ -103,16 +106,12 @@ def test_a_deleted_alarm_is_gone(cloudwatch: Any, alarms: Alarms) -> None:
     "watching",
     [
         {"Statistic": None, "ExtendedStatistic": "p90"},
-        {
-            **dict.fromkeys(["Namespace", "MetricName", "Dimensions", "Statistic", "Period"]),
-            "Metrics": [metric(stat="Maximum")],
-        },
-        {
-            **dict.fromkeys(["Namespace", "MetricName", "Dimensions", "Statistic", "Period"]),
-            "Metrics": [metric(stat="Sum", ReturnData=False), {"Id": "e1", "Expression": "m1 * 2"}],
-        },
+        {"Statistic": None, "ExtendedStatistic": "PR(10:)"},
+        BY_METRICS | {"Metrics": [metric(stat="Maximum")]},
+        BY_METRICS
+        | {"Metrics": [metric(stat="Sum", ReturnData=False), {"Id": "e1", "Expression": "m1 * 2"}]},
     ],
-    ids=["percentile", "one metric", "metric math"],
+    ids=["percentile", "percentile rank", "one metric", "metric math"],
 )
 def test_alarms_watch_percentiles_and_metric_lists(
     cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock, watching: dict[str, Any]
@@ -131,7 +130,6 @@ def test_alarms_watch_percentiles_and_metric_lists(
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"EvaluateLowSampleCountPercentile": "ignore"}, "not imitated"),
         ({"EvaluateLowSampleCountPercentile": "maybe"}, "Option maybe is not supported"),
         ({"ThresholdMetricId": "ad1"}, "ThresholdMetricId"),
         ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "not imitated"),
@@ -139,16 +137,19 @@ def test_alarms_watch_percentiles_and_metric_lists(
         ({"Period": 7}, "Period 7"),
         ({"TreatMissingData": "bad"}, "TreatMissingData"),
         (
-            {
-                "MetricName": None,
-                "Namespace": None,
-                "Statistic": None,
-                "Period": None,
-                "Dimensions": None,
-                "Metrics": [metric(ReturnData=False), {"Id": "e1", "Expression": "m1 + m9"}],
-            },
+            BY_METRICS | {"Metrics": [metric(ReturnData=False), {"Id": "e1", "Expression": "m1 + m9"}]},
             "no query defines",
         ),
+        (
+            BY_METRICS | {"Metrics": [metric(ReturnData=False), {"Id": "e1", "Expression": "FILL(m1, 0)"}]},
+            "FILL is not imitated",
+        ),
+        (
+            BY_METRICS | {"Metrics": [metric(stat="p99")], "EvaluateLowSampleCountPercentile": "ignore"},
+            "of metric math is not imitated",
+        ),
+        ({"Statistic": None, "ExtendedStatistic": "tm99"}, "tm99"),
+        ({"Statistic": None, "ExtendedStatistic": "TC(10%:90%)"}, "TC"),
     ],
 )
 def test_an_alarm_that_is_not_imitated_is_refused_and_leaves_nothing(
@@ -160,6 +161,36 @@ def test_an_alarm_that_is_not_imitated_is_refused_and_leaves_nothing(
 
     alarms.tick()
     assert alarms.state("slow") is None
+
+
+@pytest.mark.parametrize(
+    ("how", "slow", "state"),
+    [("ignore", 999, "INSUFFICIENT_DATA"), ("ignore", 1000, "ALARM"), ("evaluate", 1, "ALARM")],
+)
+def test_too_few_samples_for_a_percentile_change_no_state_where_the_alarm_ignores_them(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock, how: str, slow: int, state: str
+) -> None:
+    """A p99 is significant from 1,000 samples on, says "Percentile-based alarms and low data samples"."""
+    request = alarm(ExtendedStatistic="p99", EvaluateLowSampleCountPercentile=how, EvaluationPeriods=2)
+    del request["Statistic"]
+    cloudwatch.put_metric_alarm(**request)
+    for half in (slow // 2, slow - slow // 2):
+        store.series("Digits", "Latency", {"Variant": "A"}, unit="None").put(99.0, count=half or 1)
+        clock.at += 1
+    alarms.tick()
+
+    assert alarms.state("slow") == state
+
+
+def test_an_alarm_that_ignores_few_samples_judges_any_other_statistic(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
+) -> None:
+    cloudwatch.put_metric_alarm(**alarm(EvaluateLowSampleCountPercentile="ignore"))
+    store.put("Digits", "Latency", {"Variant": "A"}, 99.0)
+    clock.at += 1
+    alarms.tick()
+
+    assert alarms.state("slow") == "ALARM"
 
 
 def test_alarms_are_described_in_pages_and_by_their_metric(pair: Any) -> None:

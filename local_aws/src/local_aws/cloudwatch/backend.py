@@ -19,10 +19,10 @@ from moto.cloudwatch.utils import make_arn_for_alarm
 
 from local_aws.cloudwatch.alarm import ACTIONS, Alarm
 from local_aws.cloudwatch.composite import BadRuleError, CompositeRule
-from local_aws.cloudwatch.evaluation import EXTRA_PERIODS, Datapoint, judge, reason_data
-from local_aws.cloudwatch.queries import answer
+from local_aws.cloudwatch.evaluation import reason_data
 from local_aws.cloudwatch.rules import AlarmRule, Request, refuse_what_is_not_imitated, rule_of
 from local_aws.cloudwatch.store import COARSE_SECONDS, MetricStore
+from local_aws.cloudwatch.watch import judge_rule
 
 HISTORY_ITEMS = 10_000
 FUTURE_SECONDS = 2 * 3600
@@ -170,19 +170,15 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
                     self._compose(alarm, alarm.rule)
 
     def _judge(self, alarm: Alarm, rule: AlarmRule, ended: int, now: float) -> None:
-        period = rule.watched.period
-        late = max(self.store.delay_of(query.key) for query in rule.queries if query.key)
-        first = ended + 1 - rule.threshold.evaluation_periods - EXTRA_PERIODS - math.ceil(late / period)
-        values = answer(self.store, rule.queries, lambda _: (first, ended + 1))[rule.watched.id]
-        points = [
-            Datapoint(self.store.period_start(period, number), values.get(number))
-            for number in range(first, ended + 1)
-        ]
-        judgement = judge(rule.threshold, points, alarm.state_value)
         alarm.judged = ended
+        judgement = judge_rule(self.store, rule, ended, alarm.state_value)
+        if judgement is None:
+            return
         alarm.values = tuple(point.value for point in judgement.evaluated if point.value is not None)
         statistic = rule.watched.statistic
-        data = reason_data(judgement, rule.threshold, statistic=statistic, period=period, now=now)
+        data = reason_data(
+            judgement, rule.threshold, statistic=statistic, period=rule.watched.period, now=now
+        )
         self._change(alarm, judgement.state, judgement.reason, data)
 
     def _compose(self, alarm: Alarm, rule: CompositeRule) -> None:

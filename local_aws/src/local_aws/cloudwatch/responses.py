@@ -18,7 +18,7 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from local_aws.cloudwatch.alarm import ACTIONS, Alarm
 from local_aws.cloudwatch.backend import StoreBackend, _epoch
-from local_aws.cloudwatch.buckets import SIMPLE_STATISTICS, percentile_of
+from local_aws.cloudwatch.buckets import SIMPLE_STATISTICS, is_extended_statistic
 from local_aws.cloudwatch.queries import BadQueryError, Query, answer, parse_queries, parse_query
 from local_aws.cloudwatch.rules import AlarmRule
 from local_aws.cloudwatch.store import MetricStore, Series
@@ -109,7 +109,7 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
         simple, extended = request.get("Statistics") or [], request.get("ExtendedStatistics") or []
         if not simple and not extended:
             raise InvalidParameterCombination("Must specify either Statistics or ExtendedStatistics")
-        unknown = set(simple) - set(SIMPLE_STATISTICS) | {n for n in extended if percentile_of(n) is None}
+        unknown = set(simple) - set(SIMPLE_STATISTICS) | {n for n in extended if not is_extended_statistic(n)}
         if unknown:
             raise InvalidParameterValue(f"Statistic {unknown.pop()} is not imitated by this local AWS.")
         start, end = _span(request)

@@ -6,6 +6,7 @@ from typing import Any
 
 from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParameterValue, ValidationError
 
+from local_aws.cloudwatch.buckets import significant_samples
 from local_aws.cloudwatch.evaluation import OPERATORS, TREATMENTS, Threshold
 from local_aws.cloudwatch.queries import BadQueryError, Query, parse_queries
 
@@ -19,11 +20,15 @@ NOT_IMITATED = (
 
 @dataclass(frozen=True)
 class AlarmRule:
-    """The queries of an alarm, the id of the judged one, and its threshold."""
+    """The queries of an alarm, the judged one, and its threshold.
+
+    `least_samples`: with fewer in the evaluated periods the state stays (EvaluateLowSampleCountPercentile=ignore).
+    """
 
     queries: tuple[Query, ...]
     watched: Query
     threshold: Threshold
+    least_samples: float = 0.0
 
 
 def refuse_what_is_not_imitated(request: Request) -> None:
@@ -37,8 +42,8 @@ def refuse_what_is_not_imitated(request: Request) -> None:
             f"Option {percentile} is not supported. "
             "Supported options for parameter EvaluateLowSampleCountPercentile are evaluate and ignore."
         )
-    if percentile == "ignore":
-        raise ValidationError("EvaluateLowSampleCountPercentile=ignore is not imitated by this local AWS.")
+    if percentile == "ignore" and request.get("Metrics"):
+        raise ValidationError("EvaluateLowSampleCountPercentile=ignore of metric math is not imitated here.")
 
 
 def rule_of(request: Request) -> AlarmRule:
@@ -52,7 +57,9 @@ def rule_of(request: Request) -> AlarmRule:
     watched = [query for query in queries if query.return_data]
     if len(watched) != 1:
         raise ValidationError("Exactly one element of the metrics list should return data.")
-    return AlarmRule(queries, watched[0], _threshold_of(request))
+    ignores_few = request.get("EvaluateLowSampleCountPercentile") == "ignore"
+    least = significant_samples(watched[0].statistic) if ignores_few else 0.0
+    return AlarmRule(queries, watched[0], _threshold_of(request), least)
 
 
 def _single_metric(request: Request) -> Request:
