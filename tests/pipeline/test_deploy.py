@@ -214,7 +214,7 @@ def test_quiet_alarms_are_waited_for(env: Environment) -> None:
 def test_an_alarm_that_stays_loud_stops_the_update_before_it_begins(env: Environment) -> None:
     run, clock = loud_for(env, looks=10_000)
 
-    with pytest.raises(AlarmNotQuiet, match="c/p99-latency is ALARM"):
+    with pytest.raises(AlarmNotQuiet, match="c/slow-requests is ALARM"):
         require_quiet_alarms("c", run)
     assert 120 < clock.at < 130
 
@@ -405,7 +405,7 @@ def test_status_tells_release_fleet_scaling_and_alarms(
 
     assert (status.release, status.status, status.target) == (release.id, "InService", 1200.0)
     assert (status.instances, status.min_instances, status.max_instances) == (2, 2, 4)
-    assert set(status.alarms) == {"p99-latency", "5xx-errors", "model-errors", "smoke-veto"}
+    assert set(status.alarms) == {"slow-requests", "5xx-errors", "model-errors", "smoke-veto"}
     assert status.drift == ()
     assert status.policies == ("1200 invocations per instance and minute",)
     assert status.by == actor(os.environ)
