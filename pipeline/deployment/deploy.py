@@ -33,6 +33,7 @@ PROVISION_SECONDS = 1800  # AWS gives up looking for capacity after about half a
 STARTS_TRIED = 3  # and starts an unhealthy instance about three times
 ROLLBACK_SECONDS = 600
 DELETION_SECONDS = 900
+FORGOTTEN_AFTER = 3  # periods beyond the evaluated ones: CloudWatch looks at two more, and one still runs
 
 
 class DeployResult(Model):
@@ -153,13 +154,14 @@ def _veto(run: Run, config: str, bake: BakeSmoke) -> None:
 def require_quiet_alarms(config: str, run: Run) -> None:
     """Return once every alarm of the new fleet exists and none is in ALARM.
 
-    One may be after an earlier attempt with the same release. Raises AlarmNotQuiet after two of its periods.
+    One may be after an earlier attempt with the same release, until its datapoints are forgotten. Raises
+    AlarmNotQuiet.
     """
     names = [alarm["AlarmName"] for alarm in alarms_of(run.env, config)]
     wait_until(
         lambda: _loud(names, run.aws.alarms(names=names)),
         lambda loud: not loud,
-        2.0 * run.env.alarms.period_seconds * run.env.alarms.evaluation_periods,
+        float(run.env.alarms.period_seconds * (run.env.alarms.evaluation_periods + FORGOTTEN_AFTER)),
         run.clock,
         timed_out=lambda loud, _: AlarmNotQuiet(
             f"Before any traffic: {', '.join(f'{name} is {state}' for name, state in loud.items())}.",
