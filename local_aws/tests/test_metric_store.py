@@ -181,6 +181,7 @@ def test_old_data_lose_resolution_and_then_leave() -> None:
     store = MetricStore(clock)
     started = clock.at
     series = store.series("N", "M", {}, unit="None")
+    series.is_high_resolution = True
     while clock.at < started + (COARSE_SECONDS + FINE_SECONDS) / clock.scale:
         series.put(1.0)
         clock.at += 10 / clock.scale
@@ -210,6 +211,33 @@ def test_late_data_land_in_their_minute() -> None:
     now = store.period_number(60, clock.at)
     assert [b.total for b in series.buckets(60, number, number + 1).values()] == [7.0]
     assert [b.total for b in series.buckets(60, now, now + 1).values()] == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "high", "seen"),
+    [
+        ("N", False, {0: 60.0, 6: 30.0}),
+        ("AWS/SageMaker", False, {0: 60.0}),
+        ("AWS/SageMaker", True, {**dict.fromkeys(range(9), 10.0)}),
+        ("N", True, {**dict.fromkeys(range(9), 10.0)}),
+    ],
+)
+def test_a_metric_by_the_minute_has_no_data_in_between(
+    namespace: str, high: bool, seen: dict[int, float]
+) -> None:
+    """One value a second for a minute and a half. PutMetricAlarm's reference describes it for periods below 60."""
+    clock = HandClock(scale=1.0)
+    clock.at -= clock.at % 60
+    series = MetricStore(clock).series(namespace, "M", {}, unit="None")
+    series.is_high_resolution = high
+    first = int(clock.at) // 10
+    for _ in range(90):
+        series.put(1.0)
+        clock.at += 1
+
+    found = {number - first: bucket.total for number, bucket in series.buckets(10, first, first + 9).items()}
+    assert found == seen
+    assert {n: b.total for n, b in series.buckets(10, first + 1, first + 6).items() if not high} == {}
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ from tests.pipeline.scene import (
     published,
     scale_to,
 )
+from tests.pipeline.stage import Caller
 
 # 1.5 s and, for a busy machine, four minutes of this test's time.
 DEPLOYMENT = {"bake_seconds": 180, "maximum_execution_seconds": 28800}
@@ -155,7 +156,7 @@ def test_an_update_keeps_the_scaled_out_fleet_and_changes_its_alarms(
 def test_a_release_that_answers_500_is_rolled_back_by_its_alarm_each_time(
     run: Run, publish_model: Publish, tmp_path: Path
 ) -> None:
-    """Nobody else calls this endpoint: the deployment's own requests are what the alarm sees.
+    """A minute lasts half a second here, so a client sends what a datapoint needs.
 
     The second time the alarm is still in ALARM from the first: the update waits until it is quiet.
     """
@@ -163,7 +164,10 @@ def test_a_release_that_answers_500_is_rolled_back_by_its_alarm_each_time(
     put_live(good, run)
 
     for _ in range(2):
-        with pytest.raises(DeploymentRolledBack, match=r"Alarm (5xx|model)-errors.+\[datapoints: ") as caught:
+        rolled_back = pytest.raises(
+            DeploymentRolledBack, match=r"Alarm (5xx|model)-errors.+\[datapoints: 1\.0"
+        )
+        with Caller(run), rolled_back as caught:
             deploy(bad, run)
         assert caught.value.live == config_name(good, run.env)
     assert [record.release for record in deployments(run.aws, run.env.name)] == [good.id]

@@ -182,6 +182,27 @@ def test_too_few_samples_for_a_percentile_change_no_state_where_the_alarm_ignore
     assert alarms.state("slow") == state
 
 
+@pytest.mark.parametrize(("resolution", "states"), [(1, {"OK", "ALARM"}), (60, {"OK", "INSUFFICIENT_DATA"})])
+def test_an_alarm_at_high_resolution_lapses_on_a_metric_by_the_minute(
+    cloudwatch: Any, alarms: Alarms, clock: HandClock, resolution: int, states: set[str]
+) -> None:
+    """One value every ten seconds, the fourth of a minute too high: data by the minute have no such datapoint."""
+    clock.at -= clock.at % 60
+    cloudwatch.put_metric_alarm(**alarm(Period=10, Statistic="Minimum"))
+    seen = set()
+    for ten in range(6):
+        datum = {"MetricName": "Latency", "Dimensions": [{"Name": "Variant", "Value": "A"}]}
+        datum |= {"Timestamp": when(clock.at), "StorageResolution": resolution}
+        cloudwatch.put_metric_data(
+            Namespace="Digits", MetricData=[datum | {"Value": 99.0 if ten == 3 else 1.0}]
+        )
+        clock.at += 10 / clock.scale
+        alarms.tick()
+        seen.add(alarms.state("slow"))
+
+    assert seen == states
+
+
 def test_an_alarm_that_ignores_few_samples_judges_any_other_statistic(
     cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
 ) -> None:

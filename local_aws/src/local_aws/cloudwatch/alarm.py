@@ -6,13 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local_aws.cloudwatch.composite import CompositeRule
+from local_aws.cloudwatch.limits import ACTIONS
 from local_aws.cloudwatch.rules import AlarmRule
-
-ACTIONS = {
-    "ALARM": "AlarmActions",
-    "OK": "OKActions",
-    "INSUFFICIENT_DATA": "InsufficientDataActions",
-}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ threads and the ticker both call it, hence the lock.
 """
 
 import json
-import math
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -17,9 +16,10 @@ from moto.cloudwatch.exceptions import InvalidParameterValue, ValidationError
 from moto.cloudwatch.models import CloudWatchBackend
 from moto.cloudwatch.utils import make_arn_for_alarm
 
-from local_aws.cloudwatch.alarm import ACTIONS, Alarm
+from local_aws.cloudwatch.alarm import Alarm
 from local_aws.cloudwatch.composite import BadRuleError, CompositeRule
 from local_aws.cloudwatch.evaluation import reason_data
+from local_aws.cloudwatch.limits import check_actions, check_data
 from local_aws.cloudwatch.rules import AlarmRule, Request, refuse_what_is_not_imitated, rule_of
 from local_aws.cloudwatch.store import COARSE_SECONDS, MetricStore
 from local_aws.cloudwatch.watch import judge_rule
@@ -56,15 +56,10 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
 
     def put_metric_data(self, namespace: str, metric_data: list[dict[str, Any]]) -> None:
         """Store a client's data; store nothing when one datum is invalid."""
+        check_data(namespace, metric_data)
         for number, datum in enumerate(metric_data, 1):
             self._validate_parameters_put_metric_data(datum, number)
             self._check_time(datum, number)
-            _check_numbers(datum, number)
-            names = [dimension["Name"] for dimension in datum.get("Dimensions") or ()]
-            if len(set(names)) < len(names):
-                raise InvalidParameterValue(
-                    f"Two dimensions of one name, in MetricData.member.{number}, are not imitated by this local AWS."
-                )
         for datum in metric_data:
             self._put_datum(namespace, datum)
 
@@ -81,6 +76,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         dimensions = {d["Name"]: d["Value"] for d in datum.get("Dimensions", ())}
         unit, at = datum.get("Unit") or "None", _epoch(datum.get("Timestamp"))
         series = self.store.series(namespace, datum["MetricName"], dimensions, unit=unit)
+        series.is_high_resolution |= datum.get("StorageResolution") == 1
         if values := datum.get("Values"):
             for value, count in zip(values, datum.get("Counts") or [1.0] * len(values), strict=True):
                 series.put(float(value), at=at, count=float(count))
@@ -101,6 +97,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         `request` is one of PutMetricAlarm or PutCompositeAlarm. Raises moto's CloudWatch errors.
         """
         refuse_what_is_not_imitated(request)
+        check_actions(request)
         name, enabled = str(request["AlarmName"]), request.get("ActionsEnabled")
         with self.lock:
             rule = self._composite_of(request) if "AlarmRule" in request else rule_of(request)
@@ -127,9 +124,6 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
             raise ValidationError(
                 f"Could not save the composite alarm as alarms [{', '.join(absent)}] in the alarm rule do not exist"
             )
-        actions = [one for name in ACTIONS.values() for one in request.get(name) or ()]
-        if any(action.startswith("arn:aws:autoscaling:") for action in actions):
-            raise ValidationError("A composite alarm cannot start a scaling policy.")
         return rule
 
     def delete_alarms(self, alarm_names: list[str]) -> None:
@@ -227,16 +221,6 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
                 "HistoryData": json.dumps({"version": "1.0"} | data),
             }
         )
-
-
-def _check_numbers(datum: dict[str, Any], number: int) -> None:
-    summary = datum.get("StatisticValues") or {}
-    values = [datum.get("Value", 0), *(datum.get("Values") or ()), *summary.values()]
-    counts = [*(datum.get("Counts") or ()), *([summary["SampleCount"]] if summary else ())]
-    if not all(math.isfinite(float(value)) for value in values):
-        raise InvalidParameterValue(f"The values of MetricData.member.{number} must be finite numbers.")
-    if not all(0 < float(count) < math.inf for count in counts):
-        raise InvalidParameterValue(f"The counts of MetricData.member.{number} must be above 0.")
 
 
 def _epoch(timestamp: datetime | None) -> float | None:

@@ -16,9 +16,10 @@ from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParam
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, EmptyResult
 
-from local_aws.cloudwatch.alarm import ACTIONS, Alarm
+from local_aws.cloudwatch.alarm import Alarm
 from local_aws.cloudwatch.backend import StoreBackend, _epoch
 from local_aws.cloudwatch.buckets import SIMPLE_STATISTICS, is_extended_statistic
+from local_aws.cloudwatch.limits import ACTIONS, check_model
 from local_aws.cloudwatch.queries import BadQueryError, Query, answer, parse_queries, parse_query
 from local_aws.cloudwatch.rules import AlarmRule
 from local_aws.cloudwatch.store import MetricStore, Series
@@ -48,13 +49,22 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
         assert isinstance(backend, StoreBackend)
         return backend
 
+    def put_metric_data(self) -> ActionResult:
+        """Store a client's data."""
+        check_model("PutMetricData", self._get_params())
+        return super().put_metric_data()
+
     def put_metric_alarm(self) -> ActionResult:
         """Create or replace an alarm on a metric or on metric math."""
+        check_model("PutMetricAlarm", self._get_params())
         self._backend.put_alarm(self._get_params())
         return EmptyResult()
 
-    put_composite_alarm = put_metric_alarm
-    """Create or replace an alarm on the states of others."""
+    def put_composite_alarm(self) -> ActionResult:
+        """Create or replace an alarm on the states of others."""
+        check_model("PutCompositeAlarm", self._get_params())
+        self._backend.put_alarm(self._get_params())
+        return EmptyResult()
 
     def describe_alarms(self) -> ActionResult:
         """List alarms, metric alarms alone unless AlarmTypes says otherwise; the filters may be combined."""

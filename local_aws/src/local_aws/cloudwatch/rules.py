@@ -8,6 +8,7 @@ from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParam
 
 from local_aws.cloudwatch.buckets import significant_samples
 from local_aws.cloudwatch.evaluation import OPERATORS, TREATMENTS, Threshold
+from local_aws.cloudwatch.limits import check_period
 from local_aws.cloudwatch.queries import BadQueryError, Query, parse_queries
 
 Request = Mapping[str, Any]
@@ -57,9 +58,11 @@ def rule_of(request: Request) -> AlarmRule:
     watched = [query for query in queries if query.return_data]
     if len(watched) != 1:
         raise ValidationError("Exactly one element of the metrics list should return data.")
+    threshold = _threshold_of(request)
+    check_period(watched[0].period, threshold.evaluation_periods)
     ignores_few = request.get("EvaluateLowSampleCountPercentile") == "ignore"
     least = significant_samples(watched[0].statistic) if ignores_few else 0.0
-    return AlarmRule(queries, watched[0], _threshold_of(request), least)
+    return AlarmRule(queries, watched[0], threshold, least)
 
 
 def _single_metric(request: Request) -> Request:

@@ -7,6 +7,9 @@
 * Resolution is 5 AWS seconds for 3 AWS hours (AWS keeps sub-minute data that long), then 60 AWS seconds for
   3 AWS days. Periods are 5, 10, 20 or 30 s, or a multiple of 60 s. Approximations: AWS also has 1 s, and
   keeps 60 s for 15 days.
+* A series is of high resolution when a client says so (StorageResolution=1), or AWS publishes it so. Any other has one
+  datapoint a minute, at its start: a shorter period sees it there, of AWS's own metrics once the minute is over, and
+  nothing in between.
 * The unit of a series is the one it was last given.
 * With a delay, a period of a metric of AWS's own can be read only that long after its end; it may change.
 """
@@ -38,6 +41,11 @@ class MetricKey:
         """Build a key whatever the order of the dimensions."""
         return cls(namespace, name, tuple(sorted(dimensions.items())))
 
+    @property
+    def is_of_aws(self) -> bool:
+        """Check for a metric that AWS publishes itself."""
+        return self.namespace.lstrip("/").lower().startswith("aws/")
+
 
 Delay = Callable[[MetricKey], float]
 """AWS seconds after which a period of a metric of AWS's own can be read."""
@@ -54,6 +62,7 @@ class Series:
     def __init__(self, key: MetricKey, clock: Clock, delay: Delay = lambda _: 0.0) -> None:
         self.key = key
         self.unit = "None"
+        self.is_high_resolution = False
         self._delay = delay
         self._clock = clock
         self._scale = clock.scale
@@ -87,12 +96,21 @@ class Series:
 
         Period number n starts at n × `period` AWS seconds since the epoch. `period` satisfies `is_period`.
         """
+        if period < BLOCK_SECONDS and not self.is_high_resolution:
+            return self._minutes(BLOCK_SECONDS // period, first, last)
         merged: dict[int, Bucket] = {}
         with self._lock:
             if period % BLOCK_SECONDS == 0:
                 _gather(self._coarse, period // BLOCK_SECONDS, first, last, merged)
             _gather(self._fine, period // TICK_SECONDS, first, last, merged)
         return merged
+
+    def _minutes(self, per_minute: int, first: int, last: int) -> dict[int, Bucket]:
+        """Return whole minutes, each by the number of the period with which it starts."""
+        now = int(self._clock.now() * self._scale // BLOCK_SECONDS)
+        end = min(-(-last // per_minute), now if self.key.is_of_aws else now + 1)
+        minutes = self.buckets(BLOCK_SECONDS, -(-first // per_minute), end)
+        return {number * per_minute: bucket for number, bucket in minutes.items()}
 
     def newest(self) -> float:
         """Return the epoch second of the newest value, to the tick."""
@@ -171,7 +189,7 @@ class MetricStore:
 
     def delay_of(self, key: MetricKey) -> float:
         """Return the AWS seconds after which a period can be read: 0 for a client's own metrics."""
-        return self._delay(key) if key.namespace.lstrip("/").lower().startswith("aws/") else 0.0
+        return self._delay(key) if key.is_of_aws else 0.0
 
     def find(self, key: MetricKey) -> Series | None:
         """Return an existing series."""
