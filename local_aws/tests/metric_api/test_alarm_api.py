@@ -191,7 +191,7 @@ def test_an_alarm_at_high_resolution_lapses_on_a_metric_by_the_minute(
     cloudwatch.put_metric_alarm(**alarm(Period=10, Statistic="Minimum"))
     seen = set()
     for ten in range(6):
-        datum = {"MetricName": "Latency", "Dimensions": [{"Name": "Variant", "Value": "A"}]}
+        datum: dict[str, Any] = {"MetricName": "Latency", "Dimensions": [{"Name": "Variant", "Value": "A"}]}
         datum |= {"Timestamp": when(clock.at), "StorageResolution": resolution}
         cloudwatch.put_metric_data(
             Namespace="Digits", MetricData=[datum | {"Value": 99.0 if ten == 3 else 1.0}]

@@ -65,7 +65,10 @@ class Autoscaling:
                 self._drop(target)
                 continue
             for action in target.scheduled.values():
-                if action.comes_due(self._clock.now()) and not target.suspended["ScheduledScalingSuspended"]:
+                if (
+                    action.comes_due(self._clock.machine_time())
+                    and not target.suspended["ScheduledScalingSuspended"]
+                ):
                     self._scaler.move_limits(target, state, action)
             self._scaler.tick(target, state)
 
@@ -148,7 +151,7 @@ class Autoscaling:
         target, name, now = (
             self._target(_resource(request)),
             request["ScheduledActionName"],
-            self._clock.now(),
+            self._clock.machine_time(),
         )
         old = target.scheduled.get(name)
         request = (old.request if old else {}) | request

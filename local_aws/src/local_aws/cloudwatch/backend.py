@@ -20,6 +20,7 @@ from local_aws.cloudwatch.alarm import Alarm
 from local_aws.cloudwatch.composite import BadRuleError, CompositeRule
 from local_aws.cloudwatch.evaluation import reason_data
 from local_aws.cloudwatch.limits import check_actions, check_data
+from local_aws.cloudwatch.notifications import notify
 from local_aws.cloudwatch.rules import AlarmRule, Request, refuse_what_is_not_imitated, rule_of
 from local_aws.cloudwatch.store import COARSE_SECONDS, MetricStore
 from local_aws.cloudwatch.watch import judge_rule
@@ -64,7 +65,8 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
             self._put_datum(namespace, datum)
 
     def _check_time(self, datum: dict[str, Any], number: int) -> None:
-        at, now, scale = _epoch(datum.get("Timestamp")), self.store.clock.now(), self.store.clock.scale
+        clock = self.store.clock
+        at, now, scale = _epoch(datum.get("Timestamp")), clock.machine_time(), clock.scale
         if at is not None and not now - COARSE_SECONDS / scale <= at <= now + FUTURE_SECONDS / scale:
             raise InvalidParameterValue(
                 f"The parameter MetricData.member.{number}.Timestamp must be within the past "
@@ -74,7 +76,8 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
 
     def _put_datum(self, namespace: str, datum: dict[str, Any]) -> None:
         dimensions = {d["Name"]: d["Value"] for d in datum.get("Dimensions", ())}
-        unit, at = datum.get("Unit") or "None", _epoch(datum.get("Timestamp"))
+        unit, sent = datum.get("Unit") or "None", _epoch(datum.get("Timestamp"))
+        at = None if sent is None else self.store.meant(sent)
         series = self.store.series(namespace, datum["MetricName"], dimensions, unit=unit)
         series.is_high_resolution |= datum.get("StorageResolution") == 1
         if values := datum.get("Values"):
@@ -158,21 +161,20 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
                 if isinstance(alarm.rule, AlarmRule):
                     ended = self.store.period_number(alarm.rule.watched.period, now) - 1
                     if ended > alarm.judged:
-                        self._judge(alarm, alarm.rule, ended, now)
+                        self._judge(alarm, alarm.rule, ended)
             for alarm in self.alarms.values():
                 if isinstance(alarm.rule, CompositeRule):
                     self._compose(alarm, alarm.rule)
 
-    def _judge(self, alarm: Alarm, rule: AlarmRule, ended: int, now: float) -> None:
+    def _judge(self, alarm: Alarm, rule: AlarmRule, ended: int) -> None:
         alarm.judged = ended
         judgement = judge_rule(self.store, rule, ended, alarm.state_value)
         if judgement is None:
             return
         alarm.values = tuple(point.value for point in judgement.evaluated if point.value is not None)
         statistic = rule.watched.statistic
-        data = reason_data(
-            judgement, rule.threshold, statistic=statistic, period=rule.watched.period, now=now
-        )
+        now, period = self.store.clock.machine_time(), rule.watched.period
+        data = reason_data(judgement, rule.threshold, statistic=statistic, period=period, now=now)
         self._change(alarm, judgement.state, judgement.reason, data)
 
     def _compose(self, alarm: Alarm, rule: CompositeRule) -> None:
@@ -205,6 +207,11 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         new = {"stateValue": alarm.state_value, "stateReason": alarm.state_reason}
         summary = f"Alarm updated from {before} to {alarm.state_value}"
         self._record(alarm, "StateUpdate", summary, {"oldState": {"stateValue": before}, "newState": new})
+        if alarm.state_value != before:
+            notify(alarm, before, self._record_action)
+
+    def _record_action(self, alarm: Alarm, summary: str, data: dict[str, str]) -> None:
+        self._record(alarm, "Action", summary, data)
 
     def _record_configuration(self, alarm: Alarm, change: str) -> None:
         summary = f'Alarm "{alarm.name}" {change.lower()}d'
@@ -215,7 +222,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
             {
                 "AlarmName": alarm.name,
                 "AlarmType": alarm.kind,
-                "Timestamp": datetime.fromtimestamp(self.store.clock.now(), UTC),
+                "Timestamp": datetime.fromtimestamp(self.store.clock.machine_time(), UTC),
                 "HistoryItemType": kind,
                 "HistorySummary": summary,
                 "HistoryData": json.dumps({"version": "1.0"} | data),

@@ -198,7 +198,11 @@ def _span(request: dict[str, Any]) -> tuple[float, float]:
 
 
 def _periods(store: MetricStore, period: int, start: float, end: float) -> tuple[int, int]:
-    """Return the numbers of the first period and of the one after the last that starts before `end`."""
+    """Return the numbers of the first period and of the one after the last that starts before `end`.
+
+    `start` and `end` are a client's.
+    """
+    start, end = store.meant(start), store.meant(end)
     return store.period_number(period, start), math.ceil(end * store.clock.scale / period)
 
 
@@ -213,7 +217,7 @@ def _result(store: MetricStore, query: Query, points: list[tuple[int, float]]) -
 
 
 def _when(store: MetricStore, query: Query, number: int) -> datetime:
-    return datetime.fromtimestamp(store.period_start(query.period, number), UTC)
+    return datetime.fromtimestamp(store.shown(store.period_start(query.period, number)), UTC)
 
 
 def _matches(series: Series, request: dict[str, Any]) -> bool:

@@ -2,8 +2,8 @@
 
 * A series is one exact (namespace, name, set of dimensions); a subset of the dimensions is another series.
 * Time is counted in AWS seconds since the epoch: wall clock × time scale. Periods are aligned multiples of
-  their length in AWS seconds, so a 60 s period lasts 2 real seconds at scale 30. Every timestamp that goes in
-  or out is wall-clock.
+  their length in AWS seconds, so a 60 s period lasts 2 real seconds at scale 30. Every timestamp in here is the
+  clock's own; `shown` and `meant` convert those that clients read and send.
 * Resolution is 5 AWS seconds for 3 AWS hours (AWS keeps sub-minute data that long), then 60 AWS seconds for
   3 AWS days. Periods are 5, 10, 20 or 30 s, or a multiple of 60 s. Approximations: AWS also has 1 s, and
   keeps 60 s for 15 days.
@@ -221,6 +221,14 @@ class MetricStore:
     def period_start(self, period: int, number: int) -> float:
         """Return the epoch seconds at which period `number` starts."""
         return number * period / self.clock.scale
+
+    def shown(self, at: float) -> float:
+        """Convert epoch seconds of the store to those of the machine's clock, which clients read."""
+        return at + self.clock.shift()
+
+    def meant(self, at: float) -> float:
+        """Convert epoch seconds that a client has sent to those of the store."""
+        return at - self.clock.shift()
 
     def _add(self, key: MetricKey) -> Series:
         with self._lock:

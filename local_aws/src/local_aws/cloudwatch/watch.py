@@ -18,7 +18,9 @@ def judge_rule(store: MetricStore, rule: AlarmRule, ended: int, state: str) -> J
     first = ended + 1 - rule.threshold.evaluation_periods - EXTRA_PERIODS - math.ceil(late / period)
     values = answer(store, rule.queries, lambda _: (first, ended + 1))[rule.watched.id]
     numbers = range(first, ended + 1)
-    points = [Datapoint(store.period_start(period, number), values.get(number)) for number in numbers]
+    points = [
+        Datapoint(store.shown(store.period_start(period, number)), values.get(number)) for number in numbers
+    ]
     judgement = judge(rule.threshold, points, state)
     if rule.least_samples:
         evaluated = [n for n, point in zip(numbers, points, strict=True) if point in judgement.evaluated]
