@@ -182,6 +182,24 @@ def test_too_few_samples_for_a_percentile_change_no_state_where_the_alarm_ignore
     assert alarms.state("slow") == state
 
 
+def test_a_period_of_five_minutes_slides_by_the_minute(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
+) -> None:
+    """At the end of minute 6 an alarm evaluates minutes 2 to 6, says "Alarm evaluation" in the guide."""
+    clock.at -= clock.at % 5
+    cloudwatch.put_metric_alarm(**alarm(Period=300, Statistic="Sum", Threshold=4.5))
+    sums, states = [1, 1, 1, 1, 0, 2, 0, 0, 0, 0], []
+    for value in sums:
+        store.put("Digits", "Latency", {"Variant": "A"}, value)
+        clock.at += 1
+        alarms.tick()
+        states.append(alarms.state("slow"))
+
+    windows = [sum(sums[max(0, end - 5) : end]) for end in range(1, 11)]
+    assert states == ["ALARM" if total > 4.5 else "OK" for total in windows]
+    assert states[5] == "ALARM", "minutes 2 to 6; neither 1 to 5 nor 6 to 10 have as many"
+
+
 @pytest.mark.parametrize(("resolution", "states"), [(1, {"OK", "ALARM"}), (60, {"OK", "INSUFFICIENT_DATA"})])
 def test_an_alarm_at_high_resolution_lapses_on_a_metric_by_the_minute(
     cloudwatch: Any, alarms: Alarms, clock: HandClock, resolution: int, states: set[str]

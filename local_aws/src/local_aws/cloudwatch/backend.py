@@ -23,7 +23,7 @@ from local_aws.cloudwatch.limits import check_actions, check_data
 from local_aws.cloudwatch.notifications import notify
 from local_aws.cloudwatch.rules import AlarmRule, Request, refuse_what_is_not_imitated, rule_of
 from local_aws.cloudwatch.store import COARSE_SECONDS, MetricStore
-from local_aws.cloudwatch.watch import judge_rule
+from local_aws.cloudwatch.watch import judge_rule, look_seconds
 
 HISTORY_ITEMS = 10_000
 FUTURE_SECONDS = 2 * 3600
@@ -154,12 +154,12 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
             self._record_change(self.alarms[alarm_name], before)
 
     def evaluate(self) -> None:
-        """Judge each metric alarm whose period has ended since its last judgement, then the composite alarms."""
+        """Judge each metric alarm that is due since its last judgement, then the composite alarms."""
         now = self.store.clock.now()
         with self.lock:
             for alarm in self.alarms.values():
                 if isinstance(alarm.rule, AlarmRule):
-                    ended = self.store.period_number(alarm.rule.watched.period, now) - 1
+                    ended = self.store.period_number(look_seconds(alarm.rule), now) - 1
                     if ended > alarm.judged:
                         self._judge(alarm, alarm.rule, ended)
             for alarm in self.alarms.values():

@@ -90,22 +90,25 @@ def _in_order(queries: Iterable[Query]) -> list[Query]:
 
 
 def answer(
-    store: MetricStore, queries: Iterable[Query], span: Callable[[int], tuple[int, int]]
+    store: MetricStore, queries: Iterable[Query], span: Callable[[int], tuple[int, int]], phase: int = 0
 ) -> dict[str, Points]:
-    """Answer queries that `parse_queries` has accepted; `span` gives first and last period number of a period."""
+    """Answer queries that `parse_queries` has accepted; `span` gives first and last period number of a period.
+
+    `phase`: AWS seconds by which the periods start later than multiples of their length.
+    """
     answers: dict[str, Points] = {}
     for query in _in_order(queries):
         if query.formula is not None:
             answers[query.id] = query.formula.combine(answers)
         else:
-            answers[query.id] = _read(store, query, *span(query.period))
+            answers[query.id] = _read(store, query, *span(query.period), phase)
     return answers
 
 
-def _read(store: MetricStore, query: Query, first: int, last: int) -> Points:
+def _read(store: MetricStore, query: Query, first: int, last: int, phase: int) -> Points:
     series = store.find(query.key) if query.key else None
     if series is None or query.unit not in (None, series.unit):
         return {}
-    buckets = sorted(series.delivered(query.period, first, last).items())
+    buckets = sorted(series.delivered(query.period, first, last, phase).items())
     values = {number: bucket.statistic(query.statistic) for number, bucket in buckets}
     return {number: value for number, value in values.items() if value is not None}

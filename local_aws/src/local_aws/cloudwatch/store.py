@@ -84,25 +84,26 @@ class Series:
         with self._lock:
             self._bucket_at(at).add_summary(**sums)
 
-    def delivered(self, period: int, first: int, last: int) -> dict[int, Bucket]:
+    def delivered(self, period: int, first: int, last: int, phase: int = 0) -> dict[int, Bucket]:
         """Aggregate as `buckets` does, without the periods that are not yet delivered."""
         delay_seconds = self._delay(self.key)
         if delay_seconds:
-            last = min(last, int((self._clock.now() * self._scale - delay_seconds) // period))
-        return self.buckets(period, first, last)
+            last = min(last, int((self._clock.now() * self._scale - phase - delay_seconds) // period))
+        return self.buckets(period, first, last, phase)
 
-    def buckets(self, period: int, first: int, last: int) -> dict[int, Bucket]:
+    def buckets(self, period: int, first: int, last: int, phase: int = 0) -> dict[int, Bucket]:
         """Aggregate the aligned periods numbered `first` up to and without `last`; empty ones are left out.
 
-        Period number n starts at n × `period` AWS seconds since the epoch. `period` satisfies `is_period`.
+        Period number n starts at n × `period` + `phase` AWS seconds since the epoch. `period` satisfies `is_period`;
+        `phase` is whole minutes, and 0 for a period below a minute.
         """
         if period < BLOCK_SECONDS and not self.is_high_resolution:
             return self._minutes(BLOCK_SECONDS // period, first, last)
         merged: dict[int, Bucket] = {}
         with self._lock:
             if period % BLOCK_SECONDS == 0:
-                _gather(self._coarse, period // BLOCK_SECONDS, first, last, merged)
-            _gather(self._fine, period // TICK_SECONDS, first, last, merged)
+                _gather(self._coarse, period // BLOCK_SECONDS, first, last, merged, phase // BLOCK_SECONDS)
+            _gather(self._fine, period // TICK_SECONDS, first, last, merged, phase // TICK_SECONDS)
         return merged
 
     def _minutes(self, per_minute: int, first: int, last: int) -> dict[int, Bucket]:
@@ -144,15 +145,14 @@ class Series:
 
 
 def _gather(
-    source: Mapping[int, Bucket], per_period: int, first: int, last: int, into: dict[int, Bucket]
+    source: Mapping[int, Bucket], per_period: int, first: int, last: int, into: dict[int, Bucket], phase: int
 ) -> None:
-    wanted: Iterable[int] = range(first * per_period, last * per_period)
-    if len(source) < (last - first) * per_period:
-        wanted = [index for index in source if first * per_period <= index < last * per_period]
+    span = range(first * per_period + phase, last * per_period + phase)
+    wanted: Iterable[int] = [index for index in source if index in span] if len(source) < len(span) else span
     for index in wanted:
         bucket = source.get(index)
         if bucket is not None:
-            into.setdefault(index // per_period, Bucket()).merge(bucket)
+            into.setdefault((index - phase) // per_period, Bucket()).merge(bucket)
 
 
 class MetricStore:
@@ -218,9 +218,9 @@ class MetricStore:
         """Return the number of the aligned period that contains epoch seconds `at`."""
         return int(at * self.clock.scale // period)
 
-    def period_start(self, period: int, number: int) -> float:
+    def period_start(self, period: int, number: int, phase: int = 0) -> float:
         """Return the epoch seconds at which period `number` starts."""
-        return number * period / self.clock.scale
+        return (number * period + phase) / self.clock.scale
 
     def shown(self, at: float) -> float:
         """Convert epoch seconds of the store to those of the machine's clock, which clients read."""
