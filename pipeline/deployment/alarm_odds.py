@@ -32,7 +32,7 @@ class Odds(Model):
 
 
 class AlarmOdds(Model):
-    """What the alarms of an environment would do; `not_estimated` names the others, whose metrics promise nothing."""
+    """The odds of an environment's alarms; `not_estimated` names the others, whose metrics promise nothing."""
 
     environment: str
     bake_seconds: int

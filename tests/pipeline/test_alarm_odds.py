@@ -1,4 +1,4 @@
-"""What an environment's alarms would do, derived from its promises, and as `config alarms` shows it."""
+"""The odds of an environment's alarms, derived from its promises, and as `config alarms` shows them."""
 
 import json
 import random
@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from pipeline.__main__ import PIPELINE
 from pipeline.config import Environment
 from pipeline.deployment.alarm_odds import HOUR_SECONDS, RATES, alarm_odds, bakes_seconds, rules_of
+from pipeline.deployment.alarms import alarms_of
+from tests.pipeline.scene import ROOT
 
 MakeEnv = Callable[..., Environment]
 
@@ -104,3 +106,23 @@ def test_the_table_is_for_people(make_env: MakeEnv) -> None:
     assert first.startswith("staging: 360 s of bakes, at most 7 datapoints; 3 are seen in time")
     assert sum(line.startswith("slow-requests") for line in table) == len(RATES)
     assert table[-1] == "not estimated: smoke-veto"
+
+
+def test_the_published_table_is_the_one_that_is_computed(make_env: MakeEnv) -> None:
+    """docs/verdicts.md shows five rows of the rate, the requests, the bad ones and both chances."""
+    page = (ROOT / "docs" / "verdicts.md").read_text()
+    odds = [each for each in alarm_odds(make_env()).odds if each.alarm == "5xx-errors"]
+
+    for each in odds:
+        digits = 0 if each.misses_bad > 99.95 else 1
+        assert (
+            f"| {each.requests_per_second:g} | {each.requests:,} | {each.fewest_bad} | "
+            f"{each.rolls_back_good:.2f} % | {each.misses_bad:.{digits}f} % |\n"
+        ) in page
+
+
+def test_the_published_expression_is_the_one_that_is_put(make_env: MakeEnv) -> None:
+    page = (ROOT / "docs" / "verdicts.md").read_text()
+
+    for query in alarms_of(make_env(), "new")[0]["Metrics"]:
+        assert (query.get("Expression") or query["MetricStat"]["Stat"]) in page
