@@ -83,6 +83,11 @@ weights = click.option(
     metavar="SOURCE",
     help="DIR, FILE.tar.gz, s3://… or training-job/NAME, instead of `weights:` in the config.",
 )
+golden = click.option(
+    "--golden",
+    metavar="FILE",
+    help="Golden requests with their answers, instead of `golden:` in the config or the set in the archive.",
+)
 
 
 def building(work: F) -> F:

@@ -18,15 +18,36 @@ log = logging.getLogger(__name__)
 @step(example="--env staging")
 @options.environment()
 @options.weights
+@options.golden
+@click.option(
+    "--unchecked", is_flag=True, help="Publish without golden requests; every verdict says UNCHECKED then."
+)
 @options.building
 @click.option(
     "--rebuild", is_flag=True, help="Build the image's layers anew, for the base system's security fixes."
 )
-def command(run: "Run", *, weights: str | None, engine: bool, sbom: bool, rebuild: bool = False) -> "Model":
+def command(
+    run: "Run",
+    *,
+    weights: str | None,
+    golden: str | None = None,
+    unchecked: bool = False,
+    engine: bool,
+    sbom: bool,
+    rebuild: bool = False,
+) -> "Model":
     """Push image and weights, and write the release manifest.
 
     The image goes to ECR, the weights to S3. The same content gives the same release.
     """
     from pipeline.publishing.publish import publish
 
-    return publish(run, weights=weights, engine=engine, sbom=sbom, rebuild=rebuild)
+    return publish(
+        run,
+        weights=weights,
+        golden=golden,
+        unchecked=unchecked,
+        engine=engine,
+        sbom=sbom,
+        rebuild=rebuild,
+    )

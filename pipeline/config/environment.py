@@ -29,6 +29,7 @@ class Environment(Model):
     promotes_from: AwsName | None
     aws: AwsPlace
     weights: Annotated[str, Field(min_length=1)]
+    golden: Annotated[str, Field(min_length=1)] | None = None  # a file; None: the set in the archive
     endpoint: Endpoint
     deployment: Deployment
     alarms: Alarms

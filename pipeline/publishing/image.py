@@ -1,4 +1,4 @@
-"""The image: built once per content of container/, pushed once, identified by its digest."""
+"""The image: built once per content of container/ and golden/, pushed once, identified by its digest."""
 
 import base64
 import hashlib
@@ -22,38 +22,40 @@ from pipeline.run import Run
 log = logging.getLogger(__name__)
 
 CONTAINER = Path("container")
+MADE_OF = (CONTAINER, Path("golden"))
 NOT_BUILT_IN = frozenset({"local_test", "__pycache__"})  # and whatever begins with a dot
 BUILD_TIMEOUT_SECONDS = 3600
 PUBLISHED_TAG = re.compile(r"[0-9a-f]{40}(-\d{14})?")  # hash of the sources; of a rebuild, also when it began
 BUILT = "build and push image"  # the call that only the run records whose build is in ECR
 
 
-def build_files(container: Path = CONTAINER) -> Iterator[Path]:
-    """Yield the files that the image is made of, sorted by their path within `container`."""
-    for path in sorted(container.rglob("*"), key=lambda path: path.relative_to(container).as_posix()):
-        parts = path.relative_to(container).parts
-        hidden = any(part.startswith(".") and part != ".dockerignore" for part in parts)
+def build_files(top: Path = Path()) -> Iterator[Path]:
+    """Yield the files that the image is made of, sorted by their path within the repository at `top`."""
+    found = (path for folder in MADE_OF for path in (top / folder).rglob("*"))
+    for path in sorted(found, key=lambda path: path.relative_to(top).as_posix()):
+        parts = path.relative_to(top).parts
+        hidden = any(part.startswith(".") for part in parts)
         if path.is_file() and not hidden and not NOT_BUILT_IN.intersection(parts):
             yield path
 
 
-def source_hash(container: Path = CONTAINER) -> str:
+def source_hash(top: Path = Path()) -> str:
     """Return the sha256 (64 hex) of names, contents and executable bits of the build's files."""
     total = hashlib.sha256()
-    files = list(build_files(container))
+    files = list(build_files(top))
     if not files:
         raise ConfigError(
-            f"There is nothing to build in {container}/.", fix="Run this at the top of the repository."
+            f"There is nothing to build in {top / CONTAINER}/.", fix="Run this at the top of the repository."
         )
     for path in files:
-        name = path.relative_to(container).as_posix()
+        name = path.relative_to(top).as_posix()
         kind = "x" if os.access(path, os.X_OK) else "-"
         total.update(f"{name}\0{kind}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()
 
 
 def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool, rebuild: bool = False) -> Image:
-    """Make sure that the image of container/ is in ECR and return it by digest; an existing tag is not built again.
+    """Make sure that the image of these sources is in ECR and return it by digest; an existing tag is not built again.
 
     `rebuild`: build all layers anew, for the base system's security fixes, under a tag of its own; from then on
     this newer image is the one of these sources. Without an engine the source hash stands for the digest, and the image says so. The SBOM of a new image is in
@@ -61,7 +63,7 @@ def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool, rebuild
     """
     sources = source_hash()
     tag = sources[:40]
-    repository = _repository_uri(run)
+    repository = repository_uri(run)
     newest = _newest_build(tag, run.aws)
     if newest is not None and not rebuild:
         tag, digest = newest
@@ -72,7 +74,7 @@ def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool, rebuild
         if newest is not None and newest[1] == digest:
             log.info(f"the rebuild equals the image of {newest[0]}: no fix has come out since")
     else:
-        log.info("no engine: the hash of container/'s sources stands in for the image digest")
+        log.info("no engine: the hash of the sources stands in for the image digest")
         return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, is_source_hash=True)
     statement = provenance(repository, digest, sources, origin)
     return Image(
@@ -106,7 +108,8 @@ def _stored_sbom(tag: str, aws: AwsClient) -> str | None:
     return None if found is None else f"s3://{bucket}/{key}"
 
 
-def _repository_uri(run: Run) -> str:
+def repository_uri(run: Run) -> str:
+    """Return the address of the ECR repository. Raises ConfigError before bootstrap has made it."""
     name = run.aws.place.repository
     found = run.aws.find("ecr", "describe_repositories", repositoryNames=[name])
     if found is None:
@@ -137,8 +140,8 @@ def _digest(tag: str, aws: AwsClient) -> str | None:
 
 
 def _last_change() -> str | None:
-    """Return the last commit that changed container/: a later one makes the same image, label for label."""
-    words = ["git", "log", "-1", "--format=%H", "--", str(CONTAINER)]
+    """Return the last commit that changed the sources: a later one makes the same image, label for label."""
+    words = ["git", "log", "-1", "--format=%H", "--", *map(str, MADE_OF)]
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() or None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from digits import schema
+from digits.schema import INTERFACE
 from tests.container.serve_process import CONTAINER
 
 
@@ -147,7 +147,7 @@ def test_the_labels_say_which_archives_fit(build: Any, capsys: Any, monkeypatch:
 
     assert build.main() == 0
     labels = json.loads(capsys.readouterr().out)
-    assert labels["sagemaker-pytorch-release.request-response"] == schema.digest()
+    assert labels["sagemaker-pytorch-release.request-response"] == INTERFACE.digest
     engines = dict(pin.split("==") for pin in labels["sagemaker-pytorch-release.engines"].split())
     assert engines == {name: version(name) for name in engines}
     assert set(engines) == {"onnxruntime", "openvino", "torch"}
@@ -203,4 +203,4 @@ def test_what_is_edited_is_copied_after_what_takes_minutes() -> None:
     dockerfile = (CONTAINER / "Dockerfile").read_text()
     slow = ("pip --python", "apt-get install", "COPY --from=packages")
 
-    assert all(dockerfile.rindex(step) < dockerfile.index(" src /opt/program") for step in slow)
+    assert all(dockerfile.rindex(step) < dockerfile.index(" container/src /opt/program") for step in slow)
