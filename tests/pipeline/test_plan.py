@@ -140,7 +140,7 @@ def test_a_name_of_another_tool_has_no_release() -> None:
     assert release_of("my-endpoint-config-2026") is None
 
 
-def stats_of(alarm: dict[str, Any]) -> dict[str, str]:
+def stats_of(alarm: Mapping[str, Any]) -> dict[str, str]:
     """Return the statistics and expressions behind the share that an alarm judges."""
     return {
         query["Id"]: query.get("Expression")

@@ -148,11 +148,8 @@ class Autoscaling:
 
     def _put_scheduled_action(self, request: Request) -> Answer:
         """Create an action, or change those of its fields that are given."""
-        target, name, now = (
-            self._target(_resource(request)),
-            request["ScheduledActionName"],
-            self._clock.machine_time(),
-        )
+        target, name = self._target(_resource(request)), request["ScheduledActionName"]
+        now = self._clock.machine_time()
         old = target.scheduled.get(name)
         request = (old.request if old else {}) | request
         limits = request.get("ScalableTargetAction")
