@@ -3,12 +3,16 @@
 import json
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
 
 from local_aws.cloudwatch import Alarms, MetricStore
+from local_aws.cloudwatch.alarm import Alarm
+from local_aws.cloudwatch.notifications import topics_of
+from local_aws.cloudwatch.rules import rule_of
 from local_aws.testing.waiting import wait_until
 from testbed.metrics import HandClock, alarm, composite
 
@@ -96,14 +100,17 @@ def test_a_state_set_by_hand_and_a_composite_alarm_notify_too(
     assert {sent["Subject"] for sent in messages(2)} == {'OK: "slow"', 'ALARM: "both"'}
 
 
-def test_an_alarm_whose_actions_are_off_notifies_nobody(cloudwatch: Any, topic: Topic) -> None:
-    arn, messages = topic
-    cloudwatch.put_metric_alarm(**alarm("off", AlarmActions=[arn], ActionsEnabled=False))
-    cloudwatch.put_metric_alarm(**alarm("on", AlarmActions=[arn]))
-    for name in ("off", "on"):
-        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="drill")
+@pytest.mark.parametrize(
+    ("enabled", "state", "topics"), [(True, "ALARM", 1), (True, "OK", 0), (False, "ALARM", 0)]
+)
+def test_only_the_actions_of_the_new_state_are_run_and_none_that_is_switched_off(
+    enabled: bool, state: str, topics: int
+) -> None:
+    other = "arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:id"
+    request = alarm(AlarmActions=[f"arn:aws:sns:{REGION}:123456789012:alerts", other])
+    one = Alarm(request, rule_of(request), "arn", datetime.now(UTC), enabled, state)
 
-    assert [sent["Subject"] for sent in messages(1)] == ['ALARM: "on"']
+    assert len(topics_of(one)) == topics
 
 
 def test_a_topic_that_is_not_there_is_a_failed_action_in_the_history(cloudwatch: Any) -> None:

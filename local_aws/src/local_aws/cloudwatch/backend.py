@@ -57,10 +57,10 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
 
     def put_metric_data(self, namespace: str, metric_data: list[dict[str, Any]]) -> None:
         """Store a client's data; store nothing when one datum is invalid."""
-        check_data(namespace, metric_data)
         for number, datum in enumerate(metric_data, 1):
             self._validate_parameters_put_metric_data(datum, number)
             self._check_time(datum, number)
+        check_data(namespace, metric_data)
         for datum in metric_data:
             self._put_datum(namespace, datum)
 
