@@ -88,6 +88,11 @@ golden = click.option(
     metavar="FILE",
     help="Golden requests with their answers, instead of `golden:` in the config or the set in the archive.",
 )
+packages = click.option(
+    "--packages",
+    metavar="FILE",
+    help="Requirements that the model's program needs beside the image's packages, instead of `packages:` in the config.",
+)
 
 
 def building(work: F) -> F:

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 @options.environment()
 @options.weights
 @options.golden
+@options.packages
 @click.option(
     "--unchecked", is_flag=True, help="Publish without golden requests; every verdict says UNCHECKED then."
 )
@@ -31,6 +32,7 @@ def command(
     *,
     weights: str | None,
     golden: str | None = None,
+    packages: str | None = None,
     unchecked: bool = False,
     engine: bool,
     sbom: bool,
@@ -40,8 +42,12 @@ def command(
 
     The image goes to ECR, the weights to S3. The same content gives the same release.
     """
+    from dataclasses import replace
+
     from pipeline.publishing.publish import publish
 
+    if packages is not None:
+        run = replace(run, env=run.env.model_copy(update={"packages": packages}))
     return publish(
         run,
         weights=weights,

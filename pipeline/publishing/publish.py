@@ -52,7 +52,8 @@ def publish(
     """
     repository_uri(run)  # before anything is sent
     source, golden = weights or run.env.weights, golden or run.env.golden
-    origin = origin_of(*MADE_OF, Path(source))
+    named_by_config = (each for each in (source, run.env.packages) if each is not None)
+    origin = origin_of(*MADE_OF, *map(Path, named_by_config))
     if origin.dirty:
         log.warning(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
     named = None if golden is None else read_file(golden)
