@@ -74,11 +74,9 @@ def alarms_of(env: Environment, config: str) -> tuple[dict[str, Any], ...]:
 
 def _share(rule: ShareRule, *metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an alarm on the share of bad requests, by the metrics `bad` and `requests`."""
-    expected = f"{rule.promised:.10g} * requests"
-    allowed = f"{expected} + {rule.deviations:.10g} * ({expected}) ^ 0.5 + {rule.skew:.10g}"
-    enough = (
-        f"bad > {LEAST_BAD - 0.5}"  # by half a request: PR is a percentage, and `bad` then no whole number
-    )
+    expected = f"{_decimal(rule.promised)} * requests"
+    allowed = f"{expected} + {_decimal(rule.deviations)} * ({expected}) ^ 0.5 + {_decimal(rule.skew)}"
+    enough = f"bad > {LEAST_BAD - 0.5}"  # half a request less: by a percentage `bad` is no whole number
     share = {"Id": "share", "Expression": f"IF({enough} AND bad > {allowed}, bad / requests, 0)"}
     return {
         "Metrics": [*metrics, share | {"ReturnData": True}],
@@ -86,6 +84,11 @@ def _share(rule: ShareRule, *metrics: Mapping[str, Any]) -> dict[str, Any]:
         "DatapointsToAlarm": rule.datapoints_to_alarm,
         "Threshold": rule.promised,
     }
+
+
+def _decimal(value: float) -> str:
+    """Write a number without an exponent, which the guide's syntax of metric math does not show."""
+    return f"{value:.10f}".rstrip("0").rstrip(".")
 
 
 def _custom(alarm: CustomAlarm, env: Environment, config: str) -> dict[str, Any]:

@@ -178,6 +178,12 @@ def test_alarms_watch_the_new_fleet_in_cloudwatchs_units(release: Release, env: 
         assert str(alarm).count(f"'Name': 'EndpointConfigName', 'Value': '{config}'") >= 1
 
 
+def test_a_small_promise_is_written_without_an_exponent(make_env: MakeEnv) -> None:
+    share = alarms_of(make_env(alarms={"error_percent": 0.001}), "c")[1]["Metrics"][-1]["Expression"]
+
+    assert "bad > 0.00001 * requests + " in share
+
+
 def test_dimensions_in_another_order_are_the_same_alarm(release: Release, env: Environment) -> None:
     config = config_name(release, env)
     existing = {
