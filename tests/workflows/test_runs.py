@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+import golden
 import local_aws
 from local_aws.testing.github_issuer import GithubIssuer
 from pipeline.account.bootstrap_github import GithubAccess, GithubRepository, bootstrap_github
@@ -189,9 +190,10 @@ def failing_canary_leaves_production_on(first: str, sandbox: Sandbox) -> str:
     """Push a second release whose canary fails in production; return it."""
     sandbox.commit(MODEL / "notes.txt", lambda _: "other weights, another release\n")
     runtime = sandbox.aws.client("sagemaker-runtime")
-    golden = json.loads((ROOT / MODEL / "golden.json").read_text())
+    golden_set = golden.read_folder(ROOT / MODEL)
+    assert golden_set is not None
     with (
-        Clients(runtime, "digits-production", golden),
+        Clients(runtime, "digits-production", golden_set),
         sandbox.aws.fault("errors", amount=100, endpoint="digits-production", fleet="new"),
     ):
         rejected = sandbox.push()
