@@ -247,3 +247,16 @@ def test_an_alarm_on_late_metrics_judges_what_has_been_delivered(alarms: Alarms)
         states.append(alarms.state("slow"))
 
     assert states == ["INSUFFICIENT_DATA"] * 3 + ["ALARM"] * 3
+
+
+def test_concurrency_is_published_at_high_resolution_and_all_other_traffic_by_the_minute(
+    world: World,
+) -> None:
+    world.invoke()
+    high = {
+        series.key.name
+        for series in world.store.all_series()
+        if series.is_high_resolution and series.key.namespace == "AWS/SageMaker"
+    }
+
+    assert high == {"ConcurrentRequestsPerModel"}

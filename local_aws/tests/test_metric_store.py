@@ -181,6 +181,7 @@ def test_old_data_lose_resolution_and_then_leave() -> None:
     store = MetricStore(clock)
     started = clock.at
     series = store.series("N", "M", {}, unit="None")
+    series.is_high_resolution = True
     while clock.at < started + (COARSE_SECONDS + FINE_SECONDS) / clock.scale:
         series.put(1.0)
         clock.at += 10 / clock.scale
@@ -210,6 +211,73 @@ def test_late_data_land_in_their_minute() -> None:
     now = store.period_number(60, clock.at)
     assert [b.total for b in series.buckets(60, number, number + 1).values()] == [7.0]
     assert [b.total for b in series.buckets(60, now, now + 1).values()] == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "high", "seen"),
+    [
+        ("N", False, {0: 60.0, 6: 30.0}),
+        ("AWS/SageMaker", False, {0: 60.0}),
+        ("AWS/SageMaker", True, {**dict.fromkeys(range(9), 10.0)}),
+        ("N", True, {**dict.fromkeys(range(9), 10.0)}),
+    ],
+)
+def test_a_metric_by_the_minute_has_no_data_in_between(
+    namespace: str, high: bool, seen: dict[int, float]
+) -> None:
+    """One value a second for a minute and a half. PutMetricAlarm's reference describes it for periods below 60."""
+    clock = HandClock(scale=1.0)
+    clock.at -= clock.at % 60
+    series = MetricStore(clock).series(namespace, "M", {}, unit="None")
+    series.is_high_resolution = high
+    first = int(clock.at) // 10
+    for _ in range(90):
+        series.put(1.0)
+        clock.at += 1
+
+    found = {number - first: bucket.total for number, bucket in series.buckets(10, first, first + 9).items()}
+    assert found == seen
+    assert {n: b.total for n, b in series.buckets(10, first + 1, first + 6).items() if not high} == {}
+
+
+@pytest.mark.parametrize(
+    ("statistic", "wanted"),
+    [
+        ("PR(:300)", 30.0),
+        ("PR(300:)", 70.0),
+        ("PR(100:500)", 40.0),
+        ("TC(:300)", 300.0),
+        ("TC(100:500)", 400.0),
+        ("PR(2000:)", 0.0),
+    ],
+)
+def test_a_rank_and_a_trimmed_count_exclude_the_lower_bound_and_include_the_upper(
+    statistic: str, wanted: float
+) -> None:
+    """So says "CloudWatch statistics definitions"; the bins are wide, so no value lies near a bound."""
+    bucket = bucket_of([float(n) + 0.5 if n % 10 else float(n) for n in range(1, 1001)])
+
+    assert bucket.statistic(statistic) == pytest.approx(wanted, rel=0.03)
+
+
+def test_a_rank_of_one_value_is_exact_at_its_bounds() -> None:
+    bucket = bucket_of([300.0] * 4)
+
+    assert [bucket.statistic(name) for name in ("PR(:300)", "PR(300:)", "TC(299.9:300)")] == [100.0, 0.0, 4.0]
+
+
+def test_a_rank_needs_the_values_and_not_their_summary() -> None:
+    bucket = Bucket()
+    bucket.add_summary(count=10, total=50, minimum=1, maximum=9)
+
+    assert bucket.statistic("PR(:5)") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["PR(:)", "PR(5:5)", "PR(9:3)", "PR(300)", "TC(10%:90%)", "TM(1:2)", "pr(:3)"]
+)
+def test_what_no_bucket_can_answer_is_no_statistic(name: str) -> None:
+    assert not is_statistic(name)
 
 
 def test_threads_lose_nothing() -> None:

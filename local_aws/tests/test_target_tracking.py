@@ -223,8 +223,10 @@ def test_high_resolution_scales_out_within_half_a_minute(simulation: ScalingSimu
     kind = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
     simulation.register()
     simulation.track(TargetValue=4.0, PredefinedMetricSpecification={"PredefinedMetricType": kind})
+    series = simulation.store.series("AWS/SageMaker", "ConcurrentRequestsPerModel", METRIC[2], unit="None")
+    series.is_high_resolution = True
     for _ in range(3):
-        simulation.store.put("AWS/SageMaker", "ConcurrentRequestsPerModel", METRIC[2], 7.0)
+        series.put(7.0)
         simulation.clock.at += 10 / 60
         simulation.alarms.tick()
         simulation.service.tick()

@@ -19,21 +19,25 @@ def schema() -> str:
 
 
 @make(example="cost --env staging")
-@click.argument("view", required=False, default="show", type=click.Choice(["show", "schema", "cost"]))
+@click.argument(
+    "view", required=False, default="show", type=click.Choice(["show", "schema", "cost", "alarms"])
+)
 @options.environment(required=False)
 @options.config
 @click.option("--build", hidden=True, expose_value=False, help="Accepted, as by every command; not used.")
 def command(view: str, env: str | None, config: Path, *, as_json: bool) -> None:
-    """Show an environment's settings, their schema, or its cost.
+    """Show an environment's settings, their schema, its cost, or what its alarms would do.
 
-    VIEW is `show` (the effective settings), `schema` (JSON Schema of the files) or `cost` (USD by the hour).
+    VIEW is `show` (the effective settings), `schema` (JSON Schema of the files), `cost` (USD by the hour) or `alarms`
+    (the chances of rolling a good release back, and of missing a bad one).
     """
     if view == "schema":
         click.echo(schema().rstrip())
         return
     if env is None:
         raise ConfigError(f"`config {view}` needs an environment.", fix="Name one: --env staging.")
-    click.echo((_settings if view == "show" else _cost)(env, config, as_json=as_json))
+    views = {"show": _settings, "cost": _cost, "alarms": _alarms}
+    click.echo(views[view](env, config, as_json=as_json))
 
 
 def _settings(name: str, folder: Path, *, as_json: bool) -> str:
@@ -51,3 +55,11 @@ def _cost(name: str, folder: Path, *, as_json: bool) -> str:
 
     cost = cost_of(environment_named(name, folder), load_prices(folder))
     return json.dumps(cost.document(), indent=2) if as_json else "\n".join(cost.sentences())
+
+
+def _alarms(name: str, folder: Path, *, as_json: bool) -> str:
+    from pipeline.cli.environments import environment_named
+    from pipeline.deployment.alarm_odds import alarm_odds
+
+    found = alarm_odds(environment_named(name, folder))
+    return json.dumps(found.document(), indent=2) if as_json else "\n".join(found.sentences())

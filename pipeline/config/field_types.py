@@ -28,4 +28,5 @@ Statistic = Annotated[
     str, Field(pattern=r"^(Average|Sum|Minimum|Maximum|SampleCount|p\d{1,2}(\.\d{1,10})?)$")
 ]
 Period = Literal[10, 30, 60, 120, 180, 300]
+MinutePeriod = Literal[60, 120, 180, 300]  # of AWS's own metrics, which have one datapoint a minute
 MissingData = Literal["not_breaching", "breaching", "ignore", "missing"]

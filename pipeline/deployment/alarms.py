@@ -1,7 +1,9 @@
 """The alarms that roll a deployment back; they watch only the new fleet, by the name of its endpoint config.
 
-Units are CloudWatch's: ModelLatency in microseconds; error metrics are 0 or 1 per request, so that their
-Average is a ratio. Without traffic there is no data, and no data is not a breach.
+Ours judge the share of bad requests by metric math: its value is that share, or 0 while chance explains it (see
+`share_rule`). Units are CloudWatch's: ModelLatency in microseconds; PR(:x) is the percentage of values up to x; error
+metrics are 0 or 1 per request, so that SampleCount is the number of requests. Without traffic there is no data, and no
+data is not a breach.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,10 +13,13 @@ from pipeline.aws.calls import Call
 from pipeline.aws.cloudwatch import MISSING_DATA, dimensions, statistic
 from pipeline.aws.drift import contains
 from pipeline.config import CustomAlarm, Environment
+from pipeline.deployment.alarm_odds import latency_ms, rules_of
+from pipeline.deployment.share_rule import LEAST_BAD, ShareRule
 
 MICROSECONDS_PER_MS = 1000.0
 LIVE = "live"  # in the place of a config's name, in the names of the alarms on the endpoint as a whole
 VETO = "smoke-veto"  # fires when the smoke test of the bake got a wrong answer
+_LOW_SAMPLES = {name: {"EvaluateLowSampleCountPercentile": name} for name in ("ignore", "evaluate")}
 FIRES_AT_ONCE = {"Statistic": "Sum", "Period": 30, "EvaluationPeriods": 1, "Threshold": 0.0}
 COMPARISONS = {
     "above": "GreaterThanThreshold",
@@ -40,33 +45,55 @@ def alarms_of(env: Environment, config: str) -> tuple[dict[str, Any], ...]:
     `model-errors` includes time-outs and broken connections, and excludes errors of callers: a client that posts
     nonsense must not roll a good release back.
     """
-    period = env.alarms.period_seconds
-    error_ratio = env.alarms.error_percent / 100
-    latency = {"ExtendedStatistic": "p99", "Threshold": env.alarms.p99_latency_ms * MICROSECONDS_PER_MS}
-    server_errors = {"Statistic": "Average", "Threshold": error_ratio}
-    not_the_callers = [
-        _average("all", "InvocationModelErrors", env, config),
-        _average("callers", "Invocation4XXErrors", env, config),
-        {"Id": "ratio", "Expression": "all - callers", "ReturnData": True},
-    ]
-    return (
-        _alarm(
-            env, config, "p99-latency", {**_metric("ModelLatency", env, config), "Period": period, **latency}
+    slow, failed = rules_of(env, is_live=config == LIVE)
+    microseconds = latency_ms(env) * MICROSECONDS_PER_MS
+    rules = {
+        "slow-requests": _share(
+            slow,
+            _stat("fast", "ModelLatency", f"PR(:{microseconds:.0f})", env, config),
+            _stat("requests", "ModelLatency", "SampleCount", env, config),
+            {"Id": "bad", "Expression": "requests * (1 - fast / 100)", "ReturnData": False},
         ),
-        _alarm(
-            env,
-            config,
-            "5xx-errors",
-            {**_metric("Invocation5XXErrors", env, config), "Period": period, **server_errors},
+        "5xx-errors": _share(
+            failed,
+            _stat("bad", "Invocation5XXErrors", "Sum", env, config),
+            _stat("requests", "Invocation5XXErrors", "SampleCount", env, config),
         ),
-        _alarm(env, config, "model-errors", {"Metrics": not_the_callers, "Threshold": error_ratio}),
-        _alarm(env, config, VETO, {**veto_metric(env, config), **FIRES_AT_ONCE}),
-        *(_alarm(env, config, each.name, _custom(each, env, config)) for each in env.alarms.custom),
-    )
+        "model-errors": _share(
+            failed,
+            _stat("all", "InvocationModelErrors", "Sum", env, config),
+            _stat("callers", "Invocation4XXErrors", "Sum", env, config),
+            _stat("requests", "InvocationModelErrors", "SampleCount", env, config),
+            {"Id": "bad", "Expression": "all - callers", "ReturnData": False},
+        ),
+        VETO: {**veto_metric(env, config), **FIRES_AT_ONCE},
+        **{each.name: _custom(each, env, config) for each in env.alarms.custom},
+    }
+    return tuple(_alarm(env, config, what, rule) for what, rule in rules.items())
+
+
+def _share(rule: ShareRule, *metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an alarm on the share of bad requests, by the metrics `bad` and `requests`."""
+    expected = f"{_decimal(rule.promised)} * requests"
+    allowed = f"{expected} + {_decimal(rule.deviations)} * ({expected}) ^ 0.5 + {_decimal(rule.skew)}"
+    enough = f"bad > {LEAST_BAD - 0.5}"  # half a request less: by a percentage `bad` is no whole number
+    share = {"Id": "share", "Expression": f"IF({enough} AND bad > {allowed}, bad / requests, 0)"}
+    return {
+        "Metrics": [*metrics, share | {"ReturnData": True}],
+        "EvaluationPeriods": rule.evaluation_periods,
+        "DatapointsToAlarm": rule.datapoints_to_alarm,
+        "Threshold": rule.promised,
+    }
+
+
+def _decimal(value: float) -> str:
+    """Write a number without an exponent, which the guide's syntax of metric math does not show."""
+    return f"{value:.10f}".rstrip("0").rstrip(".")
 
 
 def _custom(alarm: CustomAlarm, env: Environment, config: str) -> dict[str, Any]:
     watched = {"EndpointName": env.endpoint.name, "VariantName": env.endpoint.variant}
+    needed, of = env.alarms.datapoints_of(alarm)
     if alarm.scope == "new_fleet":
         watched["EndpointConfigName"] = config
     return {
@@ -74,8 +101,10 @@ def _custom(alarm: CustomAlarm, env: Environment, config: str) -> dict[str, Any]
         "MetricName": alarm.metric,
         "Dimensions": dimensions({**watched, **alarm.dimensions}),
         **statistic(alarm.statistic),
+        **(_LOW_SAMPLES[alarm.low_samples] if alarm.statistic.startswith("p") else {}),
         "Period": alarm.period_seconds or env.alarms.period_seconds,
-        "EvaluationPeriods": alarm.evaluation_periods or env.alarms.evaluation_periods,
+        "EvaluationPeriods": of,
+        "DatapointsToAlarm": needed,
         "Threshold": alarm.threshold,
         "ComparisonOperator": COMPARISONS[alarm.comparison],
         "TreatMissingData": MISSING_DATA[alarm.missing_data],
@@ -98,8 +127,8 @@ def _metric(name: str, env: Environment, config: str) -> dict[str, Any]:
     return {"Namespace": "AWS/SageMaker", "MetricName": name, "Dimensions": dimensions(watched)}
 
 
-def _average(query: str, metric: str, env: Environment, config: str) -> dict[str, Any]:
-    stat = {"Metric": _metric(metric, env, config), "Period": env.alarms.period_seconds, "Stat": "Average"}
+def _stat(query: str, metric: str, name: str, env: Environment, config: str) -> dict[str, Any]:
+    stat = {"Metric": _metric(metric, env, config), "Period": env.alarms.period_seconds, "Stat": name}
     return {"Id": query, "MetricStat": stat, "ReturnData": False}
 
 
@@ -108,7 +137,6 @@ def _alarm(env: Environment, config: str, what: str, rule: Mapping[str, Any]) ->
         "AlarmName": f"{alarm_prefix(env)}{config}/{what}",
         "AlarmDescription": f"Rolls back the deployment of {config}; made by the pipeline.",
         "ActionsEnabled": False,  # SageMaker reads the state; an action is not needed
-        "EvaluationPeriods": env.alarms.evaluation_periods,
         "ComparisonOperator": "GreaterThanThreshold",
         "TreatMissingData": "notBreaching",
         **rule,

@@ -8,17 +8,20 @@ from pipeline.deployment.alarms import alarms_of
 from pipeline.errors import AlarmNotQuiet
 from pipeline.run import Run
 
+FORGOTTEN_AFTER = 3  # periods beyond the evaluated ones: CloudWatch looks at two more, and one still runs
+
 
 def require_quiet_alarms(config: str, run: Run) -> None:
     """Return once every alarm of the new fleet exists and none is in ALARM.
 
-    One may be after an earlier attempt with the same release. Raises AlarmNotQuiet after two of its periods.
+    One may be after an earlier attempt with the same release. Raises AlarmNotQuiet once its datapoints must be
+    forgotten.
     """
     names = [alarm["AlarmName"] for alarm in alarms_of(run.env, config)]
     wait_until(
         lambda: _loud(names, run.aws.alarms(names=names)),
         lambda loud: not loud,
-        2.0 * run.env.alarms.period_seconds * run.env.alarms.evaluation_periods,
+        float(run.env.alarms.period_seconds * (run.env.alarms.evaluation_periods + FORGOTTEN_AFTER)),
         run.clock,
         timed_out=lambda loud, _: AlarmNotQuiet(
             f"Before any traffic: {', '.join(f'{name} is {state}' for name, state in loud.items())}.",

@@ -142,7 +142,7 @@ def drift_of(
 
 
 def _short(alarm: str, env: Environment) -> str:
-    """Return an alarm's name without the endpoint's: `p99-latency` of a fleet, `live p99-latency` of the endpoint."""
+    """Return an alarm's name without the endpoint's: `slow-requests` of a fleet, `live slow-requests` of the endpoint."""
     what = alarm.rpartition("/")[2]
     return f"{LIVE} {what}" if alarm.startswith(live_prefix(env)) else what
 

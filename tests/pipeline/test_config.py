@@ -35,6 +35,7 @@ CPU: dict[str, Any] = {
     "threshold": 90,
     "scope": "endpoint",
 }
+SLOW: dict[str, Any] = {"name": "slow", "metric": "ModelLatency", "statistic": "p90", "threshold": 1e5}
 
 
 @pytest.mark.parametrize("name", environments(ROOT / "config"))
@@ -67,8 +68,12 @@ def test_production_takes_only_what_passed_in_staging() -> None:
         ({"endpoint": {"kms_key": "my key"}}, "String should match"),
         ({"endpoint": {"vpc": {"subnets": [], "security_groups": ["sg-1"]}}}, "at least 1 item"),
         ({"endpoint": {"data_capture": {"percent": 0}}}, "greater than or equal to 1"),
+        ({"alarms": {"datapoints_to_alarm": 4}}, "it must be at most evaluation_periods, 3"),
+        ({"alarms": {"custom": [CPU | {"datapoints_to_alarm": 9}]}}, "cpu: datapoints_to_alarm is 9"),
+        ({"alarms": {"period_seconds": 10}}, "should be 60, 120, 180 or 300"),
+        ({"alarms": {"custom": [SLOW | {"period_seconds": 30}]}}, "have one datapoint a minute"),
         ({"alarms": {"custom": [CPU, CPU]}}, "is there twice"),
-        ({"alarms": {"custom": [CPU | {"name": "p99-latency"}]}}, "the pipeline's own alarms"),
+        ({"alarms": {"custom": [CPU | {"name": "slow-requests"}]}}, "the pipeline's own alarms"),
         ({"alarms": {"custom": [CPU | {"scope": "new_fleet"}]}}, "set `scope: endpoint`"),
         ({"alarms": {"named": [str(number) for number in range(8)]}}, "SageMaker takes at most 10"),
         ({"promotion": {"evidence_age_hours": 0}}, "greater than 0"),

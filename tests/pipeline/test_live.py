@@ -108,7 +108,7 @@ def test_an_update_that_ends_on_the_wanted_config_is_in_service() -> None:
 def test_in_service_on_the_old_config_is_a_rollback_that_names_alarm_and_reason() -> None:
     alarms = [
         {"AlarmName": f"digits/{NEW}/5xx-errors", "StateValue": "ALARM", "StateReason": "1.0 > 0.01"},
-        {"AlarmName": f"digits/{OLD}/p99-latency", "StateValue": "ALARM", "StateReason": "not ours"},
+        {"AlarmName": f"digits/{OLD}/slow-requests", "StateValue": "ALARM", "StateReason": "not ours"},
     ]
     aws = FakeEndpoint(
         [endpoint("Updating"), endpoint("InService", FailureReason="the alarm fired")], alarm_states=alarms

@@ -10,6 +10,7 @@ from pipeline.account.garbage import _config_of_alarm
 from pipeline.account.notify import LONGEST_SUBJECT, notify
 from pipeline.autoscaling.plan import Scaling
 from pipeline.config import Environment
+from pipeline.deployment.alarm_odds import DAY_SECONDS, PROMISES, SLOW_SHARE, datapoints_at_most, rules_of
 from pipeline.deployment.alarms import LIVE, alarms_of
 from pipeline.deployment.difference import Live
 from pipeline.deployment.live_alarms import live_alarms_of
@@ -51,13 +52,22 @@ def test_they_watch_the_endpoint_whatever_fleet_serves_it(told: Environment) -> 
     alarms = live_alarms_of(told)
 
     assert [alarm["AlarmName"] for alarm in alarms] == [
-        f"digits-staging/live/{what}" for what in ("p99-latency", "5xx-errors", "model-errors")
+        f"digits-staging/live/{what}" for what in ("slow-requests", "5xx-errors", "model-errors")
     ]
     assert "EndpointConfigName" not in str(alarms)
-    assert alarms[0]["Dimensions"] == [
+    (fast, _, _, _) = alarms[0]["Metrics"]
+    assert fast["MetricStat"]["Metric"]["Dimensions"] == [
         {"Name": "EndpointName", "Value": "digits-staging"},
         {"Name": "VariantName", "Value": "AllTraffic"},
     ]
+
+
+def test_they_err_no_more_often_in_a_day_than_those_of_a_rollback_in_a_deployment(told: Environment) -> None:
+    rollback, lasting = (rules_of(told, is_live=is_live)[0] for is_live in (False, True))
+    a_day = datapoints_at_most(told, DAY_SECONDS)
+
+    assert lasting.fewest_bad(1200) > rollback.fewest_bad(1200)
+    assert lasting.firing_chance(1200, SLOW_SHARE, a_day) <= told.alarms.false_alarm_percent / 100 / PROMISES
 
 
 @pytest.mark.parametrize(("notify_", "topic"), [("alerts", ALERTS), (PAGER, PAGER)])
@@ -141,11 +151,11 @@ def test_one_that_is_missing_silenced_or_left_over_is_drift(
     silenced = {**alarms[0], "ActionsEnabled": False}
 
     assert drift(release, told, *alarms) == {}
-    assert drift(release, told, *alarms[1:]) == {"alarm live p99-latency": (None, "as in the config")}
+    assert drift(release, told, *alarms[1:]) == {"alarm live slow-requests": (None, "as in the config")}
     assert drift(release, told, silenced, *alarms[1:]) == {
-        "alarm live p99-latency": ("other settings", "as in the config")
+        "alarm live slow-requests": ("other settings", "as in the config")
     }
-    assert drift(release, env, alarms[0]) == {"alarm live p99-latency": ("as before", None)}
+    assert drift(release, env, alarms[0]) == {"alarm live slow-requests": ("as before", None)}
 
 
 # ------------------------------------------------------------------------------------------------ notify

@@ -133,24 +133,55 @@ def test_a_changed_limit_puts_the_alarms_again_and_nothing_else(release: Release
     observed = live_on(release, make_env())
     plan = plan_deployment(release, make_env(alarms={"p99_latency_ms": 400}), observed)
 
-    assert [call.params["Threshold"] for call in plan.calls] == [400_000.0]
+    assert [stats_of(call.params)["fast"] for call in plan.calls] == ["PR(:400000) ModelLatency"]
 
 
 def test_a_name_of_another_tool_has_no_release() -> None:
     assert release_of("my-endpoint-config-2026") is None
 
 
+def stats_of(alarm: Mapping[str, Any]) -> dict[str, str]:
+    """Return the statistics and expressions behind the share that an alarm judges."""
+    return {
+        query["Id"]: query.get("Expression")
+        or f"{query['MetricStat']['Stat']} {query['MetricStat']['Metric']['MetricName']}"
+        for query in alarm["Metrics"]
+        if not query["ReturnData"]
+    }
+
+
 def test_alarms_watch_the_new_fleet_in_cloudwatchs_units(release: Release, env: Environment) -> None:
-    """Latency in microseconds, errors as a ratio, only what runs on this config, silence is no breach."""
+    """Latency in microseconds, errors by the request, only what runs on this config, silence is no breach."""
     config = config_name(release, env)
     latency, server, model, veto = alarms_of(env, config)
+    stats = {alarm["AlarmName"].rpartition("/")[2]: stats_of(alarm) for alarm in (latency, server, model)}
 
-    assert (latency["Threshold"], latency["ExtendedStatistic"]) == (500_000.0, "p99")
-    assert (server["Threshold"], server["Statistic"]) == (0.01, "Average")
-    assert (model["Threshold"], model["Metrics"][-1]["Expression"]) == (0.01, "all - callers")
+    assert stats == {
+        "slow-requests": {
+            "fast": "PR(:500000) ModelLatency",
+            "requests": "SampleCount ModelLatency",
+            "bad": "requests * (1 - fast / 100)",
+        },
+        "5xx-errors": {"bad": "Sum Invocation5XXErrors", "requests": "SampleCount Invocation5XXErrors"},
+        "model-errors": {
+            "all": "Sum InvocationModelErrors",
+            "callers": "Sum Invocation4XXErrors",
+            "requests": "SampleCount InvocationModelErrors",
+            "bad": "all - callers",
+        },
+    }
+    for alarm in (latency, server, model):
+        assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"], alarm["Threshold"]) == (3, 2, 0.01)
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
     for alarm in (latency, server, model, veto):
         assert alarm["TreatMissingData"] == "notBreaching"
         assert str(alarm).count(f"'Name': 'EndpointConfigName', 'Value': '{config}'") >= 1
+
+
+def test_a_small_promise_is_written_without_an_exponent(make_env: MakeEnv) -> None:
+    share = alarms_of(make_env(alarms={"error_percent": 0.001}), "c")[1]["Metrics"][-1]["Expression"]
+
+    assert "bad > 0.00001 * requests + " in share
 
 
 def test_dimensions_in_another_order_are_the_same_alarm(release: Release, env: Environment) -> None:
@@ -223,6 +254,8 @@ def test_a_custom_alarm_watches_the_new_fleet_unless_its_metric_knows_none(
     assert [each["Name"] for each in overhead["Dimensions"]][2:] == ["EndpointConfigName"]
     assert (cpu["Statistic"], cpu["Period"]) == ("Maximum", 10)
     assert (overhead["ExtendedStatistic"], overhead["Period"]) == ("p99.9", 60)
+    assert (overhead["EvaluateLowSampleCountPercentile"], overhead["DatapointsToAlarm"]) == ("ignore", 2)
+    assert "EvaluateLowSampleCountPercentile" not in cpu
 
 
 def test_tags_decide_no_name(release: Release, make_env: MakeEnv) -> None:

@@ -38,7 +38,10 @@ def test_what_was_just_deployed_has_not_drifted(release: Release, env: Environme
         ({"endpoint": {"instance_type": "ml.m5.xlarge"}}, {"instance type": ("ml.m5.large", "ml.m5.xlarge")}),
         ({"endpoint": {"environment": {"LOG": "info"}}}, {"environment LOG": (None, "info")}),
         ({"autoscaling": {"max_instances": 6}}, {"max instances": ("4", "6")}),
-        ({"alarms": {"p99_latency_ms": 400}}, {"alarm p99-latency": ("other settings", "as in the config")}),
+        (
+            {"alarms": {"p99_latency_ms": 400}},
+            {"alarm slow-requests": ("other settings", "as in the config")},
+        ),
         ({"deployment": {"bake_seconds": 60}}, {}),
     ],
 )
@@ -62,7 +65,7 @@ def test_an_alarm_deleted_by_hand_is_drift(release: Release, env: Environment) -
     live, alarms = as_deployed(release, env)
     (change,) = drift_of(env, release, live, SCALED, alarms[1:])
 
-    assert (change.setting, change.live) == ("alarm p99-latency", None)
+    assert (change.setting, change.live) == ("alarm slow-requests", None)
 
 
 @pytest.mark.parametrize(("target", "count"), [(1200.0, 0), (900.0, 1), ("measured", 0)])

@@ -19,6 +19,8 @@ TRAFFIC = {
     "ConcurrentRequestsPerModel": "None",
 }
 UTILISATION = dict.fromkeys(("CPUUtilization", "MemoryUtilization", "DiskUtilization"), "Percent")
+HIGH_RESOLUTION = {"ConcurrentRequestsPerModel", *UTILISATION}
+"""Metrics that AWS publishes more often than by the minute: concurrency, and utilisation as MetricsConfig asks."""
 CONCURRENCY_SECONDS = 10
 MOST_SILENT_PERIODS = 60
 """Most silent periods published at once, for example after the machine has slept."""
@@ -130,4 +132,7 @@ class Measurements:
                 for namespace, named in units.items()
                 for name, unit in named.items()
             }
+            for name in HIGH_RESOLUTION & self._series[source].keys():
+                for one in self._series[source][name]:
+                    one.is_high_resolution = True
         return self._series[source]

@@ -9,6 +9,9 @@ from botocore.exceptions import ClientError
 from local_aws.cloudwatch import Alarms, MetricStore
 from testbed.metrics import HandClock, alarm, composite, metric, when
 
+BY_METRICS = dict.fromkeys(["Namespace", "MetricName", "Dimensions", "Statistic", "Period"])
+"""Fields that an alarm with `Metrics` goes without."""
+
 
 def test_an_alarm_lives_from_insufficient_data_through_alarm_to_ok(
     cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
@@ -103,16 +106,12 @@ def test_a_deleted_alarm_is_gone(cloudwatch: Any, alarms: Alarms) -> None:
     "watching",
     [
         {"Statistic": None, "ExtendedStatistic": "p90"},
-        {
-            **dict.fromkeys(["Namespace", "MetricName", "Dimensions", "Statistic", "Period"]),
-            "Metrics": [metric(stat="Maximum")],
-        },
-        {
-            **dict.fromkeys(["Namespace", "MetricName", "Dimensions", "Statistic", "Period"]),
-            "Metrics": [metric(stat="Sum", ReturnData=False), {"Id": "e1", "Expression": "m1 * 2"}],
-        },
+        {"Statistic": None, "ExtendedStatistic": "PR(10:)"},
+        BY_METRICS | {"Metrics": [metric(stat="Maximum")]},
+        BY_METRICS
+        | {"Metrics": [metric(stat="Sum", ReturnData=False), {"Id": "e1", "Expression": "m1 * 2"}]},
     ],
-    ids=["percentile", "one metric", "metric math"],
+    ids=["percentile", "percentile rank", "one metric", "metric math"],
 )
 def test_alarms_watch_percentiles_and_metric_lists(
     cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock, watching: dict[str, Any]
@@ -131,7 +130,6 @@ def test_alarms_watch_percentiles_and_metric_lists(
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"EvaluateLowSampleCountPercentile": "ignore"}, "not imitated"),
         ({"EvaluateLowSampleCountPercentile": "maybe"}, "Option maybe is not supported"),
         ({"ThresholdMetricId": "ad1"}, "ThresholdMetricId"),
         ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "not imitated"),
@@ -139,16 +137,19 @@ def test_alarms_watch_percentiles_and_metric_lists(
         ({"Period": 7}, "Period 7"),
         ({"TreatMissingData": "bad"}, "TreatMissingData"),
         (
-            {
-                "MetricName": None,
-                "Namespace": None,
-                "Statistic": None,
-                "Period": None,
-                "Dimensions": None,
-                "Metrics": [metric(ReturnData=False), {"Id": "e1", "Expression": "m1 + m9"}],
-            },
+            BY_METRICS | {"Metrics": [metric(ReturnData=False), {"Id": "e1", "Expression": "m1 + m9"}]},
             "no query defines",
         ),
+        (
+            BY_METRICS | {"Metrics": [metric(ReturnData=False), {"Id": "e1", "Expression": "FILL(m1, 0)"}]},
+            "FILL is not imitated",
+        ),
+        (
+            BY_METRICS | {"Metrics": [metric(stat="p99")], "EvaluateLowSampleCountPercentile": "ignore"},
+            "of metric math is not imitated",
+        ),
+        ({"Statistic": None, "ExtendedStatistic": "tm99"}, "tm99"),
+        ({"Statistic": None, "ExtendedStatistic": "TC(10%:90%)"}, "TC"),
     ],
 )
 def test_an_alarm_that_is_not_imitated_is_refused_and_leaves_nothing(
@@ -160,6 +161,75 @@ def test_an_alarm_that_is_not_imitated_is_refused_and_leaves_nothing(
 
     alarms.tick()
     assert alarms.state("slow") is None
+
+
+@pytest.mark.parametrize(
+    ("how", "slow", "state"),
+    [("ignore", 999, "INSUFFICIENT_DATA"), ("ignore", 1000, "ALARM"), ("evaluate", 1, "ALARM")],
+)
+def test_too_few_samples_for_a_percentile_change_no_state_where_the_alarm_ignores_them(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock, how: str, slow: int, state: str
+) -> None:
+    """A p99 is significant from 1,000 samples on, says "Percentile-based alarms and low data samples"."""
+    request = alarm(ExtendedStatistic="p99", EvaluateLowSampleCountPercentile=how, EvaluationPeriods=2)
+    del request["Statistic"]
+    cloudwatch.put_metric_alarm(**request)
+    for half in (slow // 2, slow - slow // 2):
+        store.series("Digits", "Latency", {"Variant": "A"}, unit="None").put(99.0, count=half or 1)
+        clock.at += 1
+    alarms.tick()
+
+    assert alarms.state("slow") == state
+
+
+def test_a_period_of_five_minutes_slides_by_the_minute(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
+) -> None:
+    """At the end of minute 6 an alarm evaluates minutes 2 to 6, says "Alarm evaluation" in the guide."""
+    clock.at -= clock.at % 5
+    cloudwatch.put_metric_alarm(**alarm(Period=300, Statistic="Sum", Threshold=4.5))
+    sums, states = [1, 1, 1, 1, 0, 2, 0, 0, 0, 0], []
+    for value in sums:
+        store.put("Digits", "Latency", {"Variant": "A"}, value)
+        clock.at += 1
+        alarms.tick()
+        states.append(alarms.state("slow"))
+
+    windows = [sum(sums[max(0, end - 5) : end]) for end in range(1, 11)]
+    assert states == ["ALARM" if total > 4.5 else "OK" for total in windows]
+    assert states[5] == "ALARM", "minutes 2 to 6; neither 1 to 5 nor 6 to 10 have as many"
+
+
+@pytest.mark.parametrize(("resolution", "states"), [(1, {"OK", "ALARM"}), (60, {"OK", "INSUFFICIENT_DATA"})])
+def test_an_alarm_at_high_resolution_lapses_on_a_metric_by_the_minute(
+    cloudwatch: Any, alarms: Alarms, clock: HandClock, resolution: int, states: set[str]
+) -> None:
+    """One value every ten seconds, the fourth of a minute too high: data by the minute have no such datapoint."""
+    clock.at -= clock.at % 60
+    cloudwatch.put_metric_alarm(**alarm(Period=10, Statistic="Minimum"))
+    seen = set()
+    for ten in range(6):
+        datum: dict[str, Any] = {"MetricName": "Latency", "Dimensions": [{"Name": "Variant", "Value": "A"}]}
+        datum |= {"Timestamp": when(clock.at), "StorageResolution": resolution}
+        cloudwatch.put_metric_data(
+            Namespace="Digits", MetricData=[datum | {"Value": 99.0 if ten == 3 else 1.0}]
+        )
+        clock.at += 10 / clock.scale
+        alarms.tick()
+        seen.add(alarms.state("slow"))
+
+    assert seen == states
+
+
+def test_an_alarm_that_ignores_few_samples_judges_any_other_statistic(
+    cloudwatch: Any, store: MetricStore, alarms: Alarms, clock: HandClock
+) -> None:
+    cloudwatch.put_metric_alarm(**alarm(EvaluateLowSampleCountPercentile="ignore"))
+    store.put("Digits", "Latency", {"Variant": "A"}, 99.0)
+    clock.at += 1
+    alarms.tick()
+
+    assert alarms.state("slow") == "ALARM"
 
 
 def test_alarms_are_described_in_pages_and_by_their_metric(pair: Any) -> None:

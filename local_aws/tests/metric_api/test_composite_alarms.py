@@ -67,7 +67,7 @@ def test_a_composite_state_set_by_hand_lasts_until_a_child_changes(pair: Any, al
         ({"AlarmRule": "ALARM(slow)", "ActionsSuppressor": "wrong"}, "ActionsSuppressor"),
         (
             {"AlarmRule": "ALARM(slow)", "AlarmActions": ["arn:aws:autoscaling:eu-west-1:1:scalingPolicy:x"]},
-            "cannot start a scaling policy",
+            "A composite alarm cannot start arn:aws:autoscaling",
         ),
         ({"AlarmRule": "ALARM(wrong)", "AlarmName": "slow"}, "is a MetricAlarm"),
     ],

@@ -36,6 +36,8 @@ PREPARED: dict[str, str | Callable[[re.Match[str]], str]] = {
     # As AWS writes them into ARNs.
     r"\b(MyOther|My|Silly|Other)(Endpoint\w*|ModelName|TrainingJob\b)": lambda name: name[0].lower(),
     r"ExecutionRoleArn=(self\.arn|TEST_ARN|TEST_ROLE_ARN),(?!\n    \))": r"\g<0> PrimaryContainer={'Image': 'one'},",
+    r"\barn:(alarm|ok|insufficient)\b": r"arn:aws:sns:eu-west-1:123456789012:\1",
+    r"(StorageResolution\W+)\d+": r"\g<1>60",
     r"ShardedByS3Key": r"FullyReplicated",  # the same for one instance
 }
 

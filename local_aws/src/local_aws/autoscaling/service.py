@@ -65,7 +65,10 @@ class Autoscaling:
                 self._drop(target)
                 continue
             for action in target.scheduled.values():
-                if action.comes_due(self._clock.now()) and not target.suspended["ScheduledScalingSuspended"]:
+                if (
+                    action.comes_due(self._clock.machine_time())
+                    and not target.suspended["ScheduledScalingSuspended"]
+                ):
                     self._scaler.move_limits(target, state, action)
             self._scaler.tick(target, state)
 
@@ -145,11 +148,8 @@ class Autoscaling:
 
     def _put_scheduled_action(self, request: Request) -> Answer:
         """Create an action, or change those of its fields that are given."""
-        target, name, now = (
-            self._target(_resource(request)),
-            request["ScheduledActionName"],
-            self._clock.now(),
-        )
+        target, name = self._target(_resource(request)), request["ScheduledActionName"]
+        now = self._clock.machine_time()
         old = target.scheduled.get(name)
         request = (old.request if old else {}) | request
         limits = request.get("ScalableTargetAction")

@@ -6,13 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local_aws.cloudwatch.composite import CompositeRule
+from local_aws.cloudwatch.limits import ACTIONS
 from local_aws.cloudwatch.rules import AlarmRule
-
-ACTIONS = {
-    "ALARM": "AlarmActions",
-    "OK": "OKActions",
-    "INSUFFICIENT_DATA": "InsufficientDataActions",
-}
 
 
 @dataclass(frozen=True)
@@ -21,7 +16,7 @@ class Trigger:
 
     alarm: str
     period_number: int
-    """Number of the last period judged; each new period triggers again."""
+    """Number of the last judgement; each new one triggers again."""
     values: tuple[float, ...]
     """Datapoints that decided the state, newest first."""
     threshold: float
@@ -41,7 +36,7 @@ class Alarm:
     state_reason_data: str = "{}"
     state_updated: datetime = field(default_factory=lambda: datetime.now(UTC))
     judged: int = -1
-    """Number of the last period judged."""
+    """Number of the last judgement, one for each of its looks."""
     values: tuple[float, ...] = ()
     children: Mapping[str, str | None] | None = None
     """States of a composite alarm's children at its last judgement."""

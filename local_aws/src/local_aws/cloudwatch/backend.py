@@ -5,7 +5,6 @@ threads and the ticker both call it, hence the lock.
 """
 
 import json
-import math
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -17,12 +16,14 @@ from moto.cloudwatch.exceptions import InvalidParameterValue, ValidationError
 from moto.cloudwatch.models import CloudWatchBackend
 from moto.cloudwatch.utils import make_arn_for_alarm
 
-from local_aws.cloudwatch.alarm import ACTIONS, Alarm
+from local_aws.cloudwatch.alarm import Alarm
 from local_aws.cloudwatch.composite import BadRuleError, CompositeRule
-from local_aws.cloudwatch.evaluation import EXTRA_PERIODS, Datapoint, judge, reason_data
-from local_aws.cloudwatch.queries import answer
+from local_aws.cloudwatch.evaluation import reason_data
+from local_aws.cloudwatch.limits import check_actions, check_data
+from local_aws.cloudwatch.notifications import notify
 from local_aws.cloudwatch.rules import AlarmRule, Request, refuse_what_is_not_imitated, rule_of
 from local_aws.cloudwatch.store import COARSE_SECONDS, MetricStore
+from local_aws.cloudwatch.watch import judge_rule, look_seconds
 
 HISTORY_ITEMS = 10_000
 FUTURE_SECONDS = 2 * 3600
@@ -59,17 +60,13 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         for number, datum in enumerate(metric_data, 1):
             self._validate_parameters_put_metric_data(datum, number)
             self._check_time(datum, number)
-            _check_numbers(datum, number)
-            names = [dimension["Name"] for dimension in datum.get("Dimensions") or ()]
-            if len(set(names)) < len(names):
-                raise InvalidParameterValue(
-                    f"Two dimensions of one name, in MetricData.member.{number}, are not imitated by this local AWS."
-                )
+        check_data(namespace, metric_data)
         for datum in metric_data:
             self._put_datum(namespace, datum)
 
     def _check_time(self, datum: dict[str, Any], number: int) -> None:
-        at, now, scale = _epoch(datum.get("Timestamp")), self.store.clock.now(), self.store.clock.scale
+        clock = self.store.clock
+        at, now, scale = _epoch(datum.get("Timestamp")), clock.machine_time(), clock.scale
         if at is not None and not now - COARSE_SECONDS / scale <= at <= now + FUTURE_SECONDS / scale:
             raise InvalidParameterValue(
                 f"The parameter MetricData.member.{number}.Timestamp must be within the past "
@@ -79,8 +76,10 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
 
     def _put_datum(self, namespace: str, datum: dict[str, Any]) -> None:
         dimensions = {d["Name"]: d["Value"] for d in datum.get("Dimensions", ())}
-        unit, at = datum.get("Unit") or "None", _epoch(datum.get("Timestamp"))
+        unit, sent = datum.get("Unit") or "None", _epoch(datum.get("Timestamp"))
+        at = None if sent is None else self.store.meant(sent)
         series = self.store.series(namespace, datum["MetricName"], dimensions, unit=unit)
+        series.is_high_resolution |= datum.get("StorageResolution") == 1
         if values := datum.get("Values"):
             for value, count in zip(values, datum.get("Counts") or [1.0] * len(values), strict=True):
                 series.put(float(value), at=at, count=float(count))
@@ -101,6 +100,7 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         `request` is one of PutMetricAlarm or PutCompositeAlarm. Raises moto's CloudWatch errors.
         """
         refuse_what_is_not_imitated(request)
+        check_actions(request)
         name, enabled = str(request["AlarmName"]), request.get("ActionsEnabled")
         with self.lock:
             rule = self._composite_of(request) if "AlarmRule" in request else rule_of(request)
@@ -127,9 +127,6 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
             raise ValidationError(
                 f"Could not save the composite alarm as alarms [{', '.join(absent)}] in the alarm rule do not exist"
             )
-        actions = [one for name in ACTIONS.values() for one in request.get(name) or ()]
-        if any(action.startswith("arn:aws:autoscaling:") for action in actions):
-            raise ValidationError("A composite alarm cannot start a scaling policy.")
         return rule
 
     def delete_alarms(self, alarm_names: list[str]) -> None:
@@ -157,31 +154,26 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
             self._record_change(self.alarms[alarm_name], before)
 
     def evaluate(self) -> None:
-        """Judge each metric alarm whose period has ended since its last judgement, then the composite alarms."""
+        """Judge each metric alarm that is due since its last judgement, then the composite alarms."""
         now = self.store.clock.now()
         with self.lock:
             for alarm in self.alarms.values():
                 if isinstance(alarm.rule, AlarmRule):
-                    ended = self.store.period_number(alarm.rule.watched.period, now) - 1
+                    ended = self.store.period_number(look_seconds(alarm.rule), now) - 1
                     if ended > alarm.judged:
-                        self._judge(alarm, alarm.rule, ended, now)
+                        self._judge(alarm, alarm.rule, ended)
             for alarm in self.alarms.values():
                 if isinstance(alarm.rule, CompositeRule):
                     self._compose(alarm, alarm.rule)
 
-    def _judge(self, alarm: Alarm, rule: AlarmRule, ended: int, now: float) -> None:
-        period = rule.watched.period
-        late = max(self.store.delay_of(query.key) for query in rule.queries if query.key)
-        first = ended + 1 - rule.threshold.evaluation_periods - EXTRA_PERIODS - math.ceil(late / period)
-        values = answer(self.store, rule.queries, lambda _: (first, ended + 1))[rule.watched.id]
-        points = [
-            Datapoint(self.store.period_start(period, number), values.get(number))
-            for number in range(first, ended + 1)
-        ]
-        judgement = judge(rule.threshold, points, alarm.state_value)
+    def _judge(self, alarm: Alarm, rule: AlarmRule, ended: int) -> None:
         alarm.judged = ended
+        judgement = judge_rule(self.store, rule, ended, alarm.state_value)
+        if judgement is None:
+            return
         alarm.values = tuple(point.value for point in judgement.evaluated if point.value is not None)
         statistic = rule.watched.statistic
+        now, period = self.store.clock.machine_time(), rule.watched.period
         data = reason_data(judgement, rule.threshold, statistic=statistic, period=period, now=now)
         self._change(alarm, judgement.state, judgement.reason, data)
 
@@ -215,6 +207,11 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
         new = {"stateValue": alarm.state_value, "stateReason": alarm.state_reason}
         summary = f"Alarm updated from {before} to {alarm.state_value}"
         self._record(alarm, "StateUpdate", summary, {"oldState": {"stateValue": before}, "newState": new})
+        if alarm.state_value != before:
+            notify(alarm, before, self._record_action)
+
+    def _record_action(self, alarm: Alarm, summary: str, data: dict[str, str]) -> None:
+        self._record(alarm, "Action", summary, data)
 
     def _record_configuration(self, alarm: Alarm, change: str) -> None:
         summary = f'Alarm "{alarm.name}" {change.lower()}d'
@@ -225,22 +222,12 @@ class StoreBackend(CloudWatchBackend):  # type: ignore[misc]  # moto is untyped 
             {
                 "AlarmName": alarm.name,
                 "AlarmType": alarm.kind,
-                "Timestamp": datetime.fromtimestamp(self.store.clock.now(), UTC),
+                "Timestamp": datetime.fromtimestamp(self.store.clock.machine_time(), UTC),
                 "HistoryItemType": kind,
                 "HistorySummary": summary,
                 "HistoryData": json.dumps({"version": "1.0"} | data),
             }
         )
-
-
-def _check_numbers(datum: dict[str, Any], number: int) -> None:
-    summary = datum.get("StatisticValues") or {}
-    values = [datum.get("Value", 0), *(datum.get("Values") or ()), *summary.values()]
-    counts = [*(datum.get("Counts") or ()), *([summary["SampleCount"]] if summary else ())]
-    if not all(math.isfinite(float(value)) for value in values):
-        raise InvalidParameterValue(f"The values of MetricData.member.{number} must be finite numbers.")
-    if not all(0 < float(count) < math.inf for count in counts):
-        raise InvalidParameterValue(f"The counts of MetricData.member.{number} must be above 0.")
 
 
 def _epoch(timestamp: datetime | None) -> float | None:

@@ -1,7 +1,7 @@
 """The values of one metric in one span of time, as four sums and a histogram.
 
-The histogram is log-spaced (bins grow by a constant factor), so a percentile is within 1 % of the true
-value whatever its magnitude. It exists only once two different values have been seen: counters of 0 and 1
+The histogram is log-spaced (bins grow by a constant factor), so a percentile, or a bound of PR and TC, is within
+1 % of the true value whatever its magnitude. It exists only once two different values have been seen: counters of 0 and 1
 cost no more than their sums.
 """
 
@@ -16,6 +16,7 @@ _ZERO_BIN = 0
 _OFFSET = 40_000  # above the bin of the smallest double, so that every positive value has a positive bin
 
 SIMPLE_STATISTICS = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
+_BETWEEN = re.compile(r"(PR|TC)\((?P<low>\d+(\.\d+)?)?:(?P<high>\d+(\.\d+)?)?\)")
 _PERCENTILE = re.compile(r"p(\d{1,2}(\.\d{1,10})?|100)")
 
 
@@ -25,9 +26,34 @@ def percentile_of(statistic: str) -> float | None:
     return float(match[1]) if match else None
 
 
+def significant_samples(statistic: str) -> float:
+    """Return the fewest samples that make a percentile significant; 0 for any other statistic.
+
+    Source: "Percentile-based alarms and low data samples" in the CloudWatch guide.
+    """
+    percent = percentile_of(statistic)
+    if percent is None or not 0 < percent < 100:
+        return 0.0
+    return round(10 / min(percent / 100, 1 - percent / 100), 6)
+
+
+def bounds_of(statistic: str) -> tuple[float, float] | None:
+    """Read the bounds of `PR(:300)` or `TC(0.5:2)`, values of the metric; None when it is neither."""
+    match = _BETWEEN.fullmatch(statistic)
+    if match is None or not (match["low"] or match["high"]):
+        return None
+    low, high = float(match["low"] or -math.inf), float(match["high"] or math.inf)
+    return (low, high) if low < high else None
+
+
+def is_extended_statistic(name: str) -> bool:
+    """Check for a statistic that needs the distribution of the values."""
+    return percentile_of(name) is not None or bounds_of(name) is not None
+
+
 def is_statistic(name: str) -> bool:
     """Check whether a bucket can answer a statistic."""
-    return name in SIMPLE_STATISTICS or percentile_of(name) is not None
+    return name in SIMPLE_STATISTICS or is_extended_statistic(name)
 
 
 class Bucket:
@@ -84,6 +110,9 @@ class Bucket:
             return None
         if (percent := percentile_of(name)) is not None:
             return self._percentile(percent)
+        if (bounds := bounds_of(name)) is not None:
+            between = self._count_between(*bounds)
+            return between if between is None or name.startswith("TC") else 100 * between / self.count
         average = self.total / self.count
         return dict(
             zip(SIMPLE_STATISTICS, (self.count, average, self.total, self.minimum, self.maximum), strict=True)
@@ -103,6 +132,14 @@ class Bucket:
             if seen >= wanted:
                 return min(max(_value_of(key), self.minimum), self.maximum)
         return self.maximum
+
+    def _count_between(self, low: float, high: float) -> float | None:
+        """Count the values above `low` and up to `high`, as the guide's percentile rank and trimmed count do."""
+        if not self.has_values:
+            return None
+        bins = {_bin_of(self.minimum): self.count} if self.bins is None else self.bins
+        values = {key: min(max(_value_of(key), self.minimum), self.maximum) for key in bins}
+        return sum((count for key, count in bins.items() if low < values[key] <= high), 0.0)
 
     def _start_bins(self) -> None:
         if self.bins is None:

@@ -1,70 +1,19 @@
-"""Queries of clients and alarms: metric statistics, and arithmetic over them.
+"""Queries of clients and alarms: metric statistics, and metric math over them."""
 
-Metric math as far as it is imitated: numbers, ids of other queries, + - * / and brackets. Functions, SEARCH
-and SQL are refused.
-"""
-
-import ast
-import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any
 
 from local_aws.cloudwatch.buckets import is_statistic
+from local_aws.cloudwatch.metric_math import BadExpressionError, Formula, Points
 from local_aws.cloudwatch.store import MetricKey, MetricStore, is_period
 
-Points = dict[int, float]
-"""Values by number of their period."""
-_ARITHMETIC = (
-    *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.USub, ast.Name, ast.Load, ast.Constant),
-    *(ast.Add, ast.Sub, ast.Mult, ast.Div),
-)
+_ID = re.compile(r"[a-z]\w*", re.ASCII)
 
 
 class BadQueryError(ValueError):
     """A query that cannot be answered; the message gives the reason."""
-
-
-@dataclass(frozen=True)
-class Formula:
-    """Arithmetic over the results of other queries, compiled from names, numbers and + - * / alone."""
-
-    code: CodeType
-    names: frozenset[str]
-
-    @classmethod
-    def read(cls, expression: str) -> "Formula":
-        """Compile an expression. Raises BadQueryError."""
-        try:
-            tree = ast.parse(expression.strip(), mode="eval")
-        except SyntaxError as error:
-            raise BadQueryError(f"Expression {expression!r} cannot be read: {error.msg}.") from error
-        nodes = list(ast.walk(tree))
-        constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
-        if not all(isinstance(node, _ARITHMETIC) for node in nodes) or not {*map(type, constants)} <= {
-            int,
-            float,
-        }:
-            raise BadQueryError(
-                f"Expression {expression!r} is not imitated: only ids, numbers, + - * / and ()."
-            )
-        names = frozenset(node.id for node in nodes if isinstance(node, ast.Name))
-        return cls(compile(tree, expression, "eval"), names)
-
-    def combine(self, answers: Mapping[str, Points]) -> Points:
-        """Compute the periods that all operands have; like CloudWatch, omit divisions by zero."""
-        points: Points = {}
-        shared = set.intersection(*(set(answers[name]) for name in self.names)) if self.names else set()
-        for number in sorted(shared):
-            values = {name: answers[name][number] for name in self.names}
-            try:
-                value = float(eval(self.code, {"__builtins__": {}}, values))  # noqa: S307 - see `read`
-            except ArithmeticError:
-                continue
-            if math.isfinite(value):
-                points[number] = value
-        return points
 
 
 @dataclass(frozen=True)
@@ -100,21 +49,30 @@ def parse_queries(members: Iterable[Mapping[str, Any]], field: str) -> tuple[Que
 def parse_query(member: Mapping[str, Any], *periods: int) -> Query:
     """Read one element; an expression's period is the one of `periods`. Raises BadQueryError."""
     shown, id_ = member.get("ReturnData", True), member["Id"]
+    if not _ID.fullmatch(id_):
+        raise BadQueryError(f"Id {id_!r} must be letters, digits and _, the first a lower-case letter.")
     if "MetricStat" not in member:
-        formula, label = Formula.read(member["Expression"]), member.get("Label") or id_
+        formula, label = _formula(member["Expression"]), member.get("Label") or id_
         return Query(id_, periods[0], formula=formula, label=label, return_data=shown)
     wanted, metric = member["MetricStat"], member["MetricStat"]["Metric"]
     period, statistic, unit = int(wanted["Period"]), wanted["Stat"], wanted.get("Unit")
     if not is_period(period):
         raise BadQueryError(f"Period {period} is not imitated: use 5, 10, 20, 30 or a multiple of 60.")
     if not is_statistic(statistic):
-        known = "SampleCount, Average, Sum, Minimum, Maximum or pNN"
+        known = "SampleCount, Average, Sum, Minimum, Maximum, pNN, PR(a:b) or TC(a:b)"
         raise BadQueryError(f"Statistic {statistic!r} is not imitated: use {known}.")
     dimensions = {d["Name"]: d["Value"] for d in metric.get("Dimensions") or ()}
     key = MetricKey.of(metric["Namespace"], metric["MetricName"], dimensions)
     label = member.get("Label") or f"{key.name} {statistic}"
     unit = None if unit == "None" else unit
     return Query(id_, period, key, statistic, unit, label=label, return_data=shown)
+
+
+def _formula(expression: str) -> Formula:
+    try:
+        return Formula.read(expression)
+    except BadExpressionError as error:
+        raise BadQueryError(str(error)) from error
 
 
 def _in_order(queries: Iterable[Query]) -> list[Query]:
@@ -132,22 +90,25 @@ def _in_order(queries: Iterable[Query]) -> list[Query]:
 
 
 def answer(
-    store: MetricStore, queries: Iterable[Query], span: Callable[[int], tuple[int, int]]
+    store: MetricStore, queries: Iterable[Query], span: Callable[[int], tuple[int, int]], phase: int = 0
 ) -> dict[str, Points]:
-    """Answer queries that `parse_queries` has accepted; `span` gives first and last period number of a period."""
+    """Answer queries that `parse_queries` has accepted; `span` gives first and last period number of a period.
+
+    `phase`: AWS seconds by which the periods start later than multiples of their length.
+    """
     answers: dict[str, Points] = {}
     for query in _in_order(queries):
         if query.formula is not None:
             answers[query.id] = query.formula.combine(answers)
         else:
-            answers[query.id] = _read(store, query, *span(query.period))
+            answers[query.id] = _read(store, query, *span(query.period), phase)
     return answers
 
 
-def _read(store: MetricStore, query: Query, first: int, last: int) -> Points:
+def _read(store: MetricStore, query: Query, first: int, last: int, phase: int) -> Points:
     series = store.find(query.key) if query.key else None
     if series is None or query.unit not in (None, series.unit):
         return {}
-    buckets = sorted(series.delivered(query.period, first, last).items())
+    buckets = sorted(series.delivered(query.period, first, last, phase).items())
     values = {number: bucket.statistic(query.statistic) for number, bucket in buckets}
     return {number: value for number, value in values.items() if value is not None}

@@ -16,9 +16,10 @@ from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParam
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, EmptyResult
 
-from local_aws.cloudwatch.alarm import ACTIONS, Alarm
+from local_aws.cloudwatch.alarm import Alarm
 from local_aws.cloudwatch.backend import StoreBackend, _epoch
-from local_aws.cloudwatch.buckets import SIMPLE_STATISTICS, percentile_of
+from local_aws.cloudwatch.buckets import SIMPLE_STATISTICS, is_extended_statistic
+from local_aws.cloudwatch.limits import ACTIONS, check_model
 from local_aws.cloudwatch.queries import BadQueryError, Query, answer, parse_queries, parse_query
 from local_aws.cloudwatch.rules import AlarmRule
 from local_aws.cloudwatch.store import MetricStore, Series
@@ -48,13 +49,22 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
         assert isinstance(backend, StoreBackend)
         return backend
 
+    def put_metric_data(self) -> ActionResult:
+        """Store a client's data."""
+        check_model("PutMetricData", self._get_params())
+        return super().put_metric_data()
+
     def put_metric_alarm(self) -> ActionResult:
         """Create or replace an alarm on a metric or on metric math."""
+        check_model("PutMetricAlarm", self._get_params())
         self._backend.put_alarm(self._get_params())
         return EmptyResult()
 
-    put_composite_alarm = put_metric_alarm
-    """Create or replace an alarm on the states of others."""
+    def put_composite_alarm(self) -> ActionResult:
+        """Create or replace an alarm on the states of others."""
+        check_model("PutCompositeAlarm", self._get_params())
+        self._backend.put_alarm(self._get_params())
+        return EmptyResult()
 
     def describe_alarms(self) -> ActionResult:
         """List alarms, metric alarms alone unless AlarmTypes says otherwise; the filters may be combined."""
@@ -109,7 +119,7 @@ class StoreResponse(CloudWatchResponse):  # type: ignore[misc]  # moto is untype
         simple, extended = request.get("Statistics") or [], request.get("ExtendedStatistics") or []
         if not simple and not extended:
             raise InvalidParameterCombination("Must specify either Statistics or ExtendedStatistics")
-        unknown = set(simple) - set(SIMPLE_STATISTICS) | {n for n in extended if percentile_of(n) is None}
+        unknown = set(simple) - set(SIMPLE_STATISTICS) | {n for n in extended if not is_extended_statistic(n)}
         if unknown:
             raise InvalidParameterValue(f"Statistic {unknown.pop()} is not imitated by this local AWS.")
         start, end = _span(request)
@@ -188,7 +198,11 @@ def _span(request: dict[str, Any]) -> tuple[float, float]:
 
 
 def _periods(store: MetricStore, period: int, start: float, end: float) -> tuple[int, int]:
-    """Return the numbers of the first period and of the one after the last that starts before `end`."""
+    """Return the numbers of the first period and of the one after the last that starts before `end`.
+
+    `start` and `end` are a client's.
+    """
+    start, end = store.meant(start), store.meant(end)
     return store.period_number(period, start), math.ceil(end * store.clock.scale / period)
 
 
@@ -203,7 +217,7 @@ def _result(store: MetricStore, query: Query, points: list[tuple[int, float]]) -
 
 
 def _when(store: MetricStore, query: Query, number: int) -> datetime:
-    return datetime.fromtimestamp(store.period_start(query.period, number), UTC)
+    return datetime.fromtimestamp(store.shown(store.period_start(query.period, number)), UTC)
 
 
 def _matches(series: Series, request: dict[str, Any]) -> bool:

@@ -6,7 +6,9 @@ from typing import Any
 
 from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParameterValue, ValidationError
 
+from local_aws.cloudwatch.buckets import significant_samples
 from local_aws.cloudwatch.evaluation import OPERATORS, TREATMENTS, Threshold
+from local_aws.cloudwatch.limits import check_period
 from local_aws.cloudwatch.queries import BadQueryError, Query, parse_queries
 
 Request = Mapping[str, Any]
@@ -19,11 +21,15 @@ NOT_IMITATED = (
 
 @dataclass(frozen=True)
 class AlarmRule:
-    """The queries of an alarm, the id of the judged one, and its threshold."""
+    """The queries of an alarm, the judged one, and its threshold.
+
+    `least_samples`: with fewer in the evaluated periods the state stays (EvaluateLowSampleCountPercentile=ignore).
+    """
 
     queries: tuple[Query, ...]
     watched: Query
     threshold: Threshold
+    least_samples: float = 0.0
 
 
 def refuse_what_is_not_imitated(request: Request) -> None:
@@ -37,8 +43,8 @@ def refuse_what_is_not_imitated(request: Request) -> None:
             f"Option {percentile} is not supported. "
             "Supported options for parameter EvaluateLowSampleCountPercentile are evaluate and ignore."
         )
-    if percentile == "ignore":
-        raise ValidationError("EvaluateLowSampleCountPercentile=ignore is not imitated by this local AWS.")
+    if percentile == "ignore" and request.get("Metrics"):
+        raise ValidationError("EvaluateLowSampleCountPercentile=ignore of metric math is not imitated here.")
 
 
 def rule_of(request: Request) -> AlarmRule:
@@ -52,7 +58,11 @@ def rule_of(request: Request) -> AlarmRule:
     watched = [query for query in queries if query.return_data]
     if len(watched) != 1:
         raise ValidationError("Exactly one element of the metrics list should return data.")
-    return AlarmRule(queries, watched[0], _threshold_of(request))
+    threshold = _threshold_of(request)
+    check_period(watched[0].period, threshold.evaluation_periods)
+    ignores_few = request.get("EvaluateLowSampleCountPercentile") == "ignore"
+    least = significant_samples(watched[0].statistic) if ignores_few else 0.0
+    return AlarmRule(queries, watched[0], threshold, least)
 
 
 def _single_metric(request: Request) -> Request:

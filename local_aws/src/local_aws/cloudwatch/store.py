@@ -2,11 +2,14 @@
 
 * A series is one exact (namespace, name, set of dimensions); a subset of the dimensions is another series.
 * Time is counted in AWS seconds since the epoch: wall clock × time scale. Periods are aligned multiples of
-  their length in AWS seconds, so a 60 s period lasts 2 real seconds at scale 30. Every timestamp that goes in
-  or out is wall-clock.
+  their length in AWS seconds, so a 60 s period lasts 2 real seconds at scale 30. Every timestamp in here is the
+  clock's own; `shown` and `meant` convert those that clients read and send.
 * Resolution is 5 AWS seconds for 3 AWS hours (AWS keeps sub-minute data that long), then 60 AWS seconds for
   3 AWS days. Periods are 5, 10, 20 or 30 s, or a multiple of 60 s. Approximations: AWS also has 1 s, and
   keeps 60 s for 15 days.
+* A series is of high resolution when a client says so (StorageResolution=1), or AWS publishes it so. Any other has one
+  datapoint a minute, at its start: a shorter period sees it there, of AWS's own metrics once the minute is over, and
+  nothing in between.
 * The unit of a series is the one it was last given.
 * With a delay, a period of a metric of AWS's own can be read only that long after its end; it may change.
 """
@@ -38,6 +41,11 @@ class MetricKey:
         """Build a key whatever the order of the dimensions."""
         return cls(namespace, name, tuple(sorted(dimensions.items())))
 
+    @property
+    def is_of_aws(self) -> bool:
+        """Check for a metric that AWS publishes itself."""
+        return self.namespace.lstrip("/").lower().startswith("aws/")
+
 
 Delay = Callable[[MetricKey], float]
 """AWS seconds after which a period of a metric of AWS's own can be read."""
@@ -54,6 +62,7 @@ class Series:
     def __init__(self, key: MetricKey, clock: Clock, delay: Delay = lambda _: 0.0) -> None:
         self.key = key
         self.unit = "None"
+        self.is_high_resolution = False
         self._delay = delay
         self._clock = clock
         self._scale = clock.scale
@@ -75,24 +84,34 @@ class Series:
         with self._lock:
             self._bucket_at(at).add_summary(**sums)
 
-    def delivered(self, period: int, first: int, last: int) -> dict[int, Bucket]:
+    def delivered(self, period: int, first: int, last: int, phase: int = 0) -> dict[int, Bucket]:
         """Aggregate as `buckets` does, without the periods that are not yet delivered."""
         delay_seconds = self._delay(self.key)
         if delay_seconds:
-            last = min(last, int((self._clock.now() * self._scale - delay_seconds) // period))
-        return self.buckets(period, first, last)
+            last = min(last, int((self._clock.now() * self._scale - phase - delay_seconds) // period))
+        return self.buckets(period, first, last, phase)
 
-    def buckets(self, period: int, first: int, last: int) -> dict[int, Bucket]:
+    def buckets(self, period: int, first: int, last: int, phase: int = 0) -> dict[int, Bucket]:
         """Aggregate the aligned periods numbered `first` up to and without `last`; empty ones are left out.
 
-        Period number n starts at n × `period` AWS seconds since the epoch. `period` satisfies `is_period`.
+        Period number n starts at n × `period` + `phase` AWS seconds since the epoch. `period` satisfies `is_period`;
+        `phase` is whole minutes, and 0 for a period below a minute.
         """
+        if period < BLOCK_SECONDS and not self.is_high_resolution:
+            return self._minutes(BLOCK_SECONDS // period, first, last)
         merged: dict[int, Bucket] = {}
         with self._lock:
             if period % BLOCK_SECONDS == 0:
-                _gather(self._coarse, period // BLOCK_SECONDS, first, last, merged)
-            _gather(self._fine, period // TICK_SECONDS, first, last, merged)
+                _gather(self._coarse, period // BLOCK_SECONDS, first, last, merged, phase // BLOCK_SECONDS)
+            _gather(self._fine, period // TICK_SECONDS, first, last, merged, phase // TICK_SECONDS)
         return merged
+
+    def _minutes(self, per_minute: int, first: int, last: int) -> dict[int, Bucket]:
+        """Return whole minutes, each by the number of the period with which it starts."""
+        now = int(self._clock.now() * self._scale // BLOCK_SECONDS)
+        end = min(-(-last // per_minute), now if self.key.is_of_aws else now + 1)
+        minutes = self.buckets(BLOCK_SECONDS, -(-first // per_minute), end)
+        return {number * per_minute: bucket for number, bucket in minutes.items()}
 
     def newest(self) -> float:
         """Return the epoch second of the newest value, to the tick."""
@@ -126,15 +145,14 @@ class Series:
 
 
 def _gather(
-    source: Mapping[int, Bucket], per_period: int, first: int, last: int, into: dict[int, Bucket]
+    source: Mapping[int, Bucket], per_period: int, first: int, last: int, into: dict[int, Bucket], phase: int
 ) -> None:
-    wanted: Iterable[int] = range(first * per_period, last * per_period)
-    if len(source) < (last - first) * per_period:
-        wanted = [index for index in source if first * per_period <= index < last * per_period]
+    span = range(first * per_period + phase, last * per_period + phase)
+    wanted: Iterable[int] = [index for index in source if index in span] if len(source) < len(span) else span
     for index in wanted:
         bucket = source.get(index)
         if bucket is not None:
-            into.setdefault(index // per_period, Bucket()).merge(bucket)
+            into.setdefault((index - phase) // per_period, Bucket()).merge(bucket)
 
 
 class MetricStore:
@@ -171,7 +189,7 @@ class MetricStore:
 
     def delay_of(self, key: MetricKey) -> float:
         """Return the AWS seconds after which a period can be read: 0 for a client's own metrics."""
-        return self._delay(key) if key.namespace.lstrip("/").lower().startswith("aws/") else 0.0
+        return self._delay(key) if key.is_of_aws else 0.0
 
     def find(self, key: MetricKey) -> Series | None:
         """Return an existing series."""
@@ -200,9 +218,17 @@ class MetricStore:
         """Return the number of the aligned period that contains epoch seconds `at`."""
         return int(at * self.clock.scale // period)
 
-    def period_start(self, period: int, number: int) -> float:
+    def period_start(self, period: int, number: int, phase: int = 0) -> float:
         """Return the epoch seconds at which period `number` starts."""
-        return number * period / self.clock.scale
+        return (number * period + phase) / self.clock.scale
+
+    def shown(self, at: float) -> float:
+        """Convert epoch seconds of the store to those of the machine's clock, which clients read."""
+        return at + self.clock.shift()
+
+    def meant(self, at: float) -> float:
+        """Convert epoch seconds that a client has sent to those of the store."""
+        return at - self.clock.shift()
 
     def _add(self, key: MetricKey) -> Series:
         with self._lock:
