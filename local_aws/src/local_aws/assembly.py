@@ -10,6 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from local_aws import bucket_policies, cloudwatch, identity, instances, s3_checksums
+from local_aws.authorisation.facts import ExistingResources
+from local_aws.authorisation.gate import Gate
 from local_aws.autoscaling import Autoscaling
 from local_aws.clock import Clock
 from local_aws.cloudwatch import MetricStore
@@ -112,7 +114,7 @@ class LocalAws:
         return url
 
     async def _listen(self, listener: socket.socket, door: FrontDoor, proxy: Proxy) -> None:
-        checks = check_requests(self.faults, strict=self.settings.strict_auth)
+        checks = check_requests(self.faults, strict=self.settings.strict_auth, gate=self._gate())
         app = web.Application(client_max_size=self.settings.max_payload_bytes, middlewares=[checks])
         app.router.add_post("/endpoints/{name}/invocations", self.router.handle)
         app.router.add_post("/endpoints/{name}/invocations-response-stream", self.router.stream)
@@ -126,6 +128,12 @@ class LocalAws:
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listener).start()
+
+    def _gate(self) -> Gate | None:
+        """Make the gate of LOCAL_AWS_IAM=enforce."""
+        if not self.settings.enforces_iam:
+            return None
+        return Gate(ExistingResources(self.resource_store, self.endpoints, self.alarms))
 
     def _make_endpoints(self) -> Endpoints:
         context = FleetContext(
