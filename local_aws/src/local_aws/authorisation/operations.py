@@ -50,10 +50,11 @@ def questions(call: Call, facts: Facts, caller_keys: Context) -> tuple[Question,
         return ()
     context = {**caller_keys, **keys_of(call)}
     asked = s3_actions(call, facts) if call.service == "s3" else _actions(call, facts)
-    return tuple(_question(name, resource, {**context, **more}) for name, resource, more in asked)
+    return tuple(question(name, resource, {**context, **more}) for name, resource, more in asked)
 
 
-def _question(name: str, resource: str, context: Context) -> Question:
+def question(name: str, resource: str, context: Context) -> Question:
+    """Ask for one action of the reference. Raises AwsError when it has none of that name."""
     service, _, bare = name.partition(":")
     known = _known(service, bare)
     return Question(known.name, resource, context, lambda key: require_key(key, known))
