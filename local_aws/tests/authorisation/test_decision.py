@@ -72,10 +72,7 @@ def test_a_boundary_and_a_session_policy_must_allow_too(kind: str) -> None:
     refused = {"identity": [policy(ALLOW)], kind: [policy(OTHER)]}
 
     assert answer(caller(**allowed)) is None
-    assert (
-        answer(caller(**refused))
-        == f"{BEGINNING} because no {names[kind]} allows the s3:GetObject action"
-    )
+    assert answer(caller(**refused)) == f"{BEGINNING} because no {names[kind]} allows the s3:GetObject action"
     assert answer(caller(boundary=[policy(ALLOW)])) is not None, "a boundary grants nothing"
 
 
@@ -161,7 +158,7 @@ def test_a_variable_in_a_condition_stands_for_the_callers_value() -> None:
 
     assert answer(by, **{"aws__PrincipalTag/team": ["a"], "s3__prefix": ["a"]}) is None
     assert answer(by, **{"aws__PrincipalTag/team": ["a"], "s3__prefix": ["b"]}) is not None
-    assert answer(by, **{"s3__prefix": [""]}) is not None
+    assert answer(by, s3__prefix=[""]) is not None
 
 
 def test_a_condition_key_that_cannot_be_evaluated_is_an_error_where_it_would_decide() -> None:

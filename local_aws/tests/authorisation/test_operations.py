@@ -33,7 +33,7 @@ class Existing:
     def key_arn(self, given: str) -> str:
         return f"arn:aws:kms:{PLACE}:key/{given.removeprefix('alias/')}"
 
-    def has_object(self, bucket: str, key: str) -> bool:
+    def has_object(self, bucket: str, key: str) -> bool:  # noqa: ARG002
         return key == "there"
 
     def config_of(self, endpoint: str) -> str | None:
@@ -42,7 +42,7 @@ class Existing:
     def storage_key_of(self, config: str) -> str | None:
         return "alias/storage" if config == "encrypted" else None
 
-    def alarms_of_policy(self, scalable: str, policy: str) -> tuple[str, ...]:
+    def alarms_of_policy(self, scalable: str, policy: str) -> tuple[str, ...]:  # noqa: ARG002
         return (f"TargetTracking-{scalable}-AlarmHigh-1",)
 
 
@@ -120,7 +120,10 @@ def test_the_service_that_gets_a_passed_role_is_a_condition_key() -> None:
     call = Call("sagemaker", "CreateTrainingJob", {"TrainingJobName": "a", "RoleArn": ROLE})
     passing = questions(call, Existing(), {})[1]
 
-    assert (passing.action, passing.context["iam:passedtoservice"]) == ("iam:PassRole", ["sagemaker.amazonaws.com"])
+    assert (passing.action, passing.context["iam:passedtoservice"]) == (
+        "iam:PassRole",
+        ["sagemaker.amazonaws.com"],
+    )
 
 
 def test_a_scalable_target_is_registered_in_its_callers_name() -> None:
@@ -149,7 +152,9 @@ def test_an_endpoint_with_a_storage_key_needs_a_grant_of_it() -> None:
     found = asked("sagemaker", "CreateEndpoint", EndpointName="a", EndpointConfigName="encrypted")
 
     assert found[-1] == ("kms:CreateGrant", f"arn:aws:kms:{PLACE}:key/storage")
-    assert "kms:CreateGrant" not in dict(asked("sagemaker", "CreateEndpoint", EndpointName="a", EndpointConfigName="b"))
+    assert "kms:CreateGrant" not in dict(
+        asked("sagemaker", "CreateEndpoint", EndpointName="a", EndpointConfigName="b")
+    )
 
 
 def test_condition_keys_come_from_the_request() -> None:
@@ -202,7 +207,9 @@ def test_a_condition_key_that_aws_would_set_and_this_aws_does_not_is_refused(
         require_key(key, found)
 
 
-@pytest.mark.parametrize("key", ["aws:SourceVpc", "aws:RequestTag/a", "s3:prefix", "sagemaker:InstanceTypes", "ec2:Region"])
+@pytest.mark.parametrize(
+    "key", ["aws:SourceVpc", "aws:RequestTag/a", "s3:prefix", "sagemaker:InstanceTypes", "ec2:Region"]
+)
 def test_a_condition_key_that_aws_would_not_set_either_is_absent(key: str) -> None:
     found = action("s3", "GetObject")
     assert found is not None

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from moto.iam.models import ManagedPolicy, Role, User, iam_backends
@@ -90,7 +91,14 @@ def documents(own: Iterable[str], attached: Iterable[ManagedPolicy]) -> list[dic
         *own,
         *(version.document for policy in attached for version in policy.versions if version.is_default),
     ]
-    return [json.loads(text) for text in texts]
+    return [_parsed(text) for text in texts]
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> dict[str, Any]:
+    """Parse a policy once: invocations ask for the same ones hundreds of times a second."""
+    document: dict[str, Any] = json.loads(text)
+    return document
 
 
 def _boundary(arn: str | None) -> list[dict[str, Any]] | None:

@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from local_aws.errors import not_imitated
@@ -22,11 +23,20 @@ _NEVER = r"(?!)"
 
 def like(value: str, pattern: str) -> bool:
     """Match `*` and `?`, and nothing else, as IAM does."""
-    return re.fullmatch(_wild(pattern), value, re.DOTALL) is not None
+    if "*" not in pattern and "?" not in pattern:
+        return value == pattern
+    return _compiled(pattern).fullmatch(value) is not None
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(_wild(pattern), re.DOTALL)
 
 
 def like_with_variables(value: str, pattern: str, context: Context) -> bool:
     """Match a pattern whose policy variables stand for the values of the request, without their wildcards."""
+    if "${" not in pattern:
+        return like(value, pattern)
     return re.fullmatch(_expression(pattern, context, _wild), value, re.DOTALL) is not None
 
 

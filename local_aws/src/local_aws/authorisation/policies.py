@@ -6,6 +6,7 @@ neither an Allow nor a missing Deny.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from local_aws.authorisation.conditions import (
@@ -71,8 +72,8 @@ def applies(
     if beyond:
         raise not_imitated(f"{beyond[0]} in a policy")
     return (
-        (principal is None or names(statement, principal))
-        and _fits_action(statement, question.action)
+        _fits_action(statement, question.action)
+        and (principal is None or names(statement, principal))
         and _fits_resource(statement, question, with_variables=with_variables)
         and all(
             _holds(condition, question, with_variables=with_variables)
@@ -82,9 +83,13 @@ def applies(
 
 
 def _fits_action(statement: Mapping[str, Any], action: str) -> bool:
-    words = listed(statement.get("Action", statement.get("NotAction", [])))
-    fits = any(like(action.lower(), word.lower()) for word in words)
-    return fits if "Action" in statement else not fits
+    words = tuple(listed(statement.get("Action", statement.get("NotAction", []))))
+    return _is_one_of(words, action) is ("Action" in statement)
+
+
+@lru_cache(maxsize=16384)
+def _is_one_of(words: tuple[str, ...], action: str) -> bool:
+    return any(like(action.lower(), word.lower()) for word in words)
 
 
 def _fits_resource(statement: Mapping[str, Any], question: Question, *, with_variables: bool) -> bool:
