@@ -14,12 +14,11 @@ from pipeline.state.lock import lock_key
 from tests.conftest import MATRIX_SEED
 from tests.pipeline.conftest import environment
 from tests.pipeline.deploy_jobs import Account, bootstrapped
-from tests.pipeline.deploy_roles import actions_of
+from tests.pipeline.deploy_roles import KEY, actions_of
 from tests.pipeline.enforced_steps import STAGING_STEPS, Journey
 from tests.pipeline.scene import ROOT, contract_cloud
 from tests.pipeline.stage import DEPLOYMENT
 from tests.pipeline.steps import CAPACITY_RPS
-from tests.pipeline.test_deploy_role import KEY
 from tests.pipeline.test_train import PROGRAM
 
 NOT_REHEARSED = {
@@ -49,7 +48,7 @@ def test_each_action_of_the_staging_role_is_needed_by_a_named_step() -> None:
 
 @pytest.fixture
 def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """An account of its own with staging in it, whose instances' storage a key encrypts."""
+    """Set up an account with staging in it, whose instances' storage a key encrypts."""
     monkeypatch.chdir(ROOT)
     program, data = tmp_path / "train.py", tmp_path / "data"
     program.write_text(PROGRAM)

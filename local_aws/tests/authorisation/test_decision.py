@@ -28,10 +28,10 @@ def caller(**policies: Any) -> Caller:
 
 
 def answer(
-    by: Caller, resource: ResourcePolicy | None = None, action: str = "s3:GetObject", **context: list[str]
+    by: Caller, resource: ResourcePolicy | None = None, context: dict[str, list[str]] | None = None
 ) -> str | None:
-    keys = {name.replace("__", ":").replace("_", "-").lower(): value for name, value in context.items()}
-    return refusal(by, Question(action, OBJECT, keys), resource)
+    keys = {name.lower(): values for name, values in (context or {}).items()}
+    return refusal(by, Question("s3:GetObject", OBJECT, keys), resource)
 
 
 def bucket(*statements: dict[str, Any], principal: Any = "*", must_allow: bool = False) -> ResourcePolicy:
@@ -140,24 +140,24 @@ def test_actions_and_resources_are_compared_as_iam_does(statement: dict[str, Any
 )
 def test_policy_variables_stand_for_the_callers_values(resource: str, tag: str, allowed: bool) -> None:
     by = caller(identity=[policy(ALLOW | {"Resource": resource})])
-    context = {"aws__PrincipalTag/team": [tag]}
+    context = {"aws:PrincipalTag/team": [tag]}
 
-    assert (answer(by, **context) is None) is allowed
+    assert (answer(by, context=context) is None) is allowed
 
 
 def test_before_2012_a_policy_variable_is_plain_text() -> None:
     resource = "arn:aws:s3:::releases/${aws:PrincipalTag/team}/*"
     by = caller(identity=[policy(ALLOW | {"Resource": resource}, version="2008-10-17")])
 
-    assert answer(by, **{"aws__PrincipalTag/team": ["weights"]}) is not None
+    assert answer(by, context={"aws:PrincipalTag/team": ["weights"]}) is not None
 
 
 def test_a_variable_in_a_condition_stands_for_the_callers_value() -> None:
     condition = {"StringEquals": {"s3:prefix": "${aws:PrincipalTag/team}"}}
     by = caller(identity=[policy(ALLOW | {"Condition": condition})])
 
-    assert answer(by, **{"aws__PrincipalTag/team": ["a"], "s3__prefix": ["a"]}) is None
-    assert answer(by, **{"aws__PrincipalTag/team": ["a"], "s3__prefix": ["b"]}) is not None
+    assert answer(by, context={"aws:PrincipalTag/team": ["a"], "s3:prefix": ["a"]}) is None
+    assert answer(by, context={"aws:PrincipalTag/team": ["a"], "s3:prefix": ["b"]}) is not None
     assert answer(by, s3__prefix=[""]) is not None
 
 
@@ -184,4 +184,4 @@ def test_a_condition_key_that_cannot_be_evaluated_is_an_error_where_it_would_dec
 )
 def test_what_is_not_evaluated_is_neither_allowed_nor_ignored(statement: dict[str, Any]) -> None:
     with pytest.raises(AwsError, match="not imitated"):
-        answer(caller(identity=[policy(statement)]), s3__prefix=["x"])
+        answer(caller(identity=[policy(statement)]), context={"s3:prefix": ["x"]})

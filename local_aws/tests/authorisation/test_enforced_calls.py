@@ -67,7 +67,7 @@ def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roles]:
         yield Roles(aws)
 
 
-CALLS = [
+CALLS: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("sagemaker", "list_endpoints", {}, "AccessDeniedException", "sagemaker:ListEndpoints on resource: *"),
     ("iam", "get_role", {"RoleName": "x"}, "AccessDenied", f"iam:GetRole on resource: arn:aws:iam::{ACCOUNT}:role/x"),
     ("sns", "list_topics", {}, "AuthorizationError", "SNS:ListTopics"),
@@ -84,7 +84,9 @@ def test_every_protocol_says_who_may_not_do_what(roles: Roles) -> None:
     for service, operation, request, code, what in CALLS:
         text = refused(code, getattr(client(service), operation), **request)
 
-        assert f"User: arn:aws:sts::{ACCOUNT}:assumed-role/nobody/session is not authorized to perform: " in text
+        assert (
+            f"User: arn:aws:sts::{ACCOUNT}:assumed-role/nobody/session is not authorized to perform: " in text
+        )
         assert what.lower() in text.lower()
         assert "because no identity-based policy allows the " in text
 
@@ -122,7 +124,9 @@ def test_an_object_that_is_absent_is_forbidden_to_who_may_not_list(roles: Roles)
 
 def test_the_trust_of_a_role_binds_the_administrator_too(roles: Roles) -> None:
     closed = roles.make("closed", trust=TO_SAGEMAKER)
-    text = refused("AccessDenied", roles.aws.client("sts").assume_role, RoleArn=closed, RoleSessionName="session")
+    text = refused(
+        "AccessDenied", roles.aws.client("sts").assume_role, RoleArn=closed, RoleSessionName="session"
+    )
 
     assert f"is not authorized to perform: sts:AssumeRole on resource: {closed}" in text
     assert "because no resource-based policy allows" in text
