@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class Account:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self._credentials(environment).items():
                 patch.setenv(name, value)
-            patch.setattr(boto3, "DEFAULT_SESSION", None)
+            forget_clients(patch)
             yield self.run(environment)
 
     def run(self, environment: str) -> Run:
@@ -81,6 +82,13 @@ class Account:
         return {name: given[key] for name, key in KEYS.items()}
 
 
+def forget_clients(patch: pytest.MonkeyPatch) -> None:
+    """Let the next clients be made with the credentials of now: boto3 and the SageMaker SDK keep the first ones."""
+    patch.setattr(boto3, "DEFAULT_SESSION", None)
+    if sdk := sys.modules.get("sagemaker.core.utils.utils"):
+        vars(sdk)["SageMakerClient"].reset()
+
+
 def less(document: Mapping[str, Any], action: str) -> dict[str, Any]:
     """Return a policy without an action; a statement that has no other one becomes one of an action of nobody's."""
     kept = []
@@ -101,7 +109,7 @@ def bootstrapped(
         for name, value in cloud.environ.items():
             patch.setenv(name, value)
         patch.delenv("AWS_SESSION_TOKEN", raising=False)
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        forget_clients(patch)
         access = GithubAccess(GithubRepository.parse(REPOSITORY, "12/345"))
         made = bootstrap_github(access, envs, Run.for_environment(envs[0], folder))
         yield Account(cloud, issuer, folder, {env.name: env for env in envs}, made.roles)

@@ -1,4 +1,4 @@
-"""The steps of the staging role on an AWS that enforces IAM, each with the actions that it fails without.
+"""The steps of the deploy roles on an AWS that enforces IAM, each with the actions that it fails without.
 
 The actions stand in the order in which their step first asks for them: a try without one stops at its call, and the
 next try goes on from there, as an interrupted step does.
@@ -20,6 +20,7 @@ from pipeline.config.endpoint import Vpc
 from pipeline.deployment.deploy import deploy
 from pipeline.errors import AwsRefused, DeploymentRolledBack, PipelineError, ReleaseError
 from pipeline.preflight.preflight import PreflightSnapshot, inspect, require_clear
+from pipeline.promotion.promote import promote
 from pipeline.promotion.rollback import rollback
 from pipeline.promotion.status import environment_status
 from pipeline.publishing.digests import PART_BYTES, digests_of
@@ -33,7 +34,7 @@ from pipeline.state.audit import audit_lines
 from pipeline.state.lock import environment_lock
 from pipeline.verification.under_load import read_scaling_events
 from tests.pipeline.scene import published
-from tests.pipeline.steps import CAPACITY_RPS, DOWN, NIGHTS, UP
+from tests.pipeline.steps import CAPACITY_RPS, DOWN, NIGHTS, UP, keep_evidence, smoke
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Journey:
     releases: dict[str, Release] = field(default_factory=dict)
 
 
+PUBLISHER, PROMOTED_TO = "staging", "production"
 Work = Callable[[Journey, Run], object]
 
 
@@ -55,6 +57,16 @@ class EnforcedStep:
     work: Work
     needs: tuple[str, ...]
     is_locked: bool = True
+    of: str | None = None
+    """The environment whose job alone does the step; None: that of every environment."""
+    where_promoted_to: tuple[str, ...] = ()
+    """Further actions, asked for first, that an environment which publishes nothing needs here."""
+
+    def needs_in(self, environment: str) -> tuple[str, ...]:
+        """Return the actions without which the step fails there."""
+        if self.of not in (None, environment):
+            return ()
+        return (*(self.where_promoted_to if environment == PROMOTED_TO else ()), *self.needs)
 
     def do(self, journey: Journey, run: Run, name: str) -> None:
         """Do the step, under the lock where it changes the environment. Raises PipelineError."""
@@ -73,6 +85,7 @@ def publish_others(journey: Journey, run: Run) -> None:
     journey.releases["two"] = published(run, journey.folder, "two")
     journey.releases["wrong"] = published(run, journey.folder, "wrong", "predicts 3", prediction=4)
     journey.releases["broken"] = published(run, journey.folder, "broken", "exits")
+    keep_evidence(journey.releases["two"], run.aws)
 
 
 def upload_in_parts(journey: Journey, run: Run) -> None:
@@ -127,6 +140,11 @@ def deploy_what_does_not_start(journey: Journey, run: Run) -> None:
             raise
 
 
+def promote_two(journey: Journey, run: Run) -> None:
+    """Promote what has passed in staging, whose evidence only its own job can write."""
+    promote(journey.releases["two"], run, smoke=smoke())
+
+
 def look_at_scaling(_: Journey, run: Run) -> None:
     """Read what `verify` judges scaling by."""
     read_scaling_events(run, 0.0)
@@ -179,10 +197,11 @@ def scale_plainly(_: Journey, run: Run) -> None:
 
 SCALING = "application-autoscaling"
 BAKE_SECONDS = 2400  # of AWS's; ten seconds here
-STAGING_STEPS: Mapping[str, EnforcedStep] = {
+STEPS: Mapping[str, EnforcedStep] = {
     "train": EnforcedStep(
         lambda _, run: train(run, Origin(), engine=False, sbom=False),
         ("sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"),
+        of=PUBLISHER,
     ),
     "publish": EnforcedStep(
         publish_one,
@@ -196,6 +215,7 @@ STAGING_STEPS: Mapping[str, EnforcedStep] = {
             ),
             *("sagemaker:ListModelPackages", "sagemaker:CreateModelPackage"),
         ),
+        of=PUBLISHER,
     ),
     "preflight": EnforcedStep(
         check_before,
@@ -212,10 +232,13 @@ STAGING_STEPS: Mapping[str, EnforcedStep] = {
     ),
     "scan": EnforcedStep(scan, ("ecr:DescribeImageScanFindings",), is_locked=False),
     "upload in parts": EnforcedStep(
-        upload_in_parts, ("s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts"), is_locked=False
+        upload_in_parts,
+        ("s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts"),
+        is_locked=False,
+        of=PUBLISHER,
     ),
     "upload beside another": EnforcedStep(
-        upload_beside_another, ("s3:AbortMultipartUpload",), is_locked=False
+        upload_beside_another, ("s3:AbortMultipartUpload",), is_locked=False, of=PUBLISHER
     ),
     "first deploy": EnforcedStep(
         deploy_mark("one"),
@@ -225,6 +248,7 @@ STAGING_STEPS: Mapping[str, EnforcedStep] = {
             *("sagemaker:CreateEndpointConfig", "cloudwatch:PutMetricAlarm", "sagemaker:CreateEndpoint"),
             *("kms:CreateGrant", "sagemaker:InvokeEndpoint"),
         ),
+        where_promoted_to=("s3:PutObject", "s3:GetObject"),
     ),
     "autoscale in every way": EnforcedStep(
         scale_in_every_way,
@@ -239,8 +263,11 @@ STAGING_STEPS: Mapping[str, EnforcedStep] = {
         scale_plainly,
         (f"{SCALING}:DeleteScalingPolicy", f"{SCALING}:DeleteScheduledAction", "cloudwatch:DeleteAlarms"),
     ),
-    "publish others": EnforcedStep(publish_others, ()),
+    "publish others": EnforcedStep(publish_others, (), of=PUBLISHER),
     "deploy": EnforcedStep(deploy_mark("two"), ("sagemaker:UpdateEndpoint",)),
+    "promote": EnforcedStep(
+        promote_two, ("sagemaker:ListModelPackages", "sagemaker:UpdateModelPackage"), of=PROMOTED_TO
+    ),
     "look at scaling": EnforcedStep(
         look_at_scaling,
         (
@@ -253,7 +280,7 @@ STAGING_STEPS: Mapping[str, EnforcedStep] = {
     "deploy what does not start": EnforcedStep(
         deploy_what_does_not_start, ("logs:DescribeLogStreams", "logs:GetLogEvents")
     ),
-    "roll back": EnforcedStep(lambda _, run: rollback(run), ()),
+    "roll back": EnforcedStep(lambda _, run: rollback(run), (), where_promoted_to=("s3:ListBucket",)),
     "status": EnforcedStep(lambda _, run: environment_status(run), (), is_locked=False),
     "audit": EnforcedStep(lambda _, run: audit_lines(run, 10), (), is_locked=False),
     "notify": EnforcedStep(lambda _, run: notify(run, "hello"), ("sns:Publish",), is_locked=False),

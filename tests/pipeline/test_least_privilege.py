@@ -4,6 +4,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,14 +16,14 @@ from tests.conftest import MATRIX_SEED
 from tests.pipeline.conftest import environment
 from tests.pipeline.deploy_jobs import Account, bootstrapped
 from tests.pipeline.deploy_roles import KEY, actions_of
-from tests.pipeline.enforced_steps import STAGING_STEPS, Journey
+from tests.pipeline.enforced_steps import PROMOTED_TO, PUBLISHER, STEPS, Journey
 from tests.pipeline.scene import ROOT, contract_cloud
 from tests.pipeline.stage import DEPLOYMENT
 from tests.pipeline.steps import CAPACITY_RPS
 from tests.pipeline.test_train import PROGRAM
 
-NOT_REHEARSED = {
-    "ecr:BatchCheckLayerAvailability": "docker push, which needs an engine",
+WITH_AN_ENGINE = {
+    "ecr:BatchCheckLayerAvailability": "docker push",
     "ecr:BatchGetImage": "gh attestation verify, and docker push",
     "ecr:CompleteLayerUpload": "docker push",
     "ecr:GetAuthorizationToken": "docker login",
@@ -33,22 +34,45 @@ NOT_REHEARSED = {
     "inspector2:ListCoverage": "ECR's enhanced scanning, which no local AWS has",
     "inspector2:ListFindings": "ECR's enhanced scanning",
 }
-"""Actions of the staging role that no step here asks for, with what does on AWS."""
-NEEDED = [(step, action) for step, each in STAGING_STEPS.items() for action in each.needs]
-BEFORE_ANY_ENDPOINT = [pair for pair in NEEDED if pair[0] in ("train", "publish", "preflight")]
+"""Actions that no step here asks for, with what does where images are pushed and scanned."""
+OF_IMAGES = {
+    "ecr:DescribeImages": "preflight of a pushed image",
+    "ecr:DescribeRepositories": "a scan on push",
+}
+NOT_REHEARSED = {PUBLISHER: WITH_AN_ENGINE, PROMOTED_TO: WITH_AN_ENGINE | OF_IMAGES}
+ENVIRONMENTS = (PUBLISHER, PROMOTED_TO)
+BEFORE_ANY_ENDPOINT = [
+    (step, action) for step in ("train", "publish", "preflight") for action in STEPS[step].needs
+]
 
 
-def test_each_action_of_the_staging_role_is_needed_by_a_named_step() -> None:
-    env = environment(endpoint={"kms_key": KEY})
-    needed = [action for _, action in NEEDED]
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_each_action_of_a_deploy_role_is_needed_by_a_named_step(name: str) -> None:
+    needed = [action for each in STEPS.values() for action in each.needs_in(name)]
+    granted = actions_of(environment_of(name, KEY), KEY)
 
     assert sorted(needed) == sorted(set(needed))
-    assert actions_of(env, KEY) == set(needed) | NOT_REHEARSED.keys()
+    assert set(needed) <= granted
+    assert granted - set(needed) <= NOT_REHEARSED[name].keys()
+
+
+def environment_of(name: str, key: str, data: Path = Path("data")) -> Environment:
+    """Return staging, or an environment that promotes from it and trains nothing."""
+    changes: dict[str, Any] = {
+        "endpoint": {"kms_key": key, "name": f"digits-{name}"},
+        "deployment": DEPLOYMENT,
+        "autoscaling": {"target": 60 * CAPACITY_RPS},
+        "training": {"data": str(data), "hyperparameters": {"epochs": "2"}},
+    }
+    if name == PUBLISHER:
+        return environment(**changes)
+    promoted_to = environment(**changes, name=name, promotes_from=PUBLISHER)
+    return promoted_to.model_copy(update={"training": None})
 
 
 @pytest.fixture
 def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """Set up an account with staging in it, whose instances' storage a key encrypts."""
+    """Set up an account with both environments, whose instances' storage a key encrypts."""
     monkeypatch.chdir(ROOT)
     program, data = tmp_path / "train.py", tmp_path / "data"
     program.write_text(PROGRAM)
@@ -66,36 +90,24 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account
         ) as cloud,
     ):
         key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
-        with bootstrapped(cloud, issuer, tmp_path, [staging(key, data)]) as made:
+        envs = [environment_of(name, key, data) for name in ENVIRONMENTS]
+        with bootstrapped(cloud, issuer, tmp_path, envs) as made:
             yield made
 
 
-def staging(key: str, data: Path) -> Environment:
-    return environment(
-        endpoint={"kms_key": key},
-        deployment=DEPLOYMENT,
-        autoscaling={"target": 60 * CAPACITY_RPS},
-        training={"data": str(data), "hyperparameters": {"epochs": "2"}},
-    )
-
-
-def fails_without(action: str, step: str, account: Account, journey: Journey) -> None:
+def fails_without(action: str, step: str, name: str, account: Account, journey: Journey) -> None:
     """Take the action from the role: the step fails, and its error names the action."""
-    role = account.roles["staging"].rpartition("/")[2]
-    with (
-        account.without(role, action),
-        account.job("staging") as run,
-        pytest.raises(PipelineError) as caught,
-    ):
-        STAGING_STEPS[step].do(journey, run, step)
+    role = account.roles[name].rpartition("/")[2]
+    with account.without(role, action), account.job(name) as run, pytest.raises(PipelineError) as caught:
+        STEPS[step].do(journey, run, step)
     assert action in str(caught.value), f"{step} without {action}"
-    lock = {"Bucket": run.env.aws.bucket, "Key": lock_key("staging")}
+    lock = {"Bucket": run.env.aws.bucket, "Key": lock_key(name)}
     account.cloud.client("s3").delete_object(**lock)  # a role that may delete nothing keeps it
 
 
-def do(step: str, account: Account, journey: Journey) -> None:
-    with account.job("staging") as run:
-        STAGING_STEPS[step].do(journey, run, step)
+def do(step: str, name: str, account: Account, journey: Journey) -> None:
+    with account.job(name) as run:
+        STEPS[step].do(journey, run, step)
 
 
 @pytest.mark.starts_processes
@@ -103,25 +115,26 @@ def test_without_an_action_a_step_fails_and_with_it_the_step_is_done(account: Ac
     """One action by seed, of the steps before there is an endpoint; the test below has them all."""
     step, action = random.Random(MATRIX_SEED).choice(BEFORE_ANY_ENDPOINT)
     journey = Journey(account.cloud, account.folder / "models")
-    for before in STAGING_STEPS:
+    for before in STEPS:
         if before == step:
             break
-        do(before, account, journey)
-    fails_without(action, step, account, journey)
+        do(before, PUBLISHER, account, journey)
+    fails_without(action, step, PUBLISHER, account, journey)
 
-    do(step, account, journey)
+    do(step, PUBLISHER, account, journey)
 
 
 @pytest.mark.matrix(only_in_prove=True)
 @pytest.mark.starts_processes
 @pytest.mark.timeout(1700)
-@pytest.mark.parametrize("every", ["action of the staging role"])
-def test_the_journey_of_staging_needs_each_action_of_its_role(account: Account, every: str) -> None:
-    """One test, since each step needs the state of AWS after the step before."""
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_journey_of_an_environment_needs_each_action_of_its_role(account: Account, name: str) -> None:
+    """One test for each role, since each step needs the state of AWS after the step before."""
     journey = Journey(account.cloud, account.folder / "models")
-    for step, each in STAGING_STEPS.items():
-        for action in each.needs:
-            fails_without(action, step, account, journey)
-        do(step, account, journey)
+    for step, each in STEPS.items():
+        for action in each.needs_in(name):
+            fails_without(action, step, name, account, journey)
+        if each.of in (None, name, PUBLISHER):
+            do(step, each.of or name, account, journey)
 
-    assert account.cloud.status()["endpoints"] == [], every
+    assert account.cloud.status()["endpoints"] == []

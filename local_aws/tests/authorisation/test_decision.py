@@ -158,7 +158,7 @@ def test_a_variable_in_a_condition_stands_for_the_callers_value() -> None:
 
     assert answer(by, context={"aws:PrincipalTag/team": ["a"], "s3:prefix": ["a"]}) is None
     assert answer(by, context={"aws:PrincipalTag/team": ["a"], "s3:prefix": ["b"]}) is not None
-    assert answer(by, s3__prefix=[""]) is not None
+    assert answer(by, context={"s3:prefix": [""]}) is not None
 
 
 def test_a_condition_key_that_cannot_be_evaluated_is_an_error_where_it_would_decide() -> None:
