@@ -1,26 +1,16 @@
 """Least privilege: the journey runs as the roles of the templates, and without any of their actions a step fails."""
 
 import random
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from local_aws.testing.github_issuer import GithubIssuer
-from pipeline.config import Environment
 from pipeline.errors import PipelineError
 from pipeline.state.lock import lock_key
 from tests.conftest import MATRIX_SEED
-from tests.pipeline.conftest import environment
-from tests.pipeline.deploy_jobs import Account, bootstrapped
+from tests.pipeline.deploy_jobs import Account
 from tests.pipeline.deploy_roles import KEY, actions_of
+from tests.pipeline.enforced_account import ENVIRONMENTS, environment_of
 from tests.pipeline.enforced_steps import PROMOTED_TO, PUBLISHER, STEPS, Journey
-from tests.pipeline.scene import ROOT, contract_cloud
-from tests.pipeline.stage import DEPLOYMENT
-from tests.pipeline.steps import CAPACITY_RPS
-from tests.pipeline.test_train import PROGRAM
 
 WITH_AN_ENGINE = {
     "ecr:BatchCheckLayerAvailability": "docker push",
@@ -40,7 +30,6 @@ OF_IMAGES = {
     "ecr:DescribeRepositories": "a scan on push",
 }
 NOT_REHEARSED = {PUBLISHER: WITH_AN_ENGINE, PROMOTED_TO: WITH_AN_ENGINE | OF_IMAGES}
-ENVIRONMENTS = (PUBLISHER, PROMOTED_TO)
 BEFORE_ANY_ENDPOINT = [
     (step, action) for step in ("train", "publish", "preflight") for action in STEPS[step].needs
 ]
@@ -54,45 +43,6 @@ def test_each_action_of_a_deploy_role_is_needed_by_a_named_step(name: str) -> No
     assert sorted(needed) == sorted(set(needed))
     assert set(needed) <= granted
     assert granted - set(needed) <= NOT_REHEARSED[name].keys()
-
-
-def environment_of(name: str, key: str, data: Path = Path("data")) -> Environment:
-    """Return staging, or an environment that promotes from it and trains nothing."""
-    changes: dict[str, Any] = {
-        "endpoint": {"kms_key": key, "name": f"digits-{name}"},
-        "deployment": DEPLOYMENT,
-        "autoscaling": {"target": 60 * CAPACITY_RPS},
-        "training": {"data": str(data), "hyperparameters": {"epochs": "2"}},
-    }
-    if name == PUBLISHER:
-        return environment(**changes)
-    promoted_to = environment(**changes, name=name, promotes_from=PUBLISHER)
-    return promoted_to.model_copy(update={"training": None})
-
-
-@pytest.fixture
-def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """Set up an account with both environments, whose instances' storage a key encrypts."""
-    monkeypatch.chdir(ROOT)
-    program, data = tmp_path / "train.py", tmp_path / "data"
-    program.write_text(PROGRAM)
-    data.mkdir()
-    (data / "golden.json").write_text('{"cases": [{"instance": [1]}]}')
-    settings = {"time_scale": 240, "cpu_scale": 1, "iam": "enforce", "stop_grace_seconds": 2}
-    places = {"state_dir": tmp_path / "state", "cache_dir": tmp_path / "cache"}
-    with (
-        GithubIssuer() as issuer,
-        contract_cloud(
-            **settings,
-            **places,
-            train_command=f"{sys.executable} {program}",
-            oidc_issuers=issuer.setting,
-        ) as cloud,
-    ):
-        key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
-        envs = [environment_of(name, key, data) for name in ENVIRONMENTS]
-        with bootstrapped(cloud, issuer, tmp_path, envs) as made:
-            yield made
 
 
 def fails_without(action: str, step: str, name: str, account: Account, journey: Journey) -> None:
@@ -111,30 +61,30 @@ def do(step: str, name: str, account: Account, journey: Journey) -> None:
 
 
 @pytest.mark.starts_processes
-def test_without_an_action_a_step_fails_and_with_it_the_step_is_done(account: Account) -> None:
+def test_without_an_action_a_step_fails_and_with_it_the_step_is_done(enforced: Account) -> None:
     """One action by seed, of the steps before there is an endpoint; the test below has them all."""
     step, action = random.Random(MATRIX_SEED).choice(BEFORE_ANY_ENDPOINT)
-    journey = Journey(account.cloud, account.folder / "models")
+    journey = Journey(enforced.cloud, enforced.folder / "models")
     for before in STEPS:
         if before == step:
             break
-        do(before, PUBLISHER, account, journey)
-    fails_without(action, step, PUBLISHER, account, journey)
+        do(before, PUBLISHER, enforced, journey)
+    fails_without(action, step, PUBLISHER, enforced, journey)
 
-    do(step, PUBLISHER, account, journey)
+    do(step, PUBLISHER, enforced, journey)
 
 
 @pytest.mark.matrix(only_in_prove=True)
 @pytest.mark.starts_processes
 @pytest.mark.timeout(1700)
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_the_journey_of_an_environment_needs_each_action_of_its_role(account: Account, name: str) -> None:
+def test_the_journey_of_an_environment_needs_each_action_of_its_role(enforced: Account, name: str) -> None:
     """One test for each role, since each step needs the state of AWS after the step before."""
-    journey = Journey(account.cloud, account.folder / "models")
+    journey = Journey(enforced.cloud, enforced.folder / "models")
     for step, each in STEPS.items():
         for action in each.needs_in(name):
-            fails_without(action, step, name, account, journey)
+            fails_without(action, step, name, enforced, journey)
         if each.of in (None, name, PUBLISHER):
-            do(step, each.of or name, account, journey)
+            do(step, each.of or name, enforced, journey)
 
-    assert account.cloud.status()["endpoints"] == []
+    assert enforced.cloud.status()["endpoints"] == []
