@@ -30,7 +30,7 @@ def caller_of(key: str) -> Caller:
     if session is not None:
         return _session(session)
     backend = iam_backends[ACCOUNT_ID][PARTITION]
-    for user in backend.users.values():
+    for user in tuple(backend.users.values()):
         if any(each.access_key_id == key for each in user.access_keys):
             return _user(user, list(backend.groups.values()))
     raise AwsError(

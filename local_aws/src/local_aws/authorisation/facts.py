@@ -77,11 +77,11 @@ class ExistingResources:
 
 def role_named(name: str) -> Role | None:
     """Find a role by its name."""
-    roles = iam_backends[ACCOUNT_ID][PARTITION].get_roles()
+    roles = tuple(iam_backends[ACCOUNT_ID][PARTITION].get_roles())  # moto's thread may add one
     return next((role for role in roles if role.name == name), None)
 
 
 def role_of(arn: str) -> Role | None:
     """Find a role by its ARN."""
-    roles = iam_backends[ACCOUNT_ID][PARTITION].get_roles()
+    roles = tuple(iam_backends[ACCOUNT_ID][PARTITION].get_roles())  # moto's thread may add one
     return next((role for role in roles if role.arn == arn), None)
