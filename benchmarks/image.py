@@ -1,6 +1,6 @@
 """Time to rebuild the image after an edit of the model's code: `python -m benchmarks.image`.
 
-It builds from a copy of `container/`: once to fill the layer cache with the packages, then after each of several
+It builds from a copy of `container/` and `golden/`: once to fill the layer cache with the packages, then after each of several
 edits of model.py. Needs a Docker engine. The images are removed by their ids; the cached layers stay.
 """
 
@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-CONTAINER = Path(__file__).resolve().parents[1] / "container"
+ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 5
 TAG = "sagemaker-pytorch-release:benchmark"
 
@@ -36,7 +36,9 @@ def main() -> None:
     """Measure, and print the figures."""
     images, seconds = [], []
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(shutil.copytree(CONTAINER, Path(scratch) / "container"))
+        for name in ("container", "golden"):
+            shutil.copytree(ROOT / name, Path(scratch) / name, symlinks=True)
+        folder = Path(scratch) / "container"
         model = folder / "src" / "digits" / "model.py"
         try:
             images.append(build(folder)[0])

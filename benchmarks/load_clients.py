@@ -1,6 +1,5 @@
 """The clients of benchmarks/load_generator.py: each runs in a process of its own, as Locust users without a pause."""
 
-import json
 import os
 import time
 from argparse import Namespace
@@ -8,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import golden
+
 ROOT = Path(__file__).parents[1]
 CLIENTS = ("boto3", "HttpUser", "FastHttpUser", "this project")
 USERS = 20
 WARM_UP_SECONDS = 0.7
-GOLDEN = ROOT / "container/local_test/opt/ml/model/golden.json"
-CASE = json.loads(GOLDEN.read_text())["cases"][0]
+GOLDEN = ROOT / "container/local_test/opt/ml/model" / golden.FILE
+CASE = golden.read(GOLDEN).case(0)
 PATH = "/endpoints/e/invocations"
 
 
@@ -26,7 +27,7 @@ def measure(client: str, seconds: float) -> dict[str, Any]:
     from locust import FastHttpUser, HttpUser
     from locust.env import Environment
 
-    body = json.dumps({"instances": [CASE["instance"]]}).encode()
+    body = CASE.request.body
     http_user = {"HttpUser": HttpUser, "FastHttpUser": FastHttpUser}.get(client)
     environment = Environment()
     if http_user is not None:

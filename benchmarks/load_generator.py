@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.instant_server import instant_server
 from benchmarks.load_clients import CASE, CLIENTS, ROOT, USERS, measure
 
-ANSWER = json.dumps({"predictions": [CASE["prediction"]]})
+ANSWER = (CASE.expected.body or b"").decode()
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t", "AWS_DEFAULT_REGION": "eu-west-1"
 }  # fmt: skip

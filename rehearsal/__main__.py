@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rehearsal.errors import RehearsalError
-from rehearsal.journey import STEPS, Outcome, rehearse
+from rehearsal.journey import STEPS, Outcome, Source, rehearse
 from rehearsal.machine import ROOT, choose_instances
 from rehearsal.progress import Progress, Row
 from rehearsal.report import write_report
@@ -28,7 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         machine = choose_instances(args.instances)
         console.print(f"instances: [bold]{machine.instances}[/] – {machine.reason}", highlight=False)
-        rehearse(args.build.resolve(), machine, progress, outcome)
+        source = Source(_resolved(args.model), _resolved(args.requests))
+        rehearse(args.build.resolve(), machine, source, progress, outcome)
     except RehearsalError as error:
         _show_summary(console, args.build, outcome, progress.rows)
         console.print(f"[red]The rehearsal failed.[/] {error}", highlight=False)
@@ -56,12 +57,20 @@ def _show_summary(console: Console, build: Path, outcome: Outcome, rows: list[Ro
         console.print(f"report: {page}", soft_wrap=True)
 
 
+def _resolved(path: Path | None) -> Path | None:
+    return None if path is None else path.resolve()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m rehearsal", description=__doc__)
     parser.add_argument("--instances", choices=["auto", "docker", "process"], default="auto",
                         help="run endpoint instances as containers or processes (default: containers if possible)")  # fmt: skip
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "rehearsal",
                         help="folder for release, evidence, logs and report (emptied first)")  # fmt: skip
+    parser.add_argument("--model", type=Path, metavar="MODEL",
+                        help="model.tar.gz, a folder with its content, or an example (default: `weights:` of staging)")  # fmt: skip
+    parser.add_argument("--requests", type=Path, metavar="FOLDER",
+                        help="requests from which a golden set is recorded, if the model has none")  # fmt: skip
     return parser
 
 

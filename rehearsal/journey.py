@@ -12,13 +12,13 @@ from rehearsal import commands, roles, traffic
 from rehearsal.errors import RehearsalError
 from rehearsal.live_check import LiveEndpoint, check_live_endpoint
 from rehearsal.machine import Machine, cache_dir
+from rehearsal.models import RehearsalModel, model_of_config, prepare_models
 from rehearsal.progress import Progress, Row
-from rehearsal.training import LOCAL_TREE, trained_model
 
-TRAIN, START, BASELINE = "train the model", "start the local AWS", "put a baseline live (committed weights)"
+PREPARE, START, BASELINE = "prepare the models", "start the local AWS", "put a baseline live"
 PUBLISH, DEPLOY, AUTOSCALE = "publish the release", "deploy to staging", "autoscale staging"
 VERIFY, PROMOTE, CHECK = "verify in staging", "promote to production", "check the live endpoints"
-STEPS = [TRAIN, START, BASELINE, PUBLISH, DEPLOY, AUTOSCALE, VERIFY, PROMOTE, CHECK]
+STEPS = [PREPARE, START, BASELINE, PUBLISH, DEPLOY, AUTOSCALE, VERIFY, PROMOTE, CHECK]
 ENVIRONMENTS = ("staging", "production")
 
 RunCommand = Callable[..., None]  # takes the words after `python -m`
@@ -75,14 +75,24 @@ class Journey:
         return () if self.machine.instances == "docker" else ("--no-engine",)
 
 
-def rehearse(build: Path, machine: Machine, progress: Progress, outcome: Outcome) -> None:
+@dataclass(frozen=True)
+class Source:
+    """The model to rehearse with. None: what config names. `requests`: to record a golden set from."""
+
+    model: Path | None = None
+    requests: Path | None = None
+
+
+def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, outcome: Outcome) -> None:
     """Run the whole journey and fill `outcome`. Raises RehearsalError at the first failure."""
     shutil.rmtree(build, ignore_errors=True)
     (build / "logs").mkdir(parents=True)
     with progress:
         journey = Journey(build, machine, progress)
-        with journey.step(TRAIN):
-            weights = trained_model(cache_dir(), build / "logs" / "1-train.log")
+        with journey.step(PREPARE):
+            model = source.model or model_of_config(ENVIRONMENTS[0])
+            log = build / "logs" / "1-models.log"
+            baseline, release = prepare_models(model, source.requests, build, cache_dir(), log)
         with contextlib.ExitStack() as stack:
             with journey.step(START):
                 issuer = stack.enter_context(roles.issuer(build / "tokens", ENVIRONMENTS))
@@ -90,16 +100,15 @@ def rehearse(build: Path, machine: Machine, progress: Progress, outcome: Outcome
                     machine.instances, issuer.setting, build / "logs" / "2-local_aws.log"
                 )
                 journey.environ = stack.enter_context(aws)
-            _put_baseline_live(journey, issuer)
+            _put_baseline_live(journey, baseline, issuer)
             endpoints = [_step_result(build / "baseline", env, "deploy")["endpoint"] for env in ENVIRONMENTS]
-            golden = LOCAL_TREE / "model" / "golden.json"
-            with traffic.background_clients(endpoints, golden, build, journey.environ):
-                _deliver_release(journey, weights)
+            with traffic.background_clients(endpoints, baseline.golden, build, journey.environ):
+                _deliver_release(journey, release)
             with journey.step(CHECK):
-                _check(journey, weights, endpoints, outcome)
+                _check(journey, release.golden, endpoints, outcome)
 
 
-def _put_baseline_live(journey: Journey, issuer: roles.Issuer) -> None:
+def _put_baseline_live(journey: Journey, model: RehearsalModel, issuer: roles.Issuer) -> None:
     """Bootstrap as the administrator; all that follows is done by the roles that this makes."""
     baseline = journey.build / "baseline"
     with journey.step(BASELINE) as run:
@@ -107,14 +116,15 @@ def _put_baseline_live(journey: Journey, issuer: roles.Issuer) -> None:
             journey.pipeline(run, "bootstrap", environment, *roles.BOOTSTRAP, build=baseline)
             role = _step_result(baseline, environment, "bootstrap")["roles"][environment]
             journey.jobs[environment] = issuer.role_environ(journey.environ, environment, role)
-        journey.pipeline(run, "publish", "staging", *journey.publish_options, build=baseline)
+        options = (*model.publish_options, *journey.publish_options)
+        journey.pipeline(run, "publish", "staging", *options, build=baseline)
         for environment in ENVIRONMENTS:
             journey.pipeline(run, "deploy", environment, build=baseline)
 
 
-def _deliver_release(journey: Journey, weights: Path) -> None:
+def _deliver_release(journey: Journey, model: RehearsalModel) -> None:
     with journey.step(PUBLISH) as run:
-        journey.pipeline(run, "publish", "staging", "--weights", str(weights), *journey.publish_options)
+        journey.pipeline(run, "publish", "staging", *model.publish_options, *journey.publish_options)
     with journey.step(DEPLOY) as run:
         journey.pipeline(run, "preflight", "staging")
         journey.pipeline(run, "deploy", "staging")
@@ -127,15 +137,13 @@ def _deliver_release(journey: Journey, weights: Path) -> None:
         journey.pipeline(run, "promote", "production")
 
 
-def _check(journey: Journey, weights: Path, endpoints: list[str], outcome: Outcome) -> None:
+def _check(journey: Journey, golden: Path, endpoints: list[str], outcome: Outcome) -> None:
     """Require that both environments serve the new release under a scaling policy."""
     build = journey.build
     outcome.release = json.loads((build / "release.json").read_text())["id"]
     outcome.clients = {name: traffic.totals(traffic.read_result(build, name)) for name in endpoints}
     outcome.live = [
-        check_live_endpoint(
-            environment, _step_result(build, environment, "deploy"), weights / "golden.json", journey.environ
-        )
+        check_live_endpoint(environment, _step_result(build, environment, "deploy"), golden, journey.environ)
         for environment in ENVIRONMENTS
     ]
     for each in outcome.live:

@@ -1,6 +1,7 @@
 """Imports go one way: parts meet through files and environment variables, layers import what stands before them."""
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LONGEST_MODULE = 250
 SOURCES = {
+    "golden": "golden",
     "container": "container/src",
     "pipeline": "pipeline",
     "smoke_tests": "smoke_tests",
@@ -16,6 +18,7 @@ SOURCES = {
     "local_aws": "local_aws/src/local_aws",
     "rehearsal": "rehearsal",
 }
+SHARED = {"golden"}  # every part may import it; it imports none
 # Each layer of pipeline/ imports those before it, and of its own line what stands to its left.
 LAYERS = (
     ("errors", "model", "ci"),
@@ -94,10 +97,18 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 
 @pytest.mark.parametrize("part", SOURCES)
 def test_a_part_imports_no_other_part(part: str) -> None:
-    others = (set(SOURCES) | {"tests", "benchmarks"}) - {part}
+    others = (set(SOURCES) - SHARED | {"tests", "benchmarks"}) - {part}
 
     assert list(modules(ROOT / SOURCES[part])), f"{SOURCES[part]} has no module"
     assert foreign_imports(ROOT / SOURCES[part], others) == []
+
+
+def test_golden_needs_the_standard_library_alone() -> None:
+    """But for the one module that asks a live endpoint, which nothing imports before it is used."""
+    files = [path for path in modules(ROOT / "golden") if path.name != "live_endpoint.py"]
+    names = {name.split(".")[0] for path in files for name in imported(path)}
+
+    assert names - {"golden"} <= sys.stdlib_module_names
 
 
 def test_benchmarks_import_no_test() -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import golden
+
 ROOT = Path(__file__).parents[2]
 LOCAL_TEST = ROOT / "container" / "local_test"
 DIGITS_MODEL = LOCAL_TEST / "opt" / "ml" / "model"
@@ -67,17 +69,17 @@ def all_workloads(cache: Path) -> dict[str, Workload]:
 
 
 def digits(name: str, instances: int, concurrencies: tuple[int, ...]) -> Workload:
-    """Return a workload of the digits model; its golden.json has the expected answers."""
-    cases = json.loads((DIGITS_MODEL / "golden.json").read_text())["cases"][:instances]
+    """Return a workload of the digits model; its golden cases have the expected answers."""
+    cases = golden.read(DIGITS_MODEL / golden.FILE).cases[:instances]
     return Workload(
         name,
         f"T, the digits model, {instances} instance{'s' if instances > 1 else ''} a request",
         "digits",
-        json.dumps({"instances": [case["instance"] for case in cases]}).encode(),
+        json.dumps({"instances": [json.loads(case.request.body)["instances"][0] for case in cases]}).encode(),
         concurrencies,
         DIGITS_MODEL,
         Path(__file__).parent / "programs" / "digits_network.py",
-        np.array([case["prediction"]["probabilities"] for case in cases]),
+        np.array([case.expected.document["predictions"][0]["probabilities"] for case in cases]),
     )
 
 
@@ -107,7 +109,7 @@ def _hash_of(*folders: Path) -> str:
 def _export(directory: Path) -> None:
     """Export the model for the other engines, as a team would for its own; allow bf16."""
     command = [sys.executable, "-m", "serving.engines", "export", str(directory), "--precision", "bf16"]
-    command += ["--example", str(ENCODER / "payloads" / "three-texts.json")]
+    command += ["--example", str(ENCODER / "requests" / "three-texts.json")]
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "container" / "src")}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:

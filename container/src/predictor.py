@@ -1,26 +1,27 @@
 """The application behind the HTTP port. Edit it to change how every request is answered.
 
-`decode`, `predict` and `encode` are the three steps of an invocation. The route below calls them, and so
-does the batch server (`serving/http/batch_server.py`), which answers most invocations behind nginx: a
-change here is in force for both. The handler is the project's own (`digits/handler.py`), or a user's
+`decode`, `predict` and `encode` are the three steps of an invocation (`serving/http/batching.py` calls
+them), both for the route below and for the batch server (`serving/http/batch_server.py`), which answers most
+invocations of the project's own model behind nginx: a change here is in force for both. The handler is the project's own (`digits/handler.py`), or a user's
 inference.py (`serving/handlers/user_handler.py`).
 """
 
 import os
-import time
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, request
 
+from serving.handlers.golden_cases import GoldenCases
 from serving.handlers.handler import Answer, Handler
-from serving.http import application, request_log
+from serving.http import application, golden_check, request_log
 from serving.http.application import refusal
 from serving.http.request_log import RequestLog
 from serving.http.service import Service, Steps
 from serving.platform.identity import Identity
 from serving.platform.limits import Limits
 
-__all__ = ["create_app", "decode", "encode", "predict", "refusal"]  # `refusal` is for hooks of your own
+__all__ = ["create_app", "decode", "encode", "predict", "refusal", "request"]  # the last two: for your hooks
 
 
 def decode(handler: Handler, body: bytes, content_type: str) -> Any:
@@ -38,11 +39,22 @@ def encode(handler: Handler, prediction: Any, accept: str) -> Answer:
     return handler.encode(prediction, accept)
 
 
-def create_app(handler: Handler, identity: Identity, limits: Limits, log: RequestLog | None = None) -> Flask:
-    """Serve `handler`: /ping and /invocations here, /metrics and /openapi.json by `application`."""
+def create_app(
+    handler: Handler,
+    identity: Identity,
+    limits: Limits,
+    log: RequestLog | None = None,
+    cases: GoldenCases | None = None,
+) -> Flask:
+    """Serve `handler`: /ping and /invocations here, /metrics and /openapi.json by `application`.
+
+    `cases`: what it has to answer before the first ping.
+    """
     log = log or request_log.from_environ(os.environ, identity)
     service = Service(handler, Steps(decode, predict, encode), identity, limits, log)
     app = application.create(__name__, service)
+    if cases is not None:
+        service.check_golden = partial(golden_check.check, app, cases)
 
     @app.get("/ping")
     def ping() -> Response:
@@ -52,18 +64,7 @@ def create_app(handler: Handler, identity: Identity, limits: Limits, log: Reques
     @app.post("/invocations")
     def invocations() -> Response:
         """Answer one request: decode, predict, encode."""
-        began = time.monotonic()
         with application.recorded(service) as invocation:
-            accept = service.negotiate(request.headers.get("Accept", ""))
-            body = request.get_data(cache=False)
-            with service.at_work():
-                invocation.lap()
-                data = service.decode(body, request.headers.get("Content-Type", ""))
-                invocation.lap()
-                prediction = service.predict(data)
-                invocation.lap()
-                response = application.response(service.encode(prediction, accept), service, began)
-            invocation.instances, invocation.status = handler.count(data), response.status_code
-            return response
+            return application.answer(service, invocation)
 
     return app

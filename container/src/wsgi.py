@@ -10,7 +10,13 @@ from serving.handlers.errors import CannotLoad
 from serving.platform import identity, limits, paths
 
 try:
-    handler = loading.load(paths.model_dir(paths.base_dir()), os.environ, DIGITS)
-    app = create_app(handler, identity.from_environ(os.environ), limits.from_environ(os.environ))
+    model_dir = paths.model_dir(paths.base_dir())
+    handler = loading.load(model_dir, os.environ, DIGITS)
+    app = create_app(
+        handler,
+        identity.from_environ(os.environ),
+        limits.from_environ(os.environ),
+        cases=loading.read_golden(model_dir, os.environ),
+    )
 except (CannotLoad, identity.BadIdentity, limits.BadLimit) as error:
     sys.exit(f"serve: {error}")

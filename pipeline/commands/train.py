@@ -21,8 +21,8 @@ def command(run: "Run", *, engine: bool, sbom: bool) -> "Model":
 
     The last line names the result: set `weights:` in the config to it to release it.
     """
-    from pipeline.publishing.image import CONTAINER
+    from pipeline.publishing.image import MADE_OF
     from pipeline.publishing.publish import origin_of
     from pipeline.publishing.train import train
 
-    return train(run, origin_of(CONTAINER), engine=engine, sbom=sbom)
+    return train(run, origin_of(*MADE_OF), engine=engine, sbom=sbom)

@@ -16,11 +16,17 @@ from typing import Any
 
 import psutil
 
+import golden
+
 CONTAINER = Path(__file__).parents[2] / "container"
 SOURCE = CONTAINER / "src"
 COMMITTED = CONTAINER / "local_test" / "opt" / "ml"
 IDENTITY = "X-Amzn-SageMaker-Custom-Attributes"
 JSON = {"Content-Type": "application/json"}
+GOLDEN = golden.read(COMMITTED / "model" / golden.FILE)
+IMAGES: list[list[float]] = [json.loads(case.request.body)["instances"][0] for case in GOLDEN]
+PREDICTIONS = [case.expected.document["predictions"][0] for case in GOLDEN]  # of IMAGES
+TOLERANCE = GOLDEN.case(0).expected.comparison.absolute
 ERRORS_ALONE = {"LOG_SAMPLE": "0", "LOG_SLOW_MS": "60000"}  # no request that was well answered is in the log
 
 

@@ -16,6 +16,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+import golden
 from tests.container import archives
 from tests.container.conftest import REVISION, SOURCE
 from tests.container.serve_process import (
@@ -23,7 +24,9 @@ from tests.container.serve_process import (
     CONTAINER,
     ERRORS_ALONE,
     IDENTITY,
+    IMAGES,
     JSON,
+    PREDICTIONS,
     ask,
     free_port,
     invoke,
@@ -33,7 +36,6 @@ from tests.container.serve_process import (
 pytestmark = [pytest.mark.docker, pytest.mark.starts_processes]
 
 LABEL = "sagemaker-pytorch-release.test"
-DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]
 LOCAL_TEST = CONTAINER / "local_test"
 ENCODER = LOCAL_TEST / "examples" / "encoder"
 LOCKED_DOWN: dict[str, Any] = {
@@ -125,11 +127,24 @@ def test_torch_is_for_the_cpu_and_nothing_of_this_machine_is_inside(run: Run) ->
     assert "local_test" not in logs(container)
 
 
+def test_the_image_has_a_copy_of_golden_that_can_be_imported(run: Run) -> None:
+    check = (
+        "import golden, pathlib; print(golden.__file__, pathlib.Path(golden.__file__).parent.is_symlink(), "
+        "len(golden.read_folder(pathlib.Path('/opt/ml/model'))))"
+    )
+    volumes = {str(COMMITTED / "model"): {"bind": "/opt/ml/model", "mode": "ro"}}
+    container = run(["python", "-c", check], volumes=volumes, user="10001", **LOCKED_DOWN)
+
+    assert container.wait()["StatusCode"] == 0, logs(container)
+    assert logs(container).split() == ["/opt/program/golden/__init__.py", "False", "32"]
+
+
 def copied(folder: Path) -> Path:
-    """Copy what an image is built from."""
-    copy = folder / "container"
-    shutil.copytree(CONTAINER, copy, ignore=shutil.ignore_patterns("local_test", "__pycache__", ".*_cache"))
-    return copy
+    """Copy what an image is built from; return the copy of container/."""
+    ignored = shutil.ignore_patterns("local_test", "__pycache__", ".*_cache")
+    for name in ("container", "golden"):
+        shutil.copytree(CONTAINER.parent / name, folder / name, ignore=ignored, symlinks=True)
+    return folder / "container"
 
 
 @contextmanager
@@ -147,7 +162,12 @@ def test_what_tools_leave_in_the_sources_is_not_in_the_image(
 ) -> None:
     """Equal layers, whether mypy, ruff and Python have left their caches there or not."""
     copy = copied(tmp_path)
-    for place in ("src/.mypy_cache/3.11", "src/serving/.ruff_cache", "src/__pycache__"):
+    for place in (
+        "src/.mypy_cache/3.11",
+        "src/serving/.ruff_cache",
+        "src/__pycache__",
+        "../golden/.ruff_cache",
+    ):
         (copy / place).mkdir(parents=True)
         (copy / place / "left.json").write_text(str(tmp_path))
 
@@ -159,8 +179,9 @@ def test_every_user_can_read_a_program_that_was_checked_out_by_a_private_umask(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
     copy = copied(tmp_path)
-    for path in copy.rglob("*"):
-        path.chmod(path.stat().st_mode & 0o700)
+    for path in tmp_path.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)
     with image_of(engine, copy) as image:
         unreadable = ["find", "/opt/program", "!", "-perm", "-o=r"]
         found = engine.containers.run(
@@ -179,12 +200,12 @@ def test_trained_in_a_container_served_from_a_container(run: Run, tmp_path: Path
     assert training.wait()["StatusCode"] == 0, logs(training)
 
     container, port = serve(run, tmp_path / "model", environment={"RELEASE_ID": "from-container"})
-    golden = json.loads((tmp_path / "model" / "golden.json").read_text())["cases"][:3]
-    answer = invoke(port, [case["instance"] for case in golden])
+    [first, *_] = golden.read(tmp_path / "model" / golden.FILE)
+    answer = ask(port, "POST", "/invocations", first.request.body, JSON)
 
     assert answer.headers[IDENTITY].startswith("release=from-container;instance=")
-    for got, case in zip(answer.json()["predictions"], golden, strict=True):
-        assert got["probabilities"] == pytest.approx(case["prediction"]["probabilities"], abs=1e-4)
+    found = golden.Answer(answer.status, answer.headers["Content-Type"], answer.body)
+    assert golden.first_difference(first, found) is None
     assert "nginx before gunicorn" in logs(container)
 
 
@@ -192,9 +213,9 @@ def test_trained_in_a_container_served_from_a_container(run: Run, tmp_path: Path
 def test_locked_down_it_serves_as_any_user(run: Run, user: str) -> None:
     container, port = serve(run, user=user, environment=ERRORS_ALONE, **LOCKED_DOWN)
 
-    answer = invoke(port, [DIGIT["instance"]])
+    answer = invoke(port, IMAGES[:1])
 
-    assert answer.json()["predictions"][0]["label"] == DIGIT["prediction"]["label"]
+    assert answer.json()["predictions"][0]["label"] == PREDICTIONS[0]["label"]
     container.stop(timeout=30)
     assert container.wait()["StatusCode"] == 0
     noise = "initgroups(root, 0) failed"  # nginx tells so when it is root without the right to set groups
@@ -277,8 +298,8 @@ def test_serve_local_serves_an_archive_in_a_locked_down_container(
 
 
 ASK = """
-import json, urllib.request
-body = json.dumps({"instances": [json.load(open("/opt/ml/model/golden.json"))["cases"][0]["instance"]]}).encode()
+import golden, json, pathlib, urllib.request
+body = golden.read_folder(pathlib.Path("/opt/ml/model")).case(0).request.body
 request = urllib.request.Request("http://127.0.0.1:8080/invocations", body, {"Content-Type": "application/json"})
 print(json.load(urllib.request.urlopen(request))["predictions"][0]["label"])
 """
@@ -302,7 +323,7 @@ def test_each_engine_predicts_locked_down_and_without_a_network(run: Run, chosen
         assert container.status == "running", logs(container)
         output: bytes = container.exec_run(["python", "-c", ASK]).output  # type: ignore[assignment]
         answers.append(output.decode().strip())
-        return answers[-1] == str(DIGIT["prediction"]["label"])
+        return answers[-1] == str(PREDICTIONS[0]["label"])
 
     assert until(answered, 60), answers[-1]
     assert f"serve: engine {chosen} fp32" in logs(container)
@@ -316,7 +337,7 @@ def test_the_plan_follows_the_containers_cpus(run: Run) -> None:
 
 def test_the_largest_requests_fit_into_half_a_gigabyte(run: Run) -> None:
     container, port = serve(run, mem_limit="512m")
-    most = invoke(port, [DIGIT["instance"]] * 4096)
+    most = invoke(port, IMAGES[:1] * 4096)
     nonsense = ask(port, "POST", "/invocations", b'{"instances": [' + b"0," * 12_000_000 + b"0]}", JSON)
     nested = ask(port, "POST", "/invocations", b"[" * 25_000_000, JSON)
 

@@ -11,6 +11,7 @@ from tests.container.serve_process import SOURCE
 
 LAYERS = (
     "compatible",
+    "golden",  # a link to the package at the top of the repository
     "serving.platform",
     "serving.engines",
     "serving.handlers",
@@ -75,6 +76,8 @@ def test_the_server_package_itself_imports_nothing() -> None:
         ("serving/http/service.py", "from digits import codec", "imports digits, which is above serving.http"),
         ("serving/engines/record.py", "import serving.handlers.media", "imports serving.handlers, which is above"),
         ("serving/platform/cpus.py", "def f():\n    from serving import engines", "imports serving.engines, which"),
+        ("compatible/sagemaker_inference/utils.py", "import golden", "imports golden, which is above compatible"),
+        ("golden/cases.py", "from serving.handlers import media", "imports serving.handlers, which is above golden"),
         ("digits/codec.py", "from predictor import decode", "imports applications, which is above digits"),
         ("compatible/sagemaker_inference/utils.py", "from serving.handlers import media", "is above compatible"),
     ],

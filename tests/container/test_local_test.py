@@ -159,7 +159,7 @@ def test_predict_says_when_nobody_serves() -> None:
 
 @pytest.mark.starts_processes
 def test_the_encoder_of_a_packed_archive_embeds_texts(encoder: int) -> None:
-    answer = predict(encoder, ENCODER / "payloads" / "three-texts.json")
+    answer = predict(encoder, ENCODER / "requests" / "three-texts.json")
 
     vectors = np.array(json.loads(answer.stdout)["embeddings"])
     assert vectors.shape == (3, 384)
@@ -170,7 +170,7 @@ def test_the_encoder_of_a_packed_archive_embeds_texts(encoder: int) -> None:
 
 @pytest.mark.starts_processes
 def test_the_encoder_takes_plain_text_and_answers_in_npy(encoder: int) -> None:
-    text = ENCODER / "payloads" / "one-text.txt"
+    text = ENCODER / "requests" / "one-text.txt"
     body = json.dumps({"inputs": text.read_text()})
     as_json = json.loads(
         ask(encoder, "POST", "/invocations", body, {"Content-Type": "application/json"}).body
@@ -187,7 +187,7 @@ def test_the_encoder_takes_plain_text_and_answers_in_npy(encoder: int) -> None:
 
 
 @pytest.mark.starts_processes
-@pytest.mark.parametrize("payload", sorted(ENCODER.glob("payloads/bad-*")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("payload", sorted(ENCODER.glob("bad-requests/bad-*")), ids=lambda path: path.stem)
 def test_the_encoder_refuses_what_is_no_text(encoder: int, payload: Path) -> None:
     done = predict(encoder, payload)
 

@@ -1,6 +1,5 @@
 """The application by itself: what it answers, and that it names itself whatever happens."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,9 @@ from predictor import create_app
 from serving.engines import Engine
 from serving.platform.identity import HEADER, Identity
 from serving.platform.limits import Limits
-from tests.container.serve_process import COMMITTED, JSON
+from tests.container.serve_process import COMMITTED, IMAGES, JSON, PREDICTIONS, TOLERANCE
 
 IDENTITY = Identity("abc", "0123456789ab")
-GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
 REQUEST = (COMMITTED / "model" / "examples" / "request.json").read_bytes()
 MEGABYTE = 1024 * 1024
 
@@ -58,19 +56,15 @@ def test_ping_is_503_while_the_model_cannot_predict() -> None:
 
 
 def test_golden_instances_get_their_golden_answers(client: FlaskClient) -> None:
-    instances = [case["instance"] for case in GOLDEN["cases"]]
+    answers = predict(client, IMAGES)
 
-    answers = predict(client, instances)
-
-    for answer, case in zip(answers, GOLDEN["cases"], strict=True):
-        assert answer["label"] == case["prediction"]["label"]
-        np.testing.assert_allclose(
-            answer["probabilities"], case["prediction"]["probabilities"], atol=GOLDEN["tolerance"]
-        )
+    for answer, expected in zip(answers, PREDICTIONS, strict=True):
+        assert answer["label"] == expected["label"]
+        np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=TOLERANCE)
 
 
 def test_an_answer_does_not_depend_on_its_neighbours(client: FlaskClient) -> None:
-    instances = [case["instance"] for case in GOLDEN["cases"][:4]]
+    instances = IMAGES[:4]
 
     together = predict(client, instances)
     alone = [predict(client, [one])[0] for one in instances]

@@ -17,7 +17,10 @@ from tests.container.serve_process import (
     COMMITTED,
     ERRORS_ALONE,
     IDENTITY,
+    IMAGES,
     JSON,
+    PREDICTIONS,
+    TOLERANCE,
     Serve,
     read_all,
     send_raw,
@@ -26,8 +29,7 @@ from tests.container.serve_process import (
 
 pytestmark = pytest.mark.starts_processes
 
-GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
-DIGIT = GOLDEN["cases"][0]["instance"]
+DIGIT = IMAGES[0]
 REQUEST = json.dumps({"instances": [DIGIT]}).encode()
 HEAD = (
     b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -47,13 +49,11 @@ def test_workers_and_front_answer_with_the_identity_in_the_log(server: Serve) ->
 
 
 def test_golden_instances_get_their_golden_answers(server: Serve) -> None:
-    answers = server.invoke([case["instance"] for case in GOLDEN["cases"]]).json()["predictions"]
+    answers = server.invoke(IMAGES).json()["predictions"]
 
-    for answer, case in zip(answers, GOLDEN["cases"], strict=True):
-        assert answer["label"] == case["prediction"]["label"]
-        np.testing.assert_allclose(
-            answer["probabilities"], case["prediction"]["probabilities"], atol=GOLDEN["tolerance"]
-        )
+    for answer, expected in zip(answers, PREDICTIONS, strict=True):
+        assert answer["label"] == expected["label"]
+        np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=TOLERANCE)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_request_that_has_begun_is_answered_after_sigterm(start: Start) -> Non
         answer = read_all(slow)
 
     assert answer.startswith(b"HTTP/1.1 200 ")
-    assert b'{"predictions":[{"label":%d' % GOLDEN["cases"][0]["prediction"]["label"] in answer
+    assert b'{"predictions":[{"label":%d' % PREDICTIONS[0]["label"] in answer
     assert serve.process.wait(10) == 0
 
 
@@ -277,9 +277,9 @@ def test_what_cannot_serve_says_why_and_does_not_start(
 
 
 def with_other_answers(model: Path) -> None:
-    golden = json.loads((model / "golden.json").read_text())
-    golden["cases"][0]["prediction"]["probabilities"].reverse()
-    (model / "golden.json").write_text(json.dumps(golden))
+    lines = (model / "golden.jsonl").read_text().splitlines(keepends=True)
+    lines[3] = lines[3].replace('"probabilities":[5e-06', '"probabilities":[0.5')
+    (model / "golden.jsonl").write_text("".join(lines))
 
 
 def cut_short(name: str) -> Callable[[Path], None]:
@@ -298,7 +298,7 @@ def with_weights_of_another_network(model: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (with_other_answers, "32 golden cases: expected a difference of at most 0.0001 and top-1 agreement"),
+        (with_other_answers, "golden case 3: $.predictions[0].probabilities[0] is 5e-06, not 0.5 ± 0.0001"),
         (cut_short("model.onnx"), "model.onnx: expected sha256 f661fb58e1ba…, as engines.json says, got"),
         (cut_short("model.safetensors"), "model.safetensors: expected sha256 7bca017baa8a…, as engines.json"),
         (with_weights_of_another_network, "model.safetensors: these are the weights of another network ("),

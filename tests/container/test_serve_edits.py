@@ -11,9 +11,9 @@ import pytest
 from serving.engines import Engine
 from tests.container import archives
 from tests.container.conftest import path_of
-from tests.container.serve_process import COMMITTED, JSON, SOURCE, Answer, Serve, until
+from tests.container.serve_process import IMAGES, JSON, SOURCE, Answer, Serve, until
 
-DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]["instance"]
+DIGIT = IMAGES[0]
 REQUEST = json.dumps({"instances": [DIGIT]})
 Edited = Callable[..., Serve]
 

@@ -17,11 +17,11 @@ import pytest
 
 from tests.container import archives
 from tests.container.conftest import path_of
-from tests.container.serve_process import COMMITTED, JSON, SOURCE, Answer, Serve, until
+from tests.container.serve_process import IMAGES, JSON, SOURCE, Answer, Serve, until
 
 pytestmark = pytest.mark.starts_processes
 
-DIGIT = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"][0]["instance"]
+DIGIT = IMAGES[0]
 REQUEST = json.dumps({"instances": [DIGIT]})
 # A handler that says who works on what, and waits where it is told to.
 PATIENT = """

@@ -181,7 +181,9 @@ def test_a_program_imports_its_own_modules_whatever_their_names(start: Start, tm
     """It may have a model.py, a context.py, a predictor.py or even a serving.py beside inference.py."""
     names = [name for name in own_names() if name not in sys.stdlib_module_names]
     assert {"model", "context", "schema", "limits", "worker", "codec", "handler", "media", "paths"} < {*names}
-    assert {"batching", "loading", "predictor", "wsgi", "train", "serve", "digits", "serving"} < {*names}
+    assert {"batching", "loading", "predictor", "wsgi", "train", "serve", "digits", "serving", "golden"} < {
+        *names
+    }
     model = archives.namesakes(tmp_path / "model", names)
     serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="1")
     serve.await_ready()

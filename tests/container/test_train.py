@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save as to_bytes
 from safetensors.torch import save_file
 
+import golden
 from digits.dataset import BadData, read, split
+from digits.handler import DigitsHandler
 from digits.hyperparameters import BadHyperparameter, Hyperparameters, parse
 from digits.model import load
 from digits.project import load_network
@@ -71,7 +72,7 @@ def test_the_committed_settings_train_an_accurate_model_like_the_committed_one(t
     assert done.returncode == 0, done.stderr
     assert not (base / "output" / "failure").exists()
     written = files(base / "model")
-    assert set(written) == set(files(COMMITTED / "model"))
+    assert set(written) == set(files(COMMITTED / "model")) - {golden.LEGACY_FILE}
     metrics = json.loads(written["metrics.json"])
     assert metrics["accuracy"] >= 0.98
     assert metrics["held_out_images"] == 355
@@ -80,14 +81,17 @@ def test_the_committed_settings_train_an_accurate_model_like_the_committed_one(t
 
 
 def assert_answers_are_golden(directory: Path) -> None:
-    golden = json.loads((directory / "golden.json").read_text())
-    instances = np.array([case["instance"] for case in golden["cases"]], dtype=np.float32)
-    expected = [case["prediction"]["probabilities"] for case in golden["cases"]]
+    handler = DigitsHandler(pytorch.load(directory, "fp32", load_network))
+    cases = golden.read(directory / golden.FILE)
 
-    assert len(golden["cases"]) == 32
-    np.testing.assert_allclose(
-        pytorch.load(directory, "fp32", load_network).predict(instances), expected, atol=golden["tolerance"]
-    )
+    assert len(cases) == 32
+    assert {case.expected.comparison for case in cases} == {golden.Comparison("json", absolute=1e-4)}
+    for case in cases:
+        prediction = handler.predict(handler.decode(case.request.body, case.request.content_type))
+        answer = handler.encode(prediction, case.request.accept)
+        assert isinstance(answer.body, bytes)
+        found = golden.Answer(answer.status, answer.content_type, answer.body)
+        assert golden.first_difference(case, found) is None
 
 
 @pytest.mark.starts_processes

@@ -16,6 +16,7 @@ from pipeline.deployment.plan import Observed, config_name, plan_deployment
 from pipeline.errors import BuildFailed, ConfigError
 from pipeline.publishing.image import (
     BUILT,
+    MADE_OF,
     _build,
     build_files,
     publish_image,
@@ -124,6 +125,30 @@ def test_a_change_of_config_alone_publishes_nothing_and_still_deploys(
     assert (second, account.aws.made) == (first, [])
     assert shift is not None
     assert shift.operation == "update_endpoint"
+
+
+@pytest.mark.starts_processes
+def test_other_packages_make_another_image(
+    account: Run, make_env: Callable[..., Environment], tmp_path: Path
+) -> None:
+    plain = publish(account, engine=False)
+    (tmp_path / "packages.txt").write_text("pillow==13.0.0\n")
+    run = replace(account, env=make_env(packages=str(tmp_path / "packages.txt")))
+
+    release = publish(run, engine=False)
+
+    assert release.image.digest != plain.image.digest
+    assert publish(run, engine=False) == release
+
+
+@pytest.mark.starts_processes
+def test_packages_that_are_not_there_are_named(
+    account: Run, make_env: Callable[..., Environment], tmp_path: Path
+) -> None:
+    run = replace(account, env=make_env(packages=str(tmp_path / "nowhere.txt")))
+
+    with pytest.raises(ConfigError, match=r"The packages .*nowhere\.txt cannot be read"):
+        publish(run, engine=False)
 
 
 @pytest.mark.starts_processes
@@ -276,9 +301,13 @@ def test_a_commit_that_does_not_change_the_container_makes_the_same_image(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pipeline.publishing.image._run", lambda words, *_: started.append(words))
     changed, newest = commit("container/Dockerfile"), commit("README.md")
-    _build("r:t", Origin(newest), fresh=False)
+    _build("r:t", Origin(newest), None, fresh=False)
+    _build("r:t", Origin(), "packages.txt", fresh=False)
 
-    assert started == [["container/build", "--tag", "r:t", "--revision", changed]]
+    assert started == [
+        ["container/build", "--tag", "r:t", "--revision", changed],
+        ["container/build", "--tag", "r:t", "--packages", "packages.txt"],
+    ]
 
 
 @pytest.mark.starts_processes
@@ -287,26 +316,29 @@ def test_publishing_before_bootstrap_names_the_command(moto: str, env: Environme
         publish(Run.for_environment(env, tmp_path), engine=False)
 
 
-def copy_of_container(tmp_path: Path) -> Path:
+def copy_of_sources(top: Path) -> Path:
+    """Copy what the image is made of into a repository at `top`, and return it."""
     ignored = shutil.ignore_patterns("model", "data", "__pycache__")
-    return Path(shutil.copytree(ROOT / "container", tmp_path / "container", ignore=ignored))
+    for folder in MADE_OF:
+        shutil.copytree(ROOT / folder, top / folder, ignore=ignored, symlinks=True)
+    return top
 
 
 def test_every_file_of_the_build_is_in_the_hash(tmp_path: Path) -> None:
-    container = copy_of_container(tmp_path)
-    before = source_hash(container)
-    for path in build_files(container):
+    top = copy_of_sources(tmp_path)
+    before = source_hash(top)
+    for path in build_files(top):
         content = path.read_bytes()
         path.write_bytes(content + b"\n")
 
-        assert source_hash(container) != before, path
+        assert source_hash(top) != before, path
         path.write_bytes(content)
-    assert source_hash(container) == before
+    assert source_hash(top) == before
 
 
 def test_whatever_the_dockerfile_copies_is_in_the_hash() -> None:
     """A file that went into the image unhashed would change it under an old tag."""
-    hashed = {path.relative_to(ROOT / "container").as_posix() for path in build_files(ROOT / "container")}
+    hashed = {path.relative_to(ROOT).as_posix() for path in build_files(ROOT)}
     dockerfile = (ROOT / "container" / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
     copies = [
         line.split() for line in dockerfile if line.startswith(("COPY", "ADD")) and "--from" not in line
@@ -315,29 +347,27 @@ def test_whatever_the_dockerfile_copies_is_in_the_hash() -> None:
 
     assert sources
     for source in sources:
-        matches = [
-            path for path in (ROOT / "container").glob(source.rstrip("/")) if "__pycache__" not in path.parts
-        ]
+        matches = [path for path in ROOT.glob(source.rstrip("/")) if "__pycache__" not in path.parts]
         assert matches, f"COPY {source}: nothing there"
         for match in matches:
-            name = match.relative_to(ROOT / "container").as_posix()
+            name = match.relative_to(ROOT).as_posix()
             assert name in hashed or any(each.startswith(f"{name}/") for each in hashed), name
 
 
 def test_what_a_file_may_do_is_in_the_hash(tmp_path: Path) -> None:
-    container = copy_of_container(tmp_path)
-    before = source_hash(container)
-    (container / "src" / "serve").chmod(0o644)
+    top = copy_of_sources(tmp_path)
+    before = source_hash(top)
+    (top / "container" / "src" / "serve").chmod(0o644)
 
-    assert source_hash(container) != before
+    assert source_hash(top) != before
 
 
 def test_retrained_weights_are_no_new_image(tmp_path: Path) -> None:
-    container = copy_of_container(tmp_path)
-    before = source_hash(container)
-    (container / "local_test" / "more.json").write_text("{}")
+    top = copy_of_sources(tmp_path)
+    before = source_hash(top)
+    (top / "container" / "local_test" / "more.json").write_text("{}")
 
-    assert source_hash(container) == before
+    assert source_hash(top) == before
 
 
 @pytest.mark.starts_processes
@@ -373,7 +403,7 @@ def test_an_uncommitted_edit_is_another_release_and_says_so(
     """In a repository of its own, so that nobody's edits here decide."""
     top = tmp_path / "top"
     top.mkdir()
-    copy_of_container(top)
+    copy_of_sources(top)
     shutil.copytree(ROOT / env.weights, top / env.weights, dirs_exist_ok=True)
     for words in (["init"], ["add", "."], ["commit", "-m", "one"]):
         config = ["-c", "user.name=t", "-c", "user.email=t@t"]

@@ -1,7 +1,5 @@
 """The choice between containers and processes, and the errors when neither can be had."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -46,22 +44,3 @@ def test_processes_can_be_asked_for_on_any_machine() -> None:
 
 def test_the_base_image_is_read_from_the_dockerfile() -> None:
     assert f"FROM {machine.base_image()} AS pinned\n" in (ROOT / "container/Dockerfile").read_text()
-
-
-@pytest.mark.starts_processes
-def test_a_failing_training_reports_its_own_error(tmp_path: Path) -> None:
-    """A broken hyperparameter stops the rehearsal with the sentence that `train` wrote for SageMaker."""
-    script = (
-        "import sys; from pathlib import Path; from rehearsal import training;"
-        f"training.SEED = 'many'; training.trained_model(Path({str(tmp_path)!r}), Path({str(tmp_path)!r}) / 'log')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
-
-    assert done.returncode == 1
-    assert "RehearsalError: The training failed: " in done.stderr
-    assert "seed" in done.stderr
-    assert not [path for path in (tmp_path / "trained").iterdir() if path.is_dir()], (
-        "no half-trained model is kept"
-    )

@@ -98,6 +98,7 @@ def test_a_release_waits_for_ci_of_its_commit() -> None:
         ("pipeline/run.py", True),
         ("container/src/serve", True),
         ("container/README.md", True),  # the hash that is the image's tag has it
+        ("golden/README.md", True),  # and this
     ],
 )
 def test_a_change_of_documentation_alone_releases_nothing(path: str, releases: bool) -> None:

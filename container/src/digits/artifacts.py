@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import golden
 from digits.codec import CONTENT_TYPE, predictions
 from digits.dataset import Digits
+from golden import Case, Comparison, Expected, Request
 from serving.engines import Engine
-from serving.engines.golden import FILE as GOLDEN
 
 GOLDEN_CASES = 32
 EXAMPLE_INSTANCES = 3
-TOLERANCE = 1e-4  # of a probability on another kind of CPU
+WITHIN = Comparison("json", absolute=1e-4)  # of a probability on another kind of CPU
 
 
 def write(directory: Path, engine: Engine, held_out: Digits, metrics: dict[str, Any]) -> None:
-    """Write metrics.json, golden.json and examples/ into `directory`."""
+    """Write metrics.json, golden.jsonl and examples/ into `directory`."""
     _write_json(directory / "metrics.json", metrics)
-    _write_json(directory / GOLDEN, golden(engine, held_out))
+    golden.write(golden_cases(engine, held_out), directory / golden.FILE)
     images = held_out.images[:EXAMPLE_INSTANCES]
     _write_json(directory / "examples" / "request.json", {"instances": images.astype(int).tolist()})
     _write_json(
@@ -31,20 +32,26 @@ def write(directory: Path, engine: Engine, held_out: Digits, metrics: dict[str, 
     )
 
 
-def golden(engine: Engine, held_out: Digits) -> dict[str, Any]:
-    """Make the golden cases: held-out images with this model's predictions."""
+def golden_cases(engine: Engine, held_out: Digits) -> list[Case]:
+    """Make the golden cases: a held-out image each, with this model's prediction."""
     images = golden_images(held_out)
     answers = predictions(engine.predict(images))
-    cases = [
-        {"instance": instance, "prediction": answer}
+    return [
+        Case(
+            Request(_json({"instances": [instance]}), CONTENT_TYPE, accept=CONTENT_TYPE),
+            Expected(_json({"predictions": [answer]}), CONTENT_TYPE, comparison=WITHIN),
+        )
         for instance, answer in zip(images.astype(int).tolist(), answers, strict=True)
     ]
-    return {"schema": 1, "content_type": CONTENT_TYPE, "tolerance": TOLERANCE, "cases": cases}
 
 
 def golden_images(held_out: Digits) -> NDArray[np.float32]:
     """Return the images of the golden cases, of shape (N, 64)."""
     return np.ascontiguousarray(held_out.images[:GOLDEN_CASES])
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()  # as golden reads it from the file
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

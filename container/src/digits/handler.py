@@ -6,29 +6,38 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import codec, schema
+from digits import codec
+from digits.schema import INTERFACE
 from serving.engines import Engine
-from serving.engines.golden import Golden
 from serving.handlers import media
+from serving.handlers.context import Call
 from serving.handlers.handler import Answer
+from serving.handlers.joining import Joining
 
 
 class DigitsHandler:
     """The project's own model, computed by an engine: `codec` is its formats."""
 
-    takes_batches = True
+    wants_main_thread = False
+    joining: Joining | None = Joining()
+    batching = None  # nothing is to be checked
 
-    def __init__(self, engine: Engine, golden: Golden | None = None) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.lock = contextlib.nullcontext()  # none is needed: `predict` has its own
         self._engine = engine
-        self._golden = golden or Golden.blank(codec.PIXELS)
         self._predicting = threading.Lock()  # keeps workers × engine threads within the CPUs
         self.is_ready = False
 
     def warm_up(self) -> None:
-        """Predict the golden cases, which opens the engine's session. Raises WrongAnswers if they differ."""
-        self._golden.check(self.predict(self._golden.instances))
+        """Predict a blank instance, which opens the engine's session. Raises BadPrediction if it gives no numbers."""
+        codec.predictions(self.predict(codec.blank()))
         self.is_ready = True
+
+    def refusal_to_join(self) -> None:
+        """Return None: rows are predicted independently of each other."""
+
+    def begin(self, call: Call) -> None:
+        """Do nothing: no step here reads the request's headers."""
 
     def negotiate(self, accept: str) -> str:
         return media.negotiate(accept)
@@ -48,4 +57,4 @@ class DigitsHandler:
         return len(data)
 
     def openapi(self) -> str:
-        return schema.text()
+        return INTERFACE.text()

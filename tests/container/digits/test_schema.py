@@ -15,17 +15,17 @@ from digits.handler import DigitsHandler
 from digits.project import DIGITS
 from predictor import create_app
 from serving.engines import Choice, load
-from serving.handlers import media
+from serving.handlers import interface, media
 from serving.handlers.loading import load as load_any
 from serving.platform.identity import Identity
 from serving.platform.limits import Limits
 from tests.container import archives
 from tests.container.malformed import BODIES
-from tests.container.serve_process import COMMITTED, CONTAINER
+from tests.container.serve_process import COMMITTED, CONTAINER, IMAGES, PREDICTIONS
 
 REQUEST = Draft202012Validator(schema.REQUEST)
 RESPONSE = Draft202012Validator(schema.RESPONSE)
-ERROR = Draft202012Validator(schema.ERROR)
+ERROR = Draft202012Validator(interface.ERROR)
 LARGEST = Limits(payload_mb=25, timeout_seconds=60)
 rows = st.lists(st.integers(-1, 17) | st.floats(0, 16) | st.booleans(), min_size=63, max_size=65)
 nearly = st.fixed_dictionaries({"instances": st.lists(rows, max_size=3)}, optional={"more": st.none()})
@@ -64,11 +64,10 @@ def test_a_users_program_publishes_no_schema_of_ours(tmp_path: Path) -> None:
 
 
 def test_the_examples_and_the_golden_answers_keep_to_the_schema(client: FlaskClient) -> None:
-    golden = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"]
-    instances = {"instances": [case["instance"] for case in golden]}
+    instances = {"instances": IMAGES}
 
     REQUEST.validate(instances)
-    RESPONSE.validate({"predictions": [case["prediction"] for case in golden]})
+    RESPONSE.validate({"predictions": PREDICTIONS})
     RESPONSE.validate(post(client, json.dumps(instances).encode()).json)
     REQUEST.validate(json.loads((COMMITTED / "model" / "examples" / "request.json").read_text()))
 

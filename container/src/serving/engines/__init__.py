@@ -13,7 +13,7 @@ survive the fork. Call `predict` in the worker: the first call opens the session
 threads (`serve` sets it by its plan). Only the chosen engine's module is imported.
 
 `record.py` reads and writes the archive's engines.json, `choice.py` chooses by it and by ENGINE,
-`golden.py` checks predictions, `archive.py`, `export.py` and `measure.py` make the record
+`agreement.py` compares predictions, `archive.py`, `export.py` and `measure.py` make the record
 (`python -m serving.engines`).
 """
 

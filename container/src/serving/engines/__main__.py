@@ -7,8 +7,9 @@ again, on this machine and in this image, and writes the new choice into engines
 
     docker run --rm -v "$PWD/model:/opt/ml/model" IMAGE python -m serving.engines export /opt/ml/model
 
-An archive with code/inference.py needs --example, a request that its input_fn accepts; its model_fn has to
-return a network with one tensor in and one tensor out.
+The inputs are the requests of the archive's golden cases. An archive with code/inference.py may have --example
+instead, a request that its input_fn accepts; its model_fn has to return a network with one tensor in and one
+tensor out.
 """
 
 import argparse
@@ -19,8 +20,8 @@ from pathlib import Path
 
 from digits.project import DIGITS
 from serving.engines import PRECISIONS, archive, record
+from serving.engines.agreement import Limit
 from serving.engines.export import ExportFailed
-from serving.engines.golden import Limit
 from serving.handlers import export_input
 from serving.handlers.errors import CannotLoad
 from serving.platform.console import log_to_stdout
@@ -47,7 +48,7 @@ def _export(given: argparse.Namespace, example: export_input.Example | None) -> 
     directory: Path = given.model_directory
     before = record.read(directory)
     limits = {**(before.limits if before else archive.LIMITS), **dict(given.limit)}
-    source = export_input.read(directory, example, DIGITS.load_network)
+    source = export_input.read(directory, example, DIGITS)
     return archive.write(
         source, directory,
         request_response=DIGITS.interface_digest, precision=given.precision, limits=limits,
@@ -59,7 +60,7 @@ def _measure(directory: Path, example: export_input.Example | None) -> record.Re
     if before is None:
         raise record.BadArchive(f"{directory}: there is no {record.FILE} to measure again; export first")
     record.verify(before, directory)
-    source = export_input.read(directory, example, DIGITS.load_network)
+    source = export_input.read(directory, example, DIGITS)
     return archive.compare_engines(before, source, directory)
 
 
@@ -77,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("model_directory", type=Path)
         command.add_argument("--threads", type=int, default=1, help="engine threads of a worker (default: 1)")
-        command.add_argument("--example", type=Path, help="a request to code/inference.py")
+        command.add_argument(
+            "--example", type=Path, help="a request to code/inference.py, in place of golden cases"
+        )
         command.add_argument("--content-type", default="application/json", help="of the example")
         if name == "export":
             command.add_argument(

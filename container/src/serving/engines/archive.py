@@ -21,12 +21,12 @@ from serving.engines import (
     WEIGHTS,
     Choice,
     Engine,
-    golden,
+    agreement,
     measure,
     record,
 )
+from serving.engines.agreement import Agreement, Example, Limit
 from serving.engines.export import export
-from serving.engines.golden import Agreement, Limit, agreement
 from serving.engines.pytorch import PyTorch
 from serving.engines.record import Parity, Record
 
@@ -41,7 +41,7 @@ class ExportInput:
 
     net: nn.Module
     instances: NDArray[Any]
-    keep_instances: bool = False  # in engines-golden.npz, for a model without golden.json
+    keep_instances: bool = False  # in engines-golden.npz, for an archive without golden cases
 
 
 def write(
@@ -58,9 +58,11 @@ def write(
     Schema. Raises ExportFailed.
     """
     files = export(source.net, source.instances, model_dir)
+    (model_dir / agreement.EXAMPLE).unlink(missing_ok=True)  # of an earlier export
     if source.keep_instances:
-        golden.write_arrays(source.instances, PyTorch(source.net).predict(source.instances), model_dir)
-        files = (*files, golden.ARRAYS)
+        answers = PyTorch(source.net).predict(source.instances)
+        agreement.write_example(Example(source.instances, answers), model_dir)
+        files = (*files, agreement.EXAMPLE)
     weights = [path.name for path in sorted(model_dir.iterdir()) if path.suffix in (".pt", ".pth")]
     if (model_dir / WEIGHTS).is_file():
         weights = [WEIGHTS, *weights]
@@ -90,7 +92,7 @@ def compare_engines(exported: Record, source: ExportInput, model_dir: Path) -> R
                 choice = Choice(engine, precision)
                 candidates[choice] = engines.load(choice, model_dir, lambda _: source.net)
     parities = tuple(
-        _parity(choice, agreement(expected, engine.predict(source.instances)), exported.limits)
+        _parity(choice, agreement.agreement(expected, engine.predict(source.instances)), exported.limits)
         for choice, engine in candidates.items()
     )
     within = [Choice(one.engine, one.precision) for one in parities if one.within]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.engines import FP32, Choice
-from serving.engines.golden import Limit
+from serving.engines.agreement import Limit
 
 FILE = "engines.json"
 SCHEMA = 1

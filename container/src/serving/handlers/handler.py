@@ -5,16 +5,20 @@ in the same way.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from serving.handlers.batch_check import Batching
+from serving.handlers.context import Call
+from serving.handlers.joining import Joining
 
 
 @dataclass(frozen=True)
 class Answer:
     """A body, whole or in parts that are sent as they come, and its media type."""
 
-    body: bytes | Iterator[bytes]
+    body: bytes | Generator[bytes]
     content_type: str
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -28,8 +32,17 @@ class Handler(Protocol):
         """A lock that is held from decode to encode, and for every part of a stream."""
 
     @property
-    def takes_batches(self) -> bool:
-        """True if `predict` accepts several requests' arrays, joined along their first axis."""
+    def wants_main_thread(self) -> bool:
+        """True if all of it runs on the process's main thread, where `warm_up` ran."""
+
+    joining: Joining | None  # which inputs of several requests `predict` takes joined; None: none
+
+    @property
+    def batching(self) -> Batching | None:
+        """The batching that was asked for, if it takes a check at start to set `joining`; else None."""
+
+    def refusal_to_join(self) -> str | None:
+        """Return why `predict` cannot be called for several requests at once, or None."""
 
     @property
     def is_ready(self) -> bool:
@@ -37,6 +50,9 @@ class Handler(Protocol):
 
     def warm_up(self) -> None:
         """Make the model ready, or raise."""
+
+    def begin(self, call: Call) -> None:
+        """Make `call` the request that the following steps are for."""
 
     def negotiate(self, accept: str) -> str:
         """Choose the media type of the answer by the Accept header. Raises BadRequest (406)."""

@@ -4,16 +4,16 @@ PyTorch is imported only if it computes: not for the project's model in another 
 """
 
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from serving import engines
-from serving.engines import Choice, Engine, LoadNetwork, ModelProblem, choice, golden, record
-from serving.engines.golden import Golden
+from serving.engines import Choice, Engine, LoadNetwork, ModelProblem, agreement, choice, record
+from serving.engines.agreement import Limit
 from serving.engines.record import Record
-from serving.handlers import requirements, toolkit_variables, user_program
+from serving.handlers import batch_check, golden_cases, requirements, toolkit_variables, user_program
 from serving.handlers.errors import CannotLoad
+from serving.handlers.golden_cases import GoldenCases
 from serving.handlers.handler import Handler
 from serving.handlers.project_model import ProjectModel
 from serving.platform import json_logging
@@ -30,39 +30,58 @@ def load(model_dir: Path, environ: Mapping[str, str], project: ProjectModel) -> 
     """
     toolkit_variables.check_supported(environ)
     json_logging.write_python_logging(toolkit_variables.log_level(environ))
+    warning = toolkit_variables.unused_warning(environ)
+    if warning:
+        _print(warning)
     found = _checked_record(model_dir)
     program = user_program.find(model_dir, environ)
     if program is None and (
         found or (model_dir / engines.WEIGHTS).is_file() or not _has_torchscript(model_dir)
     ):
-        _warn(environ, takes_batches=True)
-        return project.handler(*_engine(model_dir, environ, found, project.load_network))
-    _warn(environ, takes_batches=False)
+        return project.handler(_engine(model_dir, environ, found, project.load_network))
     if program is not None:
         requirements.ensure_installed(program.directory / "requirements.txt", environ)
     from serving.handlers.user_handler import UserHandler  # it imports PyTorch
 
     if found is None or _chosen(environ, found).engine == engines.TORCH:
-        return UserHandler(program, model_dir, environ)
-    return UserHandler(program, model_dir, environ, *_engine(model_dir, environ, found, project.load_network))
+        handler = UserHandler(program, model_dir, environ)
+    else:
+        engine = _engine(model_dir, environ, found, project.load_network)
+        check = _check_by_example(model_dir, found.limits[_chosen(environ, found).precision])
+        handler = UserHandler(program, model_dir, environ, engine, check)
+    handler.batching = batch_check.read_batching(model_dir, environ)
+    return handler
+
+
+def read_golden(model_dir: Path, environ: Mapping[str, str]) -> GoldenCases | None:
+    """Read the archive's golden cases, and how far the engine may be from them. Raises CannotLoad."""
+    found = _checked_record(model_dir, is_verified=True)
+    chosen = _chosen(environ, found) if found else Choice(engines.TORCH)
+    limit = found.limits[chosen.precision] if found and chosen.engine != engines.TORCH else None
+    return golden_cases.read(model_dir, limit)
 
 
 def _engine(
     model_dir: Path, environ: Mapping[str, str], found: Record | None, load_network: LoadNetwork
-) -> tuple[Engine, Golden | None]:
-    """Load the chosen engine, and the golden cases to check it with."""
+) -> Engine:
+    """Load the chosen engine."""
     chosen = _chosen(environ, found)
-    try:
-        answers = golden.read(model_dir)
-    except ValueError as error:
-        raise CannotLoad(str(error)) from error
-    if answers is not None and found is not None:
-        answers = replace(answers, limit=found.limits[chosen.precision])
     _print(f"engine {chosen}" + (f", chosen on {found.measured_on}" if found else ""))
     try:
-        return engines.load(chosen, model_dir, load_network), answers
+        return engines.load(chosen, model_dir, load_network)
     except ModelProblem as error:
         raise CannotLoad(str(error)) from error
+
+
+def _check_by_example(model_dir: Path, limit: Limit) -> Callable[[Engine], None]:
+    """Return the check of an engine by the example that it was exported with, if there was one."""
+    try:
+        example = agreement.read_example(model_dir)
+    except ValueError as error:
+        raise CannotLoad(str(error)) from error
+    if example is None:
+        return lambda _engine: None
+    return lambda engine: example.check(engine.predict(example.instances), limit)
 
 
 def _chosen(environ: Mapping[str, str], found: Record | None) -> Choice:
@@ -72,10 +91,10 @@ def _chosen(environ: Mapping[str, str], found: Record | None) -> Choice:
         raise CannotLoad(str(error)) from error
 
 
-def _checked_record(model_dir: Path) -> Record | None:
+def _checked_record(model_dir: Path, *, is_verified: bool = False) -> Record | None:
     try:
         found = record.read(model_dir)
-        if found is not None:
+        if found is not None and not is_verified:
             record.verify(found, model_dir)
     except record.BadArchive as error:
         raise CannotLoad(str(error)) from error
@@ -84,12 +103,6 @@ def _checked_record(model_dir: Path) -> Record | None:
 
 def _has_torchscript(model_dir: Path) -> bool:
     return any(file for pattern in _TORCHSCRIPT for file in model_dir.glob(pattern))
-
-
-def _warn(environ: Mapping[str, str], *, takes_batches: bool) -> None:
-    warning = toolkit_variables.unused_warning(environ, takes_batches=takes_batches)
-    if warning:
-        _print(warning)
 
 
 def _print(line: str) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from serving.engines import Engine, LoadNetwork
-from serving.engines.golden import Golden
 from serving.handlers.handler import Handler
 
 
@@ -16,6 +15,6 @@ class ProjectModel:
     `serving` knows the project.
     """
 
-    handler: Callable[[Engine, Golden | None], Handler]
+    handler: Callable[[Engine], Handler]
     load_network: LoadNetwork
     interface_digest: str  # 16 hex digits of the request's and the response's JSON Schema

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping
 
 from serving.handlers.errors import CannotLoad
-from serving.platform.limits import BATCH_VARIABLES
 
 MULTI_MODEL_VARIABLE = "SAGEMAKER_MULTI_MODEL"
 LOG_LEVEL_VARIABLE = "SAGEMAKER_CONTAINER_LOG_LEVEL"
@@ -18,16 +17,10 @@ def check_supported(environ: Mapping[str, str]) -> None:
         raise CannotLoad(f"{MULTI_MODEL_VARIABLE}: this container serves one model; unset it")
 
 
-def unused_warning(environ: Mapping[str, str], *, takes_batches: bool) -> str | None:
-    """Name the variables without effect in one sentence, or return None.
-
-    The batch variables have an effect for a model that takes batches.
-    """
-    without_effect = _UNUSED if takes_batches else _UNUSED.union(BATCH_VARIABLES)
+def unused_warning(environ: Mapping[str, str]) -> str | None:
+    """Name the variables without effect in one sentence, or return None."""
     unused = sorted(
-        name
-        for name, value in environ.items()
-        if value and (name in without_effect or name.startswith(_TORCHSERVE))
+        name for name, value in environ.items() if value and (name in _UNUSED or name.startswith(_TORCHSERVE))
     )
     return f"without effect here, as there is no TorchServe: {', '.join(unused)}" if unused else None
 

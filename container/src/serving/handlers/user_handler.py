@@ -1,9 +1,9 @@
-"""Serve a user's inference.py as AWS's PyTorch container does: one request at a time."""
+"""Serve a user's inference.py as AWS's PyTorch container does: on one thread, one request at a time."""
 
 import inspect
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -12,13 +12,14 @@ from typing import Any
 from werkzeug.exceptions import HTTPException
 
 from serving.engines import Engine
+from serving.engines.agreement import WrongAnswers
 from serving.engines.engine_model import EngineModel
-from serving.engines.golden import Golden, WrongAnswers
 from serving.handlers import media, toolkit_defaults, user_program
-from serving.handlers.context import Context
+from serving.handlers.batch_check import Batching
+from serving.handlers.context import Call, Context
 from serving.handlers.errors import BadRequest, CannotLoad, HandlerFailed
-from serving.handlers.fair_lock import FairLock
 from serving.handlers.handler import Answer
+from serving.handlers.joining import Joining
 from serving.handlers.user_program import Program
 
 ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
@@ -42,10 +43,13 @@ class UserHandler:
     """The user's handler functions, the toolkit's defaults for those that are missing, and the model.
 
     Each worker loads the model after the fork: a model_fn may start threads or use a GPU. With an `engine`
-    for the exported model, model_fn is not called, and the engine takes the model's place.
+    for the exported model, model_fn is not called, and the engine takes the model's place. `joining` is None
+    until `batch_check` has found that the program answers the same in batches.
     """
 
-    takes_batches = False  # what input_fn returns may be anything
+    wants_main_thread = True
+    joining: Joining | None = None
+    batching: Batching | None = None
 
     def __init__(
         self,
@@ -53,16 +57,17 @@ class UserHandler:
         model_dir: Path,
         environ: Mapping[str, str],
         engine: Engine | None = None,
-        golden: Golden | None = None,
+        check_engine: Callable[[Engine], None] = lambda _engine: None,
     ) -> None:
-        self.lock = FairLock()  # AWS's container runs one request at a time in a process
+        self.lock = threading.Lock()  # where no worker runs it on its main thread
         self._program = program
         self._model_dir = model_dir
         self._default_accept = environ.get(ACCEPT_VARIABLE) or media.JSON
         self._context = Context(model_dir, toolkit_defaults.device().type)
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._contextual: set[str] = set()  # the functions that take a context
         self._loading = threading.Lock()
-        self._engine, self._golden = engine, golden
+        self._engine, self._check_engine = engine, check_engine
         self.model: Any = None
         self.is_ready = False
 
@@ -81,6 +86,17 @@ class UserHandler:
             except Exception as error:  # a user's code may raise anything
                 raise CannotLoad(f"{name}: {_describe(error)}") from error
             self.is_ready = True
+
+    def refusal_to_join(self) -> str | None:
+        """Return why the functions cannot be called for several requests at once, or None."""
+        if "transform_fn" in self._functions:
+            return "transform_fn decodes and encodes as well"
+        if self._contextual & {"predict_fn"}:
+            return "predict_fn takes a context, which is of one request"
+        return None
+
+    def begin(self, call: Call) -> None:
+        self._context.call = call
 
     def negotiate(self, accept: str) -> str:
         """Return the header unchanged for a user's own output_fn, else the best of the supported types."""
@@ -138,8 +154,8 @@ class UserHandler:
         if "pre_model_fn" in self._functions:
             self._run("pre_model_fn", directory)
         model = EngineModel(self._engine) if self._engine else self._run("model_fn", directory)
-        if self._engine and self._golden:
-            self._golden.check(self._engine.predict(self._golden.instances))
+        if self._engine:
+            self._check_engine(self._engine)
         if "model_warmup_fn" in self._functions:
             self._run("model_warmup_fn", directory, model)
         return model
@@ -150,7 +166,7 @@ class UserHandler:
             return self._run(name, *arguments)
         except (BadRequest, HTTPException):
             raise
-        except Exception as error:  # a user's code may raise anything
+        except BaseException as error:  # a user's code may raise anything, sys.exit and Ctrl-C's as well
             raise _failure(error) from error
 
     def _run(self, name: str, *arguments: Any) -> Any:
@@ -168,6 +184,7 @@ class UserHandler:
     def _with_context(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if not _takes_context(name, function):
             return function
+        self._contextual.add(name)
         return lambda *arguments: function(*arguments, self._context)
 
 
@@ -205,14 +222,14 @@ def _takes_context(name: str, function: Callable[..., Any]) -> bool:
     return False
 
 
-def _failure(error: Exception) -> HandlerFailed:
+def _failure(error: BaseException) -> HandlerFailed:
     """Wrap an exception; its status is `status_code`, as in sagemaker_inference.errors, or 500."""
     status = getattr(error, "status_code", None)
     chosen = isinstance(status, int) and 400 <= status <= 599
     return HandlerFailed(_describe(error), status=status if chosen and isinstance(status, int) else 500)
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     """Return the exception's type and message in one line."""
     message = str(getattr(error, "message", None) or error)[:_LONGEST_MESSAGE]
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
@@ -224,13 +241,13 @@ def _concrete(accept: str) -> str | None:
     return next((kind for kind in kinds if "/" in kind and "*" not in kind), None)
 
 
-def _chunks(stream: Iterator[Any]) -> Iterator[bytes]:
+def _chunks(stream: Iterator[Any]) -> Generator[bytes]:
     try:
         for part in stream:
             yield _bytes(part)
-    except HandlerFailed:
+    except (HandlerFailed, GeneratorExit):
         raise
-    except Exception as error:  # a user's code may raise anything
+    except BaseException as error:  # a user's code may raise anything
         raise _failure(error) from error
 
 

@@ -3,20 +3,26 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import TypeVar
 
 from flask import Flask, Response, current_app, request, signals, stream_with_context
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from serving.handlers import media
+from serving.handlers.context import Call
 from serving.handlers.errors import BadRequest, HandlerFailed
 from serving.handlers.handler import Answer
 from serving.http import streaming
+from serving.http.batching import PendingRequest, answer_all
 from serving.http.errors import error_body, status_of
-from serving.http.http_messages import INFERENCE_ID, REQUEST_START
+from serving.http.http_messages import INFERENCE_ID, REQUEST_START, Head
 from serving.http.invocation import Invocation
 from serving.http.service import SERVICE, Service
 
+T = TypeVar("T")
 _SIGNALS = (signals.request_started, signals.request_finished, signals.got_request_exception)
 
 
@@ -69,8 +75,8 @@ def has_hooks(app: Flask) -> bool:
 def ping(service: Service) -> Response:
     """Answer 200 if this worker's model is ready and no worker's has failed since; else 503."""
     try:
-        if not service.handler.is_ready:
-            service.handler.warm_up()
+        if not service.is_ready:
+            service.warm_up()
     except Exception as error:  # whatever the reason, SageMaker must not send traffic
         current_app.logger.exception("the model cannot predict")
         return refusal(503, f"the model cannot predict: {type(error).__name__}")
@@ -93,18 +99,48 @@ def recorded(service: Service) -> Iterator[Invocation]:
         service.record(invocation)
 
 
-def response(answer: Answer, service: Service, began: float) -> Response:
-    """Turn a handler's answer into Flask's; `began` is when the request came, by time.monotonic().
+def answer(service: Service, invocation: Invocation) -> Response:
+    """Answer the request that this thread is serving: decode, predict, encode.
 
     A stream's first part is waited for, so that its failure is still a 500.
     """
-    if isinstance(answer.body, bytes):
-        return Response(answer.body, answer.status, answer.headers, content_type=answer.content_type)
+    began, body = time.monotonic(), request.get_data(cache=False)
+    head = Head(
+        len(body),
+        request.headers.get("Content-Type", ""),
+        request.headers.get("Accept", ""),
+        invocation.inference_id,
+    )
+    done: Future[Answer | Exception] = Future()
+    call = Call(Headers(request.headers))
+    pending = PendingRequest(head, body, invocation, done.set_result, call)
+    if service.program_thread is not None:
+        service.program_thread.submit(pending, done)
+    else:
+        with service.at_work():
+            answer_all([pending], service)
+    found = done.result()
+    if isinstance(found, Exception):
+        raise found
+    found_response = _response(found, service, call, began)
+    invocation.status = found_response.status_code
+    return found_response
+
+
+def _response(answer: Answer, service: Service, call: Call, began: float) -> Response:
+    """Turn a handler's answer into Flask's; `began` is when the request came, by time.monotonic()."""
+    body = answer.body
+    if isinstance(body, bytes):
+        return Response(body, answer.status, answer.headers, content_type=answer.content_type)
+
+    def run(function: Callable[[], T]) -> T:
+        return service.run(function, call)
+
     seconds = service.limits.stream_seconds
     parts = streaming.parts(
-        list(itertools.islice(answer.body, 1)),
-        answer.body,
-        service.at_work,
+        run(lambda: list(itertools.islice(body, 1))),
+        body,
+        run,
         request.environ.get("gunicorn.socket"),
         deadline=began + seconds,
         seconds=seconds,

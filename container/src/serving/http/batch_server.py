@@ -134,16 +134,15 @@ class BatchServer:
         if request is not None:
             head, body, waited = request
             connection.is_busy = True
+            invocation = Invocation(head.inference_id, "batch", waited)
             requests.append(
                 PendingRequest(
-                    head,
-                    body,
-                    Invocation(head.inference_id, "batch", waited),
-                    lambda result: self._reply(connection, result),
+                    head, body, invocation, lambda result: self._reply(connection, invocation, result)
                 )
             )
 
-    def _reply(self, connection: Connection, result: Answer | Exception) -> None:
+    def _reply(self, connection: Connection, invocation: Invocation, result: Answer | Exception) -> None:
+        self._service.record(invocation)  # before the reply: a caller who has it finds it counted
         connection.is_busy = False
         with contextlib.suppress(ConnectionClosed):
             self._write(connection, self._bytes(result))

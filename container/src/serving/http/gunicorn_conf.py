@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 from typing import Any
 
 bind = os.environ["SERVE_BIND"]
@@ -49,8 +50,12 @@ def post_worker_init(worker: Any) -> None:
     from serving.http.service import SERVICE
     from serving.platform import limits
 
+    service = worker.wsgi.extensions[SERVICE]
     with worker.alive_while_loading(limits.from_environ(os.environ).startup_seconds):
         try:
-            worker.wsgi.extensions[SERVICE].handler.warm_up()
+            sentences = [service.warm_up(), service.decide_batching()]
         except Exception as error:  # whatever the reason, there is nothing to serve
             worker.give_up(error)
+    for sentence in filter(None, sentences):
+        if worker.index == 0:  # the others find the same
+            print(f"serve: {sentence}", file=sys.stderr, flush=True)

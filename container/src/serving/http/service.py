@@ -3,11 +3,13 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
+from serving.handlers import batch_check
+from serving.handlers.context import Call
 from serving.handlers.errors import BadRequest, HandlerFailed
 from serving.handlers.handler import Answer, Handler
 from serving.http.counters import Counters
@@ -17,7 +19,12 @@ from serving.http.request_log import RequestLog
 from serving.platform.identity import HEADER, Identity
 from serving.platform.limits import Limits
 
+if TYPE_CHECKING:
+    from serving.http.program_thread import ProgramThread
+
+T = TypeVar("T")
 SERVICE = "service"  # its name among app.extensions
+_PROBE_SECONDS = 0.5  # of the thread that answers requests, or reports that the worker is alive
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,13 @@ class Service:
     log: RequestLog
     counters: Counters = field(default_factory=Counters)
     in_flight: InFlightTimer = field(default_factory=InFlightTimer)
-    is_fit: bool = True  # False while the model fails to predict its golden instances
+    program_thread: "ProgramThread | None" = None  # for a handler that wants the main thread, in a worker
+    check_golden: Callable[[float], str] = lambda _seconds: ""  # answer the archive's golden cases
+    is_ready: bool = False  # True once this process's model has passed `warm_up`
+    is_fit: bool = True  # False while the model fails to answer its golden cases
+
+    def begin(self, call: Call) -> None:
+        self.handler.begin(call)
 
     def negotiate(self, accept: str) -> str:
         return self.handler.negotiate(accept)
@@ -70,6 +83,14 @@ class Service:
         with self.handler.lock, self.in_flight.running():
             yield
 
+    def run(self, function: Callable[[], T], call: Call) -> T:
+        """Run a function for a request that is being answered, in its turn."""
+        if self.program_thread is not None:
+            return self.program_thread.call(function, call)
+        with self.at_work():
+            self.handler.begin(call)
+            return function()
+
     def record(self, invocation: Invocation) -> None:
         """Count and log an invocation that has ended."""
         invocation.end()
@@ -81,10 +102,33 @@ class Service:
         response.headers[HEADER] = self.identity.header
         return response
 
+    def decide_batching(self) -> str | None:
+        """Turn batching on if the golden requests are answered the same in batches; return what to log.
+
+        None: there is nothing to decide. Call it on the program's thread, once `warm_up` has returned.
+        """
+        if self.handler.batching is None:
+            return None
+        refusal = self.handler.refusal_to_join()
+        decision = batch_check.off(refusal) if refusal else batch_check.decide(self, self.handler.batching)
+        self.handler.joining = decision.joining
+        return decision.sentence
+
+    def warm_up(self) -> str:
+        """Make the model ready and let it answer its golden cases; return what a log has to say of them.
+
+        Raises CannotLoad, and WrongAnswers for an answer that is not the golden one.
+        """
+        self.handler.warm_up()
+        remarks = self.check_golden(self.limits.golden_seconds)
+        self.is_ready = True
+        return remarks
+
     def probe(self) -> None:
-        """Predict the golden instances, and set `is_fit`, which /ping reports, by the outcome."""
+        """Ask golden cases for a moment, and set `is_fit`, which /ping reports, by the outcome."""
         try:
             self.handler.warm_up()
+            self.check_golden(_PROBE_SECONDS)
         except Exception:  # whatever the reason, SageMaker must not send traffic
             self.is_fit = False
         else:

@@ -26,12 +26,13 @@ from gunicorn import glogging, util  # type: ignore[import-untyped]
 from gunicorn.http import errors  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from serving.engines.golden import WrongAnswers
+from serving.engines.agreement import WrongAnswers
 from serving.handlers import media
 from serving.handlers.errors import CannotLoad
 from serving.http import application
 from serving.http.batch_server import BatchServer
 from serving.http.errors import error_body
+from serving.http.program_thread import ProgramThread
 from serving.http.service import SERVICE, Service
 from serving.platform import devices, identity, json_logging, startup_failure
 
@@ -39,6 +40,7 @@ _STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 _OWN_SOCKETS_VARIABLE = "SERVE_OWN_SOCKETS"  # set by `serve`: where the workers' own sockets go
 _DEVICES_VARIABLE = "SERVE_DEVICES"  # set by `serve`: its plan's GPUs
 _FRONT_THREADS = 4  # for /ping and the like
+_MOST_THREADS = 256  # that wait for a program which takes batches
 _BACKLOG = 2048
 _HIGH = 8191  # a file descriptor above those of other files, until thousands are open
 _HUNG_SECONDS = 5  # beyond the time that a request may take
@@ -111,6 +113,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
 
     sockets: list[Any]
+    _own_name = ""
+    _program: ProgramThread | None = None
     index = 0  # among the workers, from 0; a worker that replaces another takes its index
 
     def run(self) -> None:
@@ -118,18 +122,58 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._service: Service = self.wsgi.extensions[SERVICE]
         self._batch_server: BatchServer | None = None
         self._batch_thread: threading.Thread | None = None
-        self._own_name = ""
         self._invocations: ThreadPoolExecutor = self.tpool
         directory = os.environ.get(_OWN_SOCKETS_VARIABLE)
         if directory:
             self._own_name = own_socket(Path(directory), self.index)
             self._open(_listen(self._own_name))
-        super().run()
+        if self._service.handler.wants_main_thread:
+            self._run_program(self._service)
+        else:
+            super().run()
         if self._batch_thread:
             self._batch_thread.join(self.cfg.graceful_timeout)
 
+    def _run_program(self, service: Service) -> None:
+        """Run the user's program on this thread, the main one, and everything else of the worker in another."""
+        self._program = service.program_thread = ProgramThread(service)
+        size = service.limits.batch_instances if service.handler.joining else 0
+        if 2 * size > self.cfg.threads:  # one batch is predicted while the next arrives
+            self._invocations = ThreadPoolExecutor(min(2 * size, _MOST_THREADS))
+            if not self._own_name:
+                self.tpool = self._invocations
+        connections = threading.Thread(
+            target=self._serve_connections, args=[self._program], name="connections", daemon=True
+        )
+        connections.start()
+        self._program.run()
+        connections.join()
+
+    def _serve_connections(self, program: ProgramThread) -> None:
+        try:
+            super().run()
+        except BaseException:
+            self.log.exception("The worker failed and is replaced")
+            os._exit(1)
+        finally:
+            program.stop()
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """End with the current request, even if the program catches the exit that is raised in it."""
+        self._quit_program()
+        super().handle_quit(sig, frame)
+
+    def handle_abort(self, sig: int, frame: Any) -> None:
+        """End with the current request, even if the program catches the exit that is raised in it."""
+        self._quit_program()
+        super().handle_abort(sig, frame)
+
+    def _quit_program(self) -> None:
+        if self._program is not None:
+            self._program.is_quitting = True
+
     def _open(self, listener: socket.socket) -> None:
-        if self._service.handler.takes_batches and not application.has_hooks(self.wsgi):
+        if not self._service.handler.wants_main_thread and not application.has_hooks(self.wsgi):
             self._batch_server = BatchServer(
                 listener, self._service, partial(application.error_response, self.wsgi)
             )
@@ -138,7 +182,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             )
             self._batch_thread.start()
             return
-        if self._service.handler.takes_batches and self.index == 0:
+        if not self._service.handler.wants_main_thread and self.index == 0:
             self.log.warning(
                 "Flask answers every invocation, without batches, because a hook has to see each of them"
             )

@@ -11,14 +11,17 @@ TIMEOUT_VARIABLES = (  # the first that is set; the others are other servers' na
 )
 STREAM_VARIABLE = "SERVE_STREAM_TIMEOUT"
 STARTUP_VARIABLE = "SAGEMAKER_STARTUP_TIMEOUT"
+GOLDEN_VARIABLE = "SERVE_GOLDEN_SECONDS"
 BATCH_VARIABLE = "SAGEMAKER_TS_BATCH_SIZE"
 DELAY_VARIABLE = "SAGEMAKER_TS_MAX_BATCH_DELAY"  # milliseconds
-BATCH_VARIABLES = (BATCH_VARIABLE, DELAY_VARIABLE)
 BATCH_INSTANCES = 64
+MOST_BATCH_INSTANCES = 4096
+PADDING_VARIABLE = "SERVE_BATCH_PADDING"  # such as input_ids=0,attention_mask=0
 PAYLOAD_MB = 25
 TIMEOUT_SECONDS = 60
 STREAM_SECONDS = 480
 STARTUP_SECONDS = 600
+GOLDEN_SECONDS = 60
 
 
 class BadLimit(ValueError):
@@ -33,6 +36,7 @@ class Limits:
     timeout_seconds: int
     stream_seconds: int = STREAM_SECONDS  # for the whole of an answer in parts
     startup_seconds: int = STARTUP_SECONDS  # for a worker to load its model
+    golden_seconds: int = GOLDEN_SECONDS  # of these, for it to answer golden cases
     batch_instances: int = BATCH_INSTANCES  # in a batch, unless one request has more; 1: no batching
     batch_delay_seconds: float = 0.0  # a request's longest wait for others; 0: no waiting
 
@@ -54,9 +58,31 @@ def from_environ(environ: Mapping[str, str]) -> Limits:
         timeout_seconds=whole_number(environ, timeout, TIMEOUT_SECONDS, most=3600),
         stream_seconds=whole_number(environ, STREAM_VARIABLE, STREAM_SECONDS, most=3600),
         startup_seconds=whole_number(environ, STARTUP_VARIABLE, STARTUP_SECONDS, most=3600),
-        batch_instances=whole_number(environ, BATCH_VARIABLE, BATCH_INSTANCES, most=4096),
+        golden_seconds=whole_number(environ, GOLDEN_VARIABLE, GOLDEN_SECONDS, most=3600),
+        batch_instances=whole_number(environ, BATCH_VARIABLE, BATCH_INSTANCES, most=MOST_BATCH_INSTANCES),
         batch_delay_seconds=whole_number(environ, DELAY_VARIABLE, 0, least=0, most=10_000) / 1000,
     )
+
+
+def program_batch_instances(environ: Mapping[str, str]) -> int:
+    """Read the largest batch for a user's program: 1 by default, as in TorchServe. Raises BadLimit."""
+    return whole_number(environ, BATCH_VARIABLE, 1, most=MOST_BATCH_INSTANCES)
+
+
+def batch_padding(environ: Mapping[str, str]) -> dict[str, float]:
+    """Read which arrays of an input are padded, and with what. Raises BadLimit."""
+    text = environ.get(PADDING_VARIABLE) or ""
+    try:
+        pairs = [part.split("=") for part in text.split(",") if part.strip()]
+        return {name.strip(): _number(value) for name, value in pairs}
+    except ValueError:
+        raise BadLimit(
+            f"{PADDING_VARIABLE}: expected names with numbers, such as input_ids=0,attention_mask=0, got {text!r}"
+        ) from None
+
+
+def _number(text: str) -> float:
+    return int(text) if text.strip().lstrip("-").isdigit() else float(text)
 
 
 def whole_number(

@@ -15,16 +15,18 @@ import torch
 from digits.handler import DigitsHandler
 from digits.project import DIGITS
 from serving import engines
-from serving.engines import Choice, choice, golden, record
+from serving.engines import Choice, agreement, choice, record
+from serving.engines.agreement import Limit
 from serving.engines.choice import BadChoice, choose
-from serving.engines.golden import Golden, Limit, WrongAnswers, agreement
 from serving.engines.record import Parity, Record
-from serving.handlers.errors import CannotLoad
-from serving.handlers.loading import load
+from serving.handlers.errors import BadPrediction, CannotLoad
+from serving.handlers.loading import load, read_golden
 from serving.platform import devices
-from tests.container.serve_process import COMMITTED, CONTAINER
+from tests.container.serve_process import COMMITTED, CONTAINER, IMAGES, PREDICTIONS
 
 MODEL = COMMITTED / "model"
+INSTANCES = np.array(IMAGES, dtype=np.float32)
+ANSWERS = np.array([each["probabilities"] for each in PREDICTIONS], dtype=np.float32)
 EVERY = [Choice(engine, precision) for engine, known in engines.PRECISIONS.items() for precision in known]
 
 
@@ -40,22 +42,15 @@ def committed() -> Record:
     return found
 
 
-def golden_cases() -> Golden:
-    found = golden.read(MODEL)
-    assert found is not None
-    return found
-
-
 @pytest.mark.parametrize("chosen", EVERY, ids=str)
 @pytest.mark.parametrize("size", [1, 7, 32])
 def test_every_engine_gives_the_golden_answers_to_batches_of_any_size(chosen: Choice, size: int) -> None:
-    cases, limit = golden_cases(), committed().limits[chosen.precision]
-    assert cases.answers is not None
+    limit = committed().limits[chosen.precision]
 
-    answers = engines.load(chosen, MODEL, DIGITS.load_network).predict(cases.instances[:size])
+    answers = engines.load(chosen, MODEL, DIGITS.load_network).predict(INSTANCES[:size])
 
     assert answers.dtype == np.float32
-    Golden(cases.instances, cases.answers[:size], limit).check(answers)
+    assert limit.allows(agreement.agreement(ANSWERS[:size], answers))
 
 
 @pytest.mark.parametrize(("gpus", "wanted"), [((), True), (("0",), False)])
@@ -73,11 +68,11 @@ def test_torch_has_its_channels_last_where_there_is_no_gpu(
 
 @pytest.mark.parametrize("chosen", [one for one in EVERY if one.precision == "fp32"], ids=str)
 def test_an_answer_outlives_the_next_prediction(chosen: Choice) -> None:
-    engine, instances = engines.load(chosen, MODEL, DIGITS.load_network), golden_cases().instances
-    first = engine.predict(instances[:1])
+    engine = engines.load(chosen, MODEL, DIGITS.load_network)
+    first = engine.predict(INSTANCES[:1])
     kept = first.copy()
 
-    engine.predict(instances[1:2])
+    engine.predict(INSTANCES[1:2])
 
     np.testing.assert_array_equal(first, kept)
 
@@ -167,7 +162,7 @@ def test_what_cannot_be_chosen_is_said(environ: dict[str, str], found: Record | 
     ],
 )
 def test_answers_are_held_to_a_limit(got: list[list[float]], allowed: bool) -> None:
-    found = agreement(np.array([[0.1, 0.9]], dtype=np.float32), np.array(got, dtype=np.float32))
+    found = agreement.agreement(np.array([[0.1, 0.9]], dtype=np.float32), np.array(got, dtype=np.float32))
 
     assert Limit(1e-4, 1.0).allows(found) is allowed
 
@@ -175,17 +170,17 @@ def test_answers_are_held_to_a_limit(got: list[list[float]], allowed: bool) -> N
 def test_another_label_is_outside_the_limit_however_near() -> None:
     expected = np.array([[0.50001, 0.49999]], dtype=np.float32)
 
-    assert not Limit(1e-4, 1.0).allows(agreement(expected, expected[:, ::-1]))
+    assert not Limit(1e-4, 1.0).allows(agreement.agreement(expected, expected[:, ::-1]))
 
 
-def test_an_engine_with_other_answers_than_the_golden_ones_is_not_ready() -> None:
-    class Wrong:
+def test_an_engine_whose_answers_are_no_numbers_is_not_ready() -> None:
+    class Diverged:
         def predict(self, batch: Any) -> Any:
-            return np.full((len(batch), 10), 0.1, dtype=np.float32)
+            return np.full((len(batch), 10), np.nan, dtype=np.float32)
 
-    handler = DigitsHandler(Wrong(), golden_cases())
+    handler = DigitsHandler(Diverged())
 
-    with pytest.raises(WrongAnswers, match=r"^32 golden cases: expected a difference of at most 0.0001 and"):
+    with pytest.raises(BadPrediction, match="expected finite probabilities, got"):
         handler.warm_up()
     assert not handler.is_ready
 
@@ -228,13 +223,6 @@ def test_files_that_are_not_as_recorded_stop_the_start_with_one_sentence(
             '{"schema": 1, "engines": [{"precision": "bf16"}], "limits": {"fp32": {}}}',
             "got a faulty one (ValueError: no limits for bf16); export the model again",
         ),
-        ("golden.json", '{"cases": [], "tolerance": 1}', "(ValueError: no cases)"),
-        (
-            "golden.json",
-            "{}",
-            "expected golden instances with their predictions, got a faulty file (KeyError",
-        ),
-        ("golden.json", '{"cases": [{"instance": [1, 2], "prediction": {}}], "tolerance": 1}', "(KeyError"),
     ],
 )
 def test_faulty_records_stop_the_start_with_one_sentence(
@@ -246,6 +234,45 @@ def test_faulty_records_stop_the_start_with_one_sentence(
         load(archive, {}, DIGITS)
 
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("golden.jsonl", "", "golden.jsonl has no cases. Record the set again"),
+        ("golden.jsonl", "{}\n{", "golden.jsonl:1: the request has no body. Record the set again"),
+        ("golden.json", '{"cases": []}', "golden.json has no cases. Record the set again"),
+    ],
+)
+def test_a_faulty_golden_set_stops_the_start_with_one_sentence(
+    archive: Path, name: str, content: str, says: str
+) -> None:
+    for each in ("golden.json", "golden.jsonl"):
+        (archive / each).unlink(missing_ok=True)
+    (archive / name).write_text(content)
+
+    with pytest.raises(CannotLoad, match=r"^[^\n]+$") as caught:
+        read_golden(archive, {})
+
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "tolerance"),
+    [({"ENGINE": "torch"}, 1e-4), ({"ENGINE": "openvino"}, 1e-3), ({"ENGINE_PRECISION": "bf16"}, 0.05)],
+)
+def test_an_engine_is_held_to_the_looser_of_its_limit_and_the_tolerance_of_a_case(
+    archive: Path, environ: dict[str, str], tolerance: float
+) -> None:
+    limits = {"fp32": Limit(1e-3, 1.0), "bf16": Limit(0.05, 0.9)}
+    within = Parity("openvino", "bf16", "1", 0.01, 1.0, within=True)
+    record.write(record_with(limits=limits, engines=(*committed().engines, within)), archive)
+
+    cases = read_golden(archive, environ)
+
+    assert cases is not None
+    assert {case.expected.comparison.absolute for case in cases} == {tolerance}
+    assert cases.most_wrong == (3 if tolerance == 0.05 else 0)
 
 
 def test_weights_alone_are_served_by_torch(archive: Path) -> None:

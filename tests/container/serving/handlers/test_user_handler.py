@@ -324,10 +324,13 @@ def test_what_cannot_be_served_is_said_at_start(
 def test_variables_without_effect_are_named_in_one_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    serve(archives.torchscript(tmp_path), SAGEMAKER_TS_BATCH_SIZE="8", TS_JOB_QUEUE_SIZE="9", HOME="/")
+    serve(
+        archives.torchscript(tmp_path),
+        SAGEMAKER_TS_BATCH_SIZE="8", SAGEMAKER_SAFE_PORT_RANGE="1-2", TS_JOB_QUEUE_SIZE="9", HOME="/",
+    )  # fmt: skip
 
     assert capsys.readouterr().err == (
-        "serve: without effect here, as there is no TorchServe: SAGEMAKER_TS_BATCH_SIZE, TS_JOB_QUEUE_SIZE\n"
+        "serve: without effect here, as there is no TorchServe: SAGEMAKER_SAFE_PORT_RANGE, TS_JOB_QUEUE_SIZE\n"
     )
 
 

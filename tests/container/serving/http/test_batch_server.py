@@ -23,10 +23,9 @@ from serving.http.request_log import RequestLog
 from serving.http.service import SERVICE, Service
 from serving.platform.identity import HEADER, Identity
 from serving.platform.limits import Limits
-from tests.container.serve_process import COMMITTED, until
+from tests.container.serve_process import IMAGES, until
 
-GOLDEN = json.loads((COMMITTED / "model" / "golden.json").read_text())
-DIGIT = GOLDEN["cases"][0]["instance"]
+DIGIT = IMAGES[0]
 IDENTITY = Identity("abc", "0123456789ab")
 
 
@@ -376,7 +375,7 @@ def test_its_log_has_the_parts_of_the_time_and_the_callers_id(world: World) -> N
 
 
 def test_answers_of_another_status_and_with_headers_go_out_as_they_are(world: World) -> None:
-    answer = Answer(iter([b'{"a":', b"1}"]), "application/json", 201, {"X-Mine": "yes"})
+    answer = Answer((part for part in [b'{"a":', b"1}"]), "application/json", 201, {"X-Mine": "yes"})
     world.service.encode = lambda _prediction, _accept: answer  # type: ignore[assignment, method-assign]
     client = world.connect()
 

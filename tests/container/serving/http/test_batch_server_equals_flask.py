@@ -10,12 +10,10 @@ import pytest
 
 from tests.container import malformed
 from tests.container.conftest import path_of
-from tests.container.serve_process import COMMITTED, JSON, Answer, Serve, until
+from tests.container.serve_process import COMMITTED, IMAGES, JSON, Answer, Serve, until
 
 pytestmark = pytest.mark.starts_processes
 
-CASES = json.loads((COMMITTED / "model" / "golden.json").read_text())["cases"]
-DIGITS = [case["instance"] for case in CASES]
 PAYLOADS = Path(COMMITTED).parents[1] / "payloads"
 MEGABYTE = 1024 * 1024
 # What belongs to a front, and not to the answer.
@@ -39,21 +37,21 @@ def request(instances: object) -> bytes:
 
 
 GOOD = {
-    "one digit": (request(DIGITS[:1]), "application/json"),
-    "all golden digits": (request(DIGITS), "application/json"),
-    "numbers with points": (request([[float(pixel) for pixel in DIGITS[0]]]), "application/json"),
-    "blanks round it": (b" \n" + request(DIGITS[:2]) + b"\t ", "application/json"),
-    "minus nothing": (request([[-0.0, *DIGITS[0][1:]]]), "application/json"),
-    "an exponent": (request(DIGITS[:1]).replace(b"0", b"1e-3", 1), "application/json"),
-    "an escaped key": (request(DIGITS[:1]).replace(b"instances", b"\\u0069nstances"), "application/json"),
-    "a charset": (request(DIGITS[:1]), "application/json; charset=utf-8"),
-    "no type": (request(DIGITS[:1]), ""),
-    "a type in capitals": (request(DIGITS[:1]), "Application/JSON"),
-    "lines": (b"\n".join(json.dumps(digit).encode() for digit in DIGITS[:3]), "application/jsonlines"),
-    "csv": (b"\n".join(",".join(map(str, digit)).encode() for digit in DIGITS[:3]), "text/csv"),
-    "npy": (npy(np.array(DIGITS[:3], dtype=np.uint8)), "application/x-npy"),
-    "npz": (npz(instances=DIGITS[:3]), "application/x-npz"),
-    "large": (request(DIGITS[:1]).ljust(MEGABYTE), "application/json"),
+    "one digit": (request(IMAGES[:1]), "application/json"),
+    "all golden digits": (request(IMAGES), "application/json"),
+    "numbers with points": (request([[float(pixel) for pixel in IMAGES[0]]]), "application/json"),
+    "blanks round it": (b" \n" + request(IMAGES[:2]) + b"\t ", "application/json"),
+    "minus nothing": (request([[-0.0, *IMAGES[0][1:]]]), "application/json"),
+    "an exponent": (request(IMAGES[:1]).replace(b"0", b"1e-3", 1), "application/json"),
+    "an escaped key": (request(IMAGES[:1]).replace(b"instances", b"\\u0069nstances"), "application/json"),
+    "a charset": (request(IMAGES[:1]), "application/json; charset=utf-8"),
+    "no type": (request(IMAGES[:1]), ""),
+    "a type in capitals": (request(IMAGES[:1]), "Application/JSON"),
+    "lines": (b"\n".join(json.dumps(digit).encode() for digit in IMAGES[:3]), "application/jsonlines"),
+    "csv": (b"\n".join(",".join(map(str, digit)).encode() for digit in IMAGES[:3]), "text/csv"),
+    "npy": (npy(np.array(IMAGES[:3], dtype=np.uint8)), "application/x-npy"),
+    "npz": (npz(instances=IMAGES[:3]), "application/x-npz"),
+    "large": (request(IMAGES[:1]).ljust(MEGABYTE), "application/json"),
 }
 BAD = {
     **{
@@ -61,11 +59,11 @@ BAD = {
         for file in PAYLOADS.glob("bad-*.json")
     },
     **{name: (body, "application/json") for name, body in malformed.BODIES.items()},
-    "a type nobody knows": (request(DIGITS[:1]), "image/png"),
-    "a type of nonsense": (request(DIGITS[:1]), "ü" * 100),
-    "JSON said to be npy": (request(DIGITS[:1]), "application/x-npy"),
+    "a type nobody knows": (request(IMAGES[:1]), "image/png"),
+    "a type of nonsense": (request(IMAGES[:1]), "ü" * 100),
+    "JSON said to be npy": (request(IMAGES[:1]), "application/x-npy"),
     "npy of another shape": (npy([[1, 2]]), "application/x-npy"),
-    "npz of another name": (npz(images=DIGITS), "application/x-npz"),
+    "npz of another name": (npz(images=IMAGES), "application/x-npz"),
     "a word in csv": (b"1,x", "text/csv"),
     "a broken line": (b"[1]\n[", "application/jsonlines"),
 }
@@ -124,7 +122,7 @@ def test_a_bad_request_is_refused_alike(pair: tuple[Serve, Serve], name: str) ->
 
 @pytest.mark.parametrize("accept", ACCEPTS)
 def test_accept_is_honoured_or_refused_alike(pair: tuple[Serve, Serve], accept: str) -> None:
-    answer = same(pair, "POST", "/invocations", request(DIGITS[:3]), {**JSON, "Accept": accept})
+    answer = same(pair, "POST", "/invocations", request(IMAGES[:3]), {**JSON, "Accept": accept})
 
     assert answer.status in (200, 406)
 
@@ -133,9 +131,9 @@ def test_accept_is_honoured_or_refused_alike(pair: tuple[Serve, Serve], accept: 
     ("method", "path", "body"),
     [
         ("GET", "/invocations", b""),
-        ("PUT", "/invocations", request(DIGITS[:1])),
-        ("POST", "/invocations?x=1", request(DIGITS[:1])),
-        ("POST", "/invocations/", request(DIGITS[:1])),
+        ("PUT", "/invocations", request(IMAGES[:1])),
+        ("POST", "/invocations?x=1", request(IMAGES[:1])),
+        ("POST", "/invocations/", request(IMAGES[:1])),
         ("POST", "/ping", b""),
         ("GET", "/ping", b""),
         ("GET", "/nowhere", b""),
@@ -153,7 +151,7 @@ def test_it_was_the_batch_server_that_answered(pair: tuple[Serve, Serve]) -> Non
     """Else all of the above would compare Flask with Flask."""
     for server, name in zip(pair, ("batch", "flask"), strict=True):
         server.ask(
-            "POST", "/invocations", request(DIGITS[:1]), {**JSON, "X-Amzn-SageMaker-Inference-Id": "me"}
+            "POST", "/invocations", request(IMAGES[:1]), {**JSON, "X-Amzn-SageMaker-Inference-Id": "me"}
         )
         server.ask("POST", "/invocations", b"{", {**JSON, "X-Amzn-SageMaker-Inference-Id": "me"})
 
