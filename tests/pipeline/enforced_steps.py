@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from golden import Request
 from local_aws import Running
 from pipeline.account.destroy import destroy
 from pipeline.account.notify import notify
@@ -180,6 +181,11 @@ def deploy_mark(mark: str) -> Work:
     return lambda journey, run: deploy(journey.releases[mark], run)
 
 
+def ask(request: Request) -> Work:
+    """Send a request to the live endpoint, as the proof that it serves and the smoke test do."""
+    return lambda _, run: run.aws.invoke(run.env.endpoint.name, request)
+
+
 def scaled(run: Run, **changes: Any) -> Run:
     """Return a run with other settings of autoscaling."""
     scaling = Autoscaling.model_validate({**run.env.autoscaling.model_dump(), **changes})
@@ -246,9 +252,13 @@ STEPS: Mapping[str, EnforcedStep] = {
             *("sagemaker:DescribeEndpoint", "sagemaker:DescribeModel", "sagemaker:DescribeEndpointConfig"),
             *("cloudwatch:DescribeAlarms", "sagemaker:CreateModel", "iam:PassRole", "sagemaker:AddTags"),
             *("sagemaker:CreateEndpointConfig", "cloudwatch:PutMetricAlarm", "sagemaker:CreateEndpoint"),
-            *("kms:CreateGrant", "sagemaker:InvokeEndpoint"),
+            "kms:CreateGrant",
         ),
         where_promoted_to=("s3:PutObject", "s3:GetObject"),
+    ),
+    "ask the endpoint": EnforcedStep(ask(Request(b"{}")), ("sagemaker:InvokeEndpoint",), is_locked=False),
+    "ask for a stream": EnforcedStep(
+        ask(Request(b"{}", is_stream=True)), ("sagemaker:InvokeEndpointWithResponseStream",), is_locked=False
     ),
     "autoscale in every way": EnforcedStep(
         scale_in_every_way,
