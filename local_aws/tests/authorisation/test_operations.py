@@ -22,7 +22,7 @@ TARGET = {
 
 
 class Existing:
-    """What is there: the endpoint Digits, an object, the role serve below a path."""
+    """Facts of an account with the endpoint Digits, an object, and the role serve below a path."""
 
     def role_arn(self, name: str) -> str:
         return f"arn:aws:iam::123456789012:role/{'team/' if name == 'serve' else ''}{name}"

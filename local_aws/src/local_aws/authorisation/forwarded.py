@@ -1,4 +1,4 @@
-"""What a call asks of its caller besides its own action: the roles that it passes, tags, and calls made in its name."""
+"""The further rights that a call takes: to pass roles, to give tags, and to what a service does in its caller's name."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What authorisation asks about the resources that are there."""
+"""The protocol by which authorisation reads the resources that exist."""
 
 from typing import Protocol
 

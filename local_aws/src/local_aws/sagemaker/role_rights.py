@@ -1,4 +1,4 @@
-"""What SageMaker does in the name of an execution role, and its words where the role may not.
+"""The rights of an execution role for what SageMaker does in its name, and SageMaker's words where it lacks one.
 
 Sources of the texts: aws/deep-learning-containers#759 (images), aws-samples/cvat-on-aws-china#3 (model data).
 """
