@@ -278,3 +278,19 @@ def test_a_user_is_bound_by_its_own_policies_and_its_groups(roles: Roles) -> Non
         sagemaker.list_models()
     iam.add_user_to_group(GroupName="readers", UserName="ada")
     assert "Models" in sagemaker.list_models()
+
+
+def test_a_deleted_object_is_absent_though_a_version_of_it_is_kept(roles: Roles) -> None:
+    s3 = roles.aws.client("s3")
+    s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="kept", Key="deleted", Body=b"content")
+    s3.delete_object(Bucket="kept", Key="deleted")
+    reads = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::kept/*"}
+
+    refused(
+        "AccessDenied",
+        roles.clients(roles.make("reads-kept", reads))("s3").get_object,
+        Bucket="kept",
+        Key="deleted",
+    )

@@ -42,7 +42,7 @@ class Existing:
     def storage_key_of(self, config: str) -> str | None:
         return "alias/storage" if config == "encrypted" else None
 
-    def alarms_of_policy(self, scalable: str, policy: str) -> tuple[str, ...]:  # noqa: ARG002
+    def alarms_of_target(self, scalable: str) -> tuple[str, ...]:
         return (f"TargetTracking-{scalable}-AlarmHigh-1",)
 
 

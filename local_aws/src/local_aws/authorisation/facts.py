@@ -4,7 +4,7 @@ from typing import Any
 
 from moto.iam.models import Role, iam_backends
 from moto.kms.models import kms_backends
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeKey, s3_backends
 
 from local_aws.authorisation.forwarded import LINKED_ROLE, LINKED_SERVICE
 from local_aws.cloudwatch import Alarms
@@ -38,9 +38,9 @@ class ExistingResources:
         return key.arn if key else f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{key_id}"
 
     def has_object(self, bucket: str, key: str) -> bool:
-        """Check whether a bucket has an object, or a marker that it was deleted is not its newest version."""
+        """Check whether a bucket has an object whose newest version is no marker of its deletion."""
         found = s3_backends[ACCOUNT_ID][PARTITION].buckets.get(bucket)
-        return found is not None and key in found.keys
+        return found is not None and isinstance(found.keys.get(key), FakeKey)
 
     def config_of(self, endpoint: str) -> str | None:
         """Return the name of an endpoint's config; None when there is no such endpoint."""
@@ -52,7 +52,7 @@ class ExistingResources:
         found = self._store.configs.get(config)
         return found.request.get("KmsKeyId") if found else None
 
-    def alarms_of_policy(self, scalable: str, policy: str) -> tuple[str, ...]:  # noqa: ARG002
+    def alarms_of_target(self, scalable: str) -> tuple[str, ...]:
         """List the alarms that scaling has made for a target: their names do not tell of which policy."""
         names = (each["name"] for each in self._alarms.summary())
         return tuple(name for name in names if name.startswith(f"TargetTracking-{scalable}"))

@@ -102,7 +102,7 @@ def _scaling(call: Call, facts: Facts) -> Iterator[Asked]:
             yield "cloudwatch:DescribeAlarms", _alarm("*"), {}
             yield "cloudwatch:PutMetricAlarm", _alarm(f"TargetTracking-{scalable}-AlarmHigh"), {}
     elif call.operation == "DeleteScalingPolicy":
-        for alarm in facts.alarms_of_policy(scalable, str(call.parameters.get("PolicyName", ""))):
+        for alarm in facts.alarms_of_target(scalable):
             yield "cloudwatch:DeleteAlarms", _alarm(alarm), {}
 
 

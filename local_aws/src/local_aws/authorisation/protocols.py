@@ -30,6 +30,6 @@ class Facts(Protocol):
         """Return the KmsKeyId of an endpoint config, where it has one."""
         ...
 
-    def alarms_of_policy(self, scalable: str, policy: str) -> tuple[str, ...]:
-        """List the names of the alarms that a scaling policy has made for itself."""
+    def alarms_of_target(self, scalable: str) -> tuple[str, ...]:
+        """List the names of the alarms that scaling has made for a target."""
         ...
