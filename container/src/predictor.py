@@ -2,8 +2,8 @@
 
 `decode`, `predict` and `encode` are the three steps of an invocation (`serving/http/batching.py` calls
 them), both for the route below and for the batch server (`serving/http/batch_server.py`), which answers most
-invocations of the project's own model behind nginx: a change here is in force for both. The handler is the project's own (`digits/handler.py`), or a user's
-inference.py (`serving/handlers/user_handler.py`).
+invocations of the project's own model behind nginx: a change here is in force for both. The handler is the
+project's own (`digits/handler.py`), or a user's inference.py (`serving/handlers/user_handler.py`).
 """
 
 import os
@@ -53,6 +53,7 @@ def create_app(
     log = log or request_log.from_environ(os.environ, identity)
     service = Service(handler, Steps(decode, predict, encode), identity, limits, log)
     app = application.create(__name__, service)
+    service.golden_cases = cases
     if cases is not None:
         service.check_golden = partial(golden_check.check, app, cases)
 

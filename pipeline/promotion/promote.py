@@ -200,7 +200,9 @@ def _store_outcome(release: Release, run: Run, verdict: Literal["promoted", "fai
 
 
 def require_evidence(release: Release, run: Run, *, unchecked: bool = False) -> Evidence:
-    """Return the evidence for the promotion. Raises PromotionRefused when there is none.
+    """Return the evidence for the promotion, and copy it to the build folder of the environment.
+
+    Raises PromotionRefused when there is none.
 
     `unchecked`: of a release without golden requests, take gates that could not be judged for that reason alone.
     """
@@ -228,6 +230,7 @@ def require_evidence(release: Release, run: Run, *, unchecked: bool = False) -> 
             f"Release {release.id} is {evidence.verdict.upper()} in {evidence.environment}: {bad}.", fix=again
         )
     _require_recent(evidence, source, run)
+    evidence.save(run.build / run.env.name / f"evidence-{source}.json")
     return evidence
 
 

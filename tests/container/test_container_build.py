@@ -40,7 +40,7 @@ def test_a_docker_with_buildx_is_preferred(
     program(tmp_path, "docker", 0)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert build.builder()[:3] == [str(tmp_path / "docker"), "buildx", "build"]
+    assert build.builder(None)[:3] == [str(tmp_path / "docker"), "buildx", "build"]
 
 
 def test_more_packages_are_handed_to_the_build_as_text(build: Any, tmp_path: Path) -> None:
@@ -138,7 +138,27 @@ def test_a_builder_of_its_own_gives_all_files_one_time(
     program(tmp_path, "docker", 0, says=f"Name: b\nDriver:        {driver}\n")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
-    assert build.builder()[-2:] == ["--output", output]
+    assert build.builder(None)[-2:] == ["--output", output]
+
+
+@pytest.mark.starts_processes
+def test_an_archive_has_files_of_one_time_by_whatever_builder(
+    build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, "docker", 0, says="Name: b\nDriver:        docker\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    output = "type=oci,dest=image.tar,rewrite-timestamp=true"
+    assert build.builder(Path("image.tar"))[-2:] == ["--output", output]
+
+
+@pytest.mark.starts_processes
+def test_an_archive_needs_buildx(build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "docker", 1)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(build.BuildFailed, match="no buildx, which --oci needs; install docker-buildx"):
+        build.builder(Path("image.tar"))
 
 
 def test_bytecode_names_no_time_of_its_source() -> None:
@@ -215,3 +235,17 @@ def test_what_is_edited_is_copied_after_what_takes_minutes() -> None:
     slow = ("pip --python", "apt-get install", "COPY --from=packages")
 
     assert all(dockerfile.rindex(step) < dockerfile.index(" container/src /opt/program") for step in slow)
+
+
+def test_the_context_is_what_the_dockerfile_copies_with_golden_in_place_of_its_link() -> None:
+    """The link leads out of container/src, and to nothing in the image."""
+    lines = (CONTAINER / "Dockerfile").read_text().splitlines()
+    copies = [line.split()[1:] for line in lines if line.startswith("COPY") and "--from" not in line]
+    sources = {word for words in copies for word in words[:-1] if not word.startswith("--")}
+    ignored = (CONTAINER / "Dockerfile.dockerignore").read_text().splitlines()
+
+    assert ignored[0] == "*"
+    assert {line[1:] for line in ignored if line.startswith("!")} == sources
+    assert ["--chmod=755", "golden", "/opt/program/golden"] in copies
+    assert (CONTAINER / "src" / "golden").readlink() == Path("../../golden")
+    assert ignored.index("container/src/golden") > ignored.index("!container/src")

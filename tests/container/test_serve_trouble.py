@@ -109,6 +109,25 @@ def test_slow_handlers_block_neither_a_free_worker_nor_ping(
     assert {one.result(20).status for one in [slow, *more]} == {200}
 
 
+def test_an_abandoned_request_keeps_nobody_waiting_while_a_worker_is_free(
+    serving: Callable[..., Serve], tmp_path: Path
+) -> None:
+    archives.program(tmp_path / "model", PATIENT)
+    serve = serving(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    crowd = Crowd(serve, tmp_path / "model")
+    crowd.await_workers(2)
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 4\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", serve.port), timeout=20) as gone:
+        gone.sendall(head + b"gone")
+        assert until(lambda: crowd.working_on("gone") is not None)
+
+    others = [crowd.ask("quick") for _ in range(16)]  # while its worker goes on with it
+
+    answered = {other.result(20).body.decode() for other in others}
+    assert answered == {str(pid) for pid in workers(serve)} - {str(crowd.working_on("gone"))}
+    crowd.go_on()
+
+
 def ping_within_2_s(serve: Serve) -> int:
     with socket.create_connection(("127.0.0.1", serve.port), timeout=2) as connection:
         connection.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -60,8 +60,11 @@ def test_passed_evidence_of_this_release_lets_it_through(
     account: Run, production: Environment, release: Release, tmp_path: Path
 ) -> None:
     keep(evidence(release), account)
+    run = account.in_environment(production)
 
-    assert require_evidence(release, account.in_environment(production)) == evidence(release)
+    assert require_evidence(release, run) == evidence(release)
+    copied = json.loads((run.build / "production" / "evidence-staging.json").read_text())
+    assert copied == evidence(release).document(), "a GitHub release has it, also of a promotion by hand"
 
 
 def test_a_release_that_nobody_verified_is_refused(

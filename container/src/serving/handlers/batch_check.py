@@ -1,6 +1,6 @@
 """Decide at start whether requests to a program are batched: the golden requests are asked alone and together.
 
-    decision = decide(steps, Batching(32, Joining(), golden_set))
+    decision = decide(steps, Batching(32, Joining()), golden_cases.read(model_dir))
     handler.joining = decision.joining      # None: no batching; decision.sentence says why
 
 Nothing is believed of a program. Batching is on for inputs of those structures alone of which two different
@@ -8,50 +8,22 @@ golden requests were answered the same, within their cases' tolerance, in a batc
 full batch.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-from werkzeug.datastructures import Headers
+from typing import Any
 
 import golden
-from golden import Case, GoldenSet
-from serving.handlers import joining
-from serving.handlers.context import Call
-from serving.handlers.errors import CannotLoad
-from serving.handlers.joining import CannotSplit, Joining
-from serving.platform import limits
-
-if TYPE_CHECKING:
-    from serving.handlers.handler import Answer
-
-CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-
-
-class Steps(Protocol):
-    """The steps of an invocation: those of a handler, or of the service around it."""
-
-    def begin(self, call: Call) -> None: ...
-    def negotiate(self, accept: str) -> str: ...
-    def decode(self, body: bytes, content_type: str) -> Any: ...
-    def predict(self, data: Any) -> Any: ...
-    def encode(self, prediction: Any, accept: str) -> "Answer": ...
-
-
-@dataclass(frozen=True)
-class Batching:
-    """The batching that a program's environment asks for, and what it is checked with."""
-
-    most_rows: int
-    joining: Joining
-    golden_set: GoldenSet | None
+from golden import Case
+from serving.handlers import golden_cases, joining
+from serving.handlers.errors import BadRequest, HandlerFailed
+from serving.handlers.golden_cases import GoldenCases, Steps
+from serving.handlers.joining import Batching, CannotSplit, Joining
 
 
 @dataclass(frozen=True)
 class Decision:
-    """How inputs are joined, None for not at all, and the sentence for the log."""
+    """The inputs that are joined, None for no batching, and the sentence for the log."""
 
     joining: Joining | None
     sentence: str
@@ -73,24 +45,13 @@ class _Asked:
     shape: Hashable  # its kind without padding
 
 
-def read_batching(model_dir: Path, environ: Mapping[str, str]) -> Batching | None:
-    """Read what the environment asks for; None is no batching. Raises BadLimit and CannotLoad."""
-    most, padding = limits.program_batch_instances(environ), limits.batch_padding(environ)
-    if most == 1:
-        return None
-    try:
-        return Batching(most, Joining(padding), golden.read_folder(model_dir))
-    except golden.GoldenError as error:
-        raise CannotLoad(f"{error.what} {error.fix}") from error
-
-
-def decide(steps: Steps, batching: Batching) -> Decision:
+def decide(steps: Steps, batching: Batching, cases: GoldenCases | None) -> Decision:
     """Ask the golden requests alone and together, and compare."""
-    golden_set, wanted, most = batching.golden_set, batching.joining, batching.most_rows
-    if golden_set is None:
+    wanted, most = batching.joining, batching.most_rows
+    if cases is None:
         return off(f"the archive has no {golden.FILE} to check it with")
     try:
-        groups = _comparable_groups(_ask_alone(steps, golden_set, wanted), wanted)
+        groups = _comparable_groups(_ask_alone(steps, cases, wanted), wanted)
         for batch in (batch for group in groups for batch in _batches(group, most)):
             _compare(steps, batch, wanted)
     except _Differs as difference:
@@ -108,20 +69,20 @@ def off(reason: str) -> Decision:
     return Decision(None, f"batching is off: {reason}")
 
 
-def _ask_alone(steps: Steps, golden_set: GoldenSet, wanted: Joining) -> list[_Asked]:
+def _ask_alone(steps: Steps, cases: GoldenCases, wanted: Joining) -> list[_Asked]:
     """Answer each golden request by itself; keep those whose inputs can be joined. Raises _Differs."""
     asked = []
-    for number, case in enumerate(golden_set):
+    for number, case in enumerate(cases):
         if not case.is_answered or case.request.is_stream:
             continue
-        label = golden_set.label(number)
+        label = cases.found.label(number)
         try:
             data = _decode(steps, case)
             kind, shape = wanted.kind(data), Joining().kind(data)
             count = 0 if kind is None else joining.rows(data)
             answer = _encode(steps, case, steps.predict(data))
         except Exception as error:  # a user's code may raise anything
-            raise _Differs(f"{label} fails: {type(error).__name__}: {error}") from error
+            raise _Differs(f"{label} fails: {_text(error)}") from error
         if kind is not None:
             asked.append(_Asked(label, case, answer, kind, count, shape))
     return asked
@@ -179,15 +140,21 @@ def _compare(steps: Steps, batch: Sequence[_Asked], wanted: Joining) -> None:
     except CannotSplit as error:
         raise _Differs(f"{size} the prediction is {error}") from error
     except Exception as error:  # a user's code may raise anything
-        raise _Differs(f"the golden requests fail {size}: {type(error).__name__}: {error}") from error
+        raise _Differs(f"the golden requests fail {size}: {_text(error)}") from error
     for each, part in zip(batch, parts, strict=True):
         try:
             answer = _encode(steps, each.case, part)
         except Exception as error:  # a user's code may raise anything
-            raise _Differs(f"{each.label} fails {size}: {type(error).__name__}: {error}") from error
+            raise _Differs(f"{each.label} fails {size}: {_text(error)}") from error
         difference = golden.first_difference(_as_answered(each), answer)
         if difference:
             raise _Differs(f"{each.label} is answered otherwise {size} than alone: {difference}")
+
+
+def _text(error: Exception) -> str:
+    """Return an error in one line."""
+    is_sentence = isinstance(error, BadRequest | HandlerFailed)
+    return " ".join((str(error) if is_sentence else f"{type(error).__name__}: {error}").split())
 
 
 def _as_answered(asked: _Asked) -> Case:
@@ -200,23 +167,11 @@ def _as_answered(asked: _Asked) -> Case:
 
 
 def _decode(steps: Steps, case: Case) -> Any:
-    steps.begin(_call(case))
+    steps.begin(golden_cases.call(case.request))
     return steps.decode(case.request.body, case.request.content_type)
 
 
 def _encode(steps: Steps, case: Case, prediction: Any) -> golden.Answer:
-    steps.begin(_call(case))
-    answer = steps.encode(prediction, steps.negotiate(case.request.accept))
-    body = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
-    return golden.Answer(answer.status, answer.content_type, body)
-
-
-def _call(case: Case) -> Call:
-    """Return the headers that a caller of the golden request sends."""
-    request = case.request
-    headers = {
-        "Content-Type": request.content_type,
-        "Accept": request.accept,
-        CUSTOM_ATTRIBUTES: request.custom_attributes,
-    }
-    return Call(Headers({name: value for name, value in headers.items() if value}))
+    steps.begin(golden_cases.call(case.request))
+    accept = steps.negotiate(case.request.accept)
+    return golden_cases.whole(steps.encode(prediction, accept))

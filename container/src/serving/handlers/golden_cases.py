@@ -83,15 +83,19 @@ def ask(steps: Steps, case: Case) -> tuple[Any, golden.Answer]:
 
     Raises what the steps raise.
     """
-    steps.begin(_call(case.request))
+    steps.begin(call(case.request))
     accept = steps.negotiate(case.request.accept)
     data = steps.decode(case.request.body, case.request.content_type)
-    answer = steps.encode(steps.predict(data), accept)
+    return data, whole(steps.encode(steps.predict(data), accept))
+
+
+def whole(answer: Answer) -> golden.Answer:
+    """Return a handler's answer with the parts of a stream joined."""
     body = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
-    return data, golden.Answer(answer.status, answer.content_type, body)
+    return golden.Answer(answer.status, answer.content_type, body)
 
 
-def _call(request: Request) -> Call:
+def call(request: Request) -> Call:
     """Return the headers that a caller of the golden request sends."""
     headers = {
         "Content-Type": request.content_type,

@@ -9,9 +9,8 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from serving.handlers.batch_check import Batching
 from serving.handlers.context import Call
-from serving.handlers.joining import Joining
+from serving.handlers.joining import Batching, Joining
 
 
 @dataclass(frozen=True)

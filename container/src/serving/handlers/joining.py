@@ -27,7 +27,7 @@ class CannotSplit(Exception):
 
 @dataclass(frozen=True)
 class Joining:
-    """Which inputs are joined, and how.
+    """The inputs that are joined.
 
     `padding`: the arrays of a dict whose second axis is filled up to the longest in the batch, and with what.
     `structures`: what was seen to be answered the same in a batch; None: anything that can be joined is.
@@ -41,7 +41,7 @@ class Joining:
         found: tuple[Any, ...] | None
         if type(data) is np.ndarray and self.structures is None:  # quick, for the project's own model
             found = (data.dtype, data.shape[1:])
-            return found if data.shape and data.dtype != object else None
+            return found if data.shape and len(data) and data.dtype != object else None
         found = self._kind(data)
         if found is None or (self.structures is not None and structure(found) not in self.structures):
             return None
@@ -68,6 +68,14 @@ class Joining:
             padding = self.padding.get(name)
             joined[name] = _concatenate(arrays if padding is None else _padded(arrays, padding))
         return joined
+
+
+@dataclass(frozen=True)
+class Batching:
+    """The batching that a program's environment asks for."""
+
+    most_rows: int
+    joining: Joining
 
 
 def structure(kind: Hashable) -> Hashable:

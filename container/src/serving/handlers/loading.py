@@ -11,12 +11,13 @@ from serving import engines
 from serving.engines import Choice, Engine, LoadNetwork, ModelProblem, agreement, choice, record
 from serving.engines.agreement import Limit
 from serving.engines.record import Record
-from serving.handlers import batch_check, golden_cases, requirements, toolkit_variables, user_program
+from serving.handlers import golden_cases, requirements, toolkit_variables, user_program
 from serving.handlers.errors import CannotLoad
 from serving.handlers.golden_cases import GoldenCases
 from serving.handlers.handler import Handler
+from serving.handlers.joining import Batching, Joining
 from serving.handlers.project_model import ProjectModel
-from serving.platform import json_logging
+from serving.platform import json_logging, limits
 
 _TORCHSCRIPT = ("*.pt", "*.pth")
 
@@ -49,8 +50,14 @@ def load(model_dir: Path, environ: Mapping[str, str], project: ProjectModel) -> 
         engine = _engine(model_dir, environ, found, project.load_network)
         check = _check_by_example(model_dir, found.limits[_chosen(environ, found).precision])
         handler = UserHandler(program, model_dir, environ, engine, check)
-    handler.batching = batch_check.read_batching(model_dir, environ)
+    handler.batching = _batching(environ)
     return handler
+
+
+def _batching(environ: Mapping[str, str]) -> Batching | None:
+    """Read the batching of a program that the environment asks for; None is none. Raises BadLimit."""
+    most, padding = limits.program_batch_instances(environ), limits.batch_padding(environ)
+    return Batching(most, Joining(padding)) if most > 1 else None
 
 
 def read_golden(model_dir: Path, environ: Mapping[str, str]) -> GoldenCases | None:

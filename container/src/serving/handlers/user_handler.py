@@ -1,6 +1,5 @@
 """Serve a user's inference.py as AWS's PyTorch container does: on one thread, one request at a time."""
 
-import inspect
 import json
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -14,21 +13,16 @@ from werkzeug.exceptions import HTTPException
 from serving.engines import Engine
 from serving.engines.agreement import WrongAnswers
 from serving.engines.engine_model import EngineModel
-from serving.handlers import media, toolkit_defaults, user_program
-from serving.handlers.batch_check import Batching
+from serving.handlers import handler_functions, media, toolkit_defaults, user_program
 from serving.handlers.context import Call, Context
 from serving.handlers.errors import BadRequest, CannotLoad, HandlerFailed
 from serving.handlers.handler import Answer
-from serving.handlers.joining import Joining
+from serving.handlers.joining import Batching, Joining
 from serving.handlers.user_program import Program
 
 ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
 _TEXT = (media.JSON, media.CSV)  # input_fn gets these as str, everything else as bytes
 _LONGEST_MESSAGE = 2000
-_ARGUMENTS = {  # the number of arguments, without a context
-    "pre_model_fn": 1, "model_fn": 1, "model_warmup_fn": 2,
-    "input_fn": 2, "predict_fn": 2, "output_fn": 2, "transform_fn": 4,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,7 +73,7 @@ class UserHandler:
             name = self._program.file.name if self._program else "the default model_fn"
             try:
                 module = user_program.load(self._program) if self._program else ModuleType("nothing")
-                self._functions = self._bind_context(_functions(module))
+                self._functions = self._bind_context(handler_functions.collect(module))
                 self.model = self._load()
             except (CannotLoad, WrongAnswers):
                 raise
@@ -182,44 +176,10 @@ class UserHandler:
         return {name: self._with_context(name, function) for name, function in functions.items()}
 
     def _with_context(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        if not _takes_context(name, function):
+        if not handler_functions.takes_context(name, function):
             return function
         self._contextual.add(name)
         return lambda *arguments: function(*arguments, self._context)
-
-
-def _functions(module: ModuleType) -> dict[str, Callable[..., Any]]:
-    """Collect the user's functions, or the toolkit's. Raises CannotLoad for a wrong combination."""
-    theirs = {name: getattr(module, name) for name in _ARGUMENTS if getattr(module, name, None) is not None}
-    steps = {"input_fn", "predict_fn", "output_fn"}
-    if "transform_fn" in theirs and steps & theirs.keys():
-        raise CannotLoad(
-            f"{module.__name__}.py: expected transform_fn alone, or input_fn, predict_fn and output_fn; got both"
-        )
-    if "transform_fn" in theirs:
-        return {"model_fn": toolkit_defaults.model_fn, **theirs}
-    return {
-        "model_fn": toolkit_defaults.model_fn,
-        "input_fn": toolkit_defaults.input_fn,
-        "predict_fn": toolkit_defaults.predict_fn,
-        "output_fn": toolkit_defaults.output_fn,
-        **theirs,
-    }
-
-
-def _takes_context(name: str, function: Callable[..., Any]) -> bool:
-    """Return True if the function takes a context as well. Raises CannotLoad for a wrong signature."""
-    expected = _ARGUMENTS[name]
-    signature = inspect.signature(function)
-    if len(signature.parameters) == expected + 1:
-        return True
-    try:
-        signature.bind(*[None] * expected)
-    except TypeError:
-        raise CannotLoad(
-            f"{name}: expected {expected} arguments, and a context or none; got {signature}"
-        ) from None
-    return False
 
 
 def _failure(error: BaseException) -> HandlerFailed:

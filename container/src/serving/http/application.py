@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TypeVar
 
-from flask import Flask, Response, current_app, request, signals, stream_with_context
+from flask import Flask, Response, current_app, request, signals
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
@@ -136,17 +136,19 @@ def _response(answer: Answer, service: Service, call: Call, began: float) -> Res
     def run(function: Callable[[], T]) -> T:
         return service.run(function, call)
 
-    seconds = service.limits.stream_seconds
+    seconds, peer = service.limits.stream_seconds, request.environ.get("gunicorn.socket")
+    first = run(lambda: list(itertools.islice(body, 1)))
+    service.on_stream(peer)
     parts = streaming.parts(
-        run(lambda: list(itertools.islice(body, 1))),
+        first,
         body,
         run,
-        request.environ.get("gunicorn.socket"),
+        peer,
         deadline=began + seconds,
         seconds=seconds,
     )
     headers = {**answer.headers, "X-Accel-Buffering": "no"}  # nginx then sends each part at once
-    return Response(stream_with_context(parts), answer.status, headers, content_type=answer.content_type)
+    return Response(parts, answer.status, headers, content_type=answer.content_type)
 
 
 def _service() -> Service:

@@ -18,11 +18,13 @@ from serving.http.invocation import PARTS, Invocation
 
 ROWS = 256  # workers beyond that share the last row, and may lose counts
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)  # seconds, at most
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)  # requests, at most
 _KINDS = ("2xx", "4xx", "5xx")
 _KIND = {2: 0, 4: 1, 5: 2}
 _INSTANCES = len(_KINDS)
-_BATCHES = _INSTANCES + 1  # sums of 1/batch: each request counts its share of its batch
-_UNFIT = _BATCHES + 1  # 1 while the row's worker cannot predict
+_PREDICTED = _INSTANCES + 1  # requests
+_BATCHES = _PREDICTED + 1  # by size, sums of 1/batch: each request counts its share of its batch
+_UNFIT = _BATCHES + len(BATCH_SIZES) + 1  # 1 while the row's worker cannot predict
 _PARTS = _UNFIT + 1
 _BUCKETS = _PARTS + len(PARTS)
 _COLUMNS = _BUCKETS + len(BUCKETS) + 1
@@ -48,7 +50,9 @@ class Counters:
             row, values = self._own_row(), self._values
             values[row + _KIND[invocation.status // 100]] += 1
             values[row + _INSTANCES] += invocation.instances
-            values[row + _BATCHES] += invocation.instances and 1 / invocation.batch
+            if invocation.instances:
+                values[row + _PREDICTED] += 1
+                values[row + _BATCHES + bisect_left(BATCH_SIZES, invocation.batch)] += 1 / invocation.batch
             for part, seconds in enumerate(invocation.seconds, row + _PARTS):
                 values[part] += seconds
             values[row + _BUCKETS + bisect_left(BUCKETS, invocation.total)] += 1
@@ -65,7 +69,7 @@ class Counters:
     def prometheus_text(self, release: str, instance: str) -> str:
         """Format the sums over all workers as Prometheus text."""
         totals = [sum(self._values[column::_COLUMNS].tolist()) for column in range(_COLUMNS)]
-        parts = totals[_PARTS:_BUCKETS]
+        parts, batches = totals[_PARTS:_BUCKETS], totals[_BATCHES:_UNFIT]
         lines = [
             *_header("invocations_total", "counter", "Requests to /invocations, by kind of answer."),
             *(f'invocations_total{{code="{name}"}} {totals[i]:.0f}' for i, name in enumerate(_KINDS)),
@@ -74,7 +78,14 @@ class Counters:
             *_header(
                 "predicted_batches_total", "counter", "Batches of requests that were predicted at once."
             ),
-            f"predicted_batches_total {totals[_BATCHES]:.0f}",
+            f"predicted_batches_total {sum(batches):.0f}",
+            *_histogram(
+                "predicted_batch_requests",
+                "Requests that were predicted at once.",
+                BATCH_SIZES,
+                batches,
+                f"{totals[_PREDICTED]:.0f}",
+            ),
             *_header("invocation_seconds_total", "counter", "Time spent in the application on invocations."),
             f"invocation_seconds_total {sum(parts):.6f}",
             *_header("invocation_part_seconds_total", "counter", "The same, by part."),
@@ -82,7 +93,13 @@ class Counters:
                 f'invocation_part_seconds_total{{part="{name}"}} {seconds:.6f}'
                 for name, seconds in zip(PARTS, parts, strict=True)
             ),
-            *_histogram(totals[_BUCKETS:], sum(parts)),
+            *_histogram(
+                "invocation_duration_seconds",
+                "Time from nginx's sending a request on to its answer.",
+                BUCKETS,
+                totals[_BUCKETS:],
+                f"{sum(parts):.6f}",
+            ),
             *_header("unfit_workers", "gauge", "Workers whose model cannot predict."),
             f"unfit_workers {totals[_UNFIT]:.0f}",
             *_header("serve_info", "gauge", "Which release and instance this is."),
@@ -112,13 +129,14 @@ def _header(name: str, kind: str, sentence: str) -> tuple[str, str]:
     return f"# HELP {name} {sentence}", f"# TYPE {name} {kind}"
 
 
-def _histogram(counts: Sequence[float], total_seconds: float) -> list[str]:
-    name = "invocation_duration_seconds"
-    bounds = [*(f"{bound:g}" for bound in BUCKETS), "+Inf"]
+def _histogram(
+    name: str, sentence: str, limits: Sequence[float], counts: Sequence[float], total: str
+) -> list[str]:
+    bounds = [*(f"{bound:g}" for bound in limits), "+Inf"]
     below = list(accumulate(counts))
     return [
-        *_header(name, "histogram", "Time from nginx's sending a request on to its answer."),
+        *_header(name, "histogram", sentence),
         *(f'{name}_bucket{{le="{bound}"}} {count:.0f}' for bound, count in zip(bounds, below, strict=True)),
-        f"{name}_sum {total_seconds:.6f}",
+        f"{name}_sum {total}",
         f"{name}_count {below[-1]:.0f}",
     ]

@@ -4,9 +4,10 @@ import gc
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
-bind = os.environ["SERVE_BIND"]
+bind = os.environ["SERVE_BIND"].split(",")
 workers = int(os.environ["SERVE_WORKERS"])
 threads = int(os.environ["SERVE_REQUEST_THREADS"])
 worker_class = "serving.http.worker.Worker"
@@ -17,7 +18,7 @@ timeout = 60  # of a worker's main loop, not of a request
 graceful_timeout = 20
 keepalive = 75  # longer than nginx keeps an idle connection, so that nginx closes it
 loglevel = "warning"
-logger_class = "serving.http.worker.Log"
+logger_class = "serving.http.gunicorn_log.Log"
 accesslog = None
 
 
@@ -26,7 +27,7 @@ def on_starting(_server: Any) -> None:
 
     Workers then go on sharing the memory, and stop four times as fast.
     """
-    from serving.http.worker import (
+    from serving.http.stop_signals import (
         hold_signals_while_forking,  # importable only once gunicorn has set sys.path
     )
 
@@ -40,8 +41,13 @@ def pre_fork(server: Any, worker: Any) -> None:
     worker.index = next(index for index in range(len(taken) + 1) if index not in taken)
 
 
-def when_ready(_server: Any) -> None:
-    """Signal `serve` that the model is loaded and the socket is open."""
+def when_ready(server: Any) -> None:
+    """Signal `serve` that the model is loaded and the sockets are open, and note who is to answer."""
+    from serving.http.service import SERVICE
+    from serving.platform.processes import ONE_AT_A_TIME
+
+    if server.app.wsgi().extensions[SERVICE].answers_one_at_a_time:
+        Path(worker_tmp_dir, ONE_AT_A_TIME).touch()
     os.kill(os.getppid(), signal.SIGUSR1)
 
 

@@ -5,7 +5,6 @@ and programs rely on it: signal.alarm works nowhere else, and grad mode, NumPy's
 connections and event loops belong to a thread. Flask's threads read requests and send answers.
 """
 
-import sys
 import threading
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from serving.handlers.context import Call
+from serving.handlers.errors import HandlerFailed
 from serving.http.batching import PendingRequest, answer_all
 from serving.http.service import Service
 
@@ -45,6 +45,11 @@ class ProgramThread:
         self._is_stopped = self._has_ended = False
         self.is_quitting = False  # set by a signal's handler: the process ends with the current job
 
+    @property
+    def waiting(self) -> int:
+        """The number of requests and parts of streams that wait for their turn."""
+        return len(self._jobs)
+
     def submit(self, request: PendingRequest, done: "Future[Any]") -> None:
         """Let the request be answered in its turn. `done` fails if its `reply` is not called."""
         self._append(_Job(done, request=request))
@@ -58,11 +63,9 @@ class ProgramThread:
     def run(self) -> None:
         """Run jobs until `stop` is called; whoever asks for one later gets WorkerStopped."""
         try:
-            while jobs := self._take():
+            while not self.is_quitting and (jobs := self._take()):
                 with self._service.in_flight.running():
                     _run(jobs, self._service)
-                if self.is_quitting:
-                    sys.exit(1)
         finally:
             with self._changed:
                 self._has_ended = True
@@ -111,7 +114,8 @@ def _run(jobs: list[_Job], service: Service) -> None:
             first.done.set_result(first.function())
         else:
             answer_all([job.request for job in jobs if job.request], service)
-    except BaseException as error:  # this thread goes on to serve others
+    except BaseException as error:  # this thread goes on to serve others, and theirs do, too
+        failure = error if isinstance(error, Exception) else HandlerFailed(f"{type(error).__name__}: {error}")
         for job in jobs:
             if not job.done.done():
-                job.done.set_exception(error)
+                job.done.set_exception(failure)

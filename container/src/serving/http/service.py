@@ -1,6 +1,7 @@
 """The steps from a request to its answer, shared by Flask and the batch server."""
 
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ from werkzeug.wrappers import Response
 from serving.handlers import batch_check
 from serving.handlers.context import Call
 from serving.handlers.errors import BadRequest, HandlerFailed
+from serving.handlers.golden_cases import GoldenCases
 from serving.handlers.handler import Answer, Handler
 from serving.http.counters import Counters
 from serving.http.in_flight import InFlightTimer
@@ -48,9 +50,16 @@ class Service:
     counters: Counters = field(default_factory=Counters)
     in_flight: InFlightTimer = field(default_factory=InFlightTimer)
     program_thread: "ProgramThread | None" = None  # for a handler that wants the main thread, in a worker
+    on_stream: Callable[[socket.socket | None], None] = lambda _peer: None  # when an answer's parts begin
     check_golden: Callable[[float], str] = lambda _seconds: ""  # answer the archive's golden cases
+    golden_cases: GoldenCases | None = None
     is_ready: bool = False  # True once this process's model has passed `warm_up`
     is_fit: bool = True  # False while the model fails to answer its golden cases
+
+    @property
+    def answers_one_at_a_time(self) -> bool:
+        """True for a program that does not ask for batching."""
+        return self.handler.wants_main_thread and self.handler.batching is None
 
     def begin(self, call: Call) -> None:
         self.handler.begin(call)
@@ -110,7 +119,11 @@ class Service:
         if self.handler.batching is None:
             return None
         refusal = self.handler.refusal_to_join()
-        decision = batch_check.off(refusal) if refusal else batch_check.decide(self, self.handler.batching)
+        decision = (
+            batch_check.off(refusal)
+            if refusal
+            else batch_check.decide(self, self.handler.batching, self.golden_cases)
+        )
         self.handler.joining = decision.joining
         return decision.sentence
 

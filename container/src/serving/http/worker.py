@@ -1,15 +1,14 @@
 """Gunicorn's threaded worker, with JSON errors, an orderly stop and, behind nginx, the batch server.
 
 Behind nginx a worker listens on two sockets. All workers share the first, for /ping, /metrics and the other
-routes; it has threads of its own, so that invocations never delay /ping. The second is the worker's own,
-for invocations: nginx sends each to the worker that has the fewest. The batch server answers them, or
-Flask for models that take one request at a time.
+routes; it has threads of its own, so that invocations never delay /ping. The second is for invocations. If
+several can be answered together, it is the worker's own: nginx sends each request to the worker that has the
+fewest, and the batch server answers it, or Flask for a user's program. Programs that take one request at a
+time share that socket as well, and a worker accepts from it only while it is free.
 """
 
 import contextlib
-import fcntl
 import os
-import resource
 import signal
 import socket
 import sys
@@ -18,81 +17,28 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NoReturn
 
-from gunicorn import glogging, util  # type: ignore[import-untyped]
-from gunicorn.http import errors  # type: ignore[import-untyped]
+from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from serving.engines.agreement import WrongAnswers
-from serving.handlers import media
 from serving.handlers.errors import CannotLoad
-from serving.http import application
+from serving.http import application, malformed, sockets
 from serving.http.batch_server import BatchServer
-from serving.http.errors import error_body
 from serving.http.program_thread import ProgramThread
 from serving.http.service import SERVICE, Service
-from serving.platform import devices, identity, json_logging, startup_failure
+from serving.http.sockets import FreeWorkersSocket
+from serving.http.stop_signals import STOP_SIGNALS
+from serving.platform import devices, startup_failure
+from serving.platform.processes import SHARED_SOCKET
 
-_STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 _OWN_SOCKETS_VARIABLE = "SERVE_OWN_SOCKETS"  # set by `serve`: where the workers' own sockets go
 _DEVICES_VARIABLE = "SERVE_DEVICES"  # set by `serve`: its plan's GPUs
 _FRONT_THREADS = 4  # for /ping and the like
 _MOST_THREADS = 256  # that wait for a program which takes batches
-_BACKLOG = 2048
-_HIGH = 8191  # a file descriptor above those of other files, until thousands are open
 _HUNG_SECONDS = 5  # beyond the time that a request may take
-_REFUSED: tuple[tuple[type[Exception], HTTPStatus], ...] = (
-    (errors.LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG),
-    (errors.LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE),
-    (errors.ExpectationFailed, HTTPStatus.EXPECTATION_FAILED),
-    (errors.ParseException, HTTPStatus.BAD_REQUEST),
-)
-
-
-def hold_signals_while_forking() -> None:
-    """Block the stop signals in a new worker until it has its own handlers.
-
-    A forked worker begins with its master's handlers, which would ignore the signal: a master that stops
-    in that moment would wait for the worker for its whole graceful timeout.
-    """
-    os.register_at_fork(
-        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, _STOPPING),
-        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, _STOPPING),
-    )
-
-
-def own_socket(directory: Path, index: int) -> str:
-    """Return the path of a worker's own socket, as in nginx.conf."""
-    return str(directory / f"worker-{index}.sock")
-
-
-def _listen(path: str) -> socket.socket:
-    """Listen at `path`, in place of the socket that an earlier worker left there."""
-    listener = socket.socket(socket.AF_UNIX)
-    with contextlib.suppress(FileNotFoundError):
-        Path(path).unlink()
-    listener.bind(path)
-    listener.listen(_BACKLOG)
-    # The kernel closes a dying process's files from the highest descriptor down: this one closes before the
-    # connections break, so that a client who retries is sent to another worker.
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    highest = _HIGH if allowed == resource.RLIM_INFINITY else min(allowed - 1, _HIGH)
-    moved = socket.socket(fileno=fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, highest))
-    listener.close()
-    moved.setblocking(False)
-    return moved
-
-
-class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn's own log, as JSON."""
-
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        for handler in self.error_log.handlers:
-            handler.setFormatter(json_logging.JsonLines())
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -110,10 +56,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def init_signals(self) -> None:
         """Unblock the signals that were blocked at the fork, now that there are handlers."""
         super().init_signals()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     sockets: list[Any]
     _own_name = ""
+    _shared: FreeWorkersSocket | None = None
     _program: ProgramThread | None = None
     index = 0  # among the workers, from 0; a worker that replaces another takes its index
 
@@ -125,8 +72,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._invocations: ThreadPoolExecutor = self.tpool
         directory = os.environ.get(_OWN_SOCKETS_VARIABLE)
         if directory:
-            self._own_name = own_socket(Path(directory), self.index)
-            self._open(_listen(self._own_name))
+            self._open(Path(directory))
         if self._service.handler.wants_main_thread:
             self._run_program(self._service)
         else:
@@ -147,6 +93,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         )
         connections.start()
         self._program.run()
+        if self._program.is_quitting:
+            sys.exit(1)
         connections.join()
 
     def _serve_connections(self, program: ProgramThread) -> None:
@@ -172,22 +120,33 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         if self._program is not None:
             self._program.is_quitting = True
 
-    def _open(self, listener: socket.socket) -> None:
-        if not self._service.handler.wants_main_thread and not application.has_hooks(self.wsgi):
-            self._batch_server = BatchServer(
-                listener, self._service, partial(application.error_response, self.wsgi)
-            )
-            self._batch_thread = threading.Thread(
-                target=self._run_batch_server, args=[self._batch_server], name="batch-server", daemon=True
-            )
-            self._batch_thread.start()
+    def _open(self, directory: Path) -> None:
+        """Listen for nginx's invocations."""
+        shared = str(directory / SHARED_SOCKET)
+        listeners = {listener.getsockname(): listener for listener in self.sockets}
+        self.sockets = [listener for name, listener in listeners.items() if name != shared]
+        if self._service.answers_one_at_a_time:
+            self._shared = FreeWorkersSocket(listeners[shared], self.cfg.threads)
+            self._service.on_stream = lambda peer: self.method_queue.defer(self._begin_stream, peer)
+            self.tpool = ThreadPoolExecutor(_FRONT_THREADS, thread_name_prefix="front")
             return
-        if not self._service.handler.wants_main_thread and self.index == 0:
-            self.log.warning(
-                "Flask answers every invocation, without batches, because a hook has to see each of them"
-            )
-        self.tpool = ThreadPoolExecutor(_FRONT_THREADS, thread_name_prefix="front")
-        self.sockets = [*self.sockets, listener]
+        self._own_name = sockets.own_socket(directory, self.index)
+        listener = sockets.listen(self._own_name)
+        if self._service.handler.wants_main_thread or application.has_hooks(self.wsgi):
+            if not self._service.handler.wants_main_thread and self.index == 0:
+                self.log.warning(
+                    "Flask answers every invocation, without batches, because a hook has to see each of them"
+                )
+            self.tpool = ThreadPoolExecutor(_FRONT_THREADS, thread_name_prefix="front")
+            self.sockets = [*self.sockets, listener]
+            return
+        self._batch_server = BatchServer(
+            listener, self._service, partial(application.error_response, self.wsgi)
+        )
+        self._batch_thread = threading.Thread(
+            target=self._run_batch_server, args=[self._batch_server], name="batch-server", daemon=True
+        )
+        self._batch_thread.start()
 
     def _run_batch_server(self, server: BatchServer) -> None:
         try:
@@ -197,12 +156,31 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             os._exit(1)
 
     def enqueue_req(self, conn: TConn) -> None:
-        """Run requests of this worker's own socket in threads of their own."""
-        if conn.server != self._own_name:
+        """Run invocations in threads of their own."""
+        if self._shared and conn.server == self._shared.name and not conn.initialized:
+            self._shared.begin(conn.sock)
+            self._update_shared()
+        elif not self._own_name or conn.server != self._own_name:
             super().enqueue_req(conn)
             return
         done = self._invocations.submit(self.handle, conn)
         done.add_done_callback(lambda result: self.method_queue.defer(self.finish_request, conn, result))
+
+    def finish_request(self, conn: TConn, fs: Any) -> None:
+        """Take another request from the shared socket, now that this one has been answered."""
+        if self._shared:
+            self._shared.end(conn.sock)
+            self._update_shared()
+        super().finish_request(conn, fs)
+
+    def _begin_stream(self, peer: socket.socket) -> None:
+        if self._shared:
+            self._shared.begin_stream(peer)
+            self._update_shared()
+
+    def _update_shared(self) -> None:
+        if self._shared:
+            self._shared.update(self.poller, self.accept, may_accept=self._accepting and self.alive)
 
     def notify(self) -> None:
         """Report to the master about once a second that this worker is alive; exit if an invocation hangs."""
@@ -252,25 +230,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def set_accept_enabled(self, enabled: bool) -> None:
         """Close the listening sockets when stopping: otherwise new connections would never be answered."""
         super().set_accept_enabled(enabled)
+        self._update_shared()
         if not self.alive:
-            for listener in self.sockets:
+            for listener in [*self.sockets, *([self._shared] if self._shared else [])]:
                 listener.close()
             if self._batch_server:
                 self._batch_server.stop()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer a request that is not valid HTTP; leave other errors to gunicorn."""
-        status = next((status for kind, status in _REFUSED if isinstance(exc, kind)), None)
-        if status is None:
+        answer = malformed.answer(exc, os.environ)
+        if answer is None:
             super().handle_error(req, client, addr, exc)
             return
-        body = error_body(f"request: {exc}")
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
-            f"Content-Type: {media.JSON}\r\nContent-Length: {len(body)}\r\n"
-            f"{identity.HEADER}: {identity.from_environ(os.environ).header}\r\n\r\n"
-        )
         try:
-            util.write_nonblock(client, head.encode("ascii") + body)
+            util.write_nonblock(client, answer)
         except OSError as gone:
             self.log.debug("The client closed the connection before its error was sent: %s", gone)

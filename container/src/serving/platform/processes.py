@@ -15,6 +15,8 @@ from serving.platform.supervisor import Supervisor
 logger = logging.getLogger(__name__)
 GUNICORN_CONF = Path(__file__).parents[1] / "http" / "gunicorn_conf.py"
 DRAIN_SECONDS = 25  # SageMaker kills 30 s after SIGTERM
+SHARED_SOCKET = "invocations.sock"  # of all workers, from which one that is free takes a request
+ONE_AT_A_TIME = "one-at-a-time"  # a file that gunicorn makes for a model that wants that
 REQUEST_THREADS = 8  # per worker, for requests that Flask answers
 
 
@@ -43,7 +45,7 @@ def run(settings: Settings, applications: Path, scratch: Path) -> int:
 
 def gunicorn_environ(environ: Mapping[str, str], settings: Settings, scratch: Path) -> dict[str, str]:
     """Return the environment that gunicorn_conf.py reads; it also keeps numeric libraries to their CPUs."""
-    behind_nginx = f"unix:{scratch / 'gunicorn.sock'}"
+    behind_nginx = f"unix:{scratch / 'gunicorn.sock'},unix:{scratch / SHARED_SOCKET}"
     return {
         **environ,
         "SERVE_BIND": behind_nginx if settings.nginx else f"{settings.host}:{settings.port}",
@@ -64,6 +66,8 @@ def render(template: str, settings: Settings, scratch: Path) -> str:
     values = {
         "scratch": str(scratch),
         "socket": str(scratch / "gunicorn.sock"),
+        "shared_socket": str(scratch / SHARED_SOCKET),
+        "invocations": "free_worker" if (scratch / ONE_AT_A_TIME).exists() else "workers",
         "connections": str(settings.open_files - 24),  # nginx has a few other files open
         "workers": "\n        ".join(
             f'server "unix:{scratch}/worker-{index}.sock" max_fails=0;'

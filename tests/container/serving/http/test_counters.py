@@ -60,6 +60,25 @@ def test_durations_are_a_histogram_as_prometheus_reads_it() -> None:
     assert found[-3:] == [f'{name}_bucket{{le="+Inf"}} 4', f"{name}_sum 100.201500", f"{name}_count 4"]
 
 
+def test_the_sizes_of_batches_are_a_histogram() -> None:
+    counters = Counters()
+    for size in (1, 1, 3, 3, 3, *[200] * 200):
+        counters.count(invocation(200, instances=1, batch=size))
+    counters.count(invocation(400))
+
+    name = "predicted_batch_requests"
+    found = dict(line.rsplit(" ", 1) for line in lines(counters) if line.startswith(name))
+    assert [found[f'{name}_bucket{{le="{bound}"}}'] for bound in (1, 2, 4, 128, "+Inf")] == [
+        "2",
+        "2",
+        "3",
+        "3",
+        "4",
+    ]
+    assert (found[f"{name}_sum"], found[f"{name}_count"]) == ("205", "4")
+    assert "predicted_batches_total 4" in lines(counters)
+
+
 @pytest.mark.starts_processes
 def test_a_worker_that_cannot_predict_is_known_to_all_and_forgotten_with_its_death() -> None:
     counters = Counters()
