@@ -14,7 +14,8 @@ from local_aws.authorisation.registry_requests import RegistryLogins, refused_re
 from local_aws.instances.login import PASSWORD, USER
 from local_aws.settings import ACCOUNT_ID, CREDENTIALS, REGION
 
-ARN = f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/digits"
+NAME = "of-registry-requests"
+ARN = f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{NAME}"
 PULLS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 PUSHES = ("ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage")
 REQUESTS = {
@@ -56,7 +57,7 @@ def header(password: str) -> str:
 @pytest.mark.parametrize("action", REQUESTS)
 def test_a_request_needs_its_own_action(key: Key, action: str) -> None:
     method, part, rest = REQUESTS[action]
-    may, may_else = (method, "digits", part, rest), [each for each in REQUESTS if each != action]
+    may, may_else = (method, NAME, part, rest), [each for each in REQUESTS if each != action]
 
     found = key(action)
     assert refused_request(found, *may) is None
@@ -69,13 +70,13 @@ def test_a_request_needs_its_own_action(key: Key, action: str) -> None:
 
 def test_a_repositorys_policy_grants_and_denies_without_naming_itself(key: Key) -> None:
     found, backend = key("ecr:PutImage"), ecr_backends[ACCOUNT_ID][REGION]
-    repository = backend.create_repository("digits", None, None, None, "MUTABLE", [], None)
+    repository = backend.create_repository(NAME, None, None, None, "MUTABLE", [], None)
     pull = {"Effect": "Allow", "Principal": "*", "Action": list(PULLS)}
     push = {"Effect": "Deny", "Principal": "*", "Action": "ecr:PutImage"}
     repository.policy = json.dumps({"Version": "2012-10-17", "Statement": [pull, push]})
-    pulled = refused_request(found, "GET", "digits", "manifests", "v1")
-    pushed = refused_request(found, "PUT", "digits", "manifests", "v1")
-    backend.repositories.pop("digits")
+    pulled = refused_request(found, "GET", NAME, "manifests", "v1")
+    pushed = refused_request(found, "PUT", NAME, "manifests", "v1")
+    backend.repositories.pop(NAME)
 
     assert pulled is None
     assert "with an explicit deny in a resource-based policy" in str(pushed)
@@ -100,8 +101,8 @@ def test_a_login_that_is_not_known_is_nobodys(given: str) -> None:
 
 
 def test_the_administrator_may_do_everything() -> None:
-    assert refused_request(CREDENTIALS["AWS_ACCESS_KEY_ID"], "PUT", "digits", "manifests", "v1") is None
+    assert refused_request(CREDENTIALS["AWS_ACCESS_KEY_ID"], "PUT", NAME, "manifests", "v1") is None
 
 
 def test_a_request_without_an_action_is_refused(key: Key) -> None:
-    assert "unmapped" in str(refused_request(key(*PUSHES), "PATCH", "digits", "manifests", "v1"))
+    assert "unmapped" in str(refused_request(key(*PUSHES), "PATCH", NAME, "manifests", "v1"))
