@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rehearsal import commands, traffic
+from rehearsal import commands, roles, traffic
 from rehearsal.errors import RehearsalError
 from rehearsal.live_check import LiveEndpoint, check_live_endpoint
 from rehearsal.machine import Machine, cache_dir
@@ -41,29 +41,33 @@ class Journey:
     machine: Machine
     progress: Progress
     environ: dict[str, str] = field(default_factory=dict)
+    """Variables of the administrator, who bootstraps, and of the clients."""
+    jobs: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Variables of the jobs of each environment, once its role is there."""
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[RunCommand]:
         """Show one step while the block runs; yield a function that runs a command of the step."""
         row = self.progress.start(name)
         try:
-            yield lambda *words: self._run(row, list(words))
+            yield lambda *words, environ=None: self._run(row, list(words), environ or self.environ)
         except BaseException:
             self.progress.end(row, failed=True)
             raise
         self.progress.end(row)
 
-    def _run(self, row: Row, words: list[str]) -> None:
+    def _run(self, row: Row, words: list[str], environ: dict[str, str]) -> None:
         number = STEPS.index(row.name) + 1
         name = "-".join(word for word in words[:4] if word[0] not in "-/")
         log = self.build / "logs" / f"{number}-{name}.log"
-        commands.run(words, self.environ, log, lambda line: self.progress.show_line(row, line))
+        commands.run(words, environ, log, lambda line: self.progress.show_line(row, line))
 
     def pipeline(
         self, run: RunCommand, step: str, environment: str, *more: str, build: Path | None = None
     ) -> None:
-        """Run `python -m pipeline STEP --env ENVIRONMENT --build BUILD …`."""
-        run("pipeline", step, "--env", environment, "--build", str(build or self.build), *more)
+        """Run `python -m pipeline STEP --env ENVIRONMENT --build BUILD …` as the environment's role, if it has one."""
+        words = ("pipeline", step, "--env", environment, "--build", str(build or self.build), *more)
+        run(*words, environ=self.jobs.get(environment))
 
     @property
     def publish_options(self) -> tuple[str, ...]:
@@ -91,9 +95,12 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
             baseline, release = prepare_models(model, source.requests, build, cache_dir(), log)
         with contextlib.ExitStack() as stack:
             with journey.step(START):
-                aws = commands.local_aws(machine.instances, build / "logs" / "2-local_aws.log")
+                issuer = stack.enter_context(roles.issuer(build / "tokens", ENVIRONMENTS))
+                aws = commands.local_aws(
+                    machine.instances, issuer.setting, build / "logs" / "2-local_aws.log"
+                )
                 journey.environ = stack.enter_context(aws)
-            _put_baseline_live(journey, baseline)
+            _put_baseline_live(journey, baseline, issuer)
             endpoints = [_step_result(build / "baseline", env, "deploy")["endpoint"] for env in ENVIRONMENTS]
             with traffic.background_clients(endpoints, baseline.golden, build, journey.environ):
                 _deliver_release(journey, release)
@@ -101,11 +108,14 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
                 _check(journey, release.golden, endpoints, outcome)
 
 
-def _put_baseline_live(journey: Journey, model: RehearsalModel) -> None:
+def _put_baseline_live(journey: Journey, model: RehearsalModel, issuer: roles.Issuer) -> None:
+    """Bootstrap as the administrator; all that follows is done by the roles that this makes."""
     baseline = journey.build / "baseline"
     with journey.step(BASELINE) as run:
         for environment in ENVIRONMENTS:
-            journey.pipeline(run, "bootstrap", environment, build=baseline)
+            journey.pipeline(run, "bootstrap", environment, *roles.BOOTSTRAP, build=baseline)
+            role = _step_result(baseline, environment, "bootstrap")["roles"][environment]
+            journey.jobs[environment] = issuer.role_environ(journey.environ, environment, role)
         options = (*model.publish_options, *journey.publish_options)
         journey.pipeline(run, "publish", "staging", *options, build=baseline)
         for environment in ENVIRONMENTS:

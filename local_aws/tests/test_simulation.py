@@ -43,8 +43,10 @@ def test_policies_decide_together(statements: list[dict[str, Any]], decision: st
 
 
 def test_an_element_that_is_not_imitated_is_an_error() -> None:
-    with pytest.raises(AwsError, match="NotAction"):
-        decide([{"Statement": {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}}], "a:b", "*", {})
+    with pytest.raises(AwsError, match="Where"):
+        decide(
+            [{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*", "Where": "x"}}], "a:b", "*", {}
+        )
 
 
 @pytest.mark.starts_processes

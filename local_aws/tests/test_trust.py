@@ -91,7 +91,7 @@ def test_one_statement_suffices_and_a_denial_goes_before_it() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"Condition": {"DateLessThan": {AUD: "2030-01-01T00:00:00Z"}}},
+        {"Condition": {"BinaryEquals": {AUD: "c3Rz"}}},
         {"Condition": {"ForSomeValues:StringEquals": {AUD: "x"}}},
         {"Condition": {"StringEquals": {"aws:SourceIp": "10.0.0.1"}}},
         {"NotPrincipal": {"AWS": "*"}},

@@ -14,6 +14,7 @@ from pipeline.account.bootstrap import bootstrap
 from pipeline.config import Environment
 from pipeline.release import Image, Release, Weights, make_release
 from pipeline.run import Run
+from tests.pipeline.deploy_jobs import Account
 from tests.pipeline.scene import ROOT, contract_cloud
 from tests.pipeline.stage import Stage
 from tests.pipeline.steps import MakeEnv
@@ -98,6 +99,16 @@ def account(moto: str, env: Environment, tmp_path: Path) -> Run:
     bootstrap(run)
     run.aws.made.clear()
     return run
+
+
+@pytest.fixture
+def enforced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    """Return an account with both environments, on an AWS of its own that enforces IAM."""
+    from tests.pipeline.enforced_account import enforced_account  # it imports `environment` from here
+
+    monkeypatch.chdir(ROOT)
+    with enforced_account(tmp_path) as account:
+        yield account
 
 
 @pytest.fixture(autouse=True)

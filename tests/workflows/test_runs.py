@@ -32,7 +32,7 @@ pytestmark = [
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     settings = ready("123456789012", "eu-west-1", "digits")
     with GithubIssuer() as issuer, GithubServer(settings) as github:
-        started = local_aws.start(instances="docker", strict_auth=1, oidc_issuers=issuer.setting)
+        started = local_aws.start(instances="docker", iam="enforce", oidc_issuers=issuer.setting)
         with started as aws:
             for name, value in aws.environ.items():
                 monkeypatch.setenv(name, value)

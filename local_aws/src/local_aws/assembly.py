@@ -10,6 +10,10 @@ from typing import Any
 from aiohttp import web
 
 from local_aws import bucket_policies, cloudwatch, identity, instances, s3_checksums
+from local_aws.authorisation.execution_roles import ExecutionRoles
+from local_aws.authorisation.facts import ExistingResources
+from local_aws.authorisation.gate import Gate
+from local_aws.authorisation.registry_requests import RegistryLogins
 from local_aws.autoscaling import Autoscaling
 from local_aws.clock import Clock
 from local_aws.cloudwatch import MetricStore
@@ -21,6 +25,7 @@ from local_aws.instance_killer import InstanceKiller
 from local_aws.measurements import Measurements
 from local_aws.moto_clients import MotoClients
 from local_aws.moto_host import MotoHost
+from local_aws.protocols import EveryRight, RoleRights
 from local_aws.quotas import Quotas
 from local_aws.registry import Ecr, Proxy, Registry
 from local_aws.registry.ecr import moto_may as ecr_moto_may
@@ -53,7 +58,7 @@ class LocalAws:
         self.alarms = cloudwatch.install(self.store, self.clock)
         model_registry.install()
         s3_checksums.install()
-        bucket_policies.install()
+        bucket_policies.install(enforced_before=settings.enforces_iam)
         identity.install(settings.issuer_urls)
         self.measurements = Measurements(self.store, settings.metrics_seconds)
         self.launcher = instances.launcher(settings)
@@ -69,8 +74,11 @@ class LocalAws:
         self.moto = MotoHost()
         self.clients = MotoClients(self.moto.url)
         self.quotas = Quotas(settings.quotas)
+        self.rights: RoleRights = ExecutionRoles() if settings.enforces_iam else EveryRight()
         self.endpoints = self._make_endpoints()
-        self.jobs = TrainingJobs(self.resource_store, self.launcher.training, self.clients, self.clock)
+        self.jobs = TrainingJobs(
+            self.resource_store, self.launcher.training, self.clients, self.clock, self.rights
+        )
         self.autoscaling = Autoscaling(self.alarms, self.endpoints, self.clock)
         self._stack = AsyncExitStack()
 
@@ -100,8 +108,9 @@ class LocalAws:
         self._stack.push_async_callback(self.registry.stop)
         self._stack.push_async_callback(self.endpoints.abandon)
         self._stack.push_async_callback(self.jobs.abandon)
-        ecr = Ecr(self.registry, url, self.faults)
-        proxy = Proxy(self.registry, ecr)
+        logins = RegistryLogins()
+        ecr = Ecr(self.registry, url, self.faults, logins.password)
+        proxy = Proxy(self.registry, ecr, logins if self.settings.enforces_iam else None)
         self._stack.push_async_callback(proxy.close)
         door = FrontDoor(self.moto.url, self._service_routes(ecr))
         await door.start()
@@ -112,7 +121,7 @@ class LocalAws:
         return url
 
     async def _listen(self, listener: socket.socket, door: FrontDoor, proxy: Proxy) -> None:
-        checks = check_requests(self.faults, strict=self.settings.strict_auth)
+        checks = check_requests(self.faults, strict=self.settings.strict_auth, gate=self._gate())
         app = web.Application(client_max_size=self.settings.max_payload_bytes, middlewares=[checks])
         app.router.add_post("/endpoints/{name}/invocations", self.router.handle)
         app.router.add_post("/endpoints/{name}/invocations-response-stream", self.router.stream)
@@ -127,6 +136,12 @@ class LocalAws:
         self._stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listener).start()
 
+    def _gate(self) -> Gate | None:
+        """Make the gate of LOCAL_AWS_IAM=enforce."""
+        if not self.settings.enforces_iam:
+            return None
+        return Gate(ExistingResources(self.resource_store, self.endpoints, self.alarms))
+
     def _make_endpoints(self) -> Endpoints:
         context = FleetContext(
             launcher=self.launcher,
@@ -135,6 +150,7 @@ class LocalAws:
             unpack=lambda source: self.launcher.models.unpack(source, self.clients),
             keep_logs=self.clients.keep_logs,
             faults=self.faults,
+            rights=self.rights,
         )
         operations = Operations(self.alarms, self.clock, self.settings, self._publish)
         return Endpoints(
@@ -148,7 +164,7 @@ class LocalAws:
         )
 
     def _service_routes(self, ecr: Ecr) -> dict[str, ServiceRoute]:
-        sagemaker = SageMaker(self.resource_store, self.endpoints, self.jobs, self.clock)
+        sagemaker = SageMaker(self.resource_store, self.endpoints, self.jobs, self.clock, self.rights)
         return {
             "SageMaker": ServiceRoute("sagemaker", sagemaker, sagemaker_moto_may),
             "ServiceQuotasV20190624": ServiceRoute("service-quotas", self.quotas, lambda _: False),

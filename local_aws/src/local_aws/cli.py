@@ -20,6 +20,11 @@ from local_aws.settings import Settings
 from local_aws.start import ask, environment
 from local_aws.status import table
 
+IAM = {
+    "off": "IAM is off: whoever is known may do everything (LOCAL_AWS_IAM=enforce authorises each call).",
+    "enforce": "IAM is enforced: each call is signed, and authorised by the policies of its caller.",
+}
+"""The first line of `up` says how calls are authorised."""
 REFRESH_SECONDS = 1.0
 CLEAR_SCREEN = "\x1b[H\x1b[2J"
 AIMS = ("kind", "endpoint", "fleet", "operation", "amount", "vulnerability", "severity", "times")
@@ -90,7 +95,7 @@ async def _serving(settings: Settings, port: int) -> AsyncIterator[str]:
     aws = LocalAws(settings)
     url = await aws.start(port)
     try:
-        print(aws.launcher.reason, file=sys.stderr, flush=True)
+        print(f"{aws.launcher.reason} {IAM[settings.iam]}", file=sys.stderr, flush=True)
         yield url
     finally:
         await aws.stop()

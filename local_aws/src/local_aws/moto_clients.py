@@ -70,7 +70,7 @@ class MotoClients:
 
     async def keep_logs(self, spec: InstanceSpec, instance_id: str, lines: Sequence[Line]) -> None:
         """Put an instance's lines into its log stream, so that `aws logs tail` shows them."""
-        await self._keep(f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/{instance_id}", lines)
+        await self._keep(*endpoint_log(spec, instance_id), lines)
 
     async def keep_log(self, group: str, stream: str, text: str) -> None:
         """Put the lines of a text, with the time of now, into a log stream, made if need be."""
@@ -99,6 +99,11 @@ class MotoClients:
             getattr(self._logs, operation)(**names)
         except self._logs.exceptions.ResourceAlreadyExistsException:
             return
+
+
+def endpoint_log(spec: InstanceSpec, instance_id: str) -> tuple[str, str]:
+    """Return log group and log stream of an instance."""
+    return f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/{instance_id}"
 
 
 def _batches(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

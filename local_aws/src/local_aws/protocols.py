@@ -39,6 +39,29 @@ class Fleets(Protocol):
         ...
 
 
+class RoleRights(Protocol):
+    """The rights of execution roles, for what SageMaker does in their name."""
+
+    def require_assumable(self, role: str | None) -> None:
+        """Return when SageMaker may assume a role. Raises AwsError."""
+        ...
+
+    def may(self, role: str | None, action: str, resource: str) -> bool:
+        """Check whether a role may do something, in the hands of SageMaker."""
+        ...
+
+
+class EveryRight:
+    """The rights of roles where IAM is not enforced."""
+
+    def require_assumable(self, role: str | None) -> None:
+        """Take any role, and none."""
+
+    def may(self, role: str | None, action: str, resource: str) -> bool:  # noqa: ARG002
+        """Allow everything."""
+        return True
+
+
 class AlarmStates(Protocol):
     """The alarms, for deployments."""
 

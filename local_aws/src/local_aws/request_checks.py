@@ -1,10 +1,11 @@
-"""Checks before a call is answered: its signature with LOCAL_AWS_STRICT_AUTH=1, and faults for calls."""
+"""Checks before a call is answered: signature (LOCAL_AWS_STRICT_AUTH=1), rights (LOCAL_AWS_IAM=enforce), faults."""
 
 from urllib.parse import parse_qs
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from local_aws.authorisation.gate import Gate
 from local_aws.errors import AwsError
 from local_aws.faults import Faults
 from local_aws.front_door import Handler, refusal
@@ -18,8 +19,9 @@ OURS = ("/_local_aws/", "/v2/")
 """Paths outside AWS's API: this AWS's own, and the registry, which has its own password."""
 
 
-def check_requests(faults: Faults, *, strict: bool) -> Middleware:
-    """Make the middleware that checks each call."""
+def check_requests(faults: Faults, *, strict: bool, gate: Gate | None = None) -> Middleware:
+    """Make the middleware that checks each call: its signature, its caller's rights (`gate`), and faults for it."""
+    strict = strict or gate is not None
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -28,6 +30,8 @@ def check_requests(faults: Faults, *, strict: bool) -> Middleware:
         try:
             if strict:
                 await check_signature(request)
+            if gate is not None:
+                await gate.check(request)
             name = await operation(request)
             faults.refuse_call(name)
             answer = await handler(request)

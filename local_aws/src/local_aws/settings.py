@@ -17,6 +17,7 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": REGION,
 }
 INSTANCE_KINDS = ("auto", "docker", "process")
+IAM_MODES = ("off", "enforce")
 
 
 def user_cache() -> Path:
@@ -69,6 +70,9 @@ class Settings:
     """Real seconds until the end of an answer that is streamed."""
     strict_auth: bool = False
     """Require requests to be signed (SigV4) with known credentials."""
+    iam: str = "off"
+    """`enforce`: every call is authorised by IAM's policies, and signed (`strict_auth`); `off`: whoever is known may
+    do everything."""
     max_payload_bytes: int = 25 * 1024 * 1024
     """Largest request body of an invocation."""
     drain_seconds: float = 65.0
@@ -90,9 +94,16 @@ class Settings:
     def __post_init__(self) -> None:
         if self.instances not in INSTANCE_KINDS:
             raise ValueError(f"LOCAL_AWS_INSTANCES is {self.instances!r}; use one of {INSTANCE_KINDS}")
+        if self.iam not in IAM_MODES:
+            raise ValueError(f"LOCAL_AWS_IAM is {self.iam!r}; use one of {IAM_MODES}")
         if min(self.time_scale, self.cpu_scale, self.memory_scale) <= 0:
             raise ValueError("LOCAL_AWS_TIME_SCALE, _CPU_SCALE and _MEMORY_SCALE must be above 0")
         _ = self.issuer_urls, self.quotas
+
+    @property
+    def enforces_iam(self) -> bool:
+        """Check whether calls are authorised."""
+        return self.iam == "enforce"
 
     @property
     def quotas(self) -> dict[str, int]:

@@ -40,8 +40,18 @@ def moto_may(action: str) -> bool:
 class Ecr:
     """The ECR service: images, the login, and DeleteRepository's check for images that are left."""
 
-    def __init__(self, registry: Registry, front_url: str, faults: Faults | None = None) -> None:
-        """`front_url` is http://127.0.0.1:PORT, where the proxy answers /v2/*; `faults`: what scans find."""
+    def __init__(
+        self,
+        registry: Registry,
+        front_url: str,
+        faults: Faults | None = None,
+        password: Callable[[], str] = lambda: PASSWORD,
+    ) -> None:
+        """`front_url` is http://127.0.0.1:PORT, where the proxy answers /v2/*; `faults`: what scans find.
+
+        `password`: the login of the caller of the request that is being answered.
+        """
+        self._password = password
         self._faults = faults or Faults()
         self.repositories = Repositories(front_url.removeprefix("http://"))
         self._registry, self._front_url = registry, front_url
@@ -63,7 +73,8 @@ class Ecr:
 
     def _authorization_token(self, _: dict[str, Any]) -> dict[str, Any]:
         expires = time.time() + _TOKEN_SECONDS
-        data = {"authorizationToken": TOKEN, "expiresAt": expires, "proxyEndpoint": self._front_url}
+        token = base64.b64encode(f"{USER}:{self._password()}".encode()).decode()
+        data = {"authorizationToken": token, "expiresAt": expires, "proxyEndpoint": self._front_url}
         return {"authorizationData": [data]}
 
     def _describe_images(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The proxy for /v2/*: the registry, with ECR's rules for logins and tags.
 
 Bodies pass as streams in both directions, so a layer of any size needs a few hundred kilobytes here.
-Clients log in with GetAuthorizationToken's password, as at AWS (reading a blob by hand is not refused). A tag of an IMMUTABLE repository keeps its image; the same image may be pushed again.
+Clients log in with GetAuthorizationToken's password, as at AWS (reading a blob by hand is refused with
+LOCAL_AWS_IAM=enforce alone). A tag of an IMMUTABLE repository keeps its image; the same image may be pushed again.
 """
 
 import hashlib
@@ -12,11 +13,14 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from local_aws.authorisation.registry_requests import RegistryLogins, refused_request
+from local_aws.errors import AwsError
 from local_aws.registry.ecr import TOKEN, Ecr
 from local_aws.registry.repositories import missing
 from local_aws.registry.server import Registry
 
 _ROUTE = re.compile(r"/v2/(?P<name>.+?)/(?P<part>manifests|blobs|tags|referrers)(?:/(?P<rest>.*))?")
+NOT_LOGGED_IN = "Not Authorized: log in with GetAuthorizationToken"
 _READS = frozenset({"GET", "HEAD"})
 _CHUNK_BYTES = 256 * 1024
 _MANIFEST_BYTES = 4 * 1024 * 1024  # distribution's own limit
@@ -45,8 +49,9 @@ class Refusal(Exception):
 class Proxy:
     """The aiohttp handler of /v2/*: `handle`. Close it with the server."""
 
-    def __init__(self, registry: Registry, ecr: Ecr) -> None:
-        self._registry, self._ecr = registry, ecr
+    def __init__(self, registry: Registry, ecr: Ecr, logins: RegistryLogins | None = None) -> None:
+        """`logins`: those of LOCAL_AWS_IAM=enforce, by which each request is authorised."""
+        self._registry, self._ecr, self._logins = registry, ecr, logins
         self._session: aiohttp.ClientSession | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -70,10 +75,28 @@ class Proxy:
     def _check(self, request: web.Request) -> None:
         """Raise Refusal for a push, or the check before one, without login or to a missing repository."""
         route = _ROUTE.fullmatch(request.path)
-        if (route is None or request.method not in _READS) and not _is_logged_in(request):
-            raise Refusal(401, "UNAUTHORIZED", "Not Authorized: log in with GetAuthorizationToken")
+        if self._logins is not None:
+            self._authorise(self._logins, request, route)
+        elif (route is None or request.method not in _READS) and not _is_logged_in(request):
+            raise Refusal(401, "UNAUTHORIZED", NOT_LOGGED_IN)
         if route is not None and route["name"] not in self._ecr.repositories.names():
             raise Refusal(404, "NAME_UNKNOWN", missing(route["name"]))
+
+    def _authorise(self, logins: RegistryLogins, request: web.Request, route: re.Match[str] | None) -> None:
+        """Return when the owner of the login may make the request. Raises Refusal."""
+        key = logins.key_of(request.headers.get("Authorization", ""))
+        if key is None:
+            raise Refusal(401, "UNAUTHORIZED", NOT_LOGGED_IN)
+        if route is None:
+            return  # the protocol's own question whether one is logged in
+        try:
+            refused = refused_request(
+                key, request.method, route["name"], route["part"], unquote(route["rest"] or "")
+            )
+        except AwsError as error:
+            raise Refusal(401, "UNAUTHORIZED", error.message) from error
+        if refused:
+            raise Refusal(403, "DENIED", refused)
 
     async def _checked_manifest(self, request: web.Request) -> bytes:
         """Read the manifest of a push. Raises Refusal if its immutable tag names another image."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws.clock import Clock
+from local_aws.protocols import RoleRights
 from local_aws.sagemaker.endpoints import Endpoints
 from local_aws.sagemaker.resource_api import ResourceApi
 from local_aws.sagemaker.resources import ResourceStore
@@ -24,9 +25,14 @@ class SageMaker:
     """Answers the operations on models, endpoint configs, endpoints, training jobs and their tags."""
 
     def __init__(
-        self, resource_store: ResourceStore, endpoints: Endpoints, jobs: TrainingJobs, clock: Clock
+        self,
+        resource_store: ResourceStore,
+        endpoints: Endpoints,
+        jobs: TrainingJobs,
+        clock: Clock,
+        rights: RoleRights,
     ) -> None:
-        kept = ResourceApi(resource_store, clock)
+        kept = ResourceApi(resource_store, clock, rights)
         self._operations: dict[str, Operation] = {
             "CreateModel": kept.create_model,
             "DescribeModel": kept.describe_model,

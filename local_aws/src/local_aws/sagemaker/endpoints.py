@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from local_aws.errors import invalid
-from local_aws.instances import InstanceSpec
 from local_aws.protocols import AlarmStates, VariantState
 from local_aws.sagemaker.deployment_policy import plan_deployment
 from local_aws.sagemaker.describe import describe_endpoint
 from local_aws.sagemaker.endpoint import Deployed, Endpoint, Side
 from local_aws.sagemaker.fleet import Fleet
+from local_aws.sagemaker.launch_template import launch_template
 from local_aws.sagemaker.listing import Row, list_page
-from local_aws.sagemaker.member import FleetContext, LaunchTemplate
+from local_aws.sagemaker.member import FleetContext
 from local_aws.sagemaker.operations import Operations
-from local_aws.sagemaker.resources import EndpointConfig, ProductionVariant, ResourceStore, duplicate, missing
+from local_aws.sagemaker.resources import EndpointConfig, ResourceStore, duplicate, missing
+from local_aws.sagemaker.role_rights import refused_alarms
 from local_aws.sagemaker.update_rules import (
     check_new_config,
     check_scaled_variants,
@@ -63,7 +64,7 @@ class Endpoints:
         config = self._resource_store.config(request["EndpointConfigName"])
         counts = {variant.name: variant.initial_count for variant in config.variants}
         if "DeploymentConfig" in request:  # kept for later updates, and checked now
-            self._check_alarms(plan_deployment(request["DeploymentConfig"], counts).alarms)
+            self._check_alarms(plan_deployment(request["DeploymentConfig"], counts).alarms, config)
         self._check_quota(self._used(), config.instances(counts))
         now = self._context.clock.now()
         endpoint = Endpoint(name, now, now, "Creating", config.name)
@@ -90,7 +91,7 @@ class Endpoints:
         counts = retained_counts(endpoint, config, request)
         old = {name: deployed.fleet.desired for name, deployed in endpoint.live.variants.items()}
         plan = plan_deployment(deployment, counts, old)
-        self._check_alarms(plan.alarms)
+        self._check_alarms(plan.alarms, config)
         types = {
             name: deployed.fleet.variant.instance_type for name, deployed in endpoint.live.variants.items()
         }
@@ -198,45 +199,30 @@ class Endpoints:
                     used[deployed.fleet.variant.instance_type] += deployed.fleet.desired
         return used
 
-    def _check_alarms(self, names: tuple[str, ...]) -> None:
-        """Refuse a deployment that would watch alarms which do not exist. Raises AwsError."""
+    def _check_alarms(self, names: tuple[str, ...], config: EndpointConfig) -> None:
+        """Refuse a deployment by alarms which do not exist, or which its roles may not see. Raises AwsError."""
         absent = [name for name in names if self._alarms.state(name) is None]
         if absent:
             text = f"Alarms of AutoRollbackConfiguration do not exist: {', '.join(absent)}."
             raise invalid(text)
+        roles = [self._resource_store.model(variant.model).role for variant in config.variants]
+        refused = refused_alarms(self._context.rights, roles) if names else None
+        if refused:
+            raise invalid(refused)
 
     def _side(self, endpoint: Endpoint, config: EndpointConfig, weights: Mapping[str, float]) -> Side:
         """Prepare the fleets of a config, empty. Raises AwsError when a model is gone."""
-        variants = {}
+        variants, settings = {}, self._context.settings
         for variant in config.variants:
             weight = weights.get(variant.name, variant.initial_weight)
             fleet = Fleet(
                 variant,
-                self._template(endpoint.name, config.name, variant),
+                launch_template(self._resource_store, settings, endpoint.name, config.name, variant),
                 self._context,
                 lambda: self._publish(endpoint),
             )
             variants[variant.name] = Deployed(fleet, weight, weight)
         return Side(config, variants, self._context.clock.now())
-
-    def _template(self, endpoint: str, config: str, variant: ProductionVariant) -> LaunchTemplate:
-        container = self._resource_store.model(variant.model).container
-        settings = self._context.settings
-        return LaunchTemplate(
-            InstanceSpec(
-                endpoint=endpoint,
-                variant=variant.name,
-                config=config,
-                image=container["Image"],
-                environment=container.get("Environment", {}),
-                model_dir=None,
-                instance_type=variant.instance_type,
-                cpu_scale=settings.cpu_scale,
-                memory_scale=settings.memory_scale,
-            ),
-            container.get("ModelDataUrl") or container.get("ModelDataSource"),
-            variant.startup_timeout_seconds or settings.startup_timeout_seconds,
-        )
 
 
 def _growth(endpoint: Endpoint, counts: Mapping[str, int]) -> Counter[str]:

@@ -11,7 +11,10 @@ from typing import Any, Protocol
 from local_aws.clock import Clock
 from local_aws.faults import NO_CAPACITY, Faults
 from local_aws.instances import Instance, InstanceSpec, LaunchError, Line, ModelDataError
+from local_aws.moto_clients import endpoint_log
+from local_aws.protocols import EveryRight, RoleRights
 from local_aws.routing import Upstream
+from local_aws.sagemaker.role_rights import keeps_logs, refused_image, refused_model_data
 from local_aws.settings import Settings
 
 START_POLL_SECONDS = 0.1
@@ -40,6 +43,8 @@ class LaunchTemplate:
     model_data: str | Mapping[str, Any] | None
     """ModelDataUrl or ModelDataSource."""
     startup_timeout_seconds: float
+    role: str | None = None
+    """ExecutionRoleArn of the model."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class FleetContext:
     keep_logs: Callable[[InstanceSpec, str, Sequence[Line]], Awaitable[None]]
     """Called with spec, instance id and new lines when an instance is healthy, and when it has stopped."""
     faults: Faults = field(default_factory=Faults)
+    rights: RoleRights = field(default_factory=EveryRight)
     slowest_start: dict[str, float] = field(default_factory=dict)
     """Slowest start by image: real seconds from the launch to the first healthy answer."""
 
@@ -81,6 +87,7 @@ class Member:
         began = monotonic()
         if self._is_hit("no-capacity", ""):
             raise InstanceFailed(NO_CAPACITY)
+        self._require_rights()
         await self._wait_for_machine()
         spec, launched = await self._with_model_data(), monotonic()
         self._launch = asyncio.create_task(self._context.launcher.launch(spec))
@@ -100,6 +107,15 @@ class Member:
         await self._wait_for_provisioning(self.instance, began)
         await self.instance.limit()
         self.upstream = Upstream(self.instance.id, self.instance.url)
+
+    def _require_rights(self) -> None:
+        """Return when the execution role may pull the image and read the model data. Raises InstanceFailed."""
+        template, rights = self._template, self._context.rights
+        refused = refused_image(rights, template.role, template.spec.image) or refused_model_data(
+            rights, template.role, template.model_data
+        )
+        if refused:
+            raise InstanceFailed(refused)
 
     async def _wait_for_machine(self) -> None:
         """Wait for the part of the provisioning delay that twice the slowest start would leave."""
@@ -154,7 +170,11 @@ class Member:
         """Store the lines that the instance has written since the last call."""
         new = [line for line in await instance.lines() if line.at > self._kept_until]
         self._kept_until = new[-1].at if new else self._kept_until
-        await self._context.keep_logs(self._template.spec, instance.id, new)
+        group, stream = endpoint_log(self._template.spec, instance.id)
+        if keeps_logs(self._context.rights, self._template.role, group, stream):
+            await self._context.keep_logs(self._template.spec, instance.id, new)
+        else:
+            log.warning("the role %s may not write the log %s of %s", self._template.role, stream, group)
 
     async def _ping(self, instance: Instance) -> bool:
         return not self._is_hit("unhealthy", instance.id) and await instance.ping()

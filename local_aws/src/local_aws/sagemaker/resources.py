@@ -40,6 +40,11 @@ class Model:
         definition: dict[str, Any] = self.request.get("PrimaryContainer") or self.request["Containers"][0]
         return definition
 
+    @property
+    def role(self) -> str | None:
+        """ARN of the execution role."""
+        return self.request.get("ExecutionRoleArn")
+
 
 @dataclass(frozen=True)
 class ProductionVariant:

@@ -12,8 +12,10 @@ from typing import Any
 from local_aws.clock import Clock
 from local_aws.errors import AwsError, invalid
 from local_aws.instances import LaunchError, Training, TrainingSpec
+from local_aws.protocols import EveryRight, RoleRights
 from local_aws.sagemaker.listing import Row, list_page
 from local_aws.sagemaker.resources import ResourceStore, arn
+from local_aws.sagemaker.role_rights import StorageOfRole, refused_image
 from local_aws.sagemaker.training_files import (
     REASON_CHARACTERS,
     JobFailed,
@@ -73,18 +75,16 @@ class TrainingJobs:
         prepare: Callable[[TrainingSpec], Training],
         storage: Storage,
         clock: Clock,
+        rights: RoleRights | None = None,
     ) -> None:
         self.all: dict[str, Job] = {}
-        self._resource_store, self._prepare, self._storage, self._clock = (
-            resource_store,
-            prepare,
-            storage,
-            clock,
-        )
+        self._resource_store, self._prepare = resource_store, prepare
+        self._storage, self._clock, self._rights = storage, clock, rights or EveryRight()
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin a job."""
         check_training_job(request)
+        self._rights.require_assumable(request["RoleArn"])
         name, job_arn = request["TrainingJobName"], arn("training-job", request["TrainingJobName"])
         if name in self.all:
             text = (
@@ -163,7 +163,8 @@ class TrainingJobs:
             status = secondary = "Failed"
             job.shown["FailureReason"] = f"InternalServerError: {type(error).__name__}: {error}"
         stream = f"{job.name}/algo-1-{int(job.created)}"
-        await self._storage.keep_log("/aws/sagemaker/TrainingJobs", stream, await job.training.logs())
+        log_text = await job.training.logs()
+        await self._storage_of(job).keep_log("/aws/sagemaker/TrainingJobs", stream, log_text)
         await job.training.stop()
         job.shown["TrainingEndTime"] = self._clock.now()
         if "TrainingStartTime" in job.shown:
@@ -175,18 +176,26 @@ class TrainingJobs:
         """Do all steps of a job; return status and secondary status. Raises JobFailed."""
         self._enter(job, "Downloading")
         job.shown["TrainingStartTime"] = self._clock.now()
-        await asyncio.to_thread(write_input, job.request, job.training.root, self._storage)
+        image = job.request["AlgorithmSpecification"]["TrainingImage"]
+        refused = refused_image(self._rights, job.request["RoleArn"], image)
+        if refused:
+            raise JobFailed(f"ClientError: {refused}")
+        storage = self._storage_of(job)
+        await asyncio.to_thread(write_input, job.request, job.training.root, storage)
         self._enter(job, "Training")
         code, exceeded = await _run(job)
         if code != 0 and not (job.stop.is_set() or exceeded):
             raise JobFailed(failure_reason(job.training.root, code))
         self._enter(job, "Uploading")
-        uri = await asyncio.to_thread(upload, job.request, job.training.root, self._storage)
+        uri = await asyncio.to_thread(upload, job.request, job.training.root, storage)
         if uri is not None:
             job.shown["ModelArtifacts"] = {"S3ModelArtifacts": uri}
         if job.stop.is_set():
             return "Stopped", "Stopped"
         return ("Stopped", "MaxRuntimeExceeded") if exceeded else ("Completed", "Completed")
+
+    def _storage_of(self, job: Job) -> StorageOfRole:
+        return StorageOfRole(self._storage, self._rights, job.request["RoleArn"])
 
     def _enter(self, job: Job, secondary: str, status: str | None = None) -> None:
         now = self._clock.now()

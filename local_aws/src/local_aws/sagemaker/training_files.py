@@ -95,6 +95,8 @@ def upload(request: Mapping[str, Any], root: Path, storage: Storage) -> str | No
             storage.put(bucket, f"{folder}/{name}", packed)
         except KeyError as error:
             raise JobFailed(f"ClientError: Artifact upload failed: there is no bucket {bucket}") from error
+        except PermissionError as error:
+            raise JobFailed(f"ClientError: Artifact upload failed: {error}") from error
         if source == "model":
             found = f"s3://{bucket}/{folder}/{name}"
     return found

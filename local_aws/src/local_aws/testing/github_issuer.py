@@ -1,11 +1,19 @@
-"""An OIDC issuer like GitHub's on 127.0.0.1: its documents, its tokens, and the protocol that jobs ask them by."""
+"""An OIDC issuer like GitHub's on 127.0.0.1: its documents, its tokens, and the protocol that jobs ask them by.
 
+As a program, `python -m local_aws.testing.github_issuer REPOSITORY FOLDER ENVIRONMENT…`, it serves until its standard
+input ends: it writes FOLDER/ENVIRONMENT.jwt for each environment, for boto3's AWS_WEB_IDENTITY_TOKEN_FILE, and prints
+the setting by which an AWS of this machine knows it.
+"""
+
+import argparse
 import json
 import secrets
+import sys
 import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +22,7 @@ from joserfc.jwk import RSAKey
 
 GITHUB = "https://token.actions.githubusercontent.com"
 TOKEN_SECONDS = 300
+FILE_SECONDS = 6 * 3600  # GitHub renews the tokens of a job; those in files are for all of its length
 
 
 @dataclass(frozen=True)
@@ -120,3 +129,24 @@ class GithubIssuer:
                 """Say nothing: tests print what matters."""
 
         return Handler
+
+
+def main() -> None:
+    """Serve the tokens of a repository's environments until standard input ends."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("repository", metavar="ORG/REPO")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("environments", nargs="+", metavar="ENVIRONMENT")
+    given = parser.parse_args()
+    with GithubIssuer() as issuer:
+        for name in given.environments:
+            token = issuer.mint(Job(given.repository, name), exp=int(time.time()) + FILE_SECONDS)
+            file = given.folder / f"{name}.jwt"
+            file.touch(0o600)
+            file.write_text(token)
+        print(f"export LOCAL_AWS_OIDC_ISSUERS={issuer.setting}", flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
