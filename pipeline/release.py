@@ -11,6 +11,7 @@ from pipeline.errors import ReleaseError
 from pipeline.model import Model
 
 MANIFEST = "release.json"
+UNCHECKED = "UNCHECKED: the release has no golden requests, no answer of it was compared"
 RELEASE_ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}")
 
 ReleaseId = Annotated[str, Field(pattern=rf"^{RELEASE_ID.pattern}$")]
@@ -57,8 +58,26 @@ class Weights(Model):
     fits: Requirements | None = None  # None: the archive has no requirements
 
 
+class GoldenRecord(Model):
+    """The golden set of a release. `uri` None: it is in the archive of the weights.
+
+    `contract`: of its requests; `takes`, `gives`: the media types of requests and answers; `note`: what a report must say.
+    """
+
+    sha256: Sha256
+    uri: Annotated[str, Field(pattern=r"^s3://")] | None = None
+    contract: str
+    cases: Annotated[int, Field(gt=0)]
+    takes: tuple[str, ...]
+    gives: tuple[str, ...]
+    note: str = ""
+
+
 class Release(Model):
-    """A release: image and weights. Commit and run are recorded, not part of the id."""
+    """A release: image and weights. Commit, run and golden set are recorded, not part of the id.
+
+    `golden` None: the release is UNCHECKED, or an earlier version of the pipeline published it, from an archive with one.
+    """
 
     schema_version: Literal[1] = Field(default=1, validation_alias="schema", serialization_alias="schema")
     id: ReleaseId
@@ -68,6 +87,19 @@ class Release(Model):
     dirty: bool  # there were uncommitted edits
     run_url: str | None
     created: datetime
+    golden: GoldenRecord | None = None
+    unchecked: bool = False  # published without a golden set
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what every report of this release must say."""
+        if self.unchecked:
+            return (UNCHECKED,)
+        return (self.golden.note,) if self.golden is not None and self.golden.note else ()
+
+    def with_golden(self, golden: GoldenRecord) -> "Release":
+        """Return the release with a golden set."""
+        return self.model_copy(update={"golden": golden, "unchecked": False})
 
 
 def release_id(image: Image, weights: Weights) -> str:
@@ -76,7 +108,14 @@ def release_id(image: Image, weights: Weights) -> str:
 
 
 def make_release(
-    image: Image, weights: Weights, *, commit: str | None, dirty: bool, run_url: str | None
+    image: Image,
+    weights: Weights,
+    *,
+    commit: str | None,
+    dirty: bool,
+    run_url: str | None,
+    golden: GoldenRecord | None = None,
+    unchecked: bool = False,
 ) -> Release:
     """Put image and weights together as a release, created now."""
     return Release(
@@ -87,6 +126,8 @@ def make_release(
         dirty=dirty,
         run_url=run_url,
         created=datetime.now(UTC).replace(microsecond=0),
+        golden=golden,
+        unchecked=unchecked,
     )
 
 

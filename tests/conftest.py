@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.processes", "tests.measuring"]
+pytest_plugins = ["tests.processes", "tests.measuring", "local_aws.testing.privileged_skips"]
 
 
 def seed_of_the_commit() -> int:

@@ -1,42 +1,17 @@
 """Parts without torch run on Python 3.13 too: Debian 13's, in a chroot that debootstrap makes."""
 
 import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.debian_13 import BUNDLE, needs_debootstrap, needs_root, run, unpack
+
 ROOT = Path(__file__).parents[1]
-PACKAGES = "ca-certificates,git,python3.13,python3.13-venv"
+PACKAGES = "git,python3.13,python3.13-venv"
 GROUPS = ["pipeline", "smoke", "load", "local_aws", "test"]
 TESTED = ["tests/pipeline", "tests/load_tests", "local_aws/tests"]
-BUNDLE = Path("etc/ssl/certs/ca-certificates.crt")
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sagemaker-pytorch-release"
-
-
-def debian_13() -> Path:
-    """Return an archive of Debian 13 with Python 3.13 and this machine's certificates, made once."""
-    archive = CACHE / "debian-13.tar"
-    if archive.is_file():
-        return archive
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="debian-13-") as scratch:
-        root = Path(scratch)
-        run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "trixie", str(root))
-        shutil.copy(Path("/") / BUNDLE, root / BUNDLE)
-        shutil.rmtree(root / "var/cache/apt")
-        run("tar", "-C", str(root), "-cf", f"{archive}.part", ".")
-    return Path(f"{archive}.part").rename(archive)
-
-
-def run(*words: str, environ: Mapping[str, str] | None = None) -> str:
-    """Run a program and return its output; the test fails with that when it fails."""
-    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{words}\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
-    return done.stdout
 
 
 def environment() -> dict[str, str]:
@@ -57,14 +32,14 @@ def has_index() -> bool:
 @pytest.mark.matrix(only_in_prove=True)
 @pytest.mark.starts_processes
 @pytest.mark.timeout(1700)
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a chroot")
-@pytest.mark.skipif(shutil.which("debootstrap") is None, reason="there is no debootstrap")
+@needs_root
+@needs_debootstrap
 def test_parts_without_torch_pass_their_tests_that_start_no_process(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     root = tmp_path / "root"
     root.mkdir()
-    run("tar", "-C", str(root), "-xf", str(debian_13()))
+    unpack("python", PACKAGES, root)
     run("git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(root / "work"))
 
     # A process space of its own, with its /proc, ends all that a test may leave behind.

@@ -27,6 +27,11 @@ def test_a_runners_variables_change_no_test_of_locks_and_reports() -> None:
     assert ended.returncode == 0, ended.stdout[-3000:]
 
 
+@pytest.mark.parametrize("folder", ["tests", "local_aws/tests"])
+def test_a_run_of_either_folder_lists_what_it_skipped_for_want_of_root(folder: str) -> None:
+    assert '"local_aws.testing.privileged_skips"' in (ROOT / folder / "conftest.py").read_text()
+
+
 @pytest.mark.matrix(only_in_prove=True)
 @pytest.mark.starts_processes
 def test_a_private_umask_and_a_home_that_cannot_be_written_change_no_test() -> None:

@@ -18,6 +18,7 @@ import local_aws
 from local_aws.testing.github_issuer import GithubIssuer
 from testbed.serving import SETTINGS, Serving
 
+pytest_plugins = ["local_aws.testing.privileged_skips"]
 FOLDER = Path(__file__).parent
 settings.load_profile("ci")  # the same examples in each run, and no deadline by the clock
 EVERY_CASE = os.environ.get("EVERY_CASE") == "1"

@@ -14,6 +14,7 @@ from pipeline.errors import AwsRefused, ConfigError, ReleaseError
 from pipeline.model import Model
 from pipeline.names import prefix_of
 from pipeline.publishing.image import PUBLISHED_TAG
+from pipeline.release_store.golden import PREFIX
 from pipeline.release_store.manifests import fetch_release
 from pipeline.run import Run
 from pipeline.state.lock import environment_lock
@@ -40,7 +41,7 @@ def collect(
     days: int,
     dry_run: bool = False,
 ) -> CollectionResult:
-    """Delete models, configs, images and weights that no kept release references.
+    """Delete models, configs, images, weights and golden sets that no kept release references.
 
     `envs`: all environments of the account. Raises EnvironmentLocked while one of them is being changed,
     ReleaseError when the references of an endpoint are unknown, AwsRefused, ConfigError for fewer releases
@@ -100,6 +101,7 @@ def observe_inventory(envs: Sequence[Environment], aws: AwsClient) -> Inventory:
             and not any(uri.endswith(f":{tag}") for tag in each["imageTags"] for uri in served.images)
         },
         weights=_objects(bucket, "weights/", aws),
+        golden=_objects(bucket, PREFIX, aws),
         manifests=manifests,
         alarms=[alarm["AlarmName"] for env in envs for alarm in aws.alarms(prefix=alarm_prefix(env))],
     )

@@ -1,4 +1,4 @@
-"""Plan the deletion of unreferenced models, configs, images and weights (pure); `collect.py` makes the calls.
+"""Plan the deletion of unreferenced models, configs, images, weights and golden sets (pure); `collect.py` makes the calls.
 
 Kept are the releases that any endpoint of the account serves or is changing to, the last releases of every
 environment, to which it can be rolled back, and young resources: a deployment may be about to use them.
@@ -32,7 +32,7 @@ class InUse:
 class Inventory:
     """The releases of an account and their resources, each with the time at which it was made.
 
-    `deployed`: the records of each environment, oldest first. `images` by digest. `weights` and `manifests` by key.
+    `deployed`: the records of each environment, oldest first. `images` by digest. `weights`, `golden` and `manifests` by key.
     """
 
     served: InUse = InUse()
@@ -42,6 +42,7 @@ class Inventory:
     models: Mapping[str, datetime] = field(default_factory=dict)
     images: Mapping[str, datetime] = field(default_factory=dict)
     weights: Mapping[str, datetime] = field(default_factory=dict)
+    golden: Mapping[str, datetime] = field(default_factory=dict)
     manifests: Mapping[str, datetime] = field(default_factory=dict)
     alarms: Sequence[str] = ()
 
@@ -86,6 +87,8 @@ def plan_collection(place: AwsPlace, stock: Inventory, rule: Rule) -> tuple[Call
     ]
     images = [digest for digest in _old(stock.images, rule) if digest not in digests]
     weights = [key for key in _old(stock.weights, rule) if f"s3://{place.bucket}/{key}" not in uris]
+    sets = {release.golden.uri for release in needed if release.golden is not None}
+    golden = [key for key in _old(stock.golden, rule) if f"s3://{place.bucket}/{key}" not in sets]
     manifests = [
         key
         for key in _old(stock.manifests, rule)
@@ -97,7 +100,7 @@ def plan_collection(place: AwsPlace, stock: Inventory, rule: Rule) -> tuple[Call
         *_sagemaker("delete_model", "ModelName", models),
         *_alarms(alarms),
         *_images(place, images),
-        *_objects(place, [*weights, *manifests]),
+        *_objects(place, [*weights, *golden, *manifests]),
     )
 
 

@@ -15,9 +15,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from golden import Request
 from pipeline.aws.calls import Call
 from pipeline.aws.clock import Clock
 from pipeline.aws.cloudwatch import dimensions
+from pipeline.aws.invocation import RUNTIME, Answer, invoke
 from pipeline.aws.refusals import (
     ALREADY_MADE,
     NOT_YET_KNOWN,
@@ -32,17 +34,7 @@ from pipeline.errors import AwsRefused
 TRIES_FOR_WHAT_IS_NOT_YET_KNOWN = 6
 PATIENCE_SECONDS = 60.0
 PAUSE_SECONDS = 2.0
-RUNTIME = "sagemaker-runtime"
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The answer of an endpoint: its release, its instance, and the body."""
-
-    release: str | None
-    instance: str | None
-    body: bytes
 
 
 @dataclass
@@ -77,18 +69,9 @@ class AwsClient:
         raise AssertionError("unreachable: the last try returns or raises")
 
     def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
-        """Call AWS. Raises AwsRefused with AWS's own code and text, or AwsUnreachable.
-
-        An endpoint is invoked once: a second try would hide the error of the first one.
-        """
+        """Call AWS. Raises AwsRefused with AWS's own code and text, or AwsUnreachable."""
         client = self._client(service)
-        if service != RUNTIME:
-            return self._patiently(service, operation, lambda: getattr(client, operation)(**params))
-        try:
-            answer: dict[str, Any] = getattr(client, operation)(**params)
-        except (ClientError, BotoCoreError) as error:
-            raise explained(f"{service} {operation}", error) from error
-        return answer
+        return self._patiently(service, operation, lambda: getattr(client, operation)(**params))
 
     def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
         """Return one resource of AWS; None when it does not exist."""
@@ -125,19 +108,12 @@ class AwsClient:
         """Describe an endpoint; None when there is none of that name."""
         return self.find("sagemaker", "describe_endpoint", EndpointName=name)
 
-    def invoke(self, endpoint: str, body: bytes, content_type: str = "application/json") -> Answer:
-        """Invoke the endpoint once, without a retry. Raises AwsRefused for an error of the model."""
-        answer = self.read(
-            RUNTIME,
-            "invoke_endpoint",
-            EndpointName=endpoint,
-            Body=body,
-            ContentType=content_type,
-        )
-        attributes = dict(
-            part.split("=", 1) for part in answer.get("CustomAttributes", "").split(";") if "=" in part
-        )
-        return Answer(attributes.get("release"), attributes.get("instance"), answer["Body"].read())
+    def invoke(self, endpoint: str, request: Request) -> Answer:
+        """Invoke the endpoint once, without a retry: a second try would hide the error of the first one.
+
+        The error of a model is an answer with its own status. Raises AwsRefused for any other, and AwsUnreachable.
+        """
+        return invoke(self._client(RUNTIME), endpoint, request)
 
     def metric(
         self,

@@ -55,6 +55,11 @@ def explained(doing: str, error: ClientError | BotoCoreError) -> PipelineError:
     if isinstance(error, ClientError):
         answer = error.response["Error"]
         return refusal(doing, answer.get("Code", "?"), answer.get("Message", ""))
+    return lost_answer(doing, error)
+
+
+def lost_answer(doing: str, error: Exception) -> AwsUnreachable:
+    """Return the error for a call without an answer, or with a part of one."""
     return AwsUnreachable(
         f"{doing}: {error}",
         fix="Check network, credentials (`aws sts get-caller-identity`) and AWS_ENDPOINT_URL.",

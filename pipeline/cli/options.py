@@ -83,6 +83,16 @@ weights = click.option(
     metavar="SOURCE",
     help="DIR, FILE.tar.gz, s3://… or training-job/NAME, instead of `weights:` in the config.",
 )
+golden = click.option(
+    "--golden",
+    metavar="FILE",
+    help="Golden requests with their answers, instead of `golden:` in the config or the set in the archive.",
+)
+packages = click.option(
+    "--packages",
+    metavar="FILE",
+    help="Requirements that the model's program needs beside the image's packages, instead of `packages:` in the config.",
+)
 
 
 def building(work: F) -> F:

@@ -52,4 +52,5 @@ def _recorded(step: StepRules, run: Run, release: str | None, work: Callable[[],
     with audited(name, run, release) as entry, locked:
         record = record_step(run, name, work)
         entry.release = record.result.get("release") or record.result.get("id") or release
+        entry.unchecked = record.result.get("unchecked") is True
         return record

@@ -3,6 +3,8 @@
 import logging
 from typing import TYPE_CHECKING
 
+import click
+
 from pipeline.cli import options
 from pipeline.cli.step import step
 
@@ -17,7 +19,10 @@ log = logging.getLogger(__name__)
 @options.environment()
 @options.release
 @options.strategy
-def command(run: "Run", *, release: str | None) -> "Model":
+@click.option(
+    "--unchecked", is_flag=True, help="Accept a release without golden requests; the audit trail says so."
+)
+def command(run: "Run", *, release: str | None, unchecked: bool = False) -> "Model":
     """Deploy a release that passed in the environment before.
 
     Deploys, autoscales and smoke-tests it, and puts the previous release back if the smoke tests fail. The
@@ -26,4 +31,4 @@ def command(run: "Run", *, release: str | None) -> "Model":
     from pipeline.cli.named_release import find_release
     from pipeline.promotion.promote import promote
 
-    return promote(find_release(release, run), run)
+    return promote(find_release(release, run), run, unchecked=unchecked)

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 @step(example="--through production", audited=False)  # each of its steps leaves an audit line of its own
 @options.environment("--through")
 @options.weights
+@options.golden
 @options.building
 @options.measuring
 def command(
@@ -35,6 +36,7 @@ def command(
     *,
     config: Path,
     weights: str | None,
+    golden: str | None = None,
     engine: bool,
     sbom: bool,
     profile: "Profile",
@@ -55,7 +57,7 @@ def command(
     for before, here in zip([None, *runs[:-1]], runs, strict=True):
         bootstrap.command.execute(here, env=here.env.name, config=config)
         if before is None:
-            publish.command.execute(here, weights=weights, engine=engine, sbom=sbom)
+            publish.command.execute(here, weights=weights, golden=golden, engine=engine, sbom=sbom)
             preflight.command.execute(here, release=None)
             deploy.command.execute(here, release=None)
             autoscale.command.execute(here, release=None)

@@ -29,6 +29,10 @@ class Environment(Model):
     promotes_from: AwsName | None
     aws: AwsPlace
     weights: Annotated[str, Field(min_length=1)]
+    golden: Annotated[str, Field(min_length=1)] | None = None  # a file; None: the set in the archive
+    packages: Annotated[str, Field(min_length=1)] | None = (
+        None  # a requirements file: more of them for the image
+    )
     endpoint: Endpoint
     deployment: Deployment
     alarms: Alarms

@@ -17,6 +17,9 @@ class Deployment(Model):
 
     `bake_seconds` follows every part of the traffic, `termination_wait_seconds` the last part, before the old
     fleet is deleted (a rolling deployment has no such wait: its old fleet is deleted batch by batch).
+    `probe_requests_per_second`: golden requests that the deployment sends while both fleets serve, if they keep no more
+    than a fifth of the fleet busy. `on_inconclusive`: the way of a bake that is too short to say whether the new fleet
+    is worse.
     """
 
     strategy: Strategy
@@ -27,6 +30,8 @@ class Deployment(Model):
     bake_seconds: Seconds
     termination_wait_seconds: Seconds
     maximum_execution_seconds: Annotated[int, Field(ge=600, le=28800)]
+    probe_requests_per_second: Annotated[float, Field(gt=0, le=200)] = 20.0
+    on_inconclusive: Literal["proceed", "roll_back"] = "proceed"
 
     @model_validator(mode="after")
     def _its_own_size_is_given(self) -> Self:
@@ -57,6 +62,15 @@ class Deployment(Model):
             return self.bake_seconds * _parts(instances, self.batch_percent or 0)
         bakes = _parts(instances, self.linear_percent or 0) - 1 if self.strategy == "linear" else 1
         return self.bake_seconds * bakes + self.termination_wait_seconds
+
+    def shared_seconds(self, instances: int) -> int:
+        """Add up the bakes in which the old fleet of this size serves beside the new one."""
+        if self.strategy == "all_at_once":
+            return 0
+        if self.strategy == "canary":
+            return self.bake_seconds
+        percent = self.linear_percent if self.strategy == "linear" else self.batch_percent
+        return self.bake_seconds * (_parts(instances, percent or 0) - 1)
 
     def both_fleets(self, instances: int) -> int:
         """Return the most instances that run during a deployment: two whole fleets, or one and a batch."""

@@ -1,119 +1,70 @@
-"""Smoke-test a new fleet while it bakes: compare its answers to the golden inputs with the golden ones.
+"""Smoke-test a new fleet while it bakes: compare its answers to the golden requests with the golden ones.
 
-A wrong answer is published as a metric of our own; an alarm on that metric rolls the deployment back. Right answers
-publish nothing: without data the alarm is quiet.
+Judged is every answer that names the new release, from its first one on. SageMaker drops the headers of a model's error,
+so that a golden error can be judged only once no other fleet answers. A wrong answer is published as a metric of our own;
+an alarm on that metric rolls the deployment back. Right answers publish nothing: without data the alarm is quiet.
 """
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from golden import GoldenSet
 from pipeline.aws import Answer
 from pipeline.aws.calls import Call
 from pipeline.config import Environment
 from pipeline.deployment.alarms import VETO, veto_metric
 from pipeline.errors import SmokeFailed
 from pipeline.gates import Gate, Limit, Verdict, judge
+from pipeline.release import UNCHECKED
 
 ENOUGH_ANSWERS = 10  # of the new release
-PATIENCE = 4  # × the calls that its share of the traffic should take
 
 
-@dataclass(frozen=True)
-class Golden:
-    """Inputs with the predictions that the release's own training expects. `tolerance`: of each number."""
-
-    cases: tuple[Mapping[str, Any], ...]
-    tolerance: float
-
-    @classmethod
-    def parse(cls, text: str) -> "Golden":
-        document = json.loads(text)
-        return cls(tuple(document["cases"]), float(document.get("tolerance", 0.0)))
-
-    def body(self, number: int) -> bytes:
-        """Return an /invocations body with one case; numbers beyond the last begin again."""
-        return json.dumps({"instances": [self.cases[number % len(self.cases)]["instance"]]}).encode()
-
-    def fault_of(self, number: int, body: bytes) -> str | None:
-        """Return the fault of the answer to a case; None when it is the golden one, or none is known."""
-        case = self.cases[number % len(self.cases)]
-        if "prediction" not in case:
-            return None
-        try:
-            (found,) = json.loads(body)["predictions"]
-        except (ValueError, KeyError, TypeError):
-            return f"golden case {number % len(self.cases)}: no prediction in {body[:60]!r}"
-        where = first_difference(case["prediction"], found, self.tolerance)
-        return None if where is None else f"golden case {number % len(self.cases)}: {where}"
+def unchecked_gate() -> Gate:
+    """Return the gate of a release without golden requests: nothing was asked while it baked."""
+    return judge(_limit(""), None).model_copy(update={"reason": UNCHECKED})
 
 
-def first_difference(wanted: Any, found: Any, tolerance: float, where: str = "prediction") -> str | None:
-    """Name the first place in which two JSON values differ by more than the tolerance; None: they agree."""
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping) and wanted.keys() == found.keys():
-        pairs = [(f"{where}.{key}", wanted[key], found[key]) for key in wanted]
-    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        pairs = [(f"{where}[{n}]", a, b) for n, (a, b) in enumerate(zip(wanted, found, strict=True))]
-    else:
-        is_number = isinstance(wanted, float) and isinstance(found, int | float)
-        same = math.isclose(wanted, found, rel_tol=0.0, abs_tol=tolerance) if is_number else wanted == found
-        return None if same else f"{where} is {str(found)[:60]}, not {str(wanted)[:60]}"
-    differences = (first_difference(a, b, tolerance, place) for place, a, b in pairs)
-    return next((each for each in differences if each is not None), None)
+def _limit(passed_reason: str) -> Limit:
+    return Limit(
+        name="smoke during the bake",
+        metric="wrong_answers",
+        at_most=0,
+        unit="answers",
+        passed_reason=passed_reason,
+    )
 
 
 @dataclass
 class BakeSmoke:
-    """Judges one deployment's answers. `share`: of the traffic that the new fleet first gets, 0 to 1."""
+    """Judges one deployment's answers."""
 
-    golden: Golden
+    golden: GoldenSet
     release: str
-    share: float
-    calls: int = 0
     judged: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    @property
-    def most_calls(self) -> int:
-        return math.ceil(PATIENCE * ENOUGH_ANSWERS / self.share)
-
-    def judge_answers(self, answers: Sequence[tuple[int, Answer]], calls: int) -> None:
-        """Judge the answers, by case number, to this many `calls`; none beyond the bound."""
-        if self.calls >= self.most_calls:
-            return
-        self.calls += calls
+    def judge_answers(self, answers: Sequence[tuple[int, Answer]]) -> None:
+        """Judge those answers, by case number, that the new release gave."""
         for number, answer in answers:
             if answer.release == self.release:
-                self.judged += 1
-                fault = self.golden.fault_of(number, answer.body)
-                self.wrong += [] if fault is None else [fault]
+                self._judge(number, answer)
 
-    def veto(self, env: Environment, config: str) -> Call | None:
-        """Return the call that keeps the alarm firing, once an answer was wrong."""
-        if not self.wrong:
-            return None
-        metric = veto_metric(env, config)
-        datum = {name: metric[name] for name in ("MetricName", "Dimensions")}
-        datum |= {"Value": float(len(self.wrong)), "StorageResolution": 1}
-        params = {"Namespace": metric["Namespace"], "MetricData": [datum]}
-        return Call(
-            "cloudwatch", "put_metric_data", params, f"veto {config} by alarm {VETO}: {self.wrong[0]}"
-        )
+    def judge_errors(self, answers: Sequence[tuple[int, Answer]]) -> None:
+        """Judge the answers, by case number, of a fleet that serves alone: an error that is no golden one is wrong."""
+        for number, answer in answers:
+            self._judge(number, answer)
+
+    def _judge(self, number: int, answer: Answer) -> None:
+        self.judged += 1
+        difference = answer.difference(self.golden.case(number))
+        self.wrong += [] if difference is None else [f"{self.golden.label(number)}: {difference}"]
 
     def gate(self) -> Gate:
         """Return the gate: PASSED, FAILED, or, with too few answers of the new release, INCONCLUSIVE."""
-        limit = Limit(
-            name="smoke during the bake",
-            metric="wrong_answers",
-            at_most=0,
-            unit="answers",
-            passed_reason=f"{self.judged} answers of {self.release} were the golden ones",
-        )
-        too_few = (
-            f"{self.judged} answers of {self.release} in {self.calls} calls, {ENOUGH_ANSWERS} are enough"
-        )
+        passed = f"{self.judged} answers of {self.release} were the golden ones"
+        limit = _limit("; ".join(filter(None, [passed, self.golden.note])))
+        too_few = f"{self.judged} answers of {self.release}, {ENOUGH_ANSWERS} are enough"
         is_enough = self.judged >= ENOUGH_ANSWERS or self.wrong
         gate = judge(limit, float(len(self.wrong)) if is_enough else None, why_not_measured=too_few)
         return gate.model_copy(update={"reason": "; ".join(self.wrong[:3])}) if self.wrong else gate
@@ -128,6 +79,15 @@ class BakeSmoke:
             raise SmokeFailed(
                 f"{self.release} is live on {endpoint}, but failed its golden tests: {gate.reason}.",
                 fix="Run `python -m pipeline rollback`, which puts the release before back; then compare the model "
-                "with its golden.json.",
+                "with its golden set: `python -m golden check ARCHIVE`.",
             )
         return gate
+
+
+def veto_call(env: Environment, config: str, faults: Sequence[str]) -> Call:
+    """Return the call that keeps the veto's alarm firing while the new fleet has these faults."""
+    metric = veto_metric(env, config)
+    datum = {name: metric[name] for name in ("MetricName", "Dimensions")}
+    datum |= {"Value": float(len(faults)), "StorageResolution": 1}
+    params = {"Namespace": metric["Namespace"], "MetricData": [datum]}
+    return Call("cloudwatch", "put_metric_data", params, f"veto {config} by alarm {VETO}: {faults[0]}")

@@ -49,6 +49,7 @@ class PlanResult(Model):
     changes: tuple[Change, ...]
     planned: tuple[str, ...]
     calls: tuple[PlannedCall, ...]
+    notes: tuple[str, ...] = ()  # what every report of the release must say
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def describe_plan(release: Release, env: Environment, plan: Plan, live: Live) ->
         changes=changes_between(settings_of(live.model, live.config), coming),
         planned=tuple(call.says for call in plan.calls),
         calls=tuple(_planned(call) for call in plan.calls),
+        notes=release.notes,
     )
 
 
@@ -138,6 +140,7 @@ def _planned(call: Call) -> PlannedCall:
 
 def lines_of(result: PlanResult, strategy: str) -> Iterator[str]:
     """Yield the plan as text: the change in one line, the settings that differ, then call by call."""
+    yield from result.notes
     if result.action == "nothing":
         yield f"{result.release} is live on {result.endpoint}: nothing to do"
         return

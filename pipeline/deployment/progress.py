@@ -11,7 +11,7 @@ _BAKING = re.compile(r"Baking for (\d+) seconds")
 def progress_line(described: Mapping[str, Any], alarms: Mapping[str, str] | None = None) -> str:
     """Return the progress of a deployment, by its PendingDeploymentSummary. `alarms`: states by name."""
     parts = [str(described["EndpointStatus"])]
-    for variant in _coming(described):
+    for variant in coming_variants(described):
         counts = f"{variant.get('CurrentInstanceCount', 0)}/{variant.get('DesiredInstanceCount', '?')}"
         parts.append(f"{counts} new instances")
         if (share := traffic_percent(variant)) is not None:
@@ -49,12 +49,13 @@ def time_left(described: Mapping[str, Any], now: float, limit_seconds: float, sc
 
 def _bakes(described: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
     """Yield the length of each bake, in AWS seconds, and its start, in epoch seconds."""
-    for variant in _coming(described):
+    for variant in coming_variants(described):
         for stage in variant.get("VariantStatus", []):
             found = _BAKING.match(stage.get("StatusMessage") or "")
             if found and "StartTime" in stage:
                 yield float(found[1]), stage["StartTime"].timestamp()
 
 
-def _coming(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def coming_variants(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the variants of the pending deployment; none while nothing is pending."""
     return list((described.get("PendingDeploymentSummary") or {}).get("ProductionVariants", []))

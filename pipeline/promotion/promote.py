@@ -27,12 +27,12 @@ from pipeline.names import release_of
 from pipeline.promotion.rollback import previous_release, rollback
 from pipeline.publishing.model_registry import approve
 from pipeline.publishing.scan import require_scanned
-from pipeline.release import Release
-from pipeline.release_store.golden import fetch_golden
+from pipeline.release import UNCHECKED, Release
+from pipeline.release_store.golden import fetch_golden, how_to_add
 from pipeline.run import Run
 from pipeline.state.records import deployments, record_step
 from pipeline.state.rollback_intent import Failure, interrupted_rollback
-from pipeline.verification.evidence import Evidence
+from pipeline.verification.evidence import Evidence, is_unchecked_alone
 from pipeline.verification.smoke import SmokeResult, run_smoke
 from pipeline.verification.stored_evidence import find_capacity, find_evidence
 
@@ -51,6 +51,8 @@ class PromoteResult(Model):
     deploy: DeployResult
     autoscale: AutoscaleResult
     smoke_tests: int
+    unchecked: bool = False  # accepted without golden requests, by --unchecked
+    notes: tuple[str, ...] = ()  # what was not compared, or by shape alone
 
 
 class PromotionOutcome(Model):
@@ -65,17 +67,23 @@ class PromotionOutcome(Model):
     finished: float  # epoch seconds
 
 
-def promote(release: Release, run: Run, *, smoke: RunSmoke = run_smoke) -> PromoteResult:
+def promote(
+    release: Release, run: Run, *, smoke: RunSmoke = run_smoke, unchecked: bool = False
+) -> PromoteResult:
     """Put a verified release live in `env`. The steps within leave their own records too.
 
-    Raises PromotionRefused without recent evidence that exactly this release PASSED in the environment
+    `unchecked`: accept a release without golden requests. Raises PromotionRefused without recent evidence that exactly this release PASSED in the environment
     before; ScanNotPassed for ECR's findings in its image since; PolicyNotInForce or PolicyCannotAct when no policy
     scales it, and SmokeFailed when its answers are wrong, with the release before live again; and the errors of
     `deploy`.
     """
     _resume_rollback(release, run)
-    evidence = require_evidence(release, run)
-    log.info(f"release {release.id} PASSED in {evidence.environment}, {len(evidence.gates)} gates")
+    evidence = require_evidence(release, run, unchecked=unchecked)
+    log.info(
+        f"release {release.id} {_verdict(evidence)} in {evidence.environment}, {len(evidence.gates)} gates"
+    )
+    for note in evidence.notes:
+        log.info(f"  {note}")
     require_scanned(release.image, run)
     try:
         result = _promote(release, run, evidence, smoke)
@@ -86,7 +94,10 @@ def promote(release: Release, run: Run, *, smoke: RunSmoke = run_smoke) -> Promo
         _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
         raise
     approve(release, run)
-    _store_outcome(release, run, "promoted", f"{result.smoke_tests} smoke tests passed")
+    passed = UNCHECKED if release.unchecked else f"{result.smoke_tests} smoke tests passed"
+    _store_outcome(
+        release, run, "promoted", "; ".join([passed, *evidence.notes]) if evidence.notes else passed
+    )
     return result
 
 
@@ -127,6 +138,21 @@ def _promote(release: Release, run: Run, evidence: Evidence, smoke: RunSmoke) ->
             fix=f"Verify the release in {evidence.environment} on instances of type "
             f"{run.env.endpoint.instance_type}, or set autoscaling.target to a number.",
         )
+    tests = 0 if release.unchecked else _smoke_tests(release, run, smoke)
+    return PromoteResult(
+        release=release.id,
+        evidence_of=evidence.environment,
+        evidence_finished=evidence.finished,
+        deploy=deployed,
+        autoscale=scaled,
+        smoke_tests=tests,
+        unchecked=release.unchecked,
+        notes=tuple(dict.fromkeys([*evidence.notes, *deployed.notes])),
+    )
+
+
+def _smoke_tests(release: Release, run: Run, smoke: RunSmoke) -> int:
+    """Return the number of smoke tests that passed. Raises SmokeFailed."""
     tested = smoke(release, run, fetch_golden(release, run))
     if not tested.passed:
         raise SmokeFailed(
@@ -134,14 +160,7 @@ def _promote(release: Release, run: Run, evidence: Evidence, smoke: RunSmoke) ->
             fix=f"Read {tested.report}. The release that served before is put back; `python -m pipeline "
             f"status --env {run.env.name}` shows the live release.",
         )
-    return PromoteResult(
-        release=release.id,
-        evidence_of=evidence.environment,
-        evidence_finished=evidence.finished,
-        deploy=deployed,
-        autoscale=scaled,
-        smoke_tests=tested.tests,
-    )
+    return tested.tests
 
 
 def _deploy_and_scale(release: Release, run: Run) -> tuple[DeployResult, AutoscaleResult]:
@@ -180,35 +199,50 @@ def _store_outcome(release: Release, run: Run, verdict: Literal["promoted", "fai
         log.warning(f"how the promotion ended could not be kept: {error.what}")
 
 
-def require_evidence(release: Release, run: Run) -> Evidence:
-    """Return the evidence for the promotion. Raises PromotionRefused when there is none."""
+def require_evidence(release: Release, run: Run, *, unchecked: bool = False) -> Evidence:
+    """Return the evidence for the promotion, and copy it to the build folder of the environment.
+
+    Raises PromotionRefused when there is none.
+
+    `unchecked`: of a release without golden requests, take gates that could not be judged for that reason alone.
+    """
     source = run.env.promotes_from
     if source is None:
         raise ConfigError(
             f"Nothing is promoted to {run.env.name}: its promotes_from is null.",
             fix=f"Use `python -m pipeline deploy --env {run.env.name}`, or name the environment before it.",
         )
+    if release.unchecked and not unchecked:
+        raise PromotionRefused(
+            f"{release.id} is {UNCHECKED}.",
+            fix=f"{how_to_add(source)} Or take the risk, which the audit trail keeps: `python -m pipeline promote "
+            f"--env {run.env.name} --unchecked`.",
+        )
     evidence = find_evidence(release.id, source, run)
     again = f"Run `python -m pipeline verify --env {source}` with this release live there."
     if evidence is None:
         raise PromotionRefused(f"Nobody has verified release {release.id} in {source}.", fix=again)
-    if evidence.verdict is not Verdict.PASSED or evidence.environment != source:
-        named = [f"{gate.name} {gate.verdict}: {gate.reason}" for gate in evidence.gates]
-        bad = "; ".join(
-            line for line, gate in zip(named, evidence.gates, strict=True) if not _passed(gate.verdict)
-        )
+    is_taken = evidence.verdict is Verdict.PASSED or (release.unchecked and is_unchecked_alone(evidence))
+    if not is_taken or evidence.environment != source:
+        named = (*evidence.failed, *evidence.inconclusive)
+        bad = "; ".join(f"{gate.name} {gate.verdict}: {gate.reason}" for gate in named)
         raise PromotionRefused(
             f"Release {release.id} is {evidence.verdict.upper()} in {evidence.environment}: {bad}.", fix=again
         )
-    hours = (run.clock.now() - evidence.finished) / 3600
-    if hours > run.env.promotion.evidence_age_hours:
-        raise PromotionRefused(
-            f"Release {release.id} PASSED in {source} {hours:.0f} hours ago; {run.env.name} takes evidence of the "
-            f"last {run.env.promotion.evidence_age_hours:g} hours.",
-            fix=f"Measure it again: `python -m pipeline verify --env {source} --again`.",
-        )
+    _require_recent(evidence, source, run)
+    evidence.save(run.build / run.env.name / f"evidence-{source}.json")
     return evidence
 
 
-def _passed(verdict: Verdict) -> bool:
-    return verdict is Verdict.PASSED
+def _require_recent(evidence: Evidence, source: str, run: Run) -> None:
+    hours = (run.clock.now() - evidence.finished) / 3600
+    if hours > run.env.promotion.evidence_age_hours:
+        raise PromotionRefused(
+            f"Release {evidence.release} {_verdict(evidence)} in {source} {hours:.0f} hours ago; {run.env.name} takes "
+            f"evidence of the last {run.env.promotion.evidence_age_hours:g} hours.",
+            fix=f"Measure it again: `python -m pipeline verify --env {source} --again`.",
+        )
+
+
+def _verdict(evidence: Evidence) -> str:
+    return "PASSED" if evidence.verdict is Verdict.PASSED else "is UNCHECKED"

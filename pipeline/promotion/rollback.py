@@ -70,7 +70,7 @@ def rollback(run: Run, *, to: str | None = None, because: Failure | None = None)
     existing_config = _existing_config(release.id, records, run.aws)
     how = "with the config it had" if existing_config else "its config is gone: with one by today's settings"
     log.info(f"{run.env.endpoint.name}: from {intent.left} back to {release.id}, {how}")
-    deployed = deploy(release, run, existing_config=existing_config)
+    deployed = deploy(release, run, existing_config=existing_config, is_compared=False)
     forget = {"Bucket": run.env.aws.bucket, "Key": intent_key(run.env)}
     run.aws.apply(Call("s3", "delete_object", forget, f"forget {intent_key(run.env)}: it is done"))
     seconds = round(run.clock.monotonic() - started, 1)

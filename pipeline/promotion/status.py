@@ -34,6 +34,8 @@ class EnvironmentStatus(Model):
     endpoint: str
     status: str
     release: str | None = None
+    unchecked: bool = False  # the release has no golden requests
+    notes: tuple[str, ...] = ()  # what every report of the release must say
     config: str | None = None
     live_since: float | None = None  # epoch seconds
     by: str | None = None  # the person who deployed it
@@ -83,6 +85,8 @@ def environment_status(run: Run) -> EnvironmentStatus:
         endpoint=run.env.endpoint.name,
         status=progress_line(described),
         release=release,
+        unchecked=manifest is not None and manifest.unchecked,
+        notes=manifest.notes if manifest else (),
         config=config,
         live_since=record.in_service_at if record else None,
         by=record.by if record else None,
@@ -166,7 +170,7 @@ def show(statuses: Sequence[EnvironmentStatus], console: "Console") -> None:
             each.environment,
             each.endpoint,
             each.status if each.changing is None else f"{each.status}\nlocked by {each.changing}",
-            each.release or "–",
+            "\n".join([each.release or "–", *each.notes]),
             _time(each.live_since),
             each.by or "–",
             "–" if each.instances is None else f"{each.instances} of {each.instances_desired}",

@@ -39,8 +39,11 @@ def build_files(top: Path = Path()) -> Iterator[Path]:
             yield path
 
 
-def source_hash(top: Path = Path()) -> str:
-    """Return the sha256 (64 hex) of names, contents and executable bits of the build's files."""
+def source_hash(top: Path = Path(), packages: str | None = None) -> str:
+    """Return the sha256 (64 hex) of names, contents and executable bits of the build's files.
+
+    `packages`: the requirements file of packages that the config adds to the image. Raises ConfigError.
+    """
     total = hashlib.sha256()
     files = list(build_files(top))
     if not files:
@@ -51,26 +54,42 @@ def source_hash(top: Path = Path()) -> str:
         name = path.relative_to(top).as_posix()
         kind = "x" if os.access(path, os.X_OK) else "-"
         total.update(f"{name}\0{kind}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    if packages is not None:
+        total.update(b"packages\0" + _read_packages(Path(packages)))
     return total.hexdigest()
+
+
+def _read_packages(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"The packages {path} cannot be read: {error.strerror}.",
+            fix="Name a requirements file by --packages, or by `packages:` of the config.",
+        ) from error
 
 
 def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool, rebuild: bool = False) -> Image:
     """Make sure that the image of these sources is in ECR and return it by digest; an existing tag is not built again.
 
     `rebuild`: build all layers anew, for the base system's security fixes, under a tag of its own; from then on
-    this newer image is the one of these sources. Without an engine the source hash stands for the digest, and the image says so. The SBOM of a new image is in
-    S3 before the image is in ECR: an image without one was published with --no-sbom.
+    this newer image is the one of these sources. Without an engine the source hash stands for the digest, and the image
+    says so. The SBOM of a new image is in S3 before the image is in ECR: an image without one was published with
+    --no-sbom.
     """
-    sources = source_hash()
+    packages = run.env.packages
+    sources = source_hash(packages=packages)
     tag = sources[:40]
-    repository = _repository_uri(run)
+    repository = repository_uri(run)
     newest = _newest_build(tag, run.aws)
     if newest is not None and not rebuild:
         tag, digest = newest
         log.info(f"image {tag[:12]} is in ECR already: nothing built")
     elif engine:
         tag = tag if newest is None else f"{tag}-{datetime.fromtimestamp(run.clock.now(), UTC):%Y%m%d%H%M%S}"
-        digest = _built_and_pushed(f"{repository}:{tag}", tag, origin, run.aws, sbom=sbom, fresh=rebuild)
+        reference = f"{repository}:{tag}"
+        _build(reference, origin, packages, fresh=rebuild)
+        digest = _pushed(reference, tag, run.aws, sbom=sbom)
         if newest is not None and newest[1] == digest:
             log.info(f"the rebuild equals the image of {newest[0]}: no fix has come out since")
     else:
@@ -87,11 +106,8 @@ def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool, rebuild
     )
 
 
-def _built_and_pushed(
-    reference: str, tag: str, origin: Origin, aws: AwsClient, *, sbom: bool, fresh: bool
-) -> str:
-    """Build the image, store its SBOM in S3, push it, and return its digest in ECR."""
-    _build(reference, origin, fresh=fresh)
+def _pushed(reference: str, tag: str, aws: AwsClient, *, sbom: bool) -> str:
+    """Store the SBOM of a built image in S3, push it, and return its digest in ECR."""
     if sbom:
         store_sbom(reference, tag, aws)
     if push_unless_there(reference, tag, aws):
@@ -108,7 +124,8 @@ def _stored_sbom(tag: str, aws: AwsClient) -> str | None:
     return None if found is None else f"s3://{bucket}/{key}"
 
 
-def _repository_uri(run: Run) -> str:
+def repository_uri(run: Run) -> str:
+    """Return the address of the ECR repository. Raises ConfigError before bootstrap has made it."""
     name = run.aws.place.repository
     found = run.aws.find("ecr", "describe_repositories", repositoryNames=[name])
     if found is None:
@@ -144,8 +161,9 @@ def _last_change() -> str | None:
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() or None
 
 
-def _build(reference: str, origin: Origin, *, fresh: bool) -> None:
+def _build(reference: str, origin: Origin, packages: str | None, *, fresh: bool) -> None:
     words = [str(CONTAINER / "build"), "--tag", reference, *(["--no-cache"] if fresh else [])]
+    words += ["--packages", packages] if packages else []
     words += ["--revision", _last_change() or origin.commit] if origin.commit else []
     words += ["--source", origin.run_url.split("/actions/")[0]] if origin.run_url else []
     log.info(f"build {reference}")

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
-from pipeline.release import Release
+from pipeline.release import UNCHECKED, Release
 from pipeline.run import Run
 
 log = logging.getLogger(__name__)
@@ -34,5 +34,8 @@ def approve(release: Release, run: Run) -> None:
     if package["ModelApprovalStatus"] == "Approved":
         return
     params = {"ModelPackageArn": package["ModelPackageArn"], "ModelApprovalStatus": "Approved"}
-    call = Call("sagemaker", "update_model_package", params, f"approve release {release.id} in the registry")
+    params |= {"ApprovalDescription": UNCHECKED} if release.unchecked else {}
+    how = ", UNCHECKED," if release.unchecked else ""
+    says = f"approve release {release.id}{how} in the registry"
+    call = Call("sagemaker", "update_model_package", params, says)
     run.apply([call])

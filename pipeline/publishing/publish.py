@@ -11,14 +11,21 @@ from pipeline.ci import github_run_url
 from pipeline.config import Environment
 from pipeline.errors import AwsRefused
 from pipeline.publishing.compatibility import labels_of, require_compatible
-from pipeline.publishing.image import CONTAINER, MADE_OF, publish_image
+from pipeline.publishing.golden_sets import log_golden, must_be_added, read_file, store_file
+from pipeline.publishing.image import CONTAINER, MADE_OF, publish_image, repository_uri
 from pipeline.publishing.model_registry import package_of
 from pipeline.publishing.scan import require_scanned
 from pipeline.publishing.supply_chain import Origin
 from pipeline.publishing.upload import WRITTEN_BY_ANOTHER
 from pipeline.publishing.weights import sync_weights
-from pipeline.release import MANIFEST, Release, make_release
-from pipeline.release_store.manifests import fetch_release, published_release, release_key
+from pipeline.release import MANIFEST, GoldenRecord, Release, make_release
+from pipeline.release_store.golden import no_golden
+from pipeline.release_store.manifests import (
+    added_golden_key,
+    fetch_release,
+    published_release,
+    release_key,
+)
 from pipeline.run import Run
 
 log = logging.getLogger(__name__)
@@ -30,6 +37,8 @@ def publish(
     run: Run,
     *,
     weights: str | None = None,
+    golden: str | None = None,
+    unchecked: bool = False,
     engine: bool = True,
     sbom: bool = True,
     rebuild: bool = False,
@@ -37,20 +46,39 @@ def publish(
     """Publish image and weights and return the release; the same content is the same release.
 
     Writes `<build>/release.json` and, once, s3://<bucket>/releases/<id>/release.json, and registers
-    the release in the Model Registry, once. Raises ReleaseError when weights and image do not fit,
-    ScanNotPassed for ECR's findings in the image.
+    the release in the Model Registry, once. `weights`, `golden`: instead of the config's; without either, the golden
+    set is the archive's. `unchecked`: go on without one. Raises ReleaseError when there is none or another one than the
+    release was published with, or when weights and image do not fit; ScanNotPassed for ECR's findings in the image.
     """
-    source = weights or run.env.weights
-    origin = origin_of(*MADE_OF, Path(source))
+    repository_uri(run)  # before anything is sent
+    source, golden = weights or run.env.weights, golden or run.env.golden
+    named_by_config = (each for each in (source, run.env.packages) if each is not None)
+    origin = origin_of(*MADE_OF, *map(Path, named_by_config))
     if origin.dirty:
         log.warning(f"uncommitted edits: this release is not what commit {(origin.commit or '?')[:12]} makes")
+    named = None if golden is None else read_file(golden)
+
+    def accept(in_archive: GoldenRecord | None) -> None:
+        if in_archive is None and named is None and not unchecked:
+            raise no_golden(source, run.env.name)
+
+    synced = sync_weights(source, run.aws, accept=accept)
     image = publish_image(run, origin, engine=engine, sbom=sbom, rebuild=rebuild)
     require_scanned(image, run)
-    synced = sync_weights(source, run.aws)
-    if synced.fits is not None:
-        require_compatible(synced.fits, labels_of(CONTAINER))
-    release = make_release(image, synced, commit=origin.commit, dirty=origin.dirty, run_url=origin.run_url)
-    release = _keep(release, run.aws)
+    if synced.weights.fits is not None:
+        require_compatible(synced.weights.fits, labels_of(CONTAINER))
+    judged_by = synced.golden if golden is None or named == synced.golden else store_file(golden, run.aws)
+    release = make_release(
+        image,
+        synced.weights,
+        commit=origin.commit,
+        dirty=origin.dirty,
+        run_url=origin.run_url,
+        golden=judged_by,
+        unchecked=judged_by is None,
+    )
+    release = _keep(release, synced.golden, run)
+    log_golden(release, run.env.name)
     _register(release, run)
     release.save(run.build / MANIFEST)
     log.info(f"release {release.id} → {run.build / MANIFEST}")
@@ -86,14 +114,17 @@ def _git(directory: Path, *words: str) -> str | None:
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 
-def _keep(release: Release, aws: AwsClient) -> Release:
-    """Write the manifest once; a second run returns the existing one."""
-    stored = fetch_release(release.id, aws)
-    if stored is None:
-        _put_once(release_key(release.id), release.document(), aws)
-        stored = published_release(release.id, aws)
+def _keep(release: Release, in_archive: GoldenRecord | None, run: Run) -> Release:
+    """Write the manifest once; a second run returns the existing one, with a golden set if it had none before."""
+    if fetch_release(release.id, run.aws) is None:
+        _put_once(release_key(release.id), release.document(), run.aws)
     else:
         log.info(f"release {release.id} was published before: its manifest stays")
+    stored = published_release(release.id, run.aws)
+    if must_be_added(stored, release, in_archive, run.env.name) and release.golden is not None:
+        _put_once(added_golden_key(release.id), release.golden.document(), run.aws)
+        stored = published_release(release.id, run.aws)
+        must_be_added(stored, release, in_archive, run.env.name)  # raises when another publish was first
     return stored
 
 
@@ -133,8 +164,8 @@ def plan_registration(release: Release, env: Environment) -> Call:
         "ModelPackageDescription": f"release {release.id}",
         "InferenceSpecification": {
             "Containers": [container],
-            "SupportedContentTypes": ["application/json"],
-            "SupportedResponseMIMETypes": ["application/json"],
+            "SupportedContentTypes": _media_types(release.golden.takes if release.golden else ()),
+            "SupportedResponseMIMETypes": _media_types(release.golden.gives if release.golden else ()),
         },
         "ModelApprovalStatus": "PendingManualApproval",
         "ModelMetrics": {
@@ -143,3 +174,8 @@ def plan_registration(release: Release, env: Environment) -> Call:
         "CustomerMetadataProperties": {key: value for key, value in metadata.items() if value},
     }
     return Call("sagemaker", "create_model_package", params, f"register {release.id} in model group {group}")
+
+
+def _media_types(golden: Sequence[str]) -> list[str]:
+    """Return the media types of the golden cases; JSON where they name none."""
+    return list(golden) or ["application/json"]

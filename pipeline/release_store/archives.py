@@ -10,6 +10,8 @@ from typing import IO, BinaryIO, cast
 from pipeline.errors import ConfigError, ReleaseError
 from pipeline.release_store.gzip_stream import GzipStream
 
+PROGRAM = "code"  # the folder of inference.py and what it imports
+
 
 def archive(directory: Path, target: BinaryIO) -> None:
     """Write `directory` as .tar.gz: sorted, no times, no owners."""
@@ -53,3 +55,23 @@ def members(packed: Path, names: frozenset[str], where: str) -> dict[str, bytes]
     except (tarfile.TarError, gzip.BadGzipFile, EOFError) as error:
         raise ReleaseError(f"{where} is not a .tar.gz: {error}", fix="Publish other weights.") from error
     return found
+
+
+def only_folder(packed: Path, where: str) -> str | None:
+    """Return the folder that all of an archive lies in; None when its files lie at its top, where they belong.
+
+    A folder `code` alone is a program, which belongs there. Raises ReleaseError when `packed` is no archive.
+    """
+    folder = None
+    try:
+        with tarfile.open(packed, mode="r:gz") as tar:
+            for member in tar:
+                parts = [part for part in member.name.split("/") if part != "."]
+                if not member.isfile() or parts[-1].startswith("._"):  # what macOS adds
+                    continue
+                if len(parts) == 1 or folder not in (None, parts[0]):
+                    return None
+                folder = parts[0]
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError) as error:
+        raise ReleaseError(f"{where} is not a .tar.gz: {error}", fix="Publish other weights.") from error
+    return None if folder == PROGRAM else folder

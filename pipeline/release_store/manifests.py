@@ -2,7 +2,7 @@
 
 from pipeline.aws import AwsClient
 from pipeline.errors import ReleaseError
-from pipeline.release import MANIFEST, Release, parse_release
+from pipeline.release import MANIFEST, GoldenRecord, Release, parse_release
 
 
 def release_key(release_id: str) -> str:
@@ -10,12 +10,23 @@ def release_key(release_id: str) -> str:
     return f"releases/{release_id}/{MANIFEST}"
 
 
+def added_golden_key(release_id: str) -> str:
+    """Return the key of the golden set that was added to an UNCHECKED release. No manifest is ever replaced."""
+    return f"releases/{release_id}/golden.json"
+
+
 def fetch_release(release_id: str, aws: AwsClient) -> Release | None:
-    """Return a release that was published before; None when there is none of that id."""
+    """Return a release that was published before; None when there is none of that id.
+
+    With the golden set that was added to it since, if it was published without one.
+    """
     found = aws.find("s3", "get_object", Bucket=aws.place.bucket, Key=release_key(release_id))
     if found is None:
         return None
-    return parse_release(found["Body"].read().decode(), f"s3://{aws.place.bucket}/{release_key(release_id)}")
+    where = f"s3://{aws.place.bucket}/{release_key(release_id)}"
+    release = parse_release(found["Body"].read().decode(), where)
+    added = aws.get_json(added_golden_key(release_id)) if release.unchecked else None
+    return release if added is None else release.with_golden(GoldenRecord.model_validate(added))
 
 
 def published_release(release_id: str, aws: AwsClient) -> Release:

@@ -43,11 +43,13 @@ class AuditLine(Model):
     user: str
     host: str
     run_url: str | None
+    unchecked: bool = False  # about a release without golden requests
 
     def __str__(self) -> str:
         when = datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         how = f"{self.outcome}: {self.error}" if self.error else self.outcome
-        return f"{when}  {self.step} {self.release or '–'}  {how}  {self.user} ({self.who})"
+        mark = " UNCHECKED" if self.unchecked else ""
+        return f"{when}  {self.step} {self.release or '–'}{mark}  {how}  {self.user} ({self.who})"
 
 
 class AuditTrail(Model):
@@ -61,6 +63,7 @@ class AuditEntry:
     """The part of a line that only the running step knows."""
 
     release: str | None
+    unchecked: bool = False
 
 
 def audit_prefix(environment: str) -> str:
@@ -98,6 +101,7 @@ def audited(step: str, run: Run, release: str | None) -> Iterator[AuditEntry]:
             user=user_of(os.environ),
             host=socket.gethostname(),
             run_url=github_run_url(),
+            unchecked=entry.unchecked,
         )
         _write(line, run.aws)
 

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 from pipeline.account.cost import ServingCost
 from pipeline.gates import Gate, Verdict, overall
 from pipeline.model import Model
+from pipeline.release import UNCHECKED
 from pipeline.verification.capacity import Capacity
 from pipeline.verification.regression import Regression
 from pipeline.verification.scaling_timeline import ScalingTimeline
@@ -33,6 +34,7 @@ class Evidence(Model):
     regression: Regression | None = None
     cost: ServingCost | None = None
     load: tuple[str, ...]  # result files, relative to the build directory
+    notes: tuple[str, ...] = ()  # what was not compared, or by shape alone
 
     @model_validator(mode="after")
     def _verdict_follows_from_gates(self) -> "Evidence":
@@ -47,6 +49,11 @@ class Evidence(Model):
     @property
     def inconclusive(self) -> tuple[Gate, ...]:
         return tuple(gate for gate in self.gates if gate.verdict is Verdict.INCONCLUSIVE)
+
+
+def is_unchecked_alone(found: Evidence) -> bool:
+    """Say whether every gate that has not PASSED is INCONCLUSIVE because the release is UNCHECKED."""
+    return not found.failed and all(gate.reason == UNCHECKED for gate in found.inconclusive)
 
 
 def evidence_key(release: str, environment: str) -> str:

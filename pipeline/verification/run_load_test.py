@@ -15,9 +15,8 @@ from pipeline.errors import ConfigError, LoadTestBroken, ReleaseError
 from pipeline.gates import overall
 from pipeline.model import Model
 from pipeline.names import release_of
-from pipeline.release import Release
 from pipeline.release_store.golden import fetch_golden
-from pipeline.release_store.manifests import release_key
+from pipeline.release_store.manifests import fetch_release
 from pipeline.run import Run
 from pipeline.verification.evidence import Evidence
 from pipeline.verification.join_results import join_results
@@ -166,10 +165,10 @@ def _read(path: Path) -> LoadResult:
 
 def _golden(release_id: str, run: Run) -> Path:
     """Fetch the golden set of the live release."""
-    document = run.aws.get_json(release_key(release_id))
-    if document is None:
+    release = fetch_release(release_id, run.aws)
+    if release is None:
         raise ReleaseError(
             f"The manifest of release {release_id} is not in s3://{run.aws.place.bucket}.",
             fix="Publish it again, or name what to send: --payloads FILE.",
         )
-    return fetch_golden(Release.model_validate(document), run)
+    return fetch_golden(release, run)

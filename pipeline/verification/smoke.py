@@ -77,11 +77,17 @@ def read_report(report: Path, problem: str) -> SmokeResult:
     return SmokeResult(len(cases) - len(skipped), failed, seconds, report)
 
 
-def judge_smoke(result: SmokeResult) -> Gate:
-    """Judge the suite: no test may fail, and at least one must have run."""
+def judge_smoke(result: SmokeResult | None, note: str = "") -> Gate:
+    """Judge the suite: no test may fail, and at least one must have run. `note`: of the golden set."""
     limit = Limit(
-        name="smoke", metric="failed_tests", at_most=0, unit="failed", passed_reason="every smoke test passed"
+        name="smoke",
+        metric="failed_tests",
+        at_most=0,
+        unit="failed",
+        passed_reason="; ".join(filter(None, ["every smoke test passed", note])),
     )
+    if result is None:
+        return judge(limit, None, why_not_measured="they were not run")
     measured = None if result.problem or result.tests == 0 else float(len(result.failed))
     gate = judge(limit, measured, why_not_measured=result.problem or "no smoke test ran")
     return gate.model_copy(update={"reason": "; ".join(result.failed)}) if result.failed else gate

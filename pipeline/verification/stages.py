@@ -10,9 +10,10 @@ from pipeline.autoscaling.autoscale import autoscale
 from pipeline.aws.clock import time_scale
 from pipeline.config import Environment
 from pipeline.deployment.observe import require_live
-from pipeline.gates import Gate, Verdict, judge, overall
+from pipeline.errors import ReleaseError
+from pipeline.gates import Gate, Verdict, overall
 from pipeline.release import Release
-from pipeline.release_store.golden import fetch_golden
+from pipeline.release_store.golden import fetch_golden, why_not_compared
 from pipeline.run import Run
 from pipeline.verification.capacity import Capacity
 from pipeline.verification.capacity_endpoint import capacity_endpoint
@@ -23,12 +24,18 @@ from pipeline.verification.load_shapes import LoadTestOptions, judge_shape, run_
 from pipeline.verification.measure import Bench, measure_capacity
 from pipeline.verification.regression import Regression, no_regression_gate, regression_gate
 from pipeline.verification.scaling import FleetSample, ScalingPlan, plan_scaling
-from pipeline.verification.scaling_gates import ScalingLimits, judge_scaling
+from pipeline.verification.scaling_gates import judge_scaling
 from pipeline.verification.scaling_timeline import ScalingTimeline, make_timeline, table_of
 from pipeline.verification.sizing import held_rate, measured_of
 from pipeline.verification.smoke import judge_smoke, run_smoke
-from pipeline.verification.steady_gates import judge_steady, steady_limits
+from pipeline.verification.steady_gates import judge_steady
 from pipeline.verification.under_load import read_scaling_events, run_under_load, scaling_run, wait_for_rest
+from pipeline.verification.unmeasured import (
+    capacity_gate,
+    scaling_limits,
+    unchecked_gates,
+    unmeasured_gates,
+)
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +66,7 @@ class Measurements:
     scaling: ScalingTimeline | None = None
     regression: Regression | None = None
     files: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def evidence(self, job: Job, started: float) -> Evidence:
         """Return the measurements as evidence, finished now."""
@@ -78,6 +86,7 @@ class Measurements:
             regression=self.regression,
             cost=self._cost(job),
             load=tuple(str(path.relative_to(job.run.build)) for path in self.files),
+            notes=tuple(self.notes),
         )
 
     def _cost(self, job: Job) -> ServingCost | None:
@@ -91,14 +100,17 @@ class Measurements:
 
 
 def measure(job: Job) -> Measurements:
-    """Take all stages; only the first one when the smoke tests fail."""
-    found = Measurements()
+    """Take all stages; only the first one when the smoke tests fail, and none of an UNCHECKED release."""
+    found = Measurements(notes=[*job.release.notes])
+    if job.release.unchecked:
+        found.gates += unchecked_gates(job.run.env)
+        return found
     golden = fetch_golden(job.release, job.run)
     bench = Bench(job.folder, golden, getattr(job.run.env.load, job.profile))
-    smoke = judge_smoke(run_smoke(job.release, job.run, golden))
+    smoke = judge_smoke(run_smoke(job.release, job.run, golden), "; ".join(job.release.notes))
     found.gates.append(smoke)
     if smoke.verdict is not Verdict.PASSED:
-        found.gates += _unmeasured(job.run.env, "the smoke tests did not pass")
+        found.gates += unmeasured_gates(job.run.env, "the smoke tests did not pass")
         return found
     _measure_one_instance(job, bench, found)
     plan = _plan(job, bench, found)
@@ -117,7 +129,7 @@ def _measure_one_instance(job: Job, bench: Bench, found: Measurements) -> None:
         capacity, files = measure_capacity(job.release, endpoint, job.run, bench)
         found.capacity = capacity
         found.files += files
-        found.gates.append(_capacity_gate(capacity.requests_per_second, capacity.verdict, capacity.reason))
+        found.gates.append(capacity_gate(capacity.requests_per_second, capacity.verdict, capacity.reason))
         rate = capacity.requests_per_second
         named = "not known" if rate is None else f"{rate:.0f}/s"
         log.info(f"capacity: {named} on one {capacity.instance_type}; {capacity.reason}")
@@ -135,10 +147,20 @@ def _compare(job: Job, endpoint: str, bench: Bench, found: Measurements) -> None
     if isinstance(baseline, str):
         log.info(f"regression: nothing to compare with, {baseline}")
         return
+    allowed = bench.profile.slower_than(job.run.env.limits)
+    try:
+        not_compared = why_not_compared(job.release, baseline.release, job.run)
+    except ReleaseError as error:
+        found.gates.append(no_regression_gate(error.what, allowed))
+        return
+    if not_compared is not None:  # their requests cost what they cost: neither is slower than the other
+        found.notes.append(f"regression: {not_compared}")
+        log.info(found.notes[-1])
+        return
     rate = found.capacity.requests_per_second if found.capacity else None
     if rate is None:
         why = "without a capacity there is no fair rate"
-        found.gates.append(no_regression_gate(why, bench.profile.slower_than(job.run.env.limits)))
+        found.gates.append(no_regression_gate(why, allowed))
         return
     safe = rate * job.run.env.autoscaling.safety_factor
     with baseline_endpoint(job.release, job.run, baseline) as against:
@@ -176,12 +198,7 @@ def _scaling_gates(
         )
         for line in table_of(found.scaling):
             log.info(line)
-    return judge_scaling(scaling, _scaling_limits(env, plan), why_not=plan.reason)
-
-
-def _scaling_limits(env: Environment, plan: ScalingPlan | None = None) -> ScalingLimits:
-    recovery = env.limits.recovery_seconds if plan is not None and plan.is_overload else None
-    return ScalingLimits(env.limits.scale_out_seconds, env.limits.scale_in_seconds, recovery)
+    return judge_scaling(scaling, scaling_limits(env, plan), why_not=plan.reason)
 
 
 def _plan(job: Job, bench: Bench, found: Measurements) -> ScalingPlan:
@@ -209,23 +226,3 @@ def _plan(job: Job, bench: Bench, found: Measurements) -> ScalingPlan:
     )
     log.info(f"scaling: {plan.reason}")
     return replace(plan, policy="; ".join(scaling.policies.values()))
-
-
-def _capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gate:
-    """Return the gate of the capacity, which has no limit: it passes when a capacity could be named."""
-    return Gate(
-        name="capacity",
-        metric="requests_per_second",
-        limit=None,
-        measured=measured,
-        unit="/s",
-        verdict=verdict,
-        reason=reason,
-    )
-
-
-def _unmeasured(env: Environment, why: str) -> list[Gate]:
-    """Return the gates that were not reached, all INCONCLUSIVE."""
-    steady = [judge(each, None, why_not_measured=why) for each in steady_limits(env)]
-    capacity = _capacity_gate(None, Verdict.INCONCLUSIVE, f"not measured: {why}")
-    return [capacity, *steady, *judge_scaling(None, _scaling_limits(env), why_not=why)]

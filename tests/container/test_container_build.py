@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from digits import schema
+from digits.schema import INTERFACE
 from tests.container.serve_process import CONTAINER
 
 
@@ -40,7 +40,18 @@ def test_a_docker_with_buildx_is_preferred(
     program(tmp_path, "docker", 0)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert build.builder()[:3] == [str(tmp_path / "docker"), "buildx", "build"]
+    assert build.builder(None)[:3] == [str(tmp_path / "docker"), "buildx", "build"]
+
+
+def test_more_packages_are_handed_to_the_build_as_text(build: Any, tmp_path: Path) -> None:
+    (tmp_path / "packages.txt").write_text("pillow==13.0.0\n")
+    chosen = argparse.Namespace(
+        variant="cpu", base_image=None, revision="a", source="b", packages=tmp_path / "packages.txt"
+    )
+
+    assert build.build_arguments(chosen)["PACKAGES"] == "pillow==13.0.0\n"
+    chosen.packages = None
+    assert "PACKAGES" not in build.build_arguments(chosen)
 
 
 def test_layers_are_kept_once_and_taken_from_then_on(build: Any, tmp_path: Path) -> None:
@@ -127,7 +138,27 @@ def test_a_builder_of_its_own_gives_all_files_one_time(
     program(tmp_path, "docker", 0, says=f"Name: b\nDriver:        {driver}\n")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
-    assert build.builder()[-2:] == ["--output", output]
+    assert build.builder(None)[-2:] == ["--output", output]
+
+
+@pytest.mark.starts_processes
+def test_an_archive_has_files_of_one_time_by_whatever_builder(
+    build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, "docker", 0, says="Name: b\nDriver:        docker\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    output = "type=oci,dest=image.tar,rewrite-timestamp=true"
+    assert build.builder(Path("image.tar"))[-2:] == ["--output", output]
+
+
+@pytest.mark.starts_processes
+def test_an_archive_needs_buildx(build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "docker", 1)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(build.BuildFailed, match="no buildx, which --oci needs; install docker-buildx"):
+        build.builder(Path("image.tar"))
 
 
 def test_bytecode_names_no_time_of_its_source() -> None:
@@ -137,7 +168,7 @@ def test_bytecode_names_no_time_of_its_source() -> None:
     assert (
         dockerfile.count("install --no-compile")
         == dockerfile.count("pip --python /opt/venv/bin/python install")
-        == 2
+        == 3
     )
     assert dockerfile.count("compileall") == dockerfile.count("--invalidation-mode unchecked-hash") == 2
 
@@ -147,7 +178,7 @@ def test_the_labels_say_which_archives_fit(build: Any, capsys: Any, monkeypatch:
 
     assert build.main() == 0
     labels = json.loads(capsys.readouterr().out)
-    assert labels["sagemaker-pytorch-release.request-response"] == schema.digest()
+    assert labels["sagemaker-pytorch-release.request-response"] == INTERFACE.digest
     engines = dict(pin.split("==") for pin in labels["sagemaker-pytorch-release.engines"].split())
     assert engines == {name: version(name) for name in engines}
     assert set(engines) == {"onnxruntime", "openvino", "torch"}
@@ -180,7 +211,7 @@ def test_the_digest_leaves_descriptions_out_and_nothing_else(build: Any, tmp_pat
 def test_a_variant_is_a_few_build_arguments_that_the_dockerfile_has(
     build: Any, variant: str, told: dict[str, str]
 ) -> None:
-    arguments = argparse.Namespace(variant=variant, base_image=None, revision="r", source="s")
+    arguments = argparse.Namespace(packages=None, variant=variant, base_image=None, revision="r", source="s")
     dockerfile = (CONTAINER / "Dockerfile").read_text()
 
     found = build.build_arguments(arguments)

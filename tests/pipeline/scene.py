@@ -5,11 +5,12 @@ import shlex
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import golden
 import local_aws
 from pipeline.publishing.publish import publish
 from pipeline.release import Release
@@ -49,6 +50,21 @@ def published(
 ) -> Release:
     """Publish a model that behaves so."""
     model = model_of(folder, mark, behaviour, prediction)
+    return publish(run, weights=str(model), engine=False)
+
+
+def published_answering(
+    run: Run, folder: Path, mark: str, cases: Sequence[golden.Case], answer: bytes
+) -> Release:
+    """Publish a model that gives `answer` to any request of the media type that its golden cases have."""
+    case = next(case for case in cases if case.is_answered)
+    takes = case.request.content_type
+    model = folder / mark
+    model.mkdir(parents=True)
+    (model / "behaviour").write_text(f"answers {takes} {case.expected.content_type or takes}")
+    (model / "answer").write_bytes(answer)
+    (model / "mark").write_text(mark)
+    golden.write(cases, model / golden.FILE)
     return publish(run, weights=str(model), engine=False)
 
 

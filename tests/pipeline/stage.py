@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import local_aws
+from golden import Request
 from pipeline.account.bootstrap import bootstrap
 from pipeline.account.destroy import destroy
 from pipeline.aws import AwsClient
@@ -46,8 +47,9 @@ class Caller:
     def _ask(self) -> None:
         while not self._ended.wait(0.01):
             try:
-                self._aws.invoke(self._endpoint, b"{}")
+                answer = self._aws.invoke(self._endpoint, Request(b"{}"))
                 self.answers += 1
+                self.errors += [f"the model answered {answer.status}"] if answer.status != 200 else []
             except PipelineError as error:
                 self.errors.append(str(error))
 

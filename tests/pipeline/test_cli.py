@@ -259,7 +259,7 @@ def test_a_release_runs_the_other_commands_in_their_order(
         *(f"{step} production" for step in ("bootstrap", "preflight", "promote")),
         "after-promotion staging",
     ]
-    assert chosen["publish"] == {"weights": "w", "engine": False, "sbom": True}
+    assert chosen["publish"] == {"weights": "w", "golden": None, "engine": False, "sbom": True}
     assert chosen["verify"]["profile"] == "quick"
     assert result.document()["environments"] == ["staging", "production"]
 

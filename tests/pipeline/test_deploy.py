@@ -1,15 +1,19 @@
 """Deployments against live endpoints: real boto3, real instances, real alarms, real bakes."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typing_extensions import override
 
+import golden
 import local_aws
+from golden import Case, Comparison, Expected, Request
 from pipeline.account.bootstrap import bootstrap
 from pipeline.autoscaling.autoscale import autoscale
 from pipeline.autoscaling.policies import resource
@@ -23,9 +27,11 @@ from pipeline.autoscaling.saved_scaling import (
 from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.aws import AwsClient, Call
 from pipeline.config import Environment, with_strategy
-from pipeline.deployment.deploy import deploy, require_quiet_alarms
-from pipeline.deployment.observe import observe, require_live
+from pipeline.deployment.deploy import deploy
+from pipeline.deployment.difference import describe_plan, lines_of
+from pipeline.deployment.observe import observe, observe_live, require_live
 from pipeline.deployment.plan import config_name, plan_deployment
+from pipeline.deployment.quiet_alarms import require_quiet_alarms
 from pipeline.errors import (
     AlarmNotQuiet,
     DeploymentFailed,
@@ -34,10 +40,13 @@ from pipeline.errors import (
     NothingToRollBackTo,
     ReleaseError,
     ReleaseUnproved,
+    SmokeFailed,
 )
+from pipeline.gates import Verdict
 from pipeline.promotion.rollback import rollback, rollback_target
-from pipeline.promotion.status import environment_status
-from pipeline.release import Release
+from pipeline.promotion.status import environment_status, show
+from pipeline.publishing.publish import publish
+from pipeline.release import UNCHECKED, Release
 from pipeline.release_store.manifests import fetch_release
 from pipeline.run import Run
 from pipeline.state.lock import environment_lock
@@ -50,6 +59,7 @@ from tests.pipeline.scene import (
     endpoint_of,
     name_for,
     published,
+    published_answering,
     scale_to,
 )
 
@@ -180,9 +190,124 @@ def test_a_new_fleet_whose_answers_are_wrong_is_vetoed_while_it_bakes(run: Run, 
     wrong = published(run, folder, "wrong", "predicts 2", prediction=1.05)
     deploy(good, run)
 
-    with pytest.raises(DeploymentRolledBack, match=r"prediction is 2, not 1\.05(?s:.+)/smoke-veto"):
+    with pytest.raises(DeploymentRolledBack, match=r"predictions\[0\] is 2, not 1\.05(?s:.+)/smoke-veto"):
         deploy(wrong, run)
     assert endpoint_of(run)["EndpointConfigName"] == config_name(good, run.env)
+
+
+@pytest.mark.starts_processes
+@pytest.mark.parametrize(
+    ("media_type", "right", "wrong", "comparison", "difference"),
+    [
+        (
+            "text/csv",
+            b"a,1.0\n",
+            b"a,1.5\n",
+            Comparison("text", absolute=0.01),
+            'line 1 is "a,1.5", not "a,1.0"',
+        ),
+        ("image/png", b"\x89PNG\x00", b"\x89PNG\x01", Comparison("bytes"), "from byte 4 on"),
+    ],
+)
+def test_golden_requests_of_any_media_type_prove_every_instance_and_veto_a_wrong_fleet(
+    run: Run,
+    tmp_path: Path,
+    media_type: str,
+    right: bytes,
+    wrong: bytes,
+    comparison: Comparison,
+    difference: str,
+) -> None:
+    """They are asked plain and as a stream; the model refuses any other media type with 415, which is golden too."""
+    longer = run.env.deployment.model_copy(update={"bake_seconds": 1200})
+    run = replace(run, env=run.env.model_copy(update={"deployment": longer}))
+    expected = Expected(right, media_type, comparison=comparison)
+    cases = (
+        Case(Request(b"{}"), Expected(None, status=415)),
+        Case(Request(right, media_type, accept=media_type), expected),
+        Case(Request(right, media_type, is_stream=True), expected),
+    )
+    good, other, bad = (
+        published_answering(run, tmp_path, mark, cases, answer)
+        for mark, answer in [("good", right), ("other", right), ("bad", wrong)]
+    )
+    assert deploy(good, run).instances_proved == 2
+    baked = deploy(other, run).bake
+    assert baked is not None
+    assert baked.verdict is Verdict.PASSED, baked.reason
+
+    with pytest.raises(DeploymentRolledBack, match=re.escape(difference)):
+        deploy(bad, run)
+
+
+@pytest.mark.starts_processes
+def test_a_golden_error_that_is_another_one_is_found_once_the_fleet_serves_alone(
+    run: Run, tmp_path: Path
+) -> None:
+    """The error of a model does not name its release: while two fleets answer it cannot be judged."""
+    answered = Case(Request(b"x", "text/plain"), Expected(b"x", comparison=Comparison("text")))
+    good = published_answering(run, tmp_path, "good", (answered,), b"x")
+    cases = (answered, Case(Request(b"{}"), Expected(None, status=400), name="no-text"))
+    bad = published_answering(run, tmp_path, "bad", cases, b"x")
+    deploy(good, run)
+
+    with pytest.raises(SmokeFailed, match=r"golden case 1 \(no-text\): status is 415, not 400"):
+        deploy(bad, run)
+
+
+@pytest.mark.starts_processes
+def test_another_contract_is_deployed_without_a_comparison_of_the_fleets_and_says_so(
+    run: Run, tmp_path: Path, said: Callable[[], list[str]]
+) -> None:
+    """The old fleet refuses the new golden requests, which is no fault of the new one."""
+    text, csv = (
+        published_answering(run, tmp_path, takes, (Case(Request(b"x", takes), same_text(b"x")),), b"x")
+        for takes in ("text/plain", "text/csv")
+    )
+    first = deploy(text, run)
+    second = deploy(csv, run)
+
+    assert first.notes == ()
+    assert second.notes == (
+        f"answers of the new fleet are not compared with {text.id}: other golden requests",
+    )
+    assert said().count(second.notes[0]) == 1
+    assert second.instances_proved == 2
+
+
+def same_text(body: bytes) -> Expected:
+    return Expected(body, comparison=Comparison("text"))
+
+
+@pytest.mark.starts_processes
+def test_an_unchecked_release_goes_live_and_everything_says_so(run: Run, tmp_path: Path) -> None:
+    """Its model refuses an empty JSON object: no instance is proved, and that is not passed over."""
+    case = Case(Request(b"x", "text/plain"), same_text(b"x"))
+    good = published_answering(run, tmp_path, "good", (case,), b"x")
+    deploy(good, run)
+    (tmp_path / "good" / golden.FILE).unlink()
+    unchecked = publish(run, weights=str(tmp_path / "good"), unchecked=True, engine=False)
+    result = deploy(unchecked, run)
+    status = environment_status(run)
+
+    assert result.unchecked
+    assert result.bake is not None
+    assert (result.bake.verdict, result.bake.reason) == (Verdict.INCONCLUSIVE, UNCHECKED)
+    assert result.instances_proved == 0
+    assert [note.partition(":")[0] for note in result.notes] == [
+        "UNCHECKED",
+        "answers of the new fleet are not compared with " + good.id,
+        "UNCHECKED",
+    ]
+    assert "0 of 2 instances are proved" in result.notes[2]
+    assert status.unchecked
+    assert UNCHECKED in status.notes
+    console = Console(width=400, record=True)
+    show([status], console)
+    assert UNCHECKED in console.export_text()
+    coming = plan_deployment(unchecked, run.env, observe(unchecked, run))
+    shown = describe_plan(unchecked, run.env, coming, observe_live(run))
+    assert UNCHECKED in [*lines_of(shown, "canary")]
 
 
 @dataclass
@@ -225,7 +350,7 @@ def test_what_callers_do_wrong_rolls_nothing_back(run: Run, publish_model: Publi
     good, picky = publish_model("good"), publish_model("picky", "status 400")
     put_live(good, run)
 
-    with pytest.raises(ReleaseUnproved, match="ModelError"):
+    with pytest.raises(ReleaseUnproved, match="the model answered 400"):
         deploy(picky, run, proof_seconds=1.0)
     assert endpoint_of(run)["EndpointConfigName"] == config_name(picky, run.env)
 

@@ -18,8 +18,8 @@ from pipeline.deployment.alarms import plan_alarms
 from pipeline.deployment.observe import observe
 from pipeline.deployment.plan import config_name, plan_deployment
 from pipeline.errors import ConfigError, EnvironmentLocked, ReleaseError
-from pipeline.release import Image, Release, Weights, make_release
-from pipeline.release_store.manifests import release_key
+from pipeline.release import GoldenRecord, Image, Release, Weights, make_release
+from pipeline.release_store.manifests import added_golden_key, release_key
 from pipeline.run import Run
 from pipeline.state.lock import lock_key
 from pipeline.state.lock_info import this_process
@@ -252,3 +252,29 @@ def env_for_property() -> Environment:
     from tests.pipeline.conftest import environment
 
     return environment()
+
+
+def test_golden_sets_stay_with_the_releases_that_are_judged_by_them(
+    account: Run, published: dict[str, Release]
+) -> None:
+    """C is live, b is before it, a is neither; nobody uses the fourth set."""
+    env, bucket = account.env, account.env.aws.bucket
+    keys = {letter: f"golden/{letter * 64}.jsonl" for letter in "abce"}
+    for at, letter in enumerate("abc", 1):
+        release = published[letter]
+        record = {"sha256": letter * 64, "uri": f"s3://{bucket}/{keys[letter]}", "contract": "c", "cases": 1}
+        golden = GoldenRecord.model_validate({**record, "takes": [], "gives": []})
+        if letter == "b":  # it was published without one
+            account.aws.put_json(release_key(release.id), {**release.document(), "unchecked": True})
+            account.aws.put_json(added_golden_key(release.id), golden.document())
+        else:
+            account.aws.put_json(release_key(release.id), release.with_golden(golden).document())
+        deployed(release, env, account, serves=letter == "c", at=at)
+    for key in keys.values():
+        account.aws.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"g")
+    collect([env], later(account), releases=2, days=1)
+    assert account.aws.keys("golden/") == sorted(keys.values()), "all of them are young"
+    collect([env], later(account), releases=2, days=0)
+
+    assert account.aws.keys("golden/") == [keys["b"], keys["c"]]
+    assert account.aws.get_json(added_golden_key(published["b"].id)) is not None

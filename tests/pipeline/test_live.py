@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from golden import Case, Expected, GoldenSet, Request
 from pipeline.aws import Answer
-from pipeline.deployment.bake import Golden
+from pipeline.deployment.bake import BakeSmoke
 from pipeline.deployment.diagnosis import alarm_reason, recent_logs
-from pipeline.deployment.live import CALLS_PER_LOOK, PROOF_SECONDS, State, Waiter, state_of
+from pipeline.deployment.endpoint_state import State, state_of
+from pipeline.deployment.live import CALLS_PER_LOOK, PROOF_SECONDS, Waiter
 from pipeline.deployment.progress import progress_line, time_left
 from pipeline.errors import (
     AwsRefused,
@@ -22,10 +24,11 @@ from pipeline.errors import (
     DeploymentTimedOut,
     ReleaseUnproved,
 )
-from tests.pipeline.clocks import FakeClock
+from tests.pipeline.clocks import AtOnce, FakeClock
 
 NEW, OLD = "digits-new", "digits-old"
 BOUND = 600.0
+GOLDEN = GoldenSet((Case(Request(b"{}"), Expected(b"{}")),), digest="0" * 64)
 
 
 def endpoint(status: str, config: str = OLD, count: int = 2, **more: Any) -> dict[str, Any]:
@@ -67,9 +70,10 @@ def waiter(aws: FakeEndpoint) -> Waiter:
         endpoint="digits",
         config=NEW,
         release="new",
-        golden=Golden(({"instance": []},), 0.0),
+        golden=GOLDEN,
         alarm_prefix=f"digits/{NEW}/",
         clock=FakeClock(),
+        callers=AtOnce,
     )
 
 
@@ -192,7 +196,7 @@ def test_a_canary_is_asked_while_it_bakes() -> None:
     aws = FakeEndpoint([*[endpoint("Updating")] * 5, endpoint("InService", NEW)])
     waiter(aws).until_in_service(BOUND, had_traffic=True)
 
-    assert aws.asked == 5 * CALLS_PER_LOOK
+    assert aws.asked == 11, "four a second, for the pauses of five looks"
 
 
 def moving(message: str, now: int, weight: float | None = None, since: float = 0.0) -> dict[str, Any]:
@@ -347,3 +351,73 @@ def test_an_answer_without_identity_proves_nothing() -> None:
 
     with pytest.raises(ReleaseUnproved):
         wait.prove()
+
+
+@dataclass
+class Refusing(FakeEndpoint):
+    """An endpoint whose model refuses whatever it is asked; notes the requests."""
+
+    status: int = 415
+    requests: list[Request] = field(default_factory=list)
+
+    def invoke(self, *asked: object) -> Answer:
+        with self.one_at_a_time:
+            self.requests += [each for each in asked if isinstance(each, Request)]
+        return Answer(None, None, b"expected text/csv", self.status)
+
+
+def test_an_unchecked_release_is_asked_nothing_while_it_bakes() -> None:
+    """Its model may answer 500 to an invented request, and an alarm would roll it back."""
+    aws = FakeEndpoint([*[endpoint("Updating")] * 5, endpoint("InService", NEW)])
+    wait = waiter(aws)
+    wait.golden = None
+    wait.until_in_service(BOUND, had_traffic=True)
+
+    assert aws.asked == 0
+
+
+def test_an_unchecked_release_is_proved_by_an_empty_object_where_its_model_takes_one() -> None:
+    wait = waiter(FakeEndpoint([endpoint("InService", NEW)]))
+    wait.golden = None
+
+    assert (wait.prove(), wait.unproved) == (2, "")
+
+
+@pytest.mark.parametrize("status", [415, 500])
+def test_what_an_unchecked_model_refuses_is_not_judged_and_what_is_not_proved_is_said(status: int) -> None:
+    aws = Refusing([endpoint("InService", NEW)], status=status)
+    wait = waiter(aws)
+    wait.golden = None
+
+    assert wait.prove() == 0
+    assert wait.unproved == (
+        "UNCHECKED: 0 of 2 instances are proved to serve new; asked an empty JSON object, the model answered "
+        f"{status}: expected text/csv"
+    )
+    assert {each.body for each in aws.requests} == {b"{}"}
+    assert len(aws.requests) == CALLS_PER_LOOK
+
+
+def test_an_unchecked_release_that_does_not_answer_is_unproved() -> None:
+    wait = waiter(FakeEndpoint([endpoint("InService", NEW)], broken=True))
+    wait.golden = None
+
+    with pytest.raises(ReleaseUnproved, match="0 of 2 instances"):
+        wait.prove()
+
+
+def test_golden_errors_are_asked_once_the_fleet_is_proved_and_never_while_it_bakes() -> None:
+    refused = Case(Request(b"bad"), Expected(None, status=415))
+    aws = Refusing([endpoint("Updating"), endpoint("Updating"), endpoint("InService", NEW)])
+    wait = waiter(aws)
+    wait.golden = GoldenSet((refused, *GOLDEN.cases), digest="0" * 64)
+    wait.bake = BakeSmoke(wait.golden, "new")
+    wait.until_in_service(BOUND, had_traffic=True)
+    assert {each.body for each in aws.requests} == {b"{}"}
+    wait.judge_errors()
+
+    assert aws.requests[-1].body == b"bad"
+    assert (wait.bake.judged, wait.bake.wrong) == (1, [])
+    aws.status = 500
+    wait.judge_errors()
+    assert wait.bake.wrong == ["golden case 0: status is 500, not 415: expected text/csv"]

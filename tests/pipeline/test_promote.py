@@ -12,11 +12,13 @@ import pytest
 from pipeline.autoscaling.targets import MeasuredCapacity
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, PromotionRefused
+from pipeline.gates import Verdict
 from pipeline.promotion.promote import require_evidence
 from pipeline.release import Release
 from pipeline.run import Run
 from pipeline.verification.evidence import Evidence, evidence_key
 from pipeline.verification.stored_evidence import find_capacity
+from pipeline.verification.unmeasured import unchecked_gates
 from tests.pipeline.clocks import FakeClock
 
 NOW = time.time()
@@ -58,8 +60,11 @@ def test_passed_evidence_of_this_release_lets_it_through(
     account: Run, production: Environment, release: Release, tmp_path: Path
 ) -> None:
     keep(evidence(release), account)
+    run = account.in_environment(production)
 
-    assert require_evidence(release, account.in_environment(production)) == evidence(release)
+    assert require_evidence(release, run) == evidence(release)
+    copied = json.loads((run.build / "production" / "evidence-staging.json").read_text())
+    assert copied == evidence(release).document(), "a GitHub release has it, also of a promotion by hand"
 
 
 def test_a_release_that_nobody_verified_is_refused(
@@ -166,3 +171,46 @@ def test_a_capacity_of_another_instance_type_is_not_used(
     larger = make_env(name="production", promotes_from="staging", endpoint={"instance_type": "ml.m5.xlarge"})
 
     assert find_capacity(release.id, account.in_environment(larger)) is None
+
+
+def unchecked_evidence(release: Release, env: Environment, **changes: Any) -> Evidence:
+    gates = [gate.document() for gate in unchecked_gates(env)]
+    return evidence(release, "inconclusive", gates=gates, capacity=None, notes=release.notes, **changes)
+
+
+def test_an_unchecked_release_is_refused_unless_that_is_accepted(
+    account: Run, production: Environment, release: Release
+) -> None:
+    unchecked = release.model_copy(update={"unchecked": True})
+    keep(unchecked_evidence(unchecked, account.env), account)
+    run = account.in_environment(production)
+
+    with pytest.raises(PromotionRefused, match=f"{release.id} is UNCHECKED") as caught:
+        require_evidence(unchecked, run)
+    assert "promote --env production --unchecked" in caught.value.fix
+    assert "python -m golden record" in caught.value.fix
+    assert require_evidence(unchecked, run, unchecked=True).verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_is_accepted_is_that_nothing_was_checked_not_that_something_else_is_unclear(
+    account: Run, production: Environment, release: Release
+) -> None:
+    """Nor does `--unchecked` promote a release that has golden requests and could not be judged."""
+    unchecked = release.model_copy(update={"unchecked": True})
+    run = account.in_environment(production)
+    for verdict, wanted in [("inconclusive", unchecked), ("failed", unchecked), ("inconclusive", release)]:
+        keep(evidence(release, verdict), account)
+        with pytest.raises(PromotionRefused, match=f"is {verdict.upper()} in staging"):
+            require_evidence(wanted, run, unchecked=True)
+    keep(unchecked_evidence(release, account.env), account)
+    with pytest.raises(PromotionRefused, match="is INCONCLUSIVE in staging"):
+        require_evidence(release, run, unchecked=True)
+
+
+def test_nobody_has_verified_counts_for_an_unchecked_release_too(
+    account: Run, production: Environment, release: Release
+) -> None:
+    with pytest.raises(PromotionRefused, match="Nobody has verified"):
+        require_evidence(
+            release.model_copy(update={"unchecked": True}), account.in_environment(production), unchecked=True
+        )

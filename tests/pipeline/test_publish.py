@@ -128,6 +128,30 @@ def test_a_change_of_config_alone_publishes_nothing_and_still_deploys(
 
 
 @pytest.mark.starts_processes
+def test_other_packages_make_another_image(
+    account: Run, make_env: Callable[..., Environment], tmp_path: Path
+) -> None:
+    plain = publish(account, engine=False)
+    (tmp_path / "packages.txt").write_text("pillow==13.0.0\n")
+    run = replace(account, env=make_env(packages=str(tmp_path / "packages.txt")))
+
+    release = publish(run, engine=False)
+
+    assert release.image.digest != plain.image.digest
+    assert publish(run, engine=False) == release
+
+
+@pytest.mark.starts_processes
+def test_packages_that_are_not_there_are_named(
+    account: Run, make_env: Callable[..., Environment], tmp_path: Path
+) -> None:
+    run = replace(account, env=make_env(packages=str(tmp_path / "nowhere.txt")))
+
+    with pytest.raises(ConfigError, match=r"The packages .*nowhere\.txt cannot be read"):
+        publish(run, engine=False)
+
+
+@pytest.mark.starts_processes
 def test_without_an_engine_the_release_says_that_its_digest_is_a_stand_in(
     account: Run, env: Environment, tmp_path: Path
 ) -> None:
@@ -277,9 +301,13 @@ def test_a_commit_that_does_not_change_the_container_makes_the_same_image(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pipeline.publishing.image._run", lambda words, *_: started.append(words))
     changed, newest = commit("container/Dockerfile"), commit("README.md")
-    _build("r:t", Origin(newest), fresh=False)
+    _build("r:t", Origin(newest), None, fresh=False)
+    _build("r:t", Origin(), "packages.txt", fresh=False)
 
-    assert started == [["container/build", "--tag", "r:t", "--revision", changed]]
+    assert started == [
+        ["container/build", "--tag", "r:t", "--revision", changed],
+        ["container/build", "--tag", "r:t", "--packages", "packages.txt"],
+    ]
 
 
 @pytest.mark.starts_processes

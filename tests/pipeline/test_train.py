@@ -77,7 +77,7 @@ def with_epochs(run: Run, epochs: int) -> Run:
 @pytest.mark.starts_processes
 def test_what_was_trained_is_what_weights_choose(run: Run, said: Callable[[], list[str]]) -> None:
     result = trained(run)
-    weights = sync_weights(result.weights, run.aws)
+    weights = sync_weights(result.weights, run.aws).weights
 
     assert result.made
     assert result.weights == f"training-job/{result.job}"

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from pipeline.errors import ConfigError, ReleaseError
 from pipeline.publishing.weights import sync_weights
 from pipeline.release import Image, Release, Weights, make_release
-from pipeline.release_store.archives import archive
+from pipeline.release_store.archives import archive, only_folder
 from pipeline.release_store.golden import fetch_golden
 from pipeline.run import Run
 
@@ -76,7 +77,7 @@ def test_an_archive_holds_plain_files_that_belong_to_nobody(model: Path) -> None
 
 
 def test_weights_go_to_the_key_that_they_name_with_their_checksum(account: Run, model: Path) -> None:
-    weights = sync_weights(str(model), account.aws)
+    weights = sync_weights(str(model), account.aws).weights
     packed = archived(model)
     head = account.aws.read(
         "s3", "head_object", Bucket=account.env.aws.bucket, Key=f"weights/{weights.sha256}/model.tar.gz",
@@ -115,18 +116,18 @@ def test_a_same_size_edit_is_sent(account: Run, model: Path) -> None:
     (model / "model.safetensors").write_bytes(b"WEIGHTS")
     os.utime(model / "model.safetensors", (before.st_atime, before.st_mtime))
 
-    assert sync_weights(str(model), account.aws).sha256 != first.sha256
+    assert sync_weights(str(model), account.aws).weights.sha256 != first.weights.sha256
 
 
 def test_a_release_knows_what_training_measured(account: Run, model: Path) -> None:
     (model / "metrics.json").write_text('{"accuracy": 0.99, "hyperparameters": {"epochs": 2}}')
 
-    assert sync_weights(str(model), account.aws).metrics == {"accuracy": 0.99}
+    assert sync_weights(str(model), account.aws).weights.metrics == {"accuracy": 0.99}
 
 
 def test_a_broken_object_at_the_key_is_named_and_not_replaced(account: Run, model: Path) -> None:
     """A key alone proves nothing; the checksum does. Whoever publishes may replace no weights."""
-    weights = sync_weights(str(model), account.aws)
+    weights = sync_weights(str(model), account.aws).weights
     bucket, _, key = weights.uri.removeprefix("s3://").partition("/")
     account.aws.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"torn")
     account.aws.made.clear()
@@ -159,25 +160,84 @@ def test_weights_that_are_not_there_are_an_error_that_names_them(account: Run, s
         sync_weights(source, account.aws)
 
 
-def test_weights_without_golden_answers_are_refused_before_they_are_sent(account: Run, model: Path) -> None:
-    (model / "golden.json").unlink()
+def test_weights_whose_golden_set_will_not_do_are_not_sent(account: Run, model: Path) -> None:
+    """Neither the first time, nor when they are known."""
 
-    with pytest.raises(ReleaseError, match=r"holds no golden\.json"):
-        sync_weights(str(model), account.aws)
+    def refuse(found: object) -> None:
+        raise ReleaseError(f"not {found}", fix="none")
+
+    (model / "golden.json").unlink()
+    with pytest.raises(ReleaseError, match="not None"):
+        sync_weights(str(model), account.aws, accept=refuse)
     assert account.aws.made == []
+    sync_weights(str(model), account.aws)
+    with pytest.raises(ReleaseError, match="not None"):
+        sync_weights(str(model), account.aws, accept=refuse)
 
 
 def test_golden_answers_come_from_the_releases_own_archive(account: Run, model: Path, tmp_path: Path) -> None:
-    release = release_with(sync_weights(str(model), account.aws))
+    release = release_with(sync_weights(str(model), account.aws).weights)
     golden = fetch_golden(release, account)
 
     assert golden.read_text() == GOLDEN
 
 
 def test_an_archive_that_was_replaced_is_not_used(account: Run, model: Path, tmp_path: Path) -> None:
-    release = release_with(sync_weights(str(model), account.aws))
+    release = release_with(sync_weights(str(model), account.aws).weights)
     bucket, _, key = release.weights.uri.removeprefix("s3://").partition("/")
     account.aws.read("s3", "put_object", Bucket=bucket, Key=key, Body=b"another")
 
     with pytest.raises(ReleaseError, match="differs from the weights"):
         fetch_golden(release, account)
+
+
+@pytest.mark.parametrize("file", ["model.pt", "code/inference.py"])
+@pytest.mark.parametrize("lead", ["", "./"])
+def test_files_at_the_top_and_a_program_alone_are_where_they_belong(
+    tmp_path: Path, file: str, lead: str
+) -> None:
+    assert only_folder(tarball(tmp_path, f"{lead}{file}"), "it") is None
+    assert only_folder(tarball(tmp_path, f"{lead}deep/a", f"{lead}{file}"), "it") is None
+
+
+@pytest.mark.parametrize("names", [["m/model.pt"], ["./m/code/inference.py", "./m/a/b"], ["m/a", "._m"]])
+def test_a_folder_that_everything_lies_in_is_found(tmp_path: Path, names: list[str]) -> None:
+    assert only_folder(tarball(tmp_path, *names), "it") == "m"
+
+
+def tarball(folder: Path, *names: str) -> Path:
+    packed = folder / "packed.tar.gz"
+    with tarfile.open(packed, "w:gz") as tar:
+        for name in names:
+            tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+    return packed
+
+
+@pytest.mark.starts_processes
+def test_an_archive_within_a_folder_is_refused_with_the_line_that_repacks_it(
+    account: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = tmp_path / "mine.tar.gz"
+    with tarfile.open(packed, "w:gz") as tar:
+        tar.add(model, arcname="my-model")
+    with pytest.raises(ReleaseError, match="lies in its folder my-model/") as caught:
+        sync_weights(str(packed), account.aws)
+    assert account.aws.made == []
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(caught.value.fix.removeprefix("Repack it: "), shell=True, check=True)
+
+    assert sync_weights("model.tar.gz", account.aws).golden == sync_weights(str(model), account.aws).golden
+
+
+def test_a_directory_within_a_directory_is_refused_with_its_name(account: Run, model: Path) -> None:
+    with pytest.raises(ReleaseError) as caught:
+        sync_weights(str(nested(model)), account.aws)
+
+    assert caught.value.fix == f"Repack it: name {model.parent / 'outer' / 'inner'} as the weights"
+
+
+def nested(model: Path) -> Path:
+    outer = model.parent / "outer"
+    outer.mkdir()
+    model.rename(outer / "inner")
+    return outer

@@ -65,7 +65,7 @@ def test_the_pipeline_takes_its_weights_from_a_job_of_the_real_container(
     for variable, value in running.environ.items():
         monkeypatch.setenv(variable, value)
 
-    weights = sync_weights(f"training-job/{JOB}", AwsClient(env.aws))
+    weights = sync_weights(f"training-job/{JOB}", AwsClient(env.aws)).weights
     files = files_of(running, weights.uri)
     assert {"model.safetensors", "golden.json", "metrics.json"} <= files.keys()
     assert len(json.loads(files["golden.json"])["cases"]) == 32

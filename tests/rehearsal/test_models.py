@@ -9,6 +9,7 @@ import golden
 from golden import Case, Expected, Request
 from rehearsal import models
 from rehearsal.errors import RehearsalError
+from rehearsal.machine import ROOT
 from rehearsal.models import model_of_config, prepare_models
 
 pytestmark = pytest.mark.starts_processes
@@ -151,4 +152,4 @@ def test_weights_that_are_elsewhere_are_refused_with_the_command(weights: str) -
 
 
 def test_weights_on_this_machine_are_the_model() -> None:
-    assert models.local_model("golden", "config/staging.yaml") == models.ROOT / "golden"
+    assert models.local_model("golden", "config/staging.yaml") == ROOT / "golden"

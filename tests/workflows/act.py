@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,9 +80,10 @@ class Act:
         *,
         inputs: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
         seconds: float = 900,
     ) -> RunResult:
-        """Run one workflow to its end. `variables`: in addition to those that `bootstrap` prints."""
+        """Run one workflow to its end. `variables`: in addition to those that `bootstrap` prints; `options`: act's."""
         self.artifacts.mkdir(parents=True, exist_ok=True)
         payload = self.scratch / "event.json"
         payload.write_text(json.dumps({"inputs": dict(inputs or {}), "ref": "refs/heads/main"}))
@@ -106,6 +107,7 @@ class Act:
                 *(f"--input={name}={value}" for name, value in (inputs or {}).items()),
                 *(f"--env={name}={value}" for name, value in self._environ().items()),
                 f"--env=GITHUB_RUN_ID={number + 1}", # act gives each run the same
+                *options,
             ],
             cwd=self.checkout, env=self._outer(), stdout=written, stderr=subprocess.STDOUT, timeout=seconds,
         )  # fmt: skip

@@ -125,9 +125,26 @@ def test_the_tag_is_made_at_publish_and_the_release_of_github_at_the_end() -> No
 
     assert found["tag"]["needs"] == found["staging"]["needs"] == "publish"
     assert set(found["record"]["needs"]) == {"tag", "production"}
+    assert found["record"]["uses"] == "./.github/workflows/record.yml"
     script = (ROOT / ".ci" / "github-release").read_text()
     assert "--clobber" not in script
     assert "--target" not in script
+
+
+def test_a_promotion_by_hand_ends_with_the_release_of_github_too() -> None:
+    """record.yml takes files from artifacts alone, so each caller's run has to have made them."""
+    record = job("promote.yml", "record")
+    uploads = [
+        step for step in job("deploy.yml", "deploy")["steps"] if "upload-artifact" in step.get("uses", "")
+    ]
+    by_hand = {step["with"]["name"] for step in uploads if step["if"].startswith("inputs.artifact == ''")}
+    (line,) = runs(job("record.yml", "record"))
+
+    assert (record["needs"], record["uses"]) == ("promote", "./.github/workflows/record.yml")
+    assert "if" not in record, "not after a promotion that failed"
+    assert by_hand == {"release", "sbom"}
+    folders = {word.split("/")[2] for word in line.split()[1:]}
+    assert folders == by_hand | {"production", "staging"}, "no file of another artifact"
 
 
 def test_a_weekly_rebuild_is_a_release_like_any_other() -> None:

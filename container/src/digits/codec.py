@@ -48,6 +48,11 @@ def decode(body: bytes, content_type: str = CONTENT_TYPE) -> NDArray[np.float32]
     raise media.unsupported(content_type)
 
 
+def blank() -> NDArray[np.float32]:
+    """Return one valid instance, shape (1, 64), for the first prediction."""
+    return np.zeros((1, PIXELS), dtype=np.float32)
+
+
 def _plain_images(body: bytes) -> NDArray[np.float32] | None:
     """Decode a plainly valid JSON body fast; return None for any other, which the slower path checks."""
     if body.count(b'"') != 2:  # with one key in the body, no key is there twice

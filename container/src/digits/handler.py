@@ -6,7 +6,8 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import codec, schema
+from digits import codec
+from digits.schema import INTERFACE
 from serving.engines import Engine
 from serving.handlers import media
 from serving.handlers.context import Call
@@ -28,8 +29,8 @@ class DigitsHandler:
         self.is_ready = False
 
     def warm_up(self) -> None:
-        """Predict a blank image, which opens the engine's session. Raises BadPrediction if it gives no numbers."""
-        codec.predictions(self.predict(np.zeros((1, codec.PIXELS), dtype=np.float32)))
+        """Predict a blank instance, which opens the engine's session. Raises BadPrediction if it gives no numbers."""
+        codec.predictions(self.predict(codec.blank()))
         self.is_ready = True
 
     def refusal_to_join(self) -> None:
@@ -56,4 +57,4 @@ class DigitsHandler:
         return len(data)
 
     def openapi(self) -> str:
-        return schema.text()
+        return INTERFACE.text()

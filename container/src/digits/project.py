@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digits import schema
 from digits.handler import DigitsHandler
+from digits.schema import INTERFACE
 from serving.handlers.project_model import ProjectModel
 
 if TYPE_CHECKING:
@@ -18,4 +18,4 @@ def load_network(model_dir: Path) -> "nn.Module":
     return model.load(model_dir)
 
 
-DIGITS = ProjectModel(DigitsHandler, load_network, schema.digest())
+DIGITS = ProjectModel(DigitsHandler, load_network, INTERFACE.digest)

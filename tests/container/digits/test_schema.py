@@ -15,7 +15,7 @@ from digits.handler import DigitsHandler
 from digits.project import DIGITS
 from predictor import create_app
 from serving.engines import Choice, load
-from serving.handlers import media
+from serving.handlers import interface, media
 from serving.handlers.loading import load as load_any
 from serving.platform.identity import Identity
 from serving.platform.limits import Limits
@@ -25,7 +25,7 @@ from tests.container.serve_process import COMMITTED, CONTAINER, IMAGES, PREDICTI
 
 REQUEST = Draft202012Validator(schema.REQUEST)
 RESPONSE = Draft202012Validator(schema.RESPONSE)
-ERROR = Draft202012Validator(schema.ERROR)
+ERROR = Draft202012Validator(interface.ERROR)
 LARGEST = Limits(payload_mb=25, timeout_seconds=60)
 rows = st.lists(st.integers(-1, 17) | st.floats(0, 16) | st.booleans(), min_size=63, max_size=65)
 nearly = st.fixed_dictionaries({"instances": st.lists(rows, max_size=3)}, optional={"more": st.none()})

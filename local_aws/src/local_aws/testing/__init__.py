@@ -1,7 +1,8 @@
 """Small parts for tests that use this AWS: a contract server to deploy, a bounded wait, GitHub's OIDC issuer.
 
 `CONTRACT_SERVER` is a value for `process_command`: a model server that starts in 0.1 s and does what its
-environment says. `local_aws.testing.github_issuer` has the issuer.
+environment says. `local_aws.testing.github_issuer` has the issuer. `local_aws.testing.privileged_skips` is a pytest
+plugin that lists the tests which were skipped for want of root.
 """
 
 import sys
