@@ -235,3 +235,17 @@ def test_what_is_edited_is_copied_after_what_takes_minutes() -> None:
     slow = ("pip --python", "apt-get install", "COPY --from=packages")
 
     assert all(dockerfile.rindex(step) < dockerfile.index(" container/src /opt/program") for step in slow)
+
+
+def test_the_context_is_what_the_dockerfile_copies_with_golden_in_place_of_its_link() -> None:
+    """The link leads out of container/src, and to nothing in the image."""
+    lines = (CONTAINER / "Dockerfile").read_text().splitlines()
+    copies = [line.split()[1:] for line in lines if line.startswith("COPY") and "--from" not in line]
+    sources = {word for words in copies for word in words[:-1] if not word.startswith("--")}
+    ignored = (CONTAINER / "Dockerfile.dockerignore").read_text().splitlines()
+
+    assert ignored[0] == "*"
+    assert {line[1:] for line in ignored if line.startswith("!")} == sources
+    assert ["--chmod=755", "golden", "/opt/program/golden"] in copies
+    assert (CONTAINER / "src" / "golden").readlink() == Path("../../golden")
+    assert ignored.index("container/src/golden") > ignored.index("!container/src")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import golden
+from golden import Case, Comparison, Expected, Request
 from tests.container import archives
 from tests.container.serve_process import JSON, SOURCE, Serve, read_all, send_raw, until
 
@@ -194,6 +196,35 @@ def test_a_program_imports_its_own_modules_whatever_their_names(start: Start, tm
     assert serve.ask("GET", "/metrics").status == 200
 
 
+def with_golden(model: Path, body: bytes, answer: bytes) -> Path:
+    by_json = Comparison("json", absolute=1e-4)
+    golden.write([Case(Request(body), Expected(answer, comparison=by_json))], model / golden.FILE)
+    return model
+
+
+@pytest.mark.starts_processes
+@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
+@pytest.mark.parametrize(
+    ("make", "body", "answer", "says"),
+    [
+        (archives.brightness, b'{"inputs": [1, 2]}', b'{"brightness": 4.0}', "golden case 0: $.brightness is 3.0, not 4.0 ± 0.0001"),
+        (archives.torchscript, b"[1, 2]", b"[0.5, 1.5]", "golden case 0: $[1] is 1.0, not 1.5 ± 0.0001"),
+        (archives.brightness, b'{"input": 1}', b"{}", "golden case 0: status is 500, not 200: {\"error\": \"KeyError: 'inputs'\"}"),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:.torch.jit.*:DeprecationWarning")
+def test_a_program_that_answers_otherwise_than_its_golden_case_ends_the_start(
+    start: Start, tmp_path: Path, make: Callable[[Path], Path], body: bytes, answer: bytes, says: str
+) -> None:
+    """With one sentence, and the traceback of what the program raised, however many workers find out."""
+    model = with_golden(make(tmp_path / "model"), body, answer)
+    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="2")
+
+    assert serve.process.wait(60) == 1
+    assert serve.log().count(f"serve: {model / 'golden.jsonl'}: {says}") == 1
+    assert ("Traceback" in serve.log()) == ("KeyError" in says)
+
+
 PACKAGE_PROGRAM = """
 from serving import WORD
 from serving.words import OTHER
@@ -204,6 +235,23 @@ def model_fn(model_dir):
 def transform_fn(model, body, content_type, accept):
     return model
 """
+
+
+@pytest.mark.starts_processes
+@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
+def test_a_program_may_have_a_package_called_golden(start: Start, tmp_path: Path) -> None:
+    """The server goes on with its own: it has asked the golden cases by the time of the first ping."""
+    program = "from golden import WORD\nimport json\ndef model_fn(d): return WORD\n"
+    model = archives.program(
+        tmp_path / "model", f"{program}def transform_fn(m, b, c, a): return json.dumps(m)"
+    )
+    (model / "code" / "golden").mkdir()
+    (model / "code" / "golden" / "__init__.py").write_text("WORD = 'my own'\n")
+    with_golden(model, b"{}", b'"my own"')
+    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path))
+    serve.await_ready()
+
+    assert serve.ask("POST", "/invocations", b"", JSON).json() == "my own"
 
 
 @pytest.mark.starts_processes

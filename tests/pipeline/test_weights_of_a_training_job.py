@@ -1,13 +1,13 @@
 """The weights of a training job that ran the real container's `train`, from the digits to a release's archive."""
 
 import io
-import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import golden
 import local_aws
 from local_aws.testing import wait_until
 from pipeline.aws import AwsClient
@@ -67,5 +67,5 @@ def test_the_pipeline_takes_its_weights_from_a_job_of_the_real_container(
 
     weights = sync_weights(f"training-job/{JOB}", AwsClient(env.aws)).weights
     files = files_of(running, weights.uri)
-    assert {"model.safetensors", "golden.json", "metrics.json"} <= files.keys()
-    assert len(json.loads(files["golden.json"])["cases"]) == 32
+    assert {"model.safetensors", golden.FILE, "metrics.json"} <= files.keys()
+    assert len(golden.parse(files[golden.FILE], golden.FILE)) == 32

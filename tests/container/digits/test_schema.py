@@ -1,6 +1,7 @@
 """The published schema says what is taken and given; what it does not say is refused, at no cost."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,10 @@ def test_the_committed_document_is_the_published_one(client: FlaskClient) -> Non
         Draft202012Validator.check_schema(part)
 
 
-def test_a_users_program_publishes_no_schema_of_ours(tmp_path: Path) -> None:
-    handler = load_any(archives.program(tmp_path, ""), {}, DIGITS)
+@pytest.mark.filterwarnings("ignore:.torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize("make", [lambda path: archives.program(path, ""), archives.torchscript])
+def test_another_model_publishes_no_schema_of_ours(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    handler = load_any(make(tmp_path), {}, DIGITS)
 
     assert (
         create_app(handler, Identity("a", "b"), LARGEST).test_client().get("/openapi.json").status_code == 404

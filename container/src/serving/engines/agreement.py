@@ -1,4 +1,4 @@
-"""How far an engine's predictions may be from PyTorch's, and the predictions of an export's example."""
+"""The distance between an engine's predictions and PyTorch's, and the predictions of an export's example."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -73,7 +73,7 @@ def off(reason: str) -> Decision:
 
 def _ask_alone(steps: Steps, cases: GoldenCases, wanted: Joining) -> list[_Asked]:
     """Answer each golden request by itself; keep those whose inputs can be joined. Raises _Differs."""
-    asked = []
+    asked: list[_Asked] = []
     for number, case in enumerate(cases):
         if not case.is_answered or case.request.is_stream:
             continue

@@ -10,14 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from flask import Flask
 from torch import Tensor, nn
 
+import golden
 from digits.project import DIGITS
+from golden import Case, Comparison, Expected, Request
 from predictor import create_app
 from serving.engines import Choice, measure, record
 from serving.engines.export import ExportFailed, export
 from serving.engines.measure import choose
-from serving.handlers.loading import load
+from serving.handlers import export_input
+from serving.handlers.export_input import NothingToExport
+from serving.handlers.loading import load, read_golden
 from serving.platform.identity import Identity
 from serving.platform.limits import Limits
 from tests.container import archives
@@ -92,6 +97,62 @@ def test_a_users_program_is_served_by_the_engine_that_was_exported_for_it(
     answer = app.test_client().post("/invocations", data=b"[[5, 6]]")
 
     assert (answer.status_code, answer.json) == (200, [[10, 12]])
+
+
+def golden_case(body: str, answer: str, status: int = 200) -> Case:
+    expected = Expected(answer.encode(), "application/json", status, Comparison("json"))
+    return Case(Request(body.encode(), accept="application/json"), expected)
+
+
+@pytest.mark.starts_processes
+def test_golden_cases_of_a_users_program_are_its_example_and_its_engines_check(tmp_path: Path) -> None:
+    """Refusals and requests of other shapes are left out; the engine answers the golden requests at start."""
+    directory = doubler(tmp_path / "model")
+    refusal = golden_case("[1, 2", '{"error": "body: expected numbers in application/json"}', 400)
+    cases = [golden_case("[[1, 2]]", "[[2, 4]]"), refusal, golden_case("[[[3, 4]]]", "[[[6, 8]]]")]
+    cases += [golden_case("[[5, 6], [7, 8]]", "[[10, 12], [14, 16]]")]
+    golden.write(cases, directory / golden.FILE)
+
+    done = command("export", directory)
+
+    assert done.returncode == 0, done.stderr
+    found = record.read(directory)
+    assert found is not None
+    assert set(found.files) == {"model.pth", "model.onnx"}
+    assert "1 of 3 golden inputs are of another type or shape" in done.stdout
+    (directory / "code" / "network.py").unlink()  # what model_fn would need
+    golden.write([cases[0], cases[3]], directory / golden.FILE)
+    assert app_of(directory, "onnxruntime").test_client().get("/ping").status_code == 200
+    golden.write([golden_case("[[1, 2]]", "[[2, 5]]")], directory / golden.FILE)
+    assert app_of(directory, "onnxruntime").test_client().get("/ping").status_code == 503
+
+
+def app_of(directory: Path, engine: str) -> Flask:
+    environ = {"ENGINE": engine}
+    cases = read_golden(directory, environ)
+    return create_app(load(directory, environ, DIGITS), Identity("a", "b"), Limits(1, 60), cases=cases)
+
+
+@pytest.mark.parametrize(
+    ("cases", "says"),
+    [
+        ([golden_case("[[1, 2]]", "[[2, 5]]")], "golden case 0: not an answer of these weights: $[0][1] is 4.0, not 5"),
+        ([golden_case("[[1, 2, 3]]", "[[2, 5]]")], "golden case 0: RuntimeError: "),
+        ([golden_case("no", "{}", 400)], "golden.jsonl: none of its requests is answered by a prediction"),
+        ([], "has formats of its own: record golden cases (python -m golden record), or name a request"),
+    ],
+)  # fmt: skip
+def test_golden_cases_that_are_not_those_of_the_weights_are_not_exported(
+    tmp_path: Path, cases: list[Case], says: str
+) -> None:
+    directory = doubler(tmp_path)
+    if cases:
+        golden.write(cases, directory / golden.FILE)
+
+    with pytest.raises(NothingToExport) as caught:
+        export_input.read(directory, None, DIGITS)
+
+    assert says in str(caught.value)
 
 
 def doubler(directory: Path) -> Path:

@@ -16,7 +16,7 @@ import golden
 import predictor
 from digits.handler import DigitsHandler
 from digits.project import DIGITS
-from golden import Case, Comparison, Expected, Request
+from golden import Case, Comparison, Expected, GoldenSet, Request
 from serving.engines import Engine
 from serving.engines.agreement import Limit, WrongAnswers
 from serving.handlers.golden_cases import GoldenCases
@@ -226,6 +226,16 @@ def test_an_engine_of_less_precision_may_err_as_far_and_as_often_as_its_limit_sa
             service.warm_up()
 
 
+def test_no_limit_of_an_engine_lets_a_refusal_be_another(engine: Engine) -> None:
+    refusal = case({"instances": []}, {"error": "instances: expected 1 to 4096 instances, got none"}, 400)
+    found = GoldenSet((*GOLDEN.cases, refusal), "")
+    cases = GoldenCases(Path("golden.jsonl"), found, Limit(0.02, 0.9))
+    app = predictor.create_app(DigitsHandler(engine), Identity("a", "b"), LIMITS, cases=cases)
+
+    with pytest.raises(WrongAnswers, match=r"golden case 32: \$.error is"):
+        service_of(app).warm_up()
+
+
 def test_an_engine_without_a_limit_of_its_own_is_held_to_the_cases_tolerance(engine: Engine) -> None:
     cases = GoldenCases(Path("golden.jsonl"), GOLDEN)
     handler = DigitsHandler(Leaning(engine, 0))
@@ -236,11 +246,13 @@ def test_an_engine_without_a_limit_of_its_own_is_held_to_the_cases_tolerance(eng
 
 def test_a_model_that_fails_later_is_unfit_until_it_answers_its_golden_cases_again(engine: Engine) -> None:
     """The check of a failure is itself no request that is checked: it ends."""
-    is_broken = False
+    is_broken, failures = False, 0
 
     class Breaking:
         def predict(self, batch: Any) -> Any:
+            nonlocal failures
             if is_broken and batch.any():
+                failures += 1
                 raise RuntimeError("broken")
             return engine.predict(batch)
 
@@ -251,6 +263,7 @@ def test_a_model_that_fails_later_is_unfit_until_it_answers_its_golden_cases_aga
 
     is_broken = True
     assert app.test_client().post("/invocations", data=body).status_code == 500
+    assert failures == 2, "the request, and one golden case"
     assert app.test_client().get("/ping").status_code == 503
     is_broken = False
     service_of(app).probe()
