@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -13,6 +14,45 @@ from golden.cases import Answer, GoldenError, GoldenSet, Request
 from golden.files import FILE, LEGACY_FILE, parse
 
 _ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=70)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A container's answer as SageMaker passes it on, and the custom attributes that came with it.
+
+    SageMaker answers 200 for every success. Of a refusal it gives status and body, without content type.
+    """
+
+    message: Answer
+    attributes: str = ""
+
+
+def invoke(runtime: Any, endpoint: str, request: Request) -> Reply:
+    """Send a request once by a client of SageMaker Runtime; read the answer to its end.
+
+    The container's own refusals are answers. Raises botocore's ClientError when SageMaker itself refuses, and
+    EventStreamError for a stream that breaks.
+    """
+    words: dict[str, Any] = {
+        "EndpointName": endpoint, "Body": request.body, "ContentType": request.content_type,
+        **({"Accept": request.accept} if request.accept else {}),
+        **({"CustomAttributes": request.custom_attributes} if request.custom_attributes else {}),
+    }  # fmt: skip
+    try:
+        if request.is_stream:
+            found = runtime.invoke_endpoint_with_response_stream(**words)
+            body = b"".join(
+                event["PayloadPart"]["Bytes"] for event in found["Body"] if "PayloadPart" in event
+            )
+        else:
+            found = runtime.invoke_endpoint(**words)
+            body = found["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ModelError" or "OriginalStatusCode" not in error.response:
+            raise
+        message = str(error.response.get("OriginalMessage", ""))
+        return Reply(Answer(int(error.response["OriginalStatusCode"]), "", message.encode()))
+    return Reply(Answer(200, found.get("ContentType", ""), body), found.get("CustomAttributes", ""))
 
 
 class LiveEndpoint:
@@ -27,23 +67,10 @@ class LiveEndpoint:
 
         Raises GoldenError when SageMaker itself refuses, or cannot be reached.
         """
-        words: dict[str, Any] = {
-            "EndpointName": self.name, "Body": request.body, "ContentType": request.content_type,
-            **({"Accept": request.accept} if request.accept else {}),
-            **({"CustomAttributes": request.custom_attributes} if request.custom_attributes else {}),
-        }  # fmt: skip
         try:
-            if request.is_stream:
-                return _joined(self._runtime.invoke_endpoint_with_response_stream(**words))
-            found = self._runtime.invoke_endpoint(**words)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ModelError":
-                raise _unanswered(self.name, error) from error
-            message = str(error.response.get("OriginalMessage", ""))
-            return Answer(int(error.response["OriginalStatusCode"]), "", message.encode())
-        except BotoCoreError as error:
+            return invoke(self._runtime, self.name, request).message
+        except (ClientError, BotoCoreError) as error:
             raise _unanswered(self.name, error) from error
-        return Answer(200, found["ContentType"], found["Body"].read())
 
 
 def golden_set_of(endpoint: str) -> GoldenSet:
@@ -79,11 +106,6 @@ def _members(packed: bytes) -> dict[str, bytes]:
         named = ((member.name.removeprefix("./"), member) for member in tar)
         wanted = [(name, tar.extractfile(member)) for name, member in named if name in (FILE, LEGACY_FILE)]
         return {name: content.read() for name, content in wanted if content}
-
-
-def _joined(found: dict[str, Any]) -> Answer:
-    parts = [event["PayloadPart"]["Bytes"] for event in found["Body"] if "PayloadPart" in event]
-    return Answer(200, found.get("ContentType", ""), b"".join(parts))
 
 
 def _unanswered(name: str, error: Exception) -> GoldenError:

@@ -1,6 +1,6 @@
 """The rows and sentences of an evidence file, as plain text: report and summary escape it for their own format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Document = Mapping[str, Any]
@@ -14,6 +14,15 @@ COST_HEADS = ("figure", "#value")
 def amount(value: float | None, unit: str = "") -> str:
     """Format four significant digits and the unit; a dash for None."""
     return "–" if value is None else f"{value:,.4g} {unit}".strip()
+
+
+def payload_notes(loads: Sequence[tuple[str, Document]]) -> list[str]:
+    """Return each note about what was sent, once, after the names of its load tests."""
+    names: dict[str, list[str]] = {}
+    for name, result in loads:
+        if note := result.get("note"):
+            names.setdefault(note, []).append(name)
+    return [f"{', '.join(each)}: {note}." for note, each in names.items()]
 
 
 def gate_rows(evidence: Document) -> list[list[str]]:

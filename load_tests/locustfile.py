@@ -31,7 +31,7 @@ from load_tests.session import NAME_THE_ENDPOINT, Session
 from load_tests.shapes import named_schedule
 from load_tests.timing import now
 
-GOLDEN = Path(__file__).parent.parent / "container/local_test/opt/ml/model/golden.json"
+MODEL = Path(__file__).parent.parent / "container/local_test/opt/ml/model"  # its golden set
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -39,8 +39,8 @@ def _add_options(parser: LocustArgumentParser) -> None:
     parser.set_defaults(web_host="127.0.0.1", stop_timeout=FINISH_SECONDS)
     parser.add_argument("--endpoint", env_var="ENDPOINT", default="", help="name of the SageMaker endpoint")
     parser.add_argument(
-        "--payloads", default=str(GOLDEN), include_in_web_ui=False,
-        help="what to send: a golden set (.json), a file with a body on each line, or FILE.py:FUNCTION",
+        "--payloads", default=str(MODEL), include_in_web_ui=False,
+        help="what to send: a golden set (.jsonl, .json, or its folder), another file with a body on each line, or FILE.py:FUNCTION",
     )  # fmt: skip
     parser.add_argument("--content-type", default=JSON, help="of bodies that name none of their own")
     parser.add_argument(
@@ -50,7 +50,7 @@ def _add_options(parser: LocustArgumentParser) -> None:
         include_in_web_ui=False,
     )
     parser.add_argument(
-        "--check-every", type=int, default=20, help="compare one answer in N with the golden one"
+        "--check-every", type=int, default=20, help="compare one answer in N with the golden one (0: none)"
     )
     parser.add_argument("--schedule", default="", help="schedule file", include_in_web_ui=False)
     parser.add_argument(

@@ -192,12 +192,13 @@ class Recorder:
         counts = {"requests": found.requests, "failures": found.failures}
         return counts | {name: getattr(found, name) for name in latencies}
 
-    def result(self, endpoint: str, against: str = "") -> dict[str, Any]:
-        """Return the content of result.json. Every phase must be closed."""
+    def result(self, endpoint: str, against: str = "", note: str = "") -> dict[str, Any]:
+        """Return the content of result.json; `note` is about what was sent. Every phase must be closed."""
         phases = [self.phase_result(phase) for phase in self.phases]
         return {
             "schema": 1,
             "endpoint": endpoint,
+            "note": note,
             "started": phases[0]["started"] if phases else None,
             "finished": phases[-1]["finished"] if phases else None,
             "phases": phases,

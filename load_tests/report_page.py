@@ -16,6 +16,7 @@ from load_tests.evidence_text import (
     cost_rows,
     cost_sentence,
     gate_rows,
+    payload_notes,
     regression_rows,
     regression_sentence,
     timeline_rows,
@@ -47,7 +48,7 @@ def page(
     for each in evidence:
         body += _findings(each, figures)
     if loads or notes:
-        words = "".join(f"<p>{escape(note)}</p>" for note in notes)
+        words = "".join(f"<p>{escape(note)}</p>" for note in (*notes, *payload_notes(loads)))
         body.append(_section("Load tests", words + (_load_table(loads) if loads else "")))
     if steps:
         body.append(_section("Steps", _step_table(steps)))
@@ -95,6 +96,7 @@ def _release(release: Document) -> str:
         ("image", f"{release['image']['uri']}"),
         ("image digest", release["image"]["digest"] + (" (stand-in: hash of the sources)" if release["image"]["stand_in"] else "")),
         ("weights", f"{release['weights']['uri']}, {release['weights']['bytes']:,} bytes"),
+        ("golden set", _golden(release)),
         ("commit", release["commit"] or "–"),
         ("run", release["run_url"] or "–"),
         ("created", release["created"]),
@@ -104,9 +106,18 @@ def _release(release: Document) -> str:
     )
 
 
+def _golden(release: Document) -> str:
+    """Name the golden set that the release is judged by."""
+    if release.get("unchecked"):
+        return "UNCHECKED: there is none"
+    golden = release.get("golden")
+    return f"{golden['cases']} cases, {golden['uri'] or 'in the archive'}" if golden else "in the archive"
+
+
 def _gates(evidence: Document) -> str:
     rows = [[*map(escape, row[:3]), _badge(row[3], row[3]), escape(row[4])] for row in gate_rows(evidence)]
-    return _table(GATE_HEADS, rows)
+    notes = "".join(f"<p><strong>{escape(note)}</strong></p>" for note in evidence.get("notes", ()))
+    return _table(GATE_HEADS, rows) + notes
 
 
 def _text_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

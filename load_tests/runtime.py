@@ -1,4 +1,4 @@
-"""InvokeEndpoint over pooled gevent connections: signed here, sent once, never repeated."""
+"""InvokeEndpoint and InvokeEndpointWithResponseStream over pooled gevent connections: signed here, sent once."""
 
 import json
 from dataclasses import dataclass
@@ -6,15 +6,16 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import boto3
+from botocore.eventstream import EventStreamBuffer
 from geventhttpclient import HTTPClient
 
-from load_tests.payloads import Payload
+from load_tests.payloads import ATTRIBUTES, Payload
 from load_tests.signing import Signer
 
 CONNECTIONS = 1000
 CONNECT_SECONDS = 5
 READ_SECONDS = 70  # SageMaker answers within 60 s, or with an error
-ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+STREAM_CONTENT_TYPE = "X-Amzn-SageMaker-Content-Type"
 
 
 class Refused(Exception):
@@ -23,9 +24,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """A successful answer, and the release and instance that its attributes name."""
+    """A successful answer, and the release and instance that its attributes name; a stream's parts are joined."""
 
     body: bytes
+    content_type: str
     release: str
     instance: str
 
@@ -52,14 +54,35 @@ class Runtime:
         )
 
     def invoke(self, payload: Payload) -> Answer:
-        """Send one request. Raises Refused for an error status, OSError or HTTPParseError without an answer."""
-        headers = {"Host": self._host, "Content-Type": payload.content_type}
-        headers |= self._signer.sign(self._path, headers, payload.digest)
-        response = self._client.request("POST", self._path, body=payload.body, headers=headers)
+        """Send one request, and read the answer to its end.
+
+        Raises Refused for an error status or an error within a stream, OSError or HTTPParseError without an answer.
+        """
+        is_stream = payload.request.is_stream
+        path = f"{self._path}-response-stream" if is_stream else self._path
+        headers = {"Host": self._host, **payload.headers}
+        headers |= self._signer.sign(path, headers, payload.digest)
+        response = self._client.request("POST", path, body=payload.request.body, headers=headers)
         body = response.read()
         if response.status_code != 200:
             raise Refused(describe_refusal(response.status_code, response.get("x-amzn-errortype"), body))
-        return Answer(body, *parse_identity(str(response.get(ATTRIBUTES, ""))))
+        identity = parse_identity(str(response.get(ATTRIBUTES, "")))
+        content_type = str(response.get(STREAM_CONTENT_TYPE if is_stream else "Content-Type", ""))
+        return Answer(join_stream(body) if is_stream else bytes(body), content_type, *identity)
+
+
+def join_stream(body: bytes) -> bytes:
+    """Join the parts of an event stream. Raises Refused for an error in it, botocore's errors for a broken one."""
+    buffer, parts = EventStreamBuffer(), []
+    buffer.add_data(bytes(body))
+    for event in buffer:
+        kind = event.headers.get(":message-type")
+        if kind != "event":
+            name = event.headers.get(":exception-type") or event.headers.get(":error-code")
+            raise Refused(describe_refusal(200, name, event.payload))
+        if event.headers.get(":event-type") == "PayloadPart":
+            parts.append(event.payload)
+    return b"".join(parts)
 
 
 def parse_identity(attributes: str) -> tuple[str, str]:

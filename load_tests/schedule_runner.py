@@ -1,6 +1,7 @@
 """A run that follows a schedule: in one process, as the master of workers, or as one of the workers."""
 
 import json
+import logging
 import signal
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from load_tests.generators import Generator, LocalGenerator, MasterGenerator, Wo
 from load_tests.schedule import Schedule
 from load_tests.schedule_shape import ScheduleShape
 from load_tests.session import Session
+
+log = logging.getLogger(__name__)
 
 FINISH_SECONDS = 75  # longer than any answer may take, so that no pending request is lost
 
@@ -41,6 +44,8 @@ def run_schedule(environment: Environment, schedule: Schedule, session: Session)
 
 
 def _lead(environment: Environment, schedule: Schedule, session: Session, generator: Generator) -> None:
+    if session.note:
+        log.info(session.note)
     session.recorder.slo_ms = schedule.slo.p99_ms if schedule.slo else None
     shape = ScheduleShape(schedule, session.recorder, generator)
     shape.runner = environment.runner
@@ -54,7 +59,7 @@ def _lead(environment: Environment, schedule: Schedule, session: Session, genera
     def write_result(**_: object) -> None:
         poller.kill()
         if path := environment.parsed_options.result:
-            result = session.recorder.result(session.endpoint, session.against)
+            result = session.recorder.result(session.endpoint, session.against, session.note)
             Path(path).write_text(json.dumps(result))
 
     environment.events.test_stopping.add_listener(lambda **_: shape.end_phase())

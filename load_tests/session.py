@@ -10,7 +10,7 @@ import boto3
 import gevent
 from botocore.config import Config
 
-from load_tests.payloads import Payload, payloads
+from load_tests.payloads import Payload, open_source
 from load_tests.pending_requests import PendingRequests
 from load_tests.recorder import Recorder
 from load_tests.runtime import Answer, Refused, Runtime
@@ -32,13 +32,14 @@ class Session:
         self.endpoint: str = options.endpoint
         self.recorder = Recorder()
         self.pending = PendingRequests()
-        self._check_every: int = max(1, options.check_every)
-        self._payloads = _make_first_now(payloads(options.payloads, options.content_type))
+        self._check_every: int = max(0, options.check_every)
+        source = open_source(options.payloads, options.content_type)
+        self.note = source.note
+        self._payloads = _make_first_now(source.payloads)
         self.against: str = options.against
         self._runtimes = [Runtime(each) for each in (self.endpoint, self.against) if each]
         self._sides = random_sides(random.Random(), len(self._runtimes))  # noqa: S311 - an order, no secret
         self._sagemaker = boto3.client("sagemaker", config=CONTROL_PLANE)
-        self._numbers = itertools.count()
         self._fire = fire
 
     def describe(self) -> dict[str, Any]:
@@ -70,16 +71,16 @@ class Session:
         )
 
     def _send(self, side: int) -> Answer:
-        """Send the next payload, and compare every `check_every`-th answer with the golden one.
+        """Send the next payload, and compare one in `check_every` of its answers with the golden one.
 
         The golden answers are the candidate's (side 0): the endpoint that it is compared with may serve another
         model. Raises the error of the request, or WrongAnswerError.
         """
-        number, payload = next(self._numbers), next(self._payloads)
+        payload = next(self._payloads)
         answer = self._runtimes[side].invoke(payload)
         self.recorder.count_answer(answer.release, answer.instance, at=now())
-        if side == 0 and number % self._check_every == 0:
-            payload.check(answer.body)
+        if side == 0 and payload.is_due(self._check_every):
+            payload.check(answer.content_type, answer.body)
         return answer
 
 

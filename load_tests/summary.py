@@ -19,6 +19,7 @@ from load_tests.evidence_text import (
     cost_rows,
     cost_sentence,
     gate_rows,
+    payload_notes,
     regression_rows,
     regression_sentence,
     timeline_rows,
@@ -35,6 +36,7 @@ def summary(evidence: Document, loads: Sequence[tuple[str, Document]], link: str
         f"## {SYMBOLS[verdict]} {evidence['release']} in {evidence['environment']}: {verdict}",
         _table(GATE_HEADS, [_with_symbol(row) for row in gate_rows(evidence)]),
     ]
+    parts += [f"**{_cell(note)}**" for note in evidence.get("notes", ())]
     if capacity := evidence.get("capacity"):
         parts += ["### Capacity", _cell(capacity_sentence(capacity)), *_capacity_plot(capacity)]
     if cost := evidence.get("cost"):
@@ -45,6 +47,7 @@ def summary(evidence: Document, loads: Sequence[tuple[str, Document]], link: str
     if scaling := evidence.get("scaling"):
         parts.append(f"### Scaling timeline ({_cell(scaling['policy'])})")
         parts.append(_table(TIMELINE_HEADS, timeline_rows(scaling)))
+    parts += map(_cell, payload_notes(loads))
     for name, result in loads:
         parts += _plots(name, result)
     if link:

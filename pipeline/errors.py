@@ -3,7 +3,7 @@
 PipelineError                 1   the base; never raised itself
 ├── the input
 │   ├── ConfigError           2   a config file or command line that is not valid (click exits with 2 too)
-│   ├── ReleaseError          3   a release manifest that is missing, broken or a different one
+│   ├── ReleaseError          3   a release manifest, weights or a golden set: missing, broken or a different one
 │   ├── BuildFailed           4   the image could not be built or pushed
 │   ├── TrainingFailed       31   a training job that did not complete
 │   ├── ScanNotPassed        24   ECR's scan found what stops a release, or has no result
@@ -58,7 +58,7 @@ class ConfigError(PipelineError):
 
 
 class ReleaseError(PipelineError):
-    """The release manifest, or the weights it names, is missing, broken or a different one."""
+    """The release manifest, or the weights or the golden set it names, is missing, broken or a different one."""
 
     exit_code = 3
 

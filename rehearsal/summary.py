@@ -56,6 +56,8 @@ def show_gates(console: Console, evidence: Path) -> None:
             f"[{COLOURS.get(verdict, 'white')}]{verdict.upper()}[/]", gate["reason"],
         )  # fmt: skip
     console.print(table)
+    for note in found.get("notes", ()):
+        console.print(note, markup=False)
 
 
 def _amount(value: float | None, unit: str) -> str:

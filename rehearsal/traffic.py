@@ -14,18 +14,16 @@ from rehearsal.machine import ROOT
 
 REQUESTS_PER_SECOND = 5
 MAX_SECONDS = 3600  # the clients stop by themselves, even if the rehearsal is killed
-NO_CHECKS = str(
-    10**9
-)  # no answer is compared with the golden one, since the release changes under these clients
+NO_CHECKS = "0"  # no answer is compared with the golden one, since the release changes under these clients
 
 
 @contextlib.contextmanager
 def background_clients(
     endpoints: list[str], payloads: Path, build: Path, environ: Mapping[str, str]
 ) -> Iterator[None]:
-    """Send the golden inputs to each endpoint at a steady rate until the block ends.
+    """Send the golden requests to each endpoint at a steady rate until the block ends.
 
-    Writes BUILD/traffic-<endpoint>.json (the load test's result format) for each endpoint.
+    `payloads`: a golden set, or a file with one body on each line. Writes BUILD/traffic-<endpoint>.json (the load test's result format) for each endpoint.
     """
     schedule = build / "traffic-schedule.json"
     phase = {"name": "clients", "seconds": MAX_SECONDS, "requests_per_second": REQUESTS_PER_SECOND}

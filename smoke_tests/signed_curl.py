@@ -5,13 +5,14 @@ from pathlib import Path
 
 import boto3
 
+import golden
 from smoke_tests.client import Client
 
 BOUND_SECONDS = 70  # SageMaker answers within 60 s
 
 
-def post(client: Client, body: Path, content_type: str) -> tuple[int, bytes]:
-    """Send the file unchanged; return the HTTP status and the body of the answer.
+def post(client: Client, body: Path, request: golden.Request) -> tuple[int, bytes]:
+    """Send the file unchanged, with the headers of `request`; return the HTTP status and the body of the answer.
 
     The keys go to curl's standard input, so that no list of processes shows them.
     Raises LookupError without credentials, and AssertionError with curl's message when it fails.
@@ -28,10 +29,13 @@ def post(client: Client, body: Path, content_type: str) -> tuple[int, bytes]:
         "write-out": r"\n%{http_code}",
         "max-time": str(BOUND_SECONDS),
     }
-    headers = [f"Content-Type: {content_type}"]
+    headers = [f"Content-Type: {request.content_type}"]
+    headers += [f"Accept: {request.accept}"] if request.accept else []
+    if request.custom_attributes:
+        headers.append(f"X-Amzn-SageMaker-Custom-Attributes: {request.custom_attributes}")
     headers += [f"X-Amz-Security-Token: {keys.token}"] if keys.token else []
     lines = [f'{name} = "{value}"' for name, value in options.items()]
-    lines += [f'header = "{header}"' for header in headers]
+    lines += [f'header = "{_escaped(header)}"' for header in headers]
     done = subprocess.run(
         ["curl", "--silent", "--show-error", "--config", "-"],
         input="\n".join(lines).encode(),
@@ -43,3 +47,8 @@ def post(client: Client, body: Path, content_type: str) -> tuple[int, bytes]:
         raise AssertionError(f"curl exits {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
     answer, _, status = done.stdout.rpartition(b"\n")
     return int(status), answer
+
+
+def _escaped(value: str) -> str:
+    """Escape a value for curl's configuration."""
+    return value.replace("\\", r"\\").replace('"', r"\"")

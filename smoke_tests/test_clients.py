@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+import golden
 from smoke_tests import signed_curl
 from smoke_tests.client import Client
-from smoke_tests.golden import Golden, differences
+from smoke_tests.expectations import require_right
+from smoke_tests.openapi import ApiDescription
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +26,11 @@ def sdk_endpoint(endpoint: str) -> Any:
 
 
 @pytest.fixture
-def request_file(golden: Golden, tmp_path: Path) -> Path:
+def request_file(unstreamed: golden.Case, tmp_path: Path) -> Path:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed here")
-    path = tmp_path / "request.json"
-    path.write_bytes(golden.body())
+    path = tmp_path / "request"
+    path.write_bytes(unstreamed.request.body)
     return path
 
 
@@ -36,24 +38,26 @@ def test_the_sdk_describes_the_endpoint_as_in_service(sdk_endpoint: Any) -> None
     assert sdk_endpoint.endpoint_status in {"InService", "Updating"}
 
 
-def test_the_sdk_gets_the_golden_predictions(sdk_endpoint: Any, golden: Golden) -> None:
-    answer = sdk_endpoint.invoke(body=golden.body(), content_type=golden.content_type)
+def test_the_sdk_gets_a_golden_answer(sdk_endpoint: Any, unstreamed: golden.Case) -> None:
+    request = unstreamed.request
+    words = {"accept": request.accept} if request.accept else {}
+    words |= {"custom_attributes": request.custom_attributes} if request.custom_attributes else {}
+    answer = sdk_endpoint.invoke(body=request.body, content_type=request.content_type, **words)
 
-    predictions = json.loads(answer.body.read())["predictions"]
-    assert not differences(golden, predictions, range(len(golden.instances)))
-
-
-def test_curl_gets_the_golden_predictions(client: Client, golden: Golden, request_file: Path) -> None:
-    status, answer = signed_curl.post(client, request_file, golden.content_type)
-
-    assert status == 200, answer
-    predictions = json.loads(answer)["predictions"]
-    assert not differences(golden, predictions, range(len(golden.instances)))
+    require_right(unstreamed, golden.Answer(200, answer.content_type, answer.body.read()))
 
 
-def test_curl_gets_a_refusal_as_sagemakers_model_error(client: Client, request_file: Path) -> None:
+def test_curl_gets_a_golden_answer(client: Client, unstreamed: golden.Case, request_file: Path) -> None:
+    status, answer = signed_curl.post(client, request_file, unstreamed.request)
+
+    require_right(unstreamed, golden.Answer(status, "", answer))
+
+
+def test_curl_gets_a_refusal_as_sagemakers_model_error(
+    client: Client, api: ApiDescription, request_file: Path
+) -> None:
     request_file.write_text("{not json")
-    status, answer = signed_curl.post(client, request_file, "application/json")
+    status, answer = signed_curl.post(client, request_file, golden.Request(b"", api.request_types[0]))
 
     error = json.loads(answer)
     assert status == 424  # SageMaker's, for a model that did not answer 200

@@ -2,21 +2,19 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import golden
 from smoke_tests.client import Client
-from smoke_tests.golden import Golden, differences
+from smoke_tests.expectations import require_golden
 
 CLIENTS = 50
 
 
-def test_fifty_clients_at_once_each_get_their_own_answer(client: Client, golden: Golden) -> None:
+def test_fifty_clients_at_once_each_get_their_own_answer(
+    client: Client, golden_set: golden.GoldenSet
+) -> None:
     """Answers of concurrent requests are never swapped."""
-    positions = [number % len(golden.instances) for number in range(CLIENTS)]
+    requests = [golden_set.case(number).request for number in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as pool:
-        answers = list(pool.map(client.predict, [golden.body(position) for position in positions]))
+        replies = list(pool.map(client.ask, requests))
 
-    wrong = [
-        difference
-        for position, answer in zip(positions, answers, strict=True)
-        for difference in differences(golden, answer.predictions, range(position, position + 1))
-    ]
-    assert not wrong
+    require_golden(golden_set, [(number, reply.message) for number, reply in enumerate(replies)])

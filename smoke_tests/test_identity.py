@@ -6,28 +6,29 @@ from itertools import islice
 
 import pytest
 
-from smoke_tests.client import Answer, Client
-from smoke_tests.golden import Golden
+import golden
+from smoke_tests.client import Client, Reply
 
 CONCURRENCY = 8
 CALLS_PER_INSTANCE = 40  # chance misses one of 2 instances 40 × 2 times in a row once in 10^23 runs
 
 
-def answers(client: Client, body: bytes) -> Iterator[Answer]:
-    """Yield answers to one request, sent by several clients at once, without end."""
+def replies(client: Client, request: golden.Request) -> Iterator[Reply]:
+    """Yield replies to one request, sent by several clients at once, without end."""
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         while True:
-            yield from pool.map(client.predict, [body] * CONCURRENCY)
+            yield from pool.map(client.ask, [request] * CONCURRENCY)
 
 
 def test_each_instance_answers_and_all_with_the_same_release(
-    client: Client, golden: Golden, instances: int, pytestconfig: pytest.Config
+    client: Client, answered: golden.GoldenSet, instances: int, pytestconfig: pytest.Config
 ) -> None:
     answering: set[str | None] = set()
     releases: set[str | None] = set()
-    for answer in islice(answers(client, golden.body(0)), CALLS_PER_INSTANCE * max(instances, 1)):
-        answering.add(answer.instance)
-        releases.add(answer.release)
+    request = answered.case(0).request
+    for reply in islice(replies(client, request), CALLS_PER_INSTANCE * max(instances, 1)):
+        answering.add(reply.instance)
+        releases.add(reply.release)
         if len(answering) >= instances and len(releases) > 0:
             break
     expected = pytestconfig.getoption("--release")

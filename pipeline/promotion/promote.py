@@ -94,10 +94,8 @@ def promote(
         _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
         raise
     approve(release, run)
-    passed = UNCHECKED if release.unchecked else f"{result.smoke_tests} smoke tests passed"
-    _store_outcome(
-        release, run, "promoted", "; ".join([passed, *evidence.notes]) if evidence.notes else passed
-    )
+    passed = () if release.unchecked else (f"{result.smoke_tests} smoke tests passed",)
+    _store_outcome(release, run, "promoted", "; ".join([*passed, *evidence.notes]))
     return result
 
 

@@ -43,6 +43,7 @@ def join_results(results: Sequence[LoadResult]) -> LoadResult:
         fleet=first.fleet,
         first_answers={name: min(at for other, at in pairs if other == name) for name, _ in pairs},
         identities={release: dict(answers) for release, answers in identities.items()},
+        note=first.note,
     )
 
 

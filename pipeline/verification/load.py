@@ -109,7 +109,7 @@ class Compared(Model):
 
 
 class LoadResult(Model):
-    """The content of result.json."""
+    """The content of result.json. `note`: what a report must say of the requests; empty if there is nothing to say."""
 
     schema_version: Literal[1] = Field(validation_alias="schema", serialization_alias="schema")
     endpoint: str
@@ -121,6 +121,7 @@ class LoadResult(Model):
     first_answers: dict[str, float]  # instance → epoch s of its first answer
     identities: dict[str, dict[str, int]]
     compared: Compared | None = None
+    note: str = ""
 
     def phase(self, name: str) -> PhaseResult | None:
         return next((phase for phase in self.phases if phase.name == name), None)

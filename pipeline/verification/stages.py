@@ -107,7 +107,7 @@ def measure(job: Job) -> Measurements:
         return found
     golden = fetch_golden(job.release, job.run)
     bench = Bench(job.folder, golden, getattr(job.run.env.load, job.profile))
-    smoke = judge_smoke(run_smoke(job.release, job.run, golden), "; ".join(job.release.notes))
+    smoke = judge_smoke(run_smoke(job.release, job.run, golden))
     found.gates.append(smoke)
     if smoke.verdict is not Verdict.PASSED:
         found.gates += unmeasured_gates(job.run.env, "the smoke tests did not pass")
@@ -138,10 +138,10 @@ def _measure_one_instance(job: Job, bench: Bench, found: Measurements) -> None:
             log.info(
                 f"targets: {capacity.targets.invocations_per_minute:g} a minute, or at high resolution {high}"
             )
-        _compare(job, endpoint, bench, found)
+        compare_with_next(job, endpoint, bench, found)
 
 
-def _compare(job: Job, endpoint: str, bench: Bench, found: Measurements) -> None:
+def compare_with_next(job: Job, endpoint: str, bench: Bench, found: Measurements) -> None:
     """Compare with the release in the next environment; without one there is no such gate."""
     baseline = find_baseline(job.release, job.run, job.following)
     if isinstance(baseline, str):

@@ -1,11 +1,13 @@
 """The gates of measurements that were not taken, and the two that other stages share with them."""
 
+from pathlib import Path
+
 from pipeline.config import Environment
 from pipeline.gates import Gate, Verdict, judge
 from pipeline.release import UNCHECKED
 from pipeline.verification.scaling import ScalingPlan
 from pipeline.verification.scaling_gates import ScalingLimits, judge_scaling
-from pipeline.verification.smoke import judge_smoke
+from pipeline.verification.smoke import SmokeResult, judge_smoke
 from pipeline.verification.steady_gates import steady_limits
 
 
@@ -30,7 +32,7 @@ def capacity_gate(measured: float | None, verdict: Verdict, reason: str) -> Gate
 
 def unchecked_gates(env: Environment) -> list[Gate]:
     """Return every gate, INCONCLUSIVE: each of them asks golden requests, and there are none."""
-    gates = [judge_smoke(None), *unmeasured_gates(env, UNCHECKED)]
+    gates = [judge_smoke(SmokeResult(0, (), 0.0, Path(), UNCHECKED)), *unmeasured_gates(env, UNCHECKED)]
     return [gate.model_copy(update={"reason": UNCHECKED}) for gate in gates]
 
 

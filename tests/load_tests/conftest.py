@@ -35,7 +35,7 @@ def aws_environment(sagemaker: FakeSageMaker) -> dict[str, str]:
 
 
 @pytest.fixture
-def golden(tmp_path: Path) -> Path:
+def golden_file(tmp_path: Path) -> Path:
     path = tmp_path / "golden.json"
     path.write_text(json.dumps(golden_set()))
     return path

@@ -15,14 +15,12 @@ CASES = 8
 
 
 def golden_set() -> dict[str, object]:
-    """Return eight images with different labels; the first pixel is the label."""
+    """Return eight cases with different labels; an instance is its label."""
     return {
         "schema": 1,
         "content_type": "application/json",
         "tolerance": 1e-4,
-        "cases": [
-            {"instance": [label] + [0] * 63, "prediction": prediction(label)} for label in range(CASES)
-        ],
+        "cases": [{"instance": [label], "prediction": prediction(label)} for label in range(CASES)],
     }
 
 
@@ -52,7 +50,7 @@ class FakeSageMaker:
         self.requests += 1
         number = self.requests
         self.authorizations.add(request.headers.get("Authorization", "").split(" ")[0])
-        image = json.loads(await request.read())["instances"][0]
+        instance = json.loads(await request.read())["instances"][0]
         self._gate = self._gate or asyncio.Semaphore(self.max_concurrency)
         async with self._gate:
             await asyncio.sleep(self.service_seconds)
@@ -64,7 +62,7 @@ class FakeSageMaker:
             body = {"ErrorCode": "INTERNAL_FAILURE_FROM_MODEL", "OriginalStatusCode": 500}
             body |= {"Message": "Received server error (500)", "OriginalMessage": "the model broke"}
             return web.json_response(body, status=424, headers={"x-amzn-ErrorType": "ModelError"})
-        label = int(image[0]) + (1 if self.wrong_label else 0)
+        label = int(instance[0]) + (1 if self.wrong_label else 0)
         identity = f"release=abc;instance=i{number % self.current}"
         return web.json_response(
             {"predictions": [prediction(label)]},

@@ -118,7 +118,7 @@ def locust(aws: local_aws.Running, folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "locust", "-f", "load_tests/locustfile.py", "--web-port", str(port)]
-    command += ["--endpoint", ENDPOINT, "--check-every", str(10**9)]
+    command += ["--endpoint", ENDPOINT, "--check-every", "0"]
     log = folder / "locust.log"
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -45,6 +45,12 @@ def test_gates_capacity_and_scaling_timeline_are_tables_and_sentences() -> None:
     assert text.endswith("[The whole report](https://example.org/report)\n")
 
 
+def test_what_was_not_compared_stands_below_the_gates() -> None:
+    text = summary({**VERIFIED, "notes": ["UNCHECKED: <no> golden requests"]}, [])
+
+    assert "\n\n**UNCHECKED: &lt;no> golden requests**\n\n" in text
+
+
 def test_what_others_wrote_is_text() -> None:
     loud = {**VERIFIED, "gates": [dict(VERIFIED["gates"][1], reason="<b>a|b`c`")]}
 

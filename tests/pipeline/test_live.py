@@ -406,6 +406,13 @@ def test_an_unchecked_release_that_does_not_answer_is_unproved() -> None:
         wait.prove()
 
 
+def test_a_golden_request_that_is_refused_leaves_a_release_unproved_and_is_no_success() -> None:
+    wait = waiter(Refusing([endpoint("InService", NEW)]))
+
+    with pytest.raises(ReleaseUnproved, match="the model answered 415"):
+        wait.prove()
+
+
 def test_golden_errors_are_asked_once_the_fleet_is_proved_and_never_while_it_bakes() -> None:
     refused = Case(Request(b"bad"), Expected(None, status=415))
     aws = Refusing([endpoint("Updating"), endpoint("Updating"), endpoint("InService", NEW)])

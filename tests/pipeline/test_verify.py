@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+import golden
 import local_aws
 from local_aws.start import Running
 from pipeline.account.bootstrap import bootstrap
@@ -73,8 +74,7 @@ class Live:
 
     @property
     def bench(self) -> Bench:
-        golden = fetch_golden(self.release, self.run)
-        return Bench(self.run.build / "load", golden, self.run.env.load.quick)
+        return Bench(self.run.build / "load", fetch_golden(self.release, self.run), self.run.env.load.quick)
 
 
 @pytest.fixture(scope="module")
@@ -180,17 +180,19 @@ def test_a_fleet_that_does_not_grow_under_load_fails_by_its_scale_out_alone(live
 
 
 def test_wrong_predictions_fail_the_smoke_tests_and_nothing_more_is_measured(live: Live) -> None:
-    golden = fetch_golden(live.release, live.run)
-    right = golden.read_text()
-    document = json.loads(right)
-    label = document["cases"][3]["prediction"]["label"]
-    document["cases"][3]["prediction"]["label"] = (label + 1) % 10
-    golden.write_text(json.dumps(document))
+    fetched = fetch_golden(live.release, live.run)
+    right, cases = fetched.read_bytes(), list(golden.read(fetched))
+    answer = json.loads(cases[3].expected.body or b"")
+    answer["predictions"][0]["label"] = (answer["predictions"][0]["label"] + 1) % 10
+    wrong = replace(cases[3].expected, body=json.dumps(answer).encode())
+    golden.write([*cases[:3], replace(cases[3], expected=wrong), *cases[4:]], fetched)
     try:
-        with pytest.raises(GateFailed, match=r"smoke: .*case 3: label"):
+        with pytest.raises(
+            GateFailed, match=r"smoke: .*golden case 3: \$\.predictions\[0\]\.label is \d, not \d"
+        ):
             live.verify(again=True)
     finally:
-        golden.write_text(right)
+        fetched.write_bytes(right)
 
     assert live.stored().verdict is Verdict.FAILED
     verdicts = by_name(live.stored().gates)

@@ -21,11 +21,11 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from digits.handler import DigitsHandler
 from predictor import create_app
 from serving.platform import identity, limits, paths
-from tests.pipeline import model_without_torch
+from tests.pipeline import digits_without_torch
 
 TROUBLE = Path(os.environ["TROUBLE"])
 app = create_app(
-    DigitsHandler(model_without_torch.load(paths.model_dir(paths.base_dir()))),
+    DigitsHandler(digits_without_torch.load(paths.model_dir(paths.base_dir()))),
     identity.from_environ(os.environ),
     limits.from_environ(os.environ),
 )

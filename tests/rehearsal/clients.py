@@ -1,6 +1,5 @@
 """Clients that send requests while an endpoint changes, and record every answer."""
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -9,14 +8,16 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
+import golden
+
 THREADS = 4  # enough to reach a canary of one instance among three while it bakes
 
 
 class Clients:
-    """Four threads that send one golden input after another until the block ends."""
+    """Four threads that send one golden request after another until the block ends."""
 
-    def __init__(self, runtime: Any, endpoint: str, golden: dict[str, Any]) -> None:
-        self._runtime, self._endpoint, self._cases = runtime, endpoint, golden["cases"]
+    def __init__(self, runtime: Any, endpoint: str, golden_set: golden.GoldenSet) -> None:
+        self._runtime, self._endpoint, self._cases = runtime, endpoint, golden_set.answered
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(THREADS)]
@@ -45,17 +46,16 @@ class Clients:
     def _run(self) -> None:
         number = 0
         while not self._stop.is_set():
-            answer = self._post(self._cases[number % len(self._cases)]["instance"])
+            answer = self._post(self._cases[number % len(self._cases)].request)
             number += 1
             with self._changed:
                 self.answers.append(answer)
                 self._changed.notify_all()
 
-    def _post(self, instance: list[float]) -> str:
-        body = json.dumps({"instances": [instance]})
+    def _post(self, request: golden.Request) -> str:
         try:
             answer = self._runtime.invoke_endpoint(
-                EndpointName=self._endpoint, ContentType="application/json", Body=body
+                EndpointName=self._endpoint, ContentType=request.content_type, Body=request.body
             )
         except ClientError as error:
             status = error.response.get("OriginalStatusCode")

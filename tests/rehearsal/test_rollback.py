@@ -2,33 +2,22 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
-from safetensors.numpy import load_file, save_file
 
+import golden
 import local_aws
 from tests.rehearsal.clients import Clients
+from tests.rehearsal.digits import MODEL, diverged_weights
 
 pytestmark = [pytest.mark.measures, pytest.mark.starts_processes]
 
 ROOT = Path(__file__).parents[2]
-MODEL = ROOT / "container" / "local_test" / "opt" / "ml" / "model"
-ANSWER_TO_A_BLANK_IMAGE = """
-import json, pathlib, sys
-import numpy
-from digits import codec
-from digits.project import DIGITS
-from serving import engines
-engine = engines.load(engines.Choice("torch"), pathlib.Path(sys.argv[1]), DIGITS.load_network)
-print(json.dumps(codec.predictions(engine.predict(numpy.zeros((1, 64), dtype=numpy.float32)))[0]))
-"""
 KINDS = [pytest.param("docker", marks=pytest.mark.docker), pytest.param("process")]
 
 
@@ -39,37 +28,12 @@ def pipeline(environ: dict[str, str], build: Path, *words: str) -> subprocess.Co
     )  # fmt: skip
 
 
-def diverged_weights(directory: Path) -> Path:
-    """Make a model that is right on a blank image, its one golden case, and overflows on any real one.
-
-    It has weights alone: the container would refuse to start beside engines exported from other weights.
-    """
-    shutil.copytree(MODEL, directory, ignore=shutil.ignore_patterns("engines.json", "*.onnx"))
-    weights = load_file(directory / "model.safetensors")
-    weights["features.0.weight"] = weights["features.0.weight"] * 1e38
-    save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
-    (directory / "golden.json").write_text(json.dumps(golden_of_a_blank_image()))
-    return directory
-
-
-def golden_of_a_blank_image() -> dict[str, Any]:
-    """Return a golden set of a blank image, for which the good and the diverged model agree: its pixels are 0."""
-    engine = [sys.executable, "-c", ANSWER_TO_A_BLANK_IMAGE, str(MODEL)]
-    done = subprocess.run(
-        engine,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "container" / "src")},
-        capture_output=True,
-        check=True,
-    )
-    golden: dict[str, Any] = json.loads((MODEL / "golden.json").read_text())
-    return golden | {"cases": [{"instance": [0] * 64, "prediction": json.loads(done.stdout)}]}
-
-
 @pytest.mark.matrix
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("instances", KINDS)
 def test_a_release_that_answers_500_is_rolled_back_by_its_own_alarm(instances: str, tmp_path: Path) -> None:
-    golden: dict[str, Any] = json.loads((MODEL / "golden.json").read_text())
+    golden_set = golden.read_folder(MODEL)
+    assert golden_set is not None
     engine = [] if instances == "docker" else ["--no-engine"]
     with local_aws.start(instances=instances) as aws:
         good, bad = tmp_path / "good", tmp_path / "bad"
@@ -92,7 +56,7 @@ def test_a_release_that_answers_500_is_rolled_back_by_its_own_alarm(instances: s
             region_name="eu-west-1",
             config=Config(retries={"total_max_attempts": 1}),
         )
-        with Clients(runtime, endpoint, golden) as clients:
+        with Clients(runtime, endpoint, golden_set) as clients:
             assert clients.wait_for(lambda answers: len(answers) >= 20)
             attempt = pipeline(aws.environ, bad, "deploy", "--env", "staging")
             seen = len(clients.answers)

@@ -1,4 +1,4 @@
-"""The same network from the same weights, in numpy: it starts in a moment where torch takes seconds of CPU."""
+"""The network of the digits from the same weights, in numpy: it starts in a moment where torch takes seconds of CPU."""
 
 from pathlib import Path
 
