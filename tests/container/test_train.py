@@ -72,7 +72,7 @@ def test_the_committed_settings_train_an_accurate_model_like_the_committed_one(t
     assert done.returncode == 0, done.stderr
     assert not (base / "output" / "failure").exists()
     written = files(base / "model")
-    assert set(written) == set(files(COMMITTED / "model")) - {golden.LEGACY_FILE}
+    assert set(written) == set(files(COMMITTED / "model"))
     metrics = json.loads(written["metrics.json"])
     assert metrics["accuracy"] >= 0.98
     assert metrics["held_out_images"] == 355
