@@ -17,7 +17,7 @@ PEER_PARTS = (
     "front.conf",
     "post.lua",
 )  # the peers' own code, not the comparison's
-EVERY_WORKLOAD, UNLIMITED = ("T1", "T32", "M"), 100
+EVERY_WORKLOAD, UNLIMITED = ("T1", "T32", "M", "MB", "MB16"), 100
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,11 @@ class Server:
     max_repetitions: int = 100
 
 
-def ours(engine: str, precision: str = "fp32") -> Callable[[Workspace], Launch]:
-    """Start `serve` as the image does: with its own nginx and its own plan of workers and threads."""
+def ours(engine: str, precision: str = "fp32", *, program_batch: int = 1) -> Callable[[Workspace], Launch]:
+    """Start `serve` as the image does: with its own nginx and its own plan of workers and threads.
+
+    `program_batch`: the largest batch of a user's program.
+    """
 
     def launch(workspace: Workspace) -> Launch:
         base = workspace.scratch / "ml"
@@ -50,6 +53,7 @@ def ours(engine: str, precision: str = "fp32") -> Callable[[Workspace], Launch]:
             "SERVE_HOST": "127.0.0.1",
             "ENGINE": engine,
             "ENGINE_PRECISION": precision,
+            **({"SAGEMAKER_TS_BATCH_SIZE": str(program_batch)} if program_batch > 1 else {}),
         }
         return Launch([sys.executable, str(ROOT / "container" / "src" / "serve")], environ)
 
@@ -147,6 +151,13 @@ def _ours() -> list[Server]:
         Server("ours-torch", title, "ours", ours("torch")),
         Server("ours-auto", title, "ours", ours("auto"), engine="auto", rows=("T1", "T32")),
         Server("ours-auto-bf16", title, "ours", ours("auto", "bf16"), "auto", "bf16", rows=("M",)),
+        Server(
+            "ours-torch-batched",
+            f"{title}, batch {BATCH}",
+            "ours",
+            ours("torch", program_batch=BATCH),
+            rows=("MB", "MB16"),
+        ),
         Server("ours-onnxruntime", title, "ours", ours("onnxruntime"), "onnxruntime", rows=()),
         Server("ours-openvino", title, "ours", ours("openvino"), "openvino", rows=()),
         Server("ours-openvino-bf16", title, "ours", ours("openvino", "bf16"), "openvino", "bf16", rows=()),
@@ -174,9 +185,9 @@ def _peers() -> list[Server]:
         peer("flask", single, flask("flask_app"), "flask", "T1", "T32", "M"),
         peer("fastapi", "FastAPI + uvicorn", fastapi, "fastapi", "T1", "T32", "M"),
         peer("torchserve", "TorchServe 0.12", torchserve(1), "torchserve", "T1", "T32", "M"),
-        peer("torchserve-batched", "TorchServe 0.12" + with_batch, torchserve(BATCH), "torchserve", "T1", "M"),
+        peer("torchserve-batched", "TorchServe 0.12" + with_batch, torchserve(BATCH), "torchserve", "T1", "M", "MB", "MB16"),
         peer("litserve", "LitServe", litserve(1), "litserve", "T1", "T32", "M"),
-        peer("litserve-batched", "LitServe" + with_batch, litserve(BATCH), "litserve", "T1", "M"),
+        peer("litserve-batched", "LitServe" + with_batch, litserve(BATCH), "litserve", "T1", "M", "MB", "MB16"),
         peer("bentoml", "BentoML", bentoml(1), "bentoml", "T1", "T32", "M"),
         peer("bentoml-batched", "BentoML" + with_batch, bentoml(BATCH), "bentoml", "T1", "M"),
         peer(

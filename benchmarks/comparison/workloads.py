@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import golden
+from golden import Case, Comparison, Expected, Request
 
 ROOT = Path(__file__).parents[2]
 LOCAL_TEST = ROOT / "container" / "local_test"
@@ -42,6 +44,7 @@ class Workload:
     model_dir: Path
     network: Path  # the file with the network's class
     expected: NDArray[np.float64]
+    dtype: str = "float32"  # of the network, where PyTorch computes
 
     def problem(self, answer: bytes, precision: str = "fp32") -> str | None:
         """Return the error of an answer; None if it is correct."""
@@ -51,6 +54,7 @@ class Workload:
             return f"not an answer: {type(error).__name__}: {error}: {answer[:200]!r}"
         if got.shape != self.expected.shape:
             return f"expected numbers of shape {self.expected.shape}, got {got.shape}"
+        precision = "bf16" if self.dtype == "bfloat16" else precision
         difference = float(np.abs(got - self.expected).max())
         if not difference <= TOLERANCES[precision]:
             return f"differs by {difference:.2g}, more than {TOLERANCES[precision]:g} for {precision}"
@@ -58,13 +62,23 @@ class Workload:
 
     def environ(self) -> dict[str, str]:
         """Return the environment variables that programs/workload.py reads."""
-        return {"WORKLOAD": self.kind, "MODEL_DIR": str(self.model_dir), "NETWORK": str(self.network)}
+        return {
+            "WORKLOAD": self.kind,
+            "MODEL_DIR": str(self.model_dir),
+            "NETWORK": str(self.network),
+            "DTYPE": self.dtype,
+        }
 
 
 def all_workloads(cache: Path) -> dict[str, Workload]:
     """Return every workload by name; the model that one needs is made in `cache`."""
     archive = cache / f"encoder-{_hash_of(ENCODER, ROOT / 'container' / 'src' / 'serving' / 'engines')}"
-    found = [digits("T1", 1, (1, 8, 32, 128)), digits("T32", 32, (8, 32)), encoder(archive)]
+    found = [
+        digits("T1", 1, (1, 8, 32, 128)),
+        digits("T32", 32, (8, 32)),
+        encoder(archive),
+        *(batched_encoder(archive, dtype) for dtype in ("float32", "bfloat16")),
+    ]
     return {workload.name: workload for workload in found}
 
 
@@ -96,8 +110,51 @@ def encoder(directory: Path) -> Workload:
         (8, 32),
         directory,
         directory / "code" / "encoder.py",
-        _reference(directory),
+        _reference(directory, [TEXT]),
     )
+
+
+def batched_encoder(archive: Path, dtype: str) -> Workload:
+    """Return the workload of the encoder for servers that batch, computed by PyTorch in `dtype`.
+
+    Its archive has golden cases, so that our server batches its program.
+    """
+    directory = archive.with_name(f"{archive.name}-{dtype}")
+    if not (directory / golden.FILE).is_file():
+        directory.mkdir(exist_ok=True)
+        shutil.copy(archive / "model.safetensors", directory)
+        shutil.copytree(archive / "code", directory / "code", dirs_exist_ok=True)
+        program = directory / "code" / "inference.py"
+        text = program.read_text().replace("return model.eval()", f"return model.eval().to(torch.{dtype})")
+        program.write_text(text)
+        golden.write(_golden_cases(directory, dtype), directory / golden.FILE)
+    name = "MB" if dtype == "float32" else "MB16"
+    return Workload(
+        name,
+        f"{ENCODER_TITLE}, in batches, {dtype}",
+        "encoder",
+        json.dumps({"inputs": [TEXT]}).encode(),
+        (8, 32, 128),
+        directory,
+        directory / "code" / "encoder.py",
+        _reference(directory, [TEXT]),
+        dtype,
+    )
+
+
+def _golden_cases(directory: Path, dtype: str) -> list[Case]:
+    """Make cases of one and of two texts, with PyTorch's answers in float32 and the tolerance of `dtype`."""
+    comparison = Comparison("json", absolute=1e-4 if dtype == "float32" else TOLERANCES["bf16"])
+    return [
+        Case(
+            Request(json.dumps({"inputs": texts}).encode()),
+            Expected(
+                json.dumps({"embeddings": _reference(directory, texts).tolist()}).encode(),
+                comparison=comparison,
+            ),
+        )
+        for texts in ([TEXT], ["another text", TEXT[::-1]])
+    ]
 
 
 def _hash_of(*folders: Path) -> str:
@@ -116,7 +173,7 @@ def _export(directory: Path) -> None:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-2000:]}")
 
 
-def _reference(directory: Path) -> NDArray[np.float64]:
+def _reference(directory: Path, texts: list[str]) -> NDArray[np.float64]:
     import torch
     from safetensors.torch import load_file
 
@@ -128,7 +185,7 @@ def _reference(directory: Path) -> NDArray[np.float64]:
     model = module.Encoder().eval()
     model.load_state_dict(load_file(directory / "model.safetensors"))
     with torch.inference_mode():
-        vectors: NDArray[np.float64] = model(module.tokens([TEXT])).double().numpy()
+        vectors: NDArray[np.float64] = model(module.tokens(texts)).double().numpy()
     return vectors
 
 

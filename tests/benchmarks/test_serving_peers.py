@@ -69,6 +69,7 @@ def test_every_server_is_started_with_its_workers_and_without_steering_from_outs
 
 
 @needs_load
+@pytest.mark.starts_processes
 def test_a_server_is_checked_measured_and_ended(tmp_path: Path) -> None:
     before = {process.pid for process in psutil.Process().children(recursive=True)}
 
@@ -83,6 +84,7 @@ def test_a_server_is_checked_measured_and_ended(tmp_path: Path) -> None:
 
 
 @needs_load
+@pytest.mark.starts_processes
 def test_a_server_with_wrong_answers_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "START_SECONDS", 1)
     alone = all_servers()["nginx"].launch(Workspace(tmp_path, 1, T32, tmp_path / "b", Path(sys.executable)))

@@ -11,7 +11,7 @@ import pytest
 from serving.engines import Engine
 from tests.container import archives
 from tests.container.conftest import path_of
-from tests.container.serve_process import IMAGES, JSON, SOURCE, Answer, Serve, until
+from tests.container.serve_process import COMMITTED, IMAGES, JSON, SOURCE, Answer, Serve, until
 
 DIGIT = IMAGES[0]
 REQUEST = json.dumps({"instances": [DIGIT]})
@@ -58,7 +58,11 @@ def answering_servers(serve: Serve, requests: int) -> set[object]:
 
 
 @pytest.mark.starts_processes
-def test_changed_steps_are_in_force_in_the_batch_server(edited: Edited, engine: Engine) -> None:
+def test_changed_steps_are_in_force_in_the_batch_server(
+    edited: Edited, engine: Engine, tmp_path: Path
+) -> None:
+    """Without golden cases, which such an edit would not answer."""
+    shutil.copytree(COMMITTED / "model", tmp_path / "model", ignore=shutil.ignore_patterns("golden.*"))
     serve = edited(
         {
             "predictor.py": [
@@ -68,7 +72,8 @@ def test_changed_steps_are_in_force_in_the_batch_server(edited: Edited, engine: 
                 ("return handler.encode(prediction, accept)",
                  'return Answer(b"[%d]" % prediction.argmax(), "application/json", 203, {"X-Mine": "yes"})'),
             ]
-        }
+        },
+        SAGEMAKER_BASE_DIR=str(tmp_path),
     )  # fmt: skip
     mirrored = int(engine.predict(np.array([DIGIT[::-1]], dtype=np.float32)).argmax())
 

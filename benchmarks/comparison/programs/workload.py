@@ -1,7 +1,8 @@
 """The same model, decoding and encoding for every peer, so that only the servers differ.
 
 Runs in each peer's own virtual environment: needs torch, NumPy and safetensors alone. WORKLOAD names the
-model (digits or encoder), MODEL_DIR the folder of its weights, NETWORK the file with its network's class.
+model (digits or encoder), MODEL_DIR the folder of its weights, NETWORK the file with its network's class, DTYPE the
+encoder's type, such as bfloat16.
 """
 
 import importlib.util
@@ -55,6 +56,7 @@ class Encoder:
         self._tokens = network.tokens
         self._network = network.Encoder().eval()
         self._network.load_state_dict(load_file(weights))
+        self._network.to(getattr(torch, os.environ.get("DTYPE", "float32")))
 
     def decode(self, request: Any) -> Tensor:
         inputs = request["inputs"]
@@ -63,7 +65,7 @@ class Encoder:
 
     def predict(self, batch: Tensor) -> Tensor:
         with torch.inference_mode():
-            vectors: Tensor = self._network(batch)
+            vectors: Tensor = self._network(batch).float()
             return vectors
 
     def encode(self, output: Tensor) -> dict[str, Any]:

@@ -162,6 +162,10 @@ def test_only_what_golden_requests_have_the_structure_of_is_joined(decide: Decid
     assert joining.kind(service.decode(b"[[1, 2]]", "application/double")) is None
 
 
+def test_of_many_golden_requests_the_first_are_asked(decide: Decide) -> None:
+    assert "32 golden requests" in decide("data @ model", *(case([[number, 1]]) for number in range(40)))[1]
+
+
 def test_a_refusal_among_the_golden_requests_is_not_asked(decide: Decide) -> None:
     refused = replace(case(b"no JSON"), expected=Expected(None, status=400))
 

@@ -227,6 +227,23 @@ def test_a_generator_that_fails_at_once_is_a_500(tmp_path: Path) -> None:
     assert (answer.status_code, answer.json) == (500, {"error": "KeyError: 'k'"})
 
 
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        ("SystemExit(3)", "SystemExit: 3"),
+        ("KeyboardInterrupt", "KeyboardInterrupt"),
+        ("__import__('asyncio').CancelledError", "CancelledError"),
+    ],
+)
+@pytest.mark.parametrize("first", ["", "\n    yield 'a'"])
+def test_what_would_end_a_process_is_an_error_of_its_request(
+    tmp_path: Path, raised: str, says: str, first: str
+) -> None:
+    answer = answer_of(tmp_path, f"def transform_fn(m, b, c, a):\n    raise {raised}{first}")
+
+    assert (answer.status_code, answer.json) == (500, {"error": says})
+
+
 def test_ping_is_200_only_after_model_fn_returned(tmp_path: Path) -> None:
     directory = archives.program(tmp_path, "def model_fn(d): raise OSError('no weights')")
     handler = load(directory, {}, DIGITS)

@@ -36,6 +36,7 @@ class Recorder:
         self.lock = threading.Lock()
         self.threads: set[int] = set()
         self.predicted: list[list[float]] = []
+        self.steps: list[str] = []
         self.caller = ""
         self.may_go_on = threading.Event()
         self.may_go_on.set()
@@ -53,12 +54,14 @@ class Recorder:
 
     def decode(self, body: bytes, _content_type: str) -> NDArray[np.float64]:
         self.threads.add(threading.get_ident())
+        self.steps.append("decode")
         if body == b"bad":
             raise BadRequest("not a number")
         return np.array([float(body)])
 
     def predict(self, data: NDArray[np.float64]) -> Any:
         self.predicted.append(data.tolist())
+        self.steps.append("predict")
         self.entered.set()
         assert self.may_go_on.wait(20)
         if (data == 13).any():
@@ -69,6 +72,7 @@ class Recorder:
 
     def encode(self, prediction: NDArray[np.float64], _accept: str) -> Answer:
         self.threads.add(threading.get_ident())
+        self.steps.append("encode")
         if prediction[0] == 2 * 99:
             raise SystemExit(3)
         body = json.dumps([prediction.tolist(), self.caller]).encode()
@@ -171,6 +175,7 @@ def test_without_joining_requests_are_answered_one_by_one_in_the_order_of_their_
 
     assert [body(one)[0] for one in [first, *others]] == [[2.0 * number] for number in range(1, 12)]
     assert world.handler.predicted == [[float(number)] for number in range(1, 12)]
+    assert world.handler.steps == ["decode", "predict", "encode"] * 11
 
 
 def test_with_joining_what_waits_is_predicted_at_once_and_each_gets_its_own(start: Start) -> None:
