@@ -33,7 +33,7 @@ PATH = re.compile(r"\.?[\w*-]+(\.[\w*-]+)*(/[\w.*-]+)*/?")
 NOT_IN_THE_REPOSITORY = {  # written by a command, or a user's own
     "build", ".venv", "code", "model", "input", "output", "training-job", "weights", "images", "evidence", "rollbacks",
     "audit", "canary.py", "inference.py", "serving.py", "schedule.json", "result.json", "shape-NAME.json", "report.html",
-    "release.json", "evidence.json", "capacity.json", "provenance.json",
+    "golden.json", "release.json", "evidence.json", "capacity.json", "provenance.json",
     "config/NAME.yaml", "config/shapes/NAME.yaml", "config/shapes/SHAPE.yaml", "pipeline/commands/NAME.py",
     "FILE.py", "config/stagng.yaml.",
 }  # fmt: skip
