@@ -1,13 +1,11 @@
 """The HTML report of the whole journey, made by `python -m load_tests.report`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rehearsal import commands
 from rehearsal.machine import ROOT
-
-NOT_STEPS = ("evidence.json", "capacity.json")  # files in a folder BUILD/ENVIRONMENT that no step's record is
 
 
 def write_report(build: Path, title: str, environ: Mapping[str, str]) -> Path:
@@ -21,8 +19,7 @@ def write_report(build: Path, title: str, environ: Mapping[str, str]) -> Path:
     if (build / "release.json").is_file():
         words += ["--release", str(build / "release.json")]
     for environment in ("staging", "production"):
-        steps = (path for path in sorted((build / environment).glob("*.json")) if path.name not in NOT_STEPS)
-        for path in steps:
+        for path in _having({"step", "environment"}, (build / environment).glob("*.json")):
             words += ["--steps", str(path)]
     commands.run(words, environ, build / "logs" / "report.log", lambda _: None)
     return page.relative_to(ROOT) if page.is_relative_to(ROOT) else page
@@ -30,5 +27,10 @@ def write_report(build: Path, title: str, environ: Mapping[str, str]) -> Path:
 
 def _load_results(build: Path) -> list[Path]:
     """Return the load test results below BUILD, without the other JSON files beside them."""
-    candidates = sorted(build.glob("traffic-*.json")) + sorted(build.glob("*/load/*.json"))
-    return [path for path in candidates if {"phases", "endpoint"} <= json.loads(path.read_text()).keys()]
+    wanted = {"phases", "endpoint"}
+    return [*_having(wanted, build.glob("traffic-*.json")), *_having(wanted, build.glob("*/load/*.json"))]
+
+
+def _having(keys: set[str], files: Iterable[Path]) -> list[Path]:
+    """Return the files, by name, whose document has these keys: others are beside them."""
+    return [path for path in sorted(files) if keys <= json.loads(path.read_text()).keys()]
