@@ -51,6 +51,18 @@ def test_an_archive_is_served_and_a_stream_goes_out_as_it_comes(start: Start, tm
 
 
 @pytest.mark.starts_processes
+def test_an_idle_program_hears_sigterm(start: Start, tmp_path: Path) -> None:
+    """Its thread waits where gunicorn lets no signal interrupt it; gunicorn would kill the worker after 20 s."""
+    archives.program(tmp_path / "model", STREAM)
+    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="1")
+    serve.await_ready()
+
+    serve.terminate()
+
+    assert serve.process.wait(timeout=15) == 0
+
+
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
 def test_a_state_dict_with_its_program_is_served_by_all_workers(start: Start, tmp_path: Path) -> None:
     archives.brightness(tmp_path / "model")

@@ -19,6 +19,7 @@ from serving.http.batching import PendingRequest, answer_all
 from serving.http.service import Service
 
 T = TypeVar("T")
+_LONGEST_WAIT_SECONDS = 0.2  # gunicorn lets SIGTERM interrupt no system call: its handler runs between two waits
 
 
 class WorkerStopped(Exception):
@@ -89,7 +90,8 @@ class ProgramThread:
     def _take(self) -> list[_Job]:
         """Wait for jobs; return the first, with the requests right behind it that may be in its batch."""
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._is_stopped)
+            while not (self._jobs or self._is_stopped or self.is_quitting):
+                self._changed.wait(_LONGEST_WAIT_SECONDS)
             if not self._jobs:
                 return []
             most = self._service.limits.batch_instances if self._service.handler.joining else 1
