@@ -19,7 +19,7 @@ from pathlib import Path
 from golden.cases import Answer, GoldenError, GoldenSet, Request
 from golden.files import FILE, LEGACY_FILE, read_folder
 
-SCRIPT = Path(__file__).parents[1] / "container" / "local_test" / "serve_local.sh"
+SCRIPT = Path(__file__).resolve().parents[1] / "container" / "local_test" / "serve_local.sh"
 START_SECONDS = 600.0  # SageMaker allows eight minutes
 ANSWER_SECONDS = 500.0  # a stream may take eight minutes
 STOP_SECONDS = 30.0

@@ -32,10 +32,10 @@ def transform_fn(model, body, content_type, accept):
     return json.dumps({"label": 3, "served_at": datetime.datetime.now().isoformat()}), "application/json"
 """
 BORN = """
-import json, random
+import json, os
 
 def model_fn(model_dir):
-    return random.random()
+    return f"process {os.getpid()}"
 
 def transform_fn(model, body, content_type, accept):
     return json.dumps({"label": 3, "weight": model}), "application/json"

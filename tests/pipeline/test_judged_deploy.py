@@ -89,6 +89,8 @@ def test_a_rollback_to_a_slower_release_is_not_vetoed(run: Run, publish_model: P
 def test_the_result_of_a_bake_too_short_for_a_verdict_says_which_way_was_taken(
     run: Run, publish_model: Publish
 ) -> None:
+    few = run.env.deployment.model_copy(update={"probe_requests_per_second": 1})
+    run = replace(run, env=run.env.model_copy(update={"deployment": few}))
     first, second, third = (publish_model(mark) for mark in ("first", "second", "third"))
     deploy(first, run)
     found = deploy(second, run).judged

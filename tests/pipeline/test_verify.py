@@ -26,6 +26,7 @@ from pipeline.deployment.deploy import deploy
 from pipeline.deployment.plan import plan_capacity_endpoint
 from pipeline.errors import ConfigError, GateFailed, LoadTestBroken, VerificationInconclusive
 from pipeline.gates import Gate, Verdict
+from pipeline.publishing.golden_sets import store_file
 from pipeline.publishing.publish import publish
 from pipeline.release import Release
 from pipeline.release_store.golden import fetch_golden
@@ -179,20 +180,21 @@ def test_a_fleet_that_does_not_grow_under_load_fails_by_its_scale_out_alone(live
     }  # fmt: skip
 
 
-def test_wrong_predictions_fail_the_smoke_tests_and_nothing_more_is_measured(live: Live) -> None:
-    fetched = fetch_golden(live.release, live.run)
-    right, cases = fetched.read_bytes(), list(golden.read(fetched))
+def test_wrong_predictions_fail_the_smoke_tests_and_nothing_more_is_measured(
+    live: Live, tmp_path: Path
+) -> None:
+    cases = list(golden.read(fetch_golden(live.release, live.run)))
     answer = json.loads(cases[3].expected.body or b"")
     answer["predictions"][0]["label"] = (answer["predictions"][0]["label"] + 1) % 10
     wrong = replace(cases[3].expected, body=json.dumps(answer).encode())
-    golden.write([*cases[:3], replace(cases[3], expected=wrong), *cases[4:]], fetched)
-    try:
-        with pytest.raises(
-            GateFailed, match=r"smoke: .*golden case 3: \$\.predictions\[0\]\.label is \d, not \d"
-        ):
-            live.verify(again=True)
-    finally:
-        fetched.write_bytes(right)
+    golden.write([*cases[:3], replace(cases[3], expected=wrong), *cases[4:]], tmp_path / golden.FILE)
+    record = store_file(str(tmp_path / golden.FILE), live.run.aws)
+    judged_otherwise = replace(live, release=live.release.model_copy(update={"golden": record}))
+
+    with pytest.raises(
+        GateFailed, match=r"smoke: .*golden case 3: \$\.predictions\[0\]\.label is \d, not \d"
+    ):
+        judged_otherwise.verify(again=True)
 
     assert live.stored().verdict is Verdict.FAILED
     verdicts = by_name(live.stored().gates)
