@@ -12,7 +12,7 @@ from rehearsal import commands, roles, traffic
 from rehearsal.errors import RehearsalError
 from rehearsal.live_check import LiveEndpoint, check_live_endpoint
 from rehearsal.machine import Machine, cache_dir
-from rehearsal.models import RehearsalModel, model_of_config, prepare_models
+from rehearsal.models import DIGITS, RehearsalModel, model_of_config, prepare_models
 from rehearsal.progress import Progress, Row
 
 PREPARE, START, BASELINE = "prepare the models", "start the local AWS", "put a baseline live"
@@ -102,7 +102,10 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
                 journey.environ = stack.enter_context(aws)
             _put_baseline_live(journey, baseline, issuer)
             endpoints = [_step_result(build / "baseline", env, "deploy")["endpoint"] for env in ENVIRONMENTS]
-            with traffic.background_clients(endpoints, baseline.golden, build, journey.environ):
+            rate = (
+                traffic.REQUESTS_PER_SECOND if model == DIGITS else traffic.REQUESTS_PER_SECOND_OF_ANY_MODEL
+            )
+            with traffic.background_clients(endpoints, baseline.golden, build, journey.environ, rate):
                 _deliver_release(journey, release)
             with journey.step(CHECK):
                 _check(journey, release.golden, endpoints, outcome)

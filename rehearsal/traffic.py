@@ -12,21 +12,27 @@ from rehearsal.commands import stop
 from rehearsal.errors import RehearsalError
 from rehearsal.machine import ROOT
 
-REQUESTS_PER_SECOND = 5
+REQUESTS_PER_SECOND = 5.0  # to each endpoint, of the digits
+REQUESTS_PER_SECOND_OF_ANY_MODEL = 1.0  # a model may be slow here, and the load of verification comes on top
 MAX_SECONDS = 3600  # the clients stop by themselves, even if the rehearsal is killed
 NO_CHECKS = "0"  # no answer is compared with the golden one, since the release changes under these clients
 
 
 @contextlib.contextmanager
 def background_clients(
-    endpoints: list[str], payloads: Path, build: Path, environ: Mapping[str, str]
+    endpoints: list[str],
+    payloads: Path,
+    build: Path,
+    environ: Mapping[str, str],
+    requests_per_second: float = REQUESTS_PER_SECOND,
 ) -> Iterator[None]:
     """Send the golden requests to each endpoint at a steady rate until the block ends.
 
-    `payloads`: a golden set, or a file with one body on each line. Writes BUILD/traffic-<endpoint>.json (the load test's result format) for each endpoint.
+    `payloads`: a golden set, or a file with one body on each line. Writes BUILD/traffic-<endpoint>.json (the load
+    test's result format) for each endpoint.
     """
     schedule = build / "traffic-schedule.json"
-    phase = {"name": "clients", "seconds": MAX_SECONDS, "requests_per_second": REQUESTS_PER_SECOND}
+    phase = {"name": "clients", "seconds": MAX_SECONDS, "requests_per_second": requests_per_second}
     schedule.write_text(json.dumps({"phases": [phase], "stop_when_saturated": False}))
     started: list[subprocess.Popen[str]] = []
     try:

@@ -68,7 +68,7 @@ def test_an_example_is_made_with_two_seeds_and_once(tmp_path: Path) -> None:
 
     made = [prepare(example, tmp_path) for _ in range(2)]
 
-    assert [(each.folder / "seed").read_text() for each in made[0]] == ["0", "1"]
+    assert [(each.folder / "seed").read_text() for each in made[0]] == ["0", "2"]
     assert made[0] == made[1]
     assert (tmp_path / "made").read_text() == "xx"
 

@@ -19,7 +19,9 @@ from serving.http.batching import PendingRequest, answer_all
 from serving.http.service import Service
 
 T = TypeVar("T")
-_LONGEST_WAIT_SECONDS = 0.2  # gunicorn lets SIGTERM interrupt no system call: its handler runs between two waits
+_LONGEST_WAIT_SECONDS = (
+    0.2  # gunicorn lets SIGTERM interrupt no system call: its handler runs between two waits
+)
 
 
 class WorkerStopped(Exception):
