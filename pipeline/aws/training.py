@@ -7,6 +7,7 @@ takes a second and a half to import, so it is imported where it is used.
 from collections.abc import Mapping
 from typing import Any
 
+import boto3
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,7 +26,10 @@ def create_training_job(call: Call, region: str) -> None:
     from sagemaker.core.resources import TrainingJob
 
     try:
-        TrainingJob.create(**sdk_parameters(call.params), region=region)
+        session = boto3.Session(
+            region_name=region
+        )  # without one the SDK keeps the first client of the process
+        TrainingJob.create(**sdk_parameters(call.params), session=session, region=region)
     except (ClientError, BotoCoreError) as error:
         raise explained("sagemaker create_training_job", error) from error
 

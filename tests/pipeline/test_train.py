@@ -87,6 +87,19 @@ def test_what_was_trained_is_what_weights_choose(run: Run, said: Callable[[], li
 
 
 @pytest.mark.starts_processes
+def test_a_job_goes_to_the_aws_of_this_run_whatever_the_process_asked_before(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sagemaker.core.utils.utils import SageMakerClient
+
+    with monkeypatch.context() as earlier:
+        earlier.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody listens there
+        SageMakerClient(region_name="eu-west-1").get_client("sagemaker")
+
+    assert trained(with_epochs(run, 4)).made
+
+
+@pytest.mark.starts_processes
 def test_the_same_content_trains_once(run: Run) -> None:
     first = trained(run)
     run.aws.made.clear()
