@@ -67,7 +67,7 @@ def serve(model: Path, *, image: str = "") -> Iterator[LocalServer]:
     """
     with tempfile.TemporaryDirectory(prefix="golden-") as scratch:
         folder = Path(scratch) / "model"
-        _unpack(model, folder)
+        unpack(model, folder)
         server = LocalServer(_free_port(), _take_golden_set(folder))
         words = ["bash", str(SCRIPT), f"{folder}/", *([image] if image else [])]
         environ = os.environ | {"PORT": str(server.port), WORKERS: "1"}
@@ -86,8 +86,8 @@ def serve(model: Path, *, image: str = "") -> Iterator[LocalServer]:
                 process.stdout.close()
 
 
-def _unpack(model: Path, folder: Path) -> None:
-    """Copy or unpack a model. Raises GoldenError for what is no archive."""
+def unpack(model: Path, folder: Path) -> None:
+    """Copy or unpack a model into a new folder. Raises GoldenError for what is no archive."""
     if model.is_dir():
         shutil.copytree(model, folder)
     else:

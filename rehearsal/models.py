@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import golden
+from golden import GoldenError
+from golden.local_server import unpack
 from rehearsal.errors import RehearsalError
 from rehearsal.machine import ROOT
 
@@ -125,22 +127,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _unpacked(source: Path, folder: Path) -> Path:
-    if not source.exists():
-        raise RehearsalError(
-            f"There is no model {source}.", fix="Name a model.tar.gz, or a folder with its content."
-        )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, folder)
-        return folder
-    folder.mkdir()
-    words = ["tar", "-xzf", str(source), "-C", str(folder), "--no-same-owner"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
-    if done.returncode != 0:
-        raise RehearsalError(
-            f"{source} is no model archive: {done.stderr.strip()}",
-            fix="Name a model.tar.gz, or a folder with its content.",
-        )
+    try:
+        unpack(source, folder)
+    except GoldenError as error:
+        raise RehearsalError(error.what, fix=error.fix) from error
     return folder
 
 
