@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from local_aws.places import account_id, region, split_path
 from local_aws.protocols import RoleRights
 from local_aws.sagemaker.training_files import Storage
-from local_aws.settings import ACCOUNT_ID, REGION
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,8 @@ KEEP_LOGS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStr
 
 def refused_image(rights: RoleRights, role: str | None, image: str) -> str | None:
     """Return SageMaker's sentence when a role may not pull an image; None when it may."""
-    repository = f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{repository_of(image)}"
+    place, name = split_path(repository_of(image))
+    repository = f"arn:aws:ecr:{place.region}:{place.account}:repository/{name}"
     for action, resource in ((LOG_IN, "*"), *((each, repository) for each in PULL)):
         if not rights.may(role, action, resource):
             name = action.partition(":")[2]
@@ -64,7 +65,7 @@ def reads(uri: str) -> Iterable[tuple[str, str]]:
 
 def keeps_logs(rights: RoleRights, role: str | None, group: str, stream: str) -> bool:
     """Check whether a role may write a log stream: SageMaker keeps no log otherwise."""
-    place = f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{group}:log-stream:"
+    place = f"arn:aws:logs:{region()}:{account_id()}:log-group:{group}:log-stream:"
     at = {"logs:CreateLogStream": f"{place}{stream}", "logs:PutLogEvents": f"{place}{stream}"}
     return all(rights.may(role, action, at.get(action, place)) for action in KEEP_LOGS)
 
@@ -74,7 +75,7 @@ def refused_alarms(rights: RoleRights, roles: Iterable[str | None]) -> str | Non
 
     AWS documents the need, not its words.
     """
-    alarms = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:*"
+    alarms = f"arn:aws:cloudwatch:{region()}:{account_id()}:alarm:*"
     for role in roles:
         if not rights.may(role, "cloudwatch:DescribeAlarms", alarms):
             return f"The role '{role}' does not have cloudwatch:DescribeAlarms permission on the alarms of AutoRollbackConfiguration."  # fmt: skip
