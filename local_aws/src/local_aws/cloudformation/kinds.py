@@ -148,6 +148,9 @@ KINDS = (
             ],
             "RepositoryPolicyText": set_by("set_repository_policy", "repositoryName", "policyText"),
         },
+        undo={
+            "RepositoryPolicyText": lambda name, _: [("delete_repository_policy", {"repositoryName": name})],
+        },
         changes={
             "ImageTagMutability": set_by("put_image_tag_mutability", "repositoryName", "imageTagMutability")
         },

@@ -1,0 +1,132 @@
+"""Production in another account and Region: it serves copies, made by its own role, and each side stays its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.account.destroy import destroy
+from pipeline.config import environments, load_environment
+from pipeline.deployment.deploy import deploy
+from pipeline.errors import AwsRefused, PromotionRefused
+from pipeline.preflight.preflight import PreflightSnapshot, inspect
+from pipeline.promotion.promote import promote
+from pipeline.promotion.replicate import ReplicateResult, replicate
+from pipeline.promotion.status import environment_status
+from pipeline.publishing.model_registry import package_of
+from pipeline.release import Release
+from pipeline.release_store.manifests import published_release
+from pipeline.run import Run
+from tests.pipeline.deploy_jobs import Account
+from tests.pipeline.scene import ROOT, endpoint_of, published
+from tests.pipeline.steps import keep_evidence, smoke
+from tests.pipeline.two_accounts import EXAMPLE, example, two_accounts
+
+
+@pytest.mark.parametrize("name", environments(EXAMPLE))
+def test_the_example_loads_and_is_the_committed_config_in_another_place(name: str) -> None:
+    given = load_environment(name, EXAMPLE).document()
+    committed = load_environment(name, ROOT / "config").document()
+    first = (EXAMPLE / f"{name}.yaml").read_text().splitlines()[0]
+
+    assert {**given, "aws": 0} == {**committed, "aws": 0}
+    assert (EXAMPLE / first.partition("$schema=")[2]).resolve() == ROOT / "config" / "schema.json"
+
+
+def test_the_example_has_two_accounts_and_two_regions() -> None:
+    places = [env.aws for env in example().values()]
+
+    assert len({place.account_id for place in places}) == 2
+    assert len({place.region for place in places}) == 2
+    assert len({place.bucket for place in places}) == 2
+
+
+@pytest.fixture
+def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    monkeypatch.chdir(ROOT)
+    with two_accounts(tmp_path) as made:
+        yield made
+
+
+def staged(accounts: Account, mark: str) -> Release:
+    """Publish a release in staging and have it verified there."""
+    with accounts.job("staging") as run:
+        release = published(run, accounts.folder / "models", mark)
+        keep_evidence(release, run.aws)
+    return release
+
+
+def copied(accounts: Account, release: Release) -> ReplicateResult:
+    with accounts.job("production") as run:
+        return replicate(release.id, run, accounts.envs["staging"])
+
+
+def copy_in(run: Run, release: Release) -> Release:
+    return published_release(release.id, run.aws)
+
+
+def model_of(run: Run) -> dict[str, Any]:
+    config = run.aws.read(
+        "sagemaker", "describe_endpoint_config", EndpointConfigName=endpoint_of(run)["EndpointConfigName"]
+    )
+    name = config["ProductionVariants"][0]["ModelName"]
+    return run.aws.read("sagemaker", "describe_model", ModelName=name)
+
+
+@pytest.mark.starts_processes
+@pytest.mark.timeout(280)
+def test_a_release_is_promoted_to_another_account(accounts: Account) -> None:
+    """Both sides as the roles of the templates, with IAM enforced; one test, for each step needs the one before."""
+    release = staged(accounts, "one")
+    with accounts.job("staging") as run:
+        deploy(release, run)
+    with accounts.job("production") as run, pytest.raises(PromotionRefused, match="Nobody has verified"):
+        promote(release, run, smoke=smoke())
+    refuses_without_its_policies(accounts, release)
+
+    first = copied(accounts, release)
+    assert any("copy weights" in each for each in first.copied)
+    assert copied(accounts, release).copied == (), "nothing is sent twice"
+
+    with accounts.job("production") as run:
+        here = copy_in(run, release)
+        assert here.id == release.id
+        assert here.weights.uri.startswith(f"s3://{run.env.aws.bucket}/")
+        problems = inspect(PreflightSnapshot(here, run)).problems
+        assert not {"image", "weights", "execution role", "pass role"} & problems.keys(), problems
+        promote(here, run, smoke=smoke())
+        arn, data = endpoint_of(run)["EndpointArn"], model_of(run)["PrimaryContainer"]["ModelDataUrl"]
+        assert arn == "arn:aws:sagemaker:eu-central-1:210987654321:endpoint/digits-production"
+        assert data == here.weights.uri
+        package = package_of(release.id, run.aws)
+        assert package is not None
+        assert package["ModelApprovalStatus"] == "Approved"
+        assert environment_status(run).drift == ()
+
+    each_side_is_destroyed_alone(accounts)
+
+
+def refuses_without_its_policies(accounts: Account, release: Release) -> None:
+    """Either side's policy alone lets nobody read."""
+    role, place = accounts.roles["production"].rpartition("/")[2], accounts.envs["production"].aws
+    with accounts.without(role, "s3:GetObject", place.account_id), pytest.raises(AwsRefused) as caught:
+        copied(accounts, release)
+    assert "no identity-based policy allows the s3:GetObject action" in str(caught.value)
+    s3 = accounts.cloud.client("s3")
+    bucket = accounts.envs["staging"].aws.bucket
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    s3.delete_bucket_policy(Bucket=bucket)
+    with pytest.raises(AwsRefused) as caught:
+        copied(accounts, release)
+    assert "no resource-based policy allows the s3:GetObject action" in str(caught.value)
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
+
+def each_side_is_destroyed_alone(accounts: Account) -> None:
+    with accounts.job("staging") as run:
+        destroy(run, confirmed="staging")
+        assert run.aws.describe_endpoint(run.env.endpoint.name) is None
+    with accounts.job("production") as run:
+        assert environment_status(run).status == "InService"
+        assert environment_status(run).drift == ()
