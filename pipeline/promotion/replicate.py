@@ -42,11 +42,10 @@ class ReplicateResult(Model):
     copied: tuple[str, ...] = ()
 
 
-def shares_place(one: AwsPlace, other: AwsPlace) -> bool:
-    """Say whether two environments use one bucket and one repository, so that nothing is copied."""
-    return (one.account_id, one.region, one.bucket, one.repository) == (
-        *(other.account_id, other.region, other.bucket, other.repository),
-    )
+def is_elsewhere(one: AwsPlace, other: AwsPlace) -> bool:
+    """Say whether two environments have another account, Region, bucket or repository, so that releases are copied."""
+    names = ("account_id", "region", "bucket", "repository")
+    return any(getattr(one, name) != getattr(other, name) for name in names)
 
 
 def replicate(release_id: str, run: Run, before: Environment) -> ReplicateResult:
@@ -56,7 +55,7 @@ def replicate(release_id: str, run: Run, before: Environment) -> ReplicateResult
     does not let this role read.
     """
     result = ReplicateResult(release=release_id, source=before.name)
-    if shares_place(before.aws, run.env.aws):
+    if not is_elsewhere(before.aws, run.env.aws):
         log.info(f"{run.env.name} uses the bucket of {before.name}: nothing to copy")
         return result
     source, first = AwsClient(before.aws, clock=run.clock), len(run.aws.made)

@@ -1,15 +1,18 @@
 """Production in another account and Region: it serves copies, made by its own role, and each side stays its own."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.__main__ import main
+from pipeline.account.collect import collect
 from pipeline.account.destroy import destroy
 from pipeline.config import environments, load_environment
 from pipeline.deployment.deploy import deploy
-from pipeline.errors import AwsRefused, PromotionRefused
+from pipeline.errors import AwsRefused, PromotionRefused, WrongAccount
 from pipeline.preflight.preflight import PreflightSnapshot, inspect
 from pipeline.promotion.promote import promote
 from pipeline.promotion.replicate import ReplicateResult, replicate
@@ -21,7 +24,7 @@ from pipeline.run import Run
 from tests.pipeline.deploy_jobs import Account
 from tests.pipeline.scene import ROOT, endpoint_of, published
 from tests.pipeline.steps import keep_evidence, smoke
-from tests.pipeline.two_accounts import EXAMPLE, example, two_accounts
+from tests.pipeline.two_accounts import EXAMPLE, administrator_of, example, two_accounts
 
 
 @pytest.mark.parametrize("name", environments(EXAMPLE))
@@ -76,13 +79,16 @@ def model_of(run: Run) -> dict[str, Any]:
 
 @pytest.mark.starts_processes
 @pytest.mark.timeout(280)
-def test_a_release_is_promoted_to_another_account(accounts: Account) -> None:
+def test_a_release_is_promoted_to_another_account(
+    accounts: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Both sides as the roles of the templates, with IAM enforced; one test, for each step needs the one before."""
     release = staged(accounts, "one")
     with accounts.job("staging") as run:
         deploy(release, run)
     with accounts.job("production") as run, pytest.raises(PromotionRefused, match="Nobody has verified"):
         promote(release, run, smoke=smoke())
+    the_reviewer_sees_the_plan(accounts, release, capsys)
     refuses_without_its_policies(accounts, release)
 
     first = copied(accounts, release)
@@ -104,7 +110,45 @@ def test_a_release_is_promoted_to_another_account(accounts: Account) -> None:
         assert package["ModelApprovalStatus"] == "Approved"
         assert environment_status(run).drift == ()
 
+    both_sides_see_both(accounts, release, capsys)
+    each_side_is_collected_alone(accounts, release)
     each_side_is_destroyed_alone(accounts)
+
+
+def the_reviewer_sees_the_plan(
+    accounts: Account, release: Release, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Staging's job plans for production, by the read role there, before anything is copied."""
+    capsys.readouterr()
+    with accounts.job("staging") as run:
+        build = ["--config", str(EXAMPLE), "--build", str(run.build), "--json"]
+        assert main(["plan", "--env", "production", *build]) == 0
+        assert main(["deploy", "--env", "production", *build]) == WrongAccount.exit_code
+    planned = capsys.readouterr().out
+
+    assert f"digits-production-{release.id}" in planned
+    assert run.env.aws.bucket not in planned
+
+
+def both_sides_see_both(accounts: Account, release: Release, capsys: pytest.CaptureFixture[str]) -> None:
+    """`status` without --env, by the jobs of either account."""
+    for name in accounts.envs:
+        capsys.readouterr()
+        with accounts.job(name) as run:
+            assert main(["status", "--config", str(EXAMPLE), "--build", str(run.build), "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)["environments"]
+        live = {each["environment"]: (each["status"], each["release"]) for each in found}
+
+        assert live == dict.fromkeys(accounts.envs, ("InService", release.id))
+
+
+def each_side_is_collected_alone(accounts: Account, release: Release) -> None:
+    for env in accounts.envs.values():
+        with administrator_of(env):
+            run = accounts.run(env.name)
+            collect([env], run, releases=2, days=0, dry_run=False)
+            assert copy_in(run, release).id == release.id
+            assert environment_status(run).status == "InService"
 
 
 def refuses_without_its_policies(accounts: Account, release: Release) -> None:
