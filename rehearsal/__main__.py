@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         machine = choose_instances(args.instances)
         console.print(f"instances: [bold]{machine.instances}[/] – {machine.reason}", highlight=False)
-        source = Source(_resolved(args.model), _resolved(args.requests))
+        source = Source(_resolved(args.model), _resolved(args.requests), args.config.resolve())
         rehearse(args.build.resolve(), machine, source, progress, outcome)
     except RehearsalError as error:
         _show_summary(console, args.build, outcome, progress.rows)
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 def _show_summary(console: Console, build: Path, outcome: Outcome, rows: list[Row]) -> None:
     """Show what exists after a complete or a broken run, and write the report."""
     if outcome.live:
-        show_live_endpoints(console, outcome.release, outcome.live, outcome.clients)
+        show_live_endpoints(console, outcome.release, outcome.live, outcome.clients, outcome.identities)
     show_gates(console, build / "staging" / "evidence.json")
     if any(row.state != "waiting" for row in rows):
         show_times(console, rows)
@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
                         help="model.tar.gz, a folder with its content, or an example (default: `weights:` of staging)")  # fmt: skip
     parser.add_argument("--requests", type=Path, metavar="FOLDER",
                         help="requests from which a golden set is recorded, if the model has none")  # fmt: skip
+    parser.add_argument("--config", type=Path, default=ROOT / "config", metavar="FOLDER",
+                        help="folder of the environments' files, as config/examples/two-accounts (default: config)")  # fmt: skip
     return parser
 
 

@@ -14,15 +14,21 @@ COLOURS = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
 
 
 def show_live_endpoints(
-    console: Console, release: str, live: list[LiveEndpoint], clients: dict[str, tuple[int, int]]
+    console: Console,
+    release: str,
+    live: list[LiveEndpoint],
+    clients: dict[str, tuple[int, int]],
+    identities: dict[str, tuple[str, str]],
 ) -> None:
     """Show each endpoint's release, instances, scaling target and failed client requests.
 
-    `clients`: requests and failures by endpoint.
+    `clients`: requests and failures by endpoint; `identities`: account and role by environment.
     """
     table = Table(title=f"release {release}", title_justify="left")
     headings = (
         "environment",
+        "account",
+        "role",
         "endpoint",
         "release",
         "instances that answered",
@@ -30,14 +36,16 @@ def show_live_endpoints(
         "failed requests",
     )
     for heading in headings:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for each in live:
         requests, failures = clients[each.endpoint]
         target = (
             "none" if each.policy_target is None else f"{each.policy_target:,.0f} invocations/instance/min"
         )
         failed = f"{failures} of {requests:,}"
-        table.add_row(each.environment, each.endpoint, each.release, str(each.instances), target, failed)
+        answered = str(each.instances)
+        whose = identities.get(each.environment, ("–", "–"))
+        table.add_row(each.environment, *whose, each.endpoint, each.release, answered, target, failed)
     console.print(table)
 
 

@@ -19,7 +19,7 @@ from pipeline.publishing.image import repository_uri
 from pipeline.publishing.image_copy import Repository, copy_image
 from pipeline.publishing.publish import put_once, register
 from pipeline.publishing.upload import ONCE, Upload, is_there
-from pipeline.release import Release
+from pipeline.release import MANIFEST, Release
 from pipeline.release_store.golden import fetch_object
 from pipeline.release_store.manifests import (
     added_golden_key,
@@ -51,6 +51,7 @@ def is_elsewhere(one: AwsPlace, other: AwsPlace) -> bool:
 def replicate(release_id: str, run: Run, before: Environment) -> ReplicateResult:
     """Copy a release from the environment `before` to the one of `run`, with the latter's credentials.
 
+    BUILD/release.json is the copy's manifest afterwards.
     Raises ReleaseError when there is no such release, or a copy differs; AwsRefused where a policy of either side
     does not let this role read.
     """
@@ -70,6 +71,8 @@ def replicate(release_id: str, run: Run, before: Environment) -> ReplicateResult
     _copy_evidence(release_id, before.name, source, run)
     _keep_manifest(here, run.aws)
     register(here, run)
+    fetched = published_release(release_id, run.aws)
+    fetched.save(run.build / MANIFEST)
     copied = tuple(run.aws.made[first:])
     log.info(f"{release_id} is in {run.env.aws.account_id}, {run.env.aws.region}: {len(copied)} calls made")
     return result.model_copy(update={"copied": copied})
