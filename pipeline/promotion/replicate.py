@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class ReplicateResult(Model):
-    """What was copied; nothing, where both environments use one bucket or everything was there."""
+    """The calls that copied a release; none where both environments use one bucket, or everything was there."""
 
     release: str
     source: str  # the environment before

@@ -21,7 +21,7 @@ TAG = "a" * 40
 
 @dataclass
 class Registry:
-    """What a registry of two repositories has, by path, and the requests that it got."""
+    """The content of a registry of two repositories, by path, and the requests that it got."""
 
     address: str = ""
     blobs: dict[str, bytes] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from pipeline.__main__ import main
 from pipeline.account.collect import collect
 from pipeline.account.destroy import destroy
 from pipeline.config import environments, load_environment
+from pipeline.config.promotion import AfterPromotion
 from pipeline.deployment.deploy import deploy
 from pipeline.errors import AwsRefused, PromotionRefused, WrongAccount
 from pipeline.preflight.preflight import PreflightSnapshot, inspect
+from pipeline.promotion.after_promotion import after_promotion
 from pipeline.promotion.promote import promote
 from pipeline.promotion.replicate import ReplicateResult, replicate
 from pipeline.promotion.status import environment_status
@@ -21,10 +24,14 @@ from pipeline.publishing.model_registry import package_of
 from pipeline.release import Release
 from pipeline.release_store.manifests import published_release
 from pipeline.run import Run
+from pipeline.verification.stored_evidence import find_evidence
 from tests.pipeline.deploy_jobs import Account
 from tests.pipeline.scene import ROOT, endpoint_of, published
 from tests.pipeline.steps import keep_evidence, smoke
 from tests.pipeline.two_accounts import EXAMPLE, administrator_of, example, two_accounts
+
+TO_REPLICATE = ("s3:GetObject", "s3:ListBucket", "s3:PutObject", "sagemaker:CreateModelPackage")
+"""The actions of `replicate` without an engine, in the order in which it first asks for them."""
 
 
 @pytest.mark.parametrize("name", environments(EXAMPLE))
@@ -91,13 +98,14 @@ def test_a_release_is_promoted_to_another_account(
     the_reviewer_sees_the_plan(accounts, release, capsys)
     refuses_without_its_policies(accounts, release)
 
-    first = copied(accounts, release)
-    assert any("copy weights" in each for each in first.copied)
     assert copied(accounts, release).copied == (), "nothing is sent twice"
 
     with accounts.job("production") as run:
         here = copy_in(run, release)
         assert here.id == release.id
+        evidence = find_evidence(release.id, "staging", run)
+        assert evidence is not None
+        assert evidence.release == release.id
         assert here.weights.uri.startswith(f"s3://{run.env.aws.bucket}/")
         problems = inspect(PreflightSnapshot(here, run)).problems
         assert not {"image", "weights", "execution role", "pass role"} & problems.keys(), problems
@@ -112,6 +120,7 @@ def test_a_release_is_promoted_to_another_account(
 
     both_sides_see_both(accounts, release, capsys)
     each_side_is_collected_alone(accounts, release)
+    the_environment_before_is_changed_by_its_own_job(accounts, here)
     each_side_is_destroyed_alone(accounts)
 
 
@@ -151,12 +160,16 @@ def each_side_is_collected_alone(accounts: Account, release: Release) -> None:
             assert environment_status(run).status == "InService"
 
 
+def the_environment_before_is_changed_by_its_own_job(accounts: Account, release: Release) -> None:
+    """Go on from the manifest of the copy."""
+    with accounts.job("staging") as run:
+        env = run.env.model_copy(update={"after_promotion": AfterPromotion(action="delete")})
+        assert after_promotion(release, replace(run, env=env)).left_because is None
+        assert run.aws.describe_endpoint(env.endpoint.name) is None
+
+
 def refuses_without_its_policies(accounts: Account, release: Release) -> None:
-    """Either side's policy alone lets nobody read."""
-    role, place = accounts.roles["production"].rpartition("/")[2], accounts.envs["production"].aws
-    with accounts.without(role, "s3:GetObject", place.account_id), pytest.raises(AwsRefused) as caught:
-        copied(accounts, release)
-    assert "no identity-based policy allows the s3:GetObject action" in str(caught.value)
+    """Either side's policy alone lets nobody read; what was copied before a refusal is not copied again."""
     s3 = accounts.cloud.client("s3")
     bucket = accounts.envs["staging"].aws.bucket
     policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
@@ -165,6 +178,12 @@ def refuses_without_its_policies(accounts: Account, release: Release) -> None:
         copied(accounts, release)
     assert "no resource-based policy allows the s3:GetObject action" in str(caught.value)
     s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    role, place = accounts.roles["production"].rpartition("/")[2], accounts.envs["production"].aws
+    for action in TO_REPLICATE:
+        with accounts.without(role, action, place.account_id), pytest.raises(AwsRefused) as caught:
+            copied(accounts, release)
+        assert f"no identity-based policy allows the {action} action" in str(caught.value)
+    assert copied(accounts, release).copied == (f"register {release.id} in model group digits",)
 
 
 def each_side_is_destroyed_alone(accounts: Account) -> None:

@@ -147,6 +147,57 @@ def test_an_alarm_of_the_other_account_is_judged_by_its_own_metrics(clients: Cal
     assert state(STAGING) != "ALARM"
 
 
+def test_endpoints_of_one_name_serve_in_each_account(
+    aws: local_aws.Running, clients: Callable[[str], Client]
+) -> None:
+    for account in (STAGING, PRODUCTION):
+        create_endpoint(clients(account), account)
+    for account, requests in ((STAGING, 1), (PRODUCTION, 3)):
+        runtime = clients(account)("sagemaker-runtime")
+        for _ in range(requests):
+            answer = runtime.invoke_endpoint(EndpointName="twin", Body=b"{}")
+            assert f"release={account}" in answer["CustomAttributes"]
+
+    counted = {
+        each["account"]: each["requests"] for each in aws.status()["endpoints"] if each["name"] == "twin"
+    }
+    assert counted == {STAGING: {"twin": {"200": 1}}, PRODUCTION: {"twin": {"200": 3}}}
+    arn = clients(PRODUCTION)("sagemaker").describe_endpoint(EndpointName="twin")["EndpointArn"]
+    assert arn == f"arn:aws:sagemaker:eu-central-1:{PRODUCTION}:endpoint/twin"
+    clients(STAGING)("sagemaker").delete_endpoint(EndpointName="twin")
+    assert (
+        clients(PRODUCTION)("sagemaker").describe_endpoint(EndpointName="twin")["EndpointStatus"]
+        == "InService"
+    )
+    clients(PRODUCTION)("sagemaker").delete_endpoint(EndpointName="twin")
+
+
+def create_endpoint(client: Client, account: str) -> None:
+    """Create an endpoint whose release is the account, and wait until it is in service."""
+    trust = statement("sts:AssumeRole", None, Principal={"Service": "sagemaker.amazonaws.com"})
+    role = client("iam").create_role(RoleName="serves", AssumeRolePolicyDocument=document(trust))["Role"][
+        "Arn"
+    ]
+    client("iam").put_role_policy(
+        RoleName="serves", PolicyName="own", PolicyDocument=document(statement("*"))
+    )
+    server = {"Image": "contract-server", "Environment": {"RELEASE": account}}
+    sagemaker = client("sagemaker")
+    sagemaker.create_model(ModelName="twin", PrimaryContainer=server, ExecutionRoleArn=role)
+    variant = {
+        "VariantName": "all",
+        "ModelName": "twin",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    sagemaker.create_endpoint_config(EndpointConfigName="twin", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="twin", EndpointConfigName="twin")
+    wait_until(
+        lambda: sagemaker.describe_endpoint(EndpointName="twin")["EndpointStatus"] == "InService",
+        f"twin of {account} in service",
+    )
+
+
 def test_a_bucket_name_is_taken_in_every_account(clients: Callable[[str], Client]) -> None:
     place = {"LocationConstraint": "eu-central-1"}
     text = refused(
