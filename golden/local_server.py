@@ -37,23 +37,29 @@ class LocalServer:
     golden_set: GoldenSet | None = None
     log: deque[str] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
 
-    def ask(self, request: Request) -> Answer:
-        """Send a request on a connection of its own. Raises GoldenError when the server breaks it off."""
-        headers = {"Content-Type": request.content_type, "Connection": "close"}
+    def ask(self, request: Request, connection: http.client.HTTPConnection | None = None) -> Answer:
+        """Send a request on a connection of its own, or on this one. Raises GoldenError when the server breaks it off."""
+        headers = {"Content-Type": request.content_type} | ({} if connection else {"Connection": "close"})
         headers |= {"Accept": request.accept} if request.accept else {}
         if request.custom_attributes:
             headers["X-Amzn-SageMaker-Custom-Attributes"] = request.custom_attributes
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
+        used = connection or self.connection()
         try:
-            with contextlib.closing(connection):
-                connection.request("POST", "/invocations", request.body, headers)
-                answer = connection.getresponse()
-                body = answer.read()
+            used.request("POST", "/invocations", request.body, headers)
+            answer = used.getresponse()
+            body = answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise GoldenError(
                 f"The model broke the connection off: {error!r}.", fix=self.last_lines()
             ) from error
+        finally:
+            if connection is None:
+                used.close()
         return Answer(answer.status, answer.headers.get("Content-Type", ""), body)
+
+    def connection(self) -> http.client.HTTPConnection:
+        """Return a connection that can be kept for several requests."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
 
     def last_lines(self) -> str:
         """Return the end of the log."""

@@ -4,6 +4,7 @@ An instance must saturate before the local AWS and the load generator do, so a q
 must serve enough requests a second to be judged, so a slow one gets more, as far as the machine goes.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -115,9 +116,12 @@ def _ask(server: LocalServer, golden_set: GoldenSet, seconds: float, at_least: i
     if not requests:
         raise GoldenError("No golden request of this model is answered.", fix="Record one that is.")
     until, asked = time.monotonic() + seconds, 0
-    while time.monotonic() < until or asked < at_least:
-        server.ask(requests[asked % len(requests)])
-        asked += 1
+    with contextlib.closing(
+        server.connection()
+    ) as connection:  # as the local AWS, which keeps its connections
+        while time.monotonic() < until or asked < at_least:
+            server.ask(requests[asked % len(requests)], connection)
+            asked += 1
     return asked
 
 
