@@ -1,17 +1,10 @@
 """The accounts of the environments, as config names them, and their administrators on the local AWS."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.errors import RehearsalError
-from rehearsal.machine import ROOT
-
-CONFIG = ROOT / "config"
-SECONDS = 60.0
+from rehearsal.models import config_of
 
 
 @dataclass(frozen=True)
@@ -31,13 +24,7 @@ class Place:
 
 def place_of(environment: str, config: Path) -> Place:
     """Read account and Region of an environment. Raises RehearsalError for a config that is not valid."""
-    words = ["pipeline", "config", "show", "--env", environment, "--config", str(config), "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
-    )
-    if done.returncode != 0:
-        raise RehearsalError(done.stderr.strip(), fix=f"Correct {config}/{environment}.yaml.")
-    aws = json.loads(done.stdout)["aws"]
+    aws = config_of(environment, config)["aws"]
     return Place(aws["account_id"], aws["region"])
 
 

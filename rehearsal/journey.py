@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal import accounts, commands, roles, traffic
-from rehearsal.accounts import CONFIG, Place, place_of
+from rehearsal.accounts import Place, place_of
+from rehearsal.cpu_share import cpu_share
 from rehearsal.errors import RehearsalError
 from rehearsal.live_check import LiveEndpoint, check_live_endpoint
 from rehearsal.machine import Machine, cache_dir
-from rehearsal.models import DIGITS, RehearsalModel, model_of_config, prepare_models
+from rehearsal.machine_load import MachineLoad, watched
+from rehearsal.models import CONFIG, RehearsalModel, config_of, model_of_config, prepare_models
 from rehearsal.progress import Progress, Row
 
 PREPARE, START, BASELINE = "prepare the models", "start the local AWS", "put a baseline live"
@@ -44,6 +45,7 @@ class Journey:
     build: Path
     machine: Machine
     progress: Progress
+    load: MachineLoad
     environ: dict[str, str] = field(default_factory=dict)
     """Variables of the local AWS."""
     config: Path = CONFIG
@@ -58,6 +60,9 @@ class Journey:
         row = self.progress.start(name)
         try:
             yield lambda *words, environ=None: self._run(row, list(words), environ or self.environ)
+        except RehearsalError as error:
+            self.progress.end(row, failed=True)
+            raise self.load.judged(error, name, row.started) from error
         except BaseException:
             self.progress.end(row, failed=True)
             raise
@@ -105,25 +110,25 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
     """Run the whole journey and fill `outcome`. Raises RehearsalError at the first failure."""
     shutil.rmtree(build, ignore_errors=True)
     (build / "logs").mkdir(parents=True)
-    with progress:
-        journey = Journey(build, machine, progress, config=source.config)
+    with progress, watched(machine.instances) as load:
+        journey = Journey(build, machine, progress, load, config=source.config)
         with journey.step(PREPARE):
             journey.places = {name: place_of(name, source.config) for name in ENVIRONMENTS}
             model = source.model or model_of_config(ENVIRONMENTS[0])
             log = build / "logs" / "1-models.log"
             baseline, release = prepare_models(model, source.requests, build, cache_dir(), log)
+            share = cpu_share(release, config_of(ENVIRONMENTS[0])["endpoint"]["instance_type"])
+            progress.show_line(progress.rows[0], str(share))
         with contextlib.ExitStack() as stack:
             with journey.step(START):
                 issuer = stack.enter_context(roles.issuer(build / "tokens", ENVIRONMENTS))
-                served = {**accounts.settings(journey.places.values()), **os.environ}
-                log = build / "logs" / "2-local_aws.log"
-                aws = commands.local_aws(machine.instances, issuer.setting, log, served)
+                own = {"LOCAL_AWS_INSTANCES": machine.instances, "LOCAL_AWS_OIDC_ISSUERS": issuer.setting}
+                own |= share.settings | accounts.settings(journey.places.values())
+                aws = commands.local_aws(own, build / "logs" / "2-local_aws.log")
                 journey.environ = stack.enter_context(aws)
             _put_baseline_live(journey, baseline, issuer)
             endpoints = [_step_result(build / "baseline", env, "deploy")["endpoint"] for env in ENVIRONMENTS]
-            rate = (
-                traffic.REQUESTS_PER_SECOND if model == DIGITS else traffic.REQUESTS_PER_SECOND_OF_ANY_MODEL
-            )
+            rate = share.clients_per_second
             with contextlib.ExitStack() as clients:
                 for name, endpoint in zip(ENVIRONMENTS, endpoints, strict=True):
                     environ = journey.administrator(name)

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rehearsal.accounts import CONFIG, Place, settings
+from rehearsal.accounts import Place, settings
 from rehearsal.journey import Journey
 from rehearsal.live_check import LiveEndpoint
 from rehearsal.machine import Machine
+from rehearsal.machine_load import MachineLoad
+from rehearsal.models import CONFIG
 from rehearsal.progress import Progress
 from rehearsal.summary import show_live_endpoints
 
@@ -35,7 +37,7 @@ def test_a_release_is_copied_between_accounts_alone(tmp_path: Path, production: 
     ran: list[tuple[str, ...]] = []
     places = {"staging": STAGING, "production": production}
     progress = Progress([], Console(file=io.StringIO()))
-    journey = Journey(tmp_path, Machine("process", ""), progress, places=places)
+    journey = Journey(tmp_path, Machine("process", ""), progress, MachineLoad(), places=places)
     journey.replicate(lambda *words, environ: ran.append((*words, environ["AWS_ACCESS_KEY_ID"])))
 
     config = ("--config", str(CONFIG), "--build", str(tmp_path))
