@@ -14,7 +14,7 @@ from pipeline.account.destroy import destroy
 from pipeline.config import environments, load_environment
 from pipeline.config.promotion import AfterPromotion
 from pipeline.deployment.deploy import deploy
-from pipeline.errors import AwsRefused, PromotionRefused, WrongAccount
+from pipeline.errors import AwsRefused, PromotionRefused, ReleaseError, WrongAccount
 from pipeline.preflight.preflight import PreflightSnapshot, inspect
 from pipeline.promotion.after_promotion import after_promotion
 from pipeline.promotion.promote import promote
@@ -23,6 +23,7 @@ from pipeline.promotion.status import environment_status
 from pipeline.publishing.model_registry import package_of
 from pipeline.release import Release
 from pipeline.release_store.manifests import published_release
+from pipeline.release_store.relocation import key_of
 from pipeline.run import Run
 from pipeline.verification.stored_evidence import find_evidence
 from tests.pipeline.deploy_jobs import Account
@@ -96,6 +97,7 @@ def test_a_release_is_promoted_to_another_account(
     with accounts.job("production") as run, pytest.raises(PromotionRefused, match="Nobody has verified"):
         promote(release, run, smoke=smoke())
     the_reviewer_sees_the_plan(accounts, release, capsys)
+    weights_that_differ_are_not_copied(accounts, release)
     refuses_without_its_policies(accounts, release)
 
     assert copied(accounts, release).copied == (), "nothing is sent twice"
@@ -158,6 +160,19 @@ def each_side_is_collected_alone(accounts: Account, release: Release) -> None:
             collect([env], run, releases=2, days=0, dry_run=False)
             assert copy_in(run, release).id == release.id
             assert environment_status(run).status == "InService"
+
+
+def weights_that_differ_are_not_copied(accounts: Account, release: Release) -> None:
+    s3, here = accounts.cloud.client("s3"), accounts.cloud.client("s3", account="210987654321")
+    where = {"Bucket": accounts.envs["staging"].aws.bucket, "Key": key_of(release.weights.uri)}
+    body = s3.get_object(**where)["Body"].read()
+    s3.put_object(**where, Body=b"another content")
+    with pytest.raises(ReleaseError, match="differs"):
+        copied(accounts, release)
+    s3.put_object(**where, Body=body)
+
+    listed = here.list_objects_v2(Bucket=accounts.envs["production"].aws.bucket, Prefix="weights/")
+    assert listed["KeyCount"] == 0
 
 
 def the_environment_before_is_changed_by_its_own_job(accounts: Account, release: Release) -> None:

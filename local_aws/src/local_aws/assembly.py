@@ -28,6 +28,7 @@ from local_aws.regional import Regions, Shared
 from local_aws.registry import Ecr, Proxy, Registry
 from local_aws.registry.ecr import moto_may as ecr_moto_may
 from local_aws.request_checks import check_requests
+from local_aws.runtime_errors import no_such_endpoint
 from local_aws.sagemaker import model_registry
 from local_aws.settings import Settings
 
@@ -109,10 +110,12 @@ class LocalAws:
         await web.SockSite(runner, listener).start()
 
     async def _invoke(self, request: web.Request) -> web.StreamResponse:
-        return await self.regions.here().router.handle(request)
+        router = self.regions.router()
+        return await router.handle(request) if router else no_such_endpoint(request.match_info["name"])
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        return await self.regions.here().router.stream(request)
+        router = self.regions.router()
+        return await router.stream(request) if router else no_such_endpoint(request.match_info["name"])
 
     def _gate(self) -> Gate | None:
         """Make the gate of LOCAL_AWS_IAM=enforce."""

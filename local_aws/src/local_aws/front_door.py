@@ -3,19 +3,17 @@
 import json
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
-import boto3
 from aiohttp import web
 from yarl import URL
 
 from local_aws.content_hash import HEADER, HashedBody, check_body, expected_hash, mismatch
 from local_aws.error_encoding import encode_error, signing_service
 from local_aws.errors import AwsError, LeftToMoto, not_imitated
-from local_aws.places import region
+from local_aws.places import region, regions_of_aws
 from local_aws.protocols import Service
 from local_aws.settings import REGION
 from local_aws.shapes import check_request
@@ -164,12 +162,7 @@ def require_served(name: str, regions: Sequence[str]) -> None:
 
 def _is_for_metrics(request: web.Request) -> bool:
     lower = {name.lower(): value for name, value in request.headers.items()}
-    return signing_service(lower) == "monitoring" and region() in _regions_of_metrics()
-
-
-@cache
-def _regions_of_metrics() -> frozenset[str]:
-    return frozenset(boto3.Session().get_available_regions("cloudwatch"))
+    return signing_service(lower) == "monitoring" and region() in regions_of_aws()
 
 
 async def _serve(service_route: ServiceRoute, action: str, body: bytes) -> dict[str, Any]:

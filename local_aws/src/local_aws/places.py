@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 
+import boto3
 from moto.iam.models import get_account_id_from
 
 from local_aws.settings import ACCOUNT_ID, CREDENTIALS, REGION
@@ -38,6 +40,12 @@ def account_id() -> str:
 def region() -> str:
     """Return the Region in which the request is answered."""
     return CURRENT.get().region
+
+
+@cache
+def regions_of_aws() -> frozenset[str]:
+    """List the Regions that AWS has."""
+    return frozenset(boto3.Session().get_available_regions("cloudwatch"))
 
 
 @contextmanager

@@ -8,13 +8,14 @@ from typing import Any
 from local_aws.autoscaling import Autoscaling
 from local_aws.clock import Clock
 from local_aws.cloudwatch import Alarms
+from local_aws.errors import not_imitated
 from local_aws.faults import Faults
 from local_aws.front_door import RefusedService, ServiceRoute
 from local_aws.instance_killer import InstanceKiller
 from local_aws.instances import Launcher
 from local_aws.measurements import Measurements
 from local_aws.moto_clients import MotoClients
-from local_aws.places import CURRENT, HOME, Place, at
+from local_aws.places import CURRENT, HOME, Place, at, regions_of_aws
 from local_aws.protocols import RoleRights
 from local_aws.quotas import Quotas
 from local_aws.router import Router
@@ -164,13 +165,23 @@ class Regions:
             await each.stop()
 
     def here(self) -> Regional:
-        """Return the services of the current account and Region, made if need be. For the event loop alone."""
+        """Return the services of the current account and Region, made if need be. For the event loop alone.
+
+        Raises AwsError for a Region that AWS does not have.
+        """
         place = CURRENT.get()
         if place not in self._all:
+            if place.region not in regions_of_aws():
+                raise not_imitated(f"The region {place.region}")
             self._all[place] = Regional(place, self._shared)
             if self._is_started:
                 self._all[place].start()
         return self._all[place]
+
+    def router(self) -> Router | None:
+        """Return the router of the current account and Region; None where nothing was ever called."""
+        services = self._all.get(CURRENT.get())
+        return services.router if services else None
 
     def fleet_of(self, endpoint: str, config: str) -> str:
         """Return "new" for the config that a running deployment of the current place moves to, else "old"."""

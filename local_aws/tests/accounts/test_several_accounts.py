@@ -172,6 +172,18 @@ def test_endpoints_of_one_name_serve_in_each_account(
     clients(PRODUCTION)("sagemaker").delete_endpoint(EndpointName="twin")
 
 
+@pytest.mark.parametrize(
+    ("region", "code"), [("ap-south-1", "ValidationError"), ("nowhere-1", "ValidationError")]
+)
+def test_nothing_serves_in_another_region(aws: local_aws.Running, region: str, code: str) -> None:
+    runtime = aws.client("sagemaker-runtime", account=PRODUCTION, region_name=region, config=NO_RETRY)
+    refused(code, runtime.invoke_endpoint, EndpointName="twin", Body=b"{}")
+    sagemaker = aws.client("sagemaker", account=PRODUCTION, region_name=region, config=NO_RETRY)
+
+    text = refused("NotImplementedByLocalAws", sagemaker.list_endpoints)
+    assert "LOCAL_AWS_REGIONS" in text
+
+
 def create_endpoint(client: Client, account: str) -> None:
     """Create an endpoint whose release is the account, and wait until it is in service."""
     trust = statement("sts:AssumeRole", None, Principal={"Service": "sagemaker.amazonaws.com"})
