@@ -14,7 +14,7 @@ from rehearsal.journey import STEPS, Outcome, Source, rehearse
 from rehearsal.machine import ROOT, choose_instances
 from rehearsal.progress import Progress, Row
 from rehearsal.report import write_report
-from rehearsal.summary import show_gates, show_live_endpoints, show_times
+from rehearsal.summary import show_gates, show_identities, show_live_endpoints, show_times
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,7 +44,8 @@ def main(argv: list[str] | None = None) -> int:
 def _show_summary(console: Console, build: Path, outcome: Outcome, rows: list[Row]) -> None:
     """Show what exists after a complete or a broken run, and write the report."""
     if outcome.live:
-        show_live_endpoints(console, outcome.release, outcome.live, outcome.clients, outcome.identities)
+        show_live_endpoints(console, outcome.release, outcome.live, outcome.clients)
+        show_identities(console, outcome.identities)
     show_gates(console, build / "staging" / "evidence.json")
     if any(row.state != "waiting" for row in rows):
         show_times(console, rows)

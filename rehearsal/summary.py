@@ -14,21 +14,15 @@ COLOURS = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
 
 
 def show_live_endpoints(
-    console: Console,
-    release: str,
-    live: list[LiveEndpoint],
-    clients: dict[str, tuple[int, int]],
-    identities: dict[str, tuple[str, str]],
+    console: Console, release: str, live: list[LiveEndpoint], clients: dict[str, tuple[int, int]]
 ) -> None:
     """Show each endpoint's release, instances, scaling target and failed client requests.
 
-    `clients`: requests and failures by endpoint; `identities`: account and role by environment.
+    `clients`: requests and failures by endpoint.
     """
     table = Table(title=f"release {release}", title_justify="left")
     headings = (
         "environment",
-        "account",
-        "role",
         "endpoint",
         "release",
         "instances that answered",
@@ -36,16 +30,24 @@ def show_live_endpoints(
         "failed requests",
     )
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading)
     for each in live:
         requests, failures = clients[each.endpoint]
         target = (
             "none" if each.policy_target is None else f"{each.policy_target:,.0f} invocations/instance/min"
         )
         failed = f"{failures} of {requests:,}"
-        answered = str(each.instances)
-        whose = identities.get(each.environment, ("–", "–"))
-        table.add_row(each.environment, *whose, each.endpoint, each.release, answered, target, failed)
+        table.add_row(each.environment, each.endpoint, each.release, str(each.instances), target, failed)
+    console.print(table)
+
+
+def show_identities(console: Console, identities: dict[str, tuple[str, str]]) -> None:
+    """Show the account of each environment, and the role as which its steps ran."""
+    table = Table(title="accounts and roles", title_justify="left")
+    for heading in ("environment", "account, Region", "role of its steps"):
+        table.add_column(heading)
+    for environment, (place, role) in identities.items():
+        table.add_row(environment, place, role)
     console.print(table)
 
 

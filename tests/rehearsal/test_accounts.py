@@ -8,12 +8,11 @@ from rich.console import Console
 
 from rehearsal.accounts import Place, settings
 from rehearsal.journey import Journey
-from rehearsal.live_check import LiveEndpoint
 from rehearsal.machine import Machine
 from rehearsal.machine_load import MachineLoad
 from rehearsal.models import CONFIG
 from rehearsal.progress import Progress
-from rehearsal.summary import show_live_endpoints
+from rehearsal.summary import show_identities
 
 STAGING, PRODUCTION = Place("123456789012", "eu-west-1"), Place("210987654321", "eu-central-1")
 
@@ -47,9 +46,7 @@ def test_a_release_is_copied_between_accounts_alone(tmp_path: Path, production: 
 
 def test_the_closing_table_names_accounts_and_roles() -> None:
     out = io.StringIO()
-    live = [LiveEndpoint("production", "digits-production", "r", 2, 60.0)]
-    identities = {"production": (str(PRODUCTION), "digits-deploy-production")}
-    show_live_endpoints(Console(file=out, width=200), "r", live, {"digits-production": (9, 0)}, identities)
+    show_identities(Console(file=out), {"production": (str(PRODUCTION), "digits-deploy-production")})
 
     assert "210987654321, eu-central-1" in out.getvalue()
     assert "digits-deploy-production" in out.getvalue()
