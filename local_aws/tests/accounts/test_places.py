@@ -2,7 +2,8 @@
 
 import pytest
 
-from local_aws.places import HOME, Place, account_in, is_administrator, path_of, place_of, split_path
+from local_aws.places import HOME, Place, account_in, at, is_administrator, path_of, place_of, split_path
+from local_aws.sagemaker.role_rights import repository_arn
 
 SCOPE = "Credential={}/20261201/{}/sagemaker/aws4_request"
 ELSEWHERE = Place("210987654321", "eu-central-1")
@@ -44,3 +45,20 @@ def test_an_arn_without_account_has_none() -> None:
     assert account_in("arn:aws:s3:::bucket/key") == ""
     assert account_in("arn:aws:iam::210987654321:role/x") == "210987654321"
     assert account_in("*") == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "repository"),
+    [
+        (
+            "127.0.0.1:4566/210987654321.eu-central-1/digits@sha256:0",
+            "eu-central-1:210987654321:repository/digits",
+        ),
+        ("127.0.0.1:4566/team/digits:1", "eu-west-1:123456789012:repository/team/digits"),
+        ("111122223333.dkr.ecr.us-east-1.amazonaws.com/digits:1", "us-east-1:111122223333:repository/digits"),
+        ("contract-server", "eu-central-1:210987654321:repository/contract-server"),
+    ],
+)
+def test_the_repository_of_an_image_is_in_the_account_of_its_registry(image: str, repository: str) -> None:
+    with at(ELSEWHERE):
+        assert repository_arn(image) == f"arn:aws:ecr:{repository}"
