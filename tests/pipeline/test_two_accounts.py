@@ -31,8 +31,13 @@ from tests.pipeline.scene import ROOT, endpoint_of, published
 from tests.pipeline.steps import keep_evidence, smoke
 from tests.pipeline.two_accounts import EXAMPLE, administrator_of, example, two_accounts
 
-TO_REPLICATE = ("s3:GetObject", "s3:ListBucket", "s3:PutObject", "sagemaker:CreateModelPackage")
-"""The actions of `replicate` without an engine, in the order in which it first asks for them."""
+TO_REPLICATE = {
+    "s3:GetObject": "",
+    "s3:ListBucket": "head_object: 403",  # the answer to HEAD has no body
+    "s3:PutObject": "",
+    "sagemaker:CreateModelPackage": "",
+}
+"""The actions of `replicate` without an engine, in the order in which it first asks for them; other words than IAM's."""
 
 
 @pytest.mark.parametrize("name", environments(EXAMPLE))
@@ -194,10 +199,10 @@ def refuses_without_its_policies(accounts: Account, release: Release) -> None:
     assert "no resource-based policy allows the s3:GetObject action" in str(caught.value)
     s3.put_bucket_policy(Bucket=bucket, Policy=policy)
     role, place = accounts.roles["production"].rpartition("/")[2], accounts.envs["production"].aws
-    for action in TO_REPLICATE:
+    for action, refused in TO_REPLICATE.items():
         with accounts.without(role, action, place.account_id), pytest.raises(AwsRefused) as caught:
             copied(accounts, release)
-        assert f"no identity-based policy allows the {action} action" in str(caught.value)
+        assert (refused or f"no identity-based policy allows the {action} action") in str(caught.value)
     assert copied(accounts, release).copied == (f"register {release.id} in model group digits",)
 
 
