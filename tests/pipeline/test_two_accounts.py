@@ -27,7 +27,7 @@ from pipeline.release_store.relocation import key_of
 from pipeline.run import Run
 from pipeline.verification.stored_evidence import find_evidence
 from tests.pipeline.deploy_jobs import Account
-from tests.pipeline.scene import ROOT, endpoint_of, published
+from tests.pipeline.scene import ROOT, endpoint_of, published, wait_for
 from tests.pipeline.steps import keep_evidence, smoke
 from tests.pipeline.two_accounts import EXAMPLE, administrator_of, example, two_accounts
 
@@ -185,7 +185,7 @@ def the_environment_before_is_changed_by_its_own_job(accounts: Account, release:
     with accounts.job("staging") as run:
         env = run.env.model_copy(update={"after_promotion": AfterPromotion(action="delete")})
         assert after_promotion(release, replace(run, env=env)).left_because is None
-        assert run.aws.describe_endpoint(env.endpoint.name) is None
+        wait_for(lambda: run.aws.describe_endpoint(env.endpoint.name) is None)
 
 
 def refuses_without_its_policies(accounts: Account, release: Release) -> None:
