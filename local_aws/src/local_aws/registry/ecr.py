@@ -14,6 +14,7 @@ from typing import Any
 from local_aws.errors import AwsError, LeftToMoto
 from local_aws.faults import Faults
 from local_aws.instances.login import PASSWORD, USER
+from local_aws.registry.images import EcrImages
 from local_aws.registry.repositories import Repositories
 from local_aws.registry.scan import no_scan, scan_of
 from local_aws.registry.server import Registry
@@ -53,7 +54,9 @@ class Ecr:
         """
         self._password = password
         self._faults = faults or Faults()
-        self.repositories = Repositories(front_url.removeprefix("http://"))
+        address = front_url.removeprefix("http://")
+        self.repositories = Repositories(address)
+        self.images = EcrImages(registry, self.repositories, address)
         self._registry, self._front_url = registry, front_url
         self._answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "GetAuthorizationToken": self._authorization_token,
