@@ -7,7 +7,15 @@ from local_aws.clock import Clock
 from local_aws.errors import AwsError, LeftToMoto
 from local_aws.sagemaker.describe import describe_config, describe_model
 from local_aws.sagemaker.listing import Row, list_page, page_of
-from local_aws.sagemaker.resources import EndpointConfig, Model, ResourceStore, arn, duplicate, missing
+from local_aws.sagemaker.resources import (
+    EndpointConfig,
+    Model,
+    ResourceStore,
+    arn,
+    duplicate,
+    is_taken,
+    missing,
+)
 from local_aws.sagemaker.rules import check_config
 
 MOST_TAGS = 50
@@ -22,7 +30,7 @@ class ResourceApi:
     def create_model(self, request: dict[str, Any]) -> dict[str, Any]:
         """Keep a model whose inputs are checked."""
         name = request["ModelName"]
-        if name in self._resource_store.models:
+        if is_taken(name, self._resource_store.models):
             raise duplicate("model", name)
         self._resource_store.models[name] = Model(name, request, self._clock.now())
         return {"ModelArn": self._tag_new("model", name, request)}
@@ -46,7 +54,7 @@ class ResourceApi:
         """Keep an endpoint config; its models must exist."""
         check_config(request)
         name = request["EndpointConfigName"]
-        if name in self._resource_store.configs:
+        if is_taken(name, self._resource_store.configs):
             raise duplicate("endpoint-config", name)
         for variant in request["ProductionVariants"]:
             self._resource_store.model(variant["ModelName"])
