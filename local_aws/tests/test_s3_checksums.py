@@ -18,6 +18,8 @@ pytestmark = pytest.mark.starts_processes
 CONTENT = b"weights" * 1000
 SHA256 = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
 SHA1 = base64.b64encode(hashlib.sha1(CONTENT).digest()).decode()
+MD5 = base64.b64encode(hashlib.md5(CONTENT).digest()).decode()
+MD5_OF_OTHER = base64.b64encode(hashlib.md5(b"other").digest()).decode()
 CRC32 = base64.b64encode(zlib.crc32(CONTENT).to_bytes(4, "big")).decode()
 
 
@@ -38,6 +40,40 @@ def test_an_object_that_is_not_what_was_sent_is_refused(s3: Any, algorithm: str,
 
     s3.put_object(**request, Body=CONTENT, **{name: right})
     assert s3.head_object(Bucket="checked", Key=algorithm, ChecksumMode="ENABLED")[name] == right
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(MD5, None), (MD5_OF_OTHER, "BadDigest"), ("no digest", "InvalidDigest")]
+)
+def test_a_body_without_its_md5_is_refused(
+    aws: local_aws.Running, s3: Any, sent: str, code: str | None
+) -> None:
+    request = {"Bucket": "checked", "Key": "by-md5", "Body": CONTENT, "ContentMD5": sent}
+    tags = {"TagSet": [{"Key": "a", "Value": "1"}]}
+    if code is None:
+        assert s3.put_object(**request)["ETag"]
+        return
+    assert "Content-MD5 you specified" in refused(code, s3.put_object, **request)
+    assert "Content-MD5 you specified" in refused(
+        code, s3.put_bucket_tagging, Bucket="checked", Tagging=tags, ContentMD5=sent
+    )
+
+
+def test_the_checksum_of_parts_says_how_many_they_are(s3: Any) -> None:
+    """The digest of the parts' digests (getmoto/moto#8875)."""
+    first, last = b"1" * 5 * 1024**2, CONTENT
+    where = {"Bucket": "checked", "Key": "composite"}
+    upload = s3.create_multipart_upload(**where, ChecksumAlgorithm="SHA256")["UploadId"]
+    parts = [
+        s3.upload_part(**where, UploadId=upload, PartNumber=number, Body=body, ChecksumAlgorithm="SHA256")
+        for number, body in enumerate((first, last), 1)
+    ]
+    listed = [{"PartNumber": number, "ETag": part["ETag"]} for number, part in enumerate(parts, 1)]
+    done = s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": listed})
+    whole = hashlib.sha256(b"".join(hashlib.sha256(body).digest() for body in (first, last))).digest()
+
+    assert done["ChecksumSHA256"] == f"{base64.b64encode(whole).decode()}-2"
+    assert s3.head_object(**where, ChecksumMode="ENABLED")["ChecksumSHA256"] == done["ChecksumSHA256"]
 
 
 def test_a_part_that_is_not_what_was_sent_is_refused(s3: Any) -> None:

@@ -3,6 +3,9 @@
 (moto accepts any checksum; it checks the condition before it writes, so two writers may both succeed.)
 """
 
+import base64
+import binascii
+import hashlib
 import re
 import threading
 from contextlib import AbstractContextManager, nullcontext
@@ -19,11 +22,36 @@ VERIFIED = ("SHA256", "SHA1", "CRC32")
 """Algorithms that are verified; CRC32C and CRC64NVME are stored as they are sent."""
 
 
+MD5_BYTES = 16
+
 _one_at_a_time = threading.Lock()
 
 
 class CheckedS3Response(S3Response):  # type: ignore[misc]  # moto is untyped here
     """One request to S3."""
+
+    def _key_response(self, request: Any, full_url: str) -> Any:
+        self._check_md5()
+        return super()._key_response(request, full_url)
+
+    def _bucket_response(self, request: Any, full_url: str) -> Any:
+        self._check_md5()
+        return super()._bucket_response(request, full_url)
+
+    def _check_md5(self) -> None:
+        """Return when the body has the Content-MD5 that came with it, if any. Raises AwsError (ceph/s3-tests#18)."""
+        sent = self.headers.get("Content-MD5")
+        if sent is None:
+            return
+        try:
+            is_digest = len(base64.b64decode(sent, validate=True)) == MD5_BYTES
+        except binascii.Error:
+            is_digest = False
+        if not is_digest:
+            raise AwsError("InvalidDigest", "The Content-MD5 you specified was invalid.")
+        body = self.body if isinstance(self.body, bytes) else str(self.body or "").encode()
+        if sent != base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode():
+            raise AwsError("BadDigest", "The Content-MD5 you specified did not match what we received.")
 
     def _key_response_put(self, query: dict[str, Any], key_name: str) -> Any:
         for algorithm in VERIFIED:

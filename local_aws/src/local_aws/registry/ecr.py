@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from local_aws.errors import AwsError, LeftToMoto
+from local_aws.errors import AwsError, LeftToMoto, not_imitated
 from local_aws.faults import Faults
 from local_aws.instances.login import PASSWORD, USER
 from local_aws.registry.images import EcrImages
@@ -99,6 +99,7 @@ class Ecr:
         for image_id in request["imageIds"]:
             image = _find(images, image_id)
             if isinstance(image, StoredImage):
+                _require_accepted(image, request.get("acceptedMediaTypes"))
                 found.append(_manifest(image, image_id, name))
             else:
                 failures.append({"imageId": image_id, "failureCode": image[0], "failureReason": image[1]})
@@ -146,6 +147,12 @@ def _find(images: Sequence[StoredImage], image_id: dict[str, str]) -> StoredImag
     if tag is not None and by_tag is not by_digest:
         return "ImageTagDoesNotMatchDigest", f"Tag {tag} does not match digest {digest}"
     return by_digest
+
+
+def _require_accepted(image: StoredImage, accepted: Sequence[str] | None) -> None:
+    """Return when a request takes the manifest as it is. Raises AwsError: ECR's conversions are not imitated."""
+    if accepted and image.media_type not in accepted:
+        raise not_imitated(f"acceptedMediaTypes without {image.media_type}, which image {image.digest} has,")
 
 
 def _demand(images: Sequence[StoredImage], image_id: dict[str, str], repository: str) -> StoredImage:

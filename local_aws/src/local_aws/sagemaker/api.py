@@ -9,6 +9,7 @@ from local_aws.sagemaker.endpoints import Endpoints
 from local_aws.sagemaker.inputs import Inputs
 from local_aws.sagemaker.resource_api import ResourceApi
 from local_aws.sagemaker.resources import ResourceStore
+from local_aws.sagemaker.tags import check_tags
 from local_aws.sagemaker.training import TrainingJobs
 
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
@@ -65,6 +66,7 @@ class SageMaker:
 
     async def handle(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
         """Answer one request. Raises AwsError, or LeftToMoto for the tags of moto's resources."""
+        check_tags(request.get("Tags", ()))
         if action in self._checks:
             await asyncio.to_thread(self._checks[action], request)
         return self._operations[action](request)

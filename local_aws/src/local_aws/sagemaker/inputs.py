@@ -1,4 +1,4 @@
-"""What a model or a training job is made of, checked when it is created: its image, and its data in S3.
+"""The checks of a new model or training job: its role, its image, and its data in S3.
 
 Sources of the texts: aws/amazon-sagemaker-examples#2264 (no model data), philschmid/llm-sagemaker-sample#2 (model data
 that the role may not read), aws/amazon-sagemaker-examples#2489 (no input of a training job).
