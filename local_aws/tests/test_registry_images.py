@@ -69,6 +69,7 @@ def test_any_other_manifest_is_refused_by_its_media_type(
             f"Unsupported manifest media type {kind} for image {name}. "
             "Ensure that valid manifest media type is used for specified image."
         )
+        assert not images.is_absent(name)
 
 
 @pytest.mark.parametrize(
@@ -86,11 +87,13 @@ def test_an_image_that_is_not_there_is_refused(
     storage.push(image(1), "v1", at=1)
 
     assert (images.refused(name) or "").startswith(text)
+    assert images.is_absent(name)
 
 
 def test_images_of_the_engine_and_of_other_registries_are_not_looked_up(images: EcrImages) -> None:
     assert images.refused("contract-server") is None
     assert images.refused("example.com/digits:v1") is None
+    assert not images.is_absent("contract-server")
 
 
 def test_no_image_is_looked_up_where_instances_are_processes(registry: Registry, images: EcrImages) -> None:

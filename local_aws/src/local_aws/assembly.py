@@ -165,7 +165,7 @@ class LocalAws:
         )
 
     def _service_routes(self, ecr: Ecr) -> dict[str, ServiceRoute]:
-        inputs = Inputs(ecr.images.refused, self.clients, self.rights)
+        inputs = Inputs(ecr.images, self.clients, self.rights)
         sagemaker = SageMaker(self.resource_store, self.endpoints, self.jobs, self.clock, inputs)
         return {
             "SageMaker": ServiceRoute("sagemaker", sagemaker, sagemaker_moto_may),

@@ -1,10 +1,10 @@
 """The checks of a new model or training job: its role, its image, and its data in S3.
 
 Sources of the texts: aws/amazon-sagemaker-examples#2264 (no model data), philschmid/llm-sagemaker-sample#2 (model data
-that the role may not read), aws/amazon-sagemaker-examples#2489 (no input of a training job).
+that the role may not read), aws/amazon-sagemaker-examples#2489 (no input of a training job) and #1476 (its image).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -25,12 +25,23 @@ class Keys(Protocol):
         ...
 
 
+class Images(Protocol):
+    """The images of ECR; those of the engine and of other registries are neither refused nor absent."""
+
+    def refused(self, image: str) -> str | None:
+        """Return CreateModel's sentence for an image that SageMaker does not take, else None."""
+        ...
+
+    def is_absent(self, image: str) -> bool:
+        """Check whether an image of ECR is not there."""
+        ...
+
+
 class Inputs:
     """The checks of CreateModel and CreateTrainingJob that look at ECR, S3 and IAM. They block."""
 
-    def __init__(self, refused_image: Callable[[str], str | None], storage: Keys, rights: RoleRights) -> None:
-        """`refused_image`: SageMaker's sentence for an image of ECR that it does not take, else None."""
-        self._refused_image, self._storage, self._rights = refused_image, storage, rights
+    def __init__(self, images: Images, storage: Keys, rights: RoleRights) -> None:
+        self._images, self._storage, self._rights = images, storage, rights
 
     def check_model(self, request: Mapping[str, Any]) -> None:
         """Return when a model can be made: role, image and model data are there. Raises AwsError."""
@@ -38,7 +49,9 @@ class Inputs:
         role = request.get("ExecutionRoleArn")
         self._rights.require_assumable(role)
         container = request.get("PrimaryContainer") or request["Containers"][0]
-        self._check_image(container["Image"])
+        refused = self._images.refused(container["Image"])
+        if refused:
+            raise invalid(refused)
         source = container.get("ModelDataUrl") or container.get("ModelDataSource")
         if source is not None:
             self._check_model_data(
@@ -49,7 +62,9 @@ class Inputs:
         """Return when a job can begin: role, image and channels are there. Raises AwsError."""
         check_training_job(request)
         self._rights.require_assumable(request["RoleArn"])
-        self._check_image(request["AlgorithmSpecification"]["TrainingImage"])
+        image = request["AlgorithmSpecification"]["TrainingImage"]
+        if self._images.is_absent(image):
+            raise invalid(f"Cannot find the requested image: {image}")
         for channel in request.get("InputDataConfig", []):
             uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
             parts = urlsplit(uri)
@@ -57,11 +72,6 @@ class Inputs:
             listed = self._rights.may(role, "s3:ListBucket", f"arn:aws:s3:::{bucket}")
             if not listed or not self._keys(bucket, parts.path.lstrip("/")):
                 raise _no_input(uri, bucket, role)
-
-    def _check_image(self, image: str) -> None:
-        refused = self._refused_image(image)
-        if refused:
-            raise invalid(refused)
 
     def _check_model_data(self, uri: str, role: str | None) -> None:
         try:
