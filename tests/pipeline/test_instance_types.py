@@ -1,5 +1,6 @@
 """Processor, accelerator and driver of an instance type, by its name."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -14,7 +15,9 @@ from pipeline.config.instance_types import (
     driver_of,
     image_variant_of,
 )
+from pipeline.publishing.image_target import CUDA
 
+ROOT = Path(__file__).parents[2]
 SAGEMAKER = get_session().get_service_model("sagemaker")
 
 
@@ -51,6 +54,13 @@ def test_the_choice_decides_the_driver_and_the_family_otherwise() -> None:
     assert driver_of("ml.g5.xlarge", "al2-ami-sagemaker-inference-gpu-3-1") == 550
     assert driver_of("ml.g7e.2xlarge", None) is None
     assert driver_of("ml.m5.large", None) is None
+
+
+def test_the_cuda_version_of_the_image_is_that_of_the_pinned_torch() -> None:
+    """Another torch: read `torch.version.cuda` in an image of `container/build --variant cuda`, and change both."""
+    pins = (ROOT / "container" / "torch-cuda.txt").read_text().splitlines()
+
+    assert ("torch==2.13.0" in pins, CUDA) == (True, "13.0")
 
 
 def test_cuda_needs_the_driver_of_its_first_minor_version() -> None:
