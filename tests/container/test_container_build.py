@@ -144,7 +144,7 @@ def test_a_builder_of_its_own_gives_all_files_one_time(
 
 @pytest.mark.starts_processes
 def test_a_platform_is_handed_to_the_builder_and_a_failure_names_the_emulator(
-    build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     says = tmp_path / "said"
     docker = tmp_path / "docker"
@@ -158,7 +158,7 @@ def test_a_platform_is_handed_to_the_builder_and_a_failure_names_the_emulator(
 
     assert build.main() == 1
     assert f"--platform {foreign}" in says.read_text()
-    assert f"{foreign} is not this machine's" in capsys.readouterr().err
+    assert f"{foreign} is not this machine's" in capfd.readouterr().err
     assert build.emulator(None) == ""
 
 
