@@ -4,6 +4,7 @@ import base64
 import hashlib
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,23 @@ def test_the_checksum_of_parts_says_how_many_they_are(s3: Any) -> None:
         s3.upload_part(**where, UploadId=upload, PartNumber=number, Body=body, ChecksumAlgorithm="SHA256")
         for number, body in enumerate((first, last), 1)
     ]
-    listed = [{"PartNumber": number, "ETag": part["ETag"]} for number, part in enumerate(parts, 1)]
-    done = s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": listed})
+    listed = [
+        {"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}
+        for number, part in enumerate(parts, 1)
+    ]
+    complete = partial(s3.complete_multipart_upload, **where, UploadId=upload)
+    bare = [{key: each[key] for key in ("PartNumber", "ETag")} for each in listed]
+    text = refused("InvalidRequest", complete, MultipartUpload={"Parts": bare})
+    assert text.endswith("must include the checksum for each part. It was missing for part 1 in the request.")
+    wrong = [{**each, "ChecksumSHA256": SHA256} for each in listed]
+    refused("InvalidPart", complete, MultipartUpload={"Parts": wrong})
+    done = complete(MultipartUpload={"Parts": listed})
     whole = hashlib.sha256(b"".join(hashlib.sha256(body).digest() for body in (first, last))).digest()
 
     assert done["ChecksumSHA256"] == f"{base64.b64encode(whole).decode()}-2"
-    assert s3.head_object(**where, ChecksumMode="ENABLED")["ChecksumSHA256"] == done["ChecksumSHA256"]
+    assert done["ChecksumType"] == "COMPOSITE"
+    for described in (s3.head_object, s3.get_object):
+        assert described(**where, ChecksumMode="ENABLED")["ChecksumSHA256"] == done["ChecksumSHA256"]
 
 
 def test_a_part_that_is_not_what_was_sent_is_refused(s3: Any) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import re
 import threading
 from contextlib import AbstractContextManager, nullcontext
+from http import HTTPStatus
 from typing import Any
 
 from moto.s3 import urls
@@ -17,6 +18,7 @@ from moto.s3.responses import S3Response
 from moto.s3.utils import compute_checksum
 
 from local_aws.errors import AwsError
+from local_aws.s3_multipart import check_completion, qualified, with_checksum
 
 VERIFIED = ("SHA256", "SHA1", "CRC32")
 """Algorithms that are verified; CRC32C and CRC64NVME are stored as they are sent."""
@@ -61,6 +63,31 @@ class CheckedS3Response(S3Response):  # type: ignore[misc]  # moto is untyped he
                 raise AwsError("BadDigest", text)
         with self._turn():
             return super()._key_response_put(query, key_name)
+
+    def _key_response_post(
+        self, request: Any, body: bytes, bucket_name: str, query: dict[str, Any], key_name: str
+    ) -> Any:
+        """Check the checksums of a completed upload, and answer with the object's."""
+        upload = query.get("uploadId", [""])[0]
+        if not upload:
+            return super()._key_response_post(request, body, bucket_name, query, key_name)
+        multipart = self.backend.get_bucket(bucket_name).multiparts.get(upload)
+        if multipart is not None:
+            check_completion(multipart, body)
+        status, headers, answer = super()._key_response_post(request, body, bucket_name, query, key_name)
+        key = self.backend.get_object(bucket_name, key_name)
+        return status, headers, with_checksum(answer, key) if status == HTTPStatus.OK and key else answer
+
+    def head_object(
+        self, bucket_name: str, query: dict[str, Any], key_name: str, headers: dict[str, Any]
+    ) -> Any:
+        """Describe an object, with its checksum as S3 writes it."""
+        status, answered, body = super().head_object(bucket_name, query, key_name, headers)
+        if status != HTTPStatus.OK:
+            return status, answered, body
+        version = query.get("versionId", [None])[0]
+        key = self.backend.get_object(bucket_name, key_name, version_id=version)
+        return status, qualified(answered, key), body
 
     def delete_object(self) -> Any:
         """Check `If-Match` and delete one object."""

@@ -124,7 +124,7 @@ def test_a_name_is_taken_in_any_case(serving: Serving) -> None:
     client.create_model(ModelName=name, **request)
     text = refused("ValidationException", client.create_model, ModelName=name.lower(), **request)
 
-    assert text == f'Cannot create already existing model "{serving.account.arn("model", name)}".'
+    assert text == f'Cannot create already existing model "{serving.account.arn("model", name.lower())}".'
     assert client.describe_model(ModelName=name)["ModelName"] == name
     variants = [serving.variant(name)]
     client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
