@@ -7,9 +7,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from local_aws.instances import not_downloaded
+from local_aws.instances import not_downloaded, split_uri
 from local_aws.protocols import RoleRights
 from local_aws.sagemaker.training_files import Storage
 from local_aws.settings import ACCOUNT_ID, REGION
@@ -52,9 +51,8 @@ def refused_model_data(
 
 
 def reads(uri: str) -> Iterable[tuple[str, str]]:
-    """List the rights that reading an object, or all below a prefix, takes."""
-    parts = urlsplit(uri)
-    bucket, key = parts.netloc, parts.path.lstrip("/")
+    """List the rights that reading an object, or all below a prefix, takes. Raises ModelDataError for no address."""
+    bucket, key = split_uri(uri)
     if uri.endswith("/"):
         yield "s3:ListBucket", f"arn:aws:s3:::{bucket}"
     yield "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}"
