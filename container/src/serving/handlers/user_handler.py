@@ -1,5 +1,6 @@
 """Serve a user's inference.py as AWS's PyTorch container does: on one thread, one request at a time."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -19,10 +20,12 @@ from serving.handlers.errors import BadRequest, CannotLoad, HandlerFailed
 from serving.handlers.handler import Answer
 from serving.handlers.joining import Batching, Joining
 from serving.handlers.user_program import Program
+from serving.platform import forks
 
 ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
 _TEXT = (media.JSON, media.CSV)  # input_fn gets these as str, everything else as bytes
 _LONGEST_MESSAGE = 2000
+_END = object()
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,13 @@ class UserHandler:
                 return
             name = self._program.file.name if self._program else "the default model_fn"
             try:
-                module = user_program.load(self._program) if self._program else ModuleType("nothing")
+                with _ending_its_children():
+                    module = self._import()
                 self._functions = self._bind_context(handler_functions.collect(module))
                 self.model = self._load()
             except (CannotLoad, WrongAnswers):
                 raise
-            except Exception as error:  # a user's code may raise anything
+            except BaseException as error:  # a user's code may raise anything, sys.exit and Ctrl-C's as well
                 raise CannotLoad(f"{name}: {_describe(error)}") from error
             self.is_ready = True
 
@@ -143,6 +147,9 @@ class UserHandler:
     def openapi(self) -> None:
         """Return None: only the user's program knows its formats."""
 
+    def _import(self) -> ModuleType:
+        return user_program.load(self._program, self._model_dir) if self._program else ModuleType("nothing")
+
     def _load(self) -> Any:
         directory = str(self._model_dir)
         if "pre_model_fn" in self._functions:
@@ -164,7 +171,8 @@ class UserHandler:
             raise _failure(error) from error
 
     def _run(self, name: str, *arguments: Any) -> Any:
-        return self._functions[name](*arguments)
+        with _ending_its_children():
+            return self._functions[name](*arguments)
 
     def _bind_context(self, functions: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
         """Wrap the functions that take a context. Raises CannotLoad for functions that cannot be called."""
@@ -203,12 +211,28 @@ def _concrete(accept: str) -> str | None:
 
 def _chunks(stream: Iterator[Any]) -> Generator[bytes]:
     try:
-        for part in stream:
+        while (part := _next(stream)) is not _END:
             yield _bytes(part)
     except (HandlerFailed, GeneratorExit):
         raise
     except BaseException as error:  # a user's code may raise anything
         raise _failure(error) from error
+
+
+def _next(stream: Iterator[Any]) -> Any:
+    with _ending_its_children():
+        return next(stream, _END)
+
+
+@contextlib.contextmanager
+def _ending_its_children() -> Iterator[None]:
+    """End a process that the block forks where the block ends: only the worker goes on to answer."""
+    try:
+        yield
+    except BaseException as error:
+        forks.end_child(error)
+        raise
+    forks.end_child()
 
 
 def _bytes(result: Any) -> bytes:

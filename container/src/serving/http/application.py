@@ -73,13 +73,15 @@ def has_hooks(app: Flask) -> bool:
 
 
 def ping(service: Service) -> Response:
-    """Answer 200 if this worker's model is ready and no worker's has failed since; else 503."""
+    """Answer 200 if every worker has loaded its model and no worker's has failed since; else 503."""
     try:
         if not service.is_ready:
             service.warm_up()
     except Exception as error:  # whatever the reason, SageMaker must not send traffic
         current_app.logger.exception("the model cannot predict")
         return refusal(503, f"the model cannot predict: {type(error).__name__}")
+    if not service.have_all_loaded():
+        return refusal(503, "the model is being loaded; not every worker has it yet")
     unfit = service.counters.unfit_workers()
     if unfit:
         return refusal(503, f"the model cannot predict in {unfit} of the workers; the log has the reason")

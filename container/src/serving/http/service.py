@@ -53,6 +53,7 @@ class Service:
     on_stream: Callable[[socket.socket | None], None] = lambda _peer: None  # when an answer's parts begin
     check_golden: Callable[[float], str] = lambda _seconds: ""  # answer the archive's golden cases
     golden_cases: GoldenCases | None = None
+    have_all_loaded: Callable[[], bool] = lambda: True  # whether every worker has had its model ready once
     is_ready: bool = False  # True once this process's model has passed `warm_up`
     is_fit: bool = True  # False while the model fails to answer its golden cases
 

@@ -7,31 +7,26 @@ fewest, and the batch server answers it, or Flask for a user's program. Programs
 time share that socket as well, and a worker accepts from it only while it is free.
 """
 
-import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from serving.engines.agreement import WrongAnswers
-from serving.handlers.errors import CannotLoad
 from serving.http import application, malformed, sockets
 from serving.http.batch_server import BatchServer
 from serving.http.program_thread import ProgramThread
 from serving.http.service import SERVICE, Service
 from serving.http.sockets import FreeWorkersSocket
 from serving.http.stop_signals import STOP_SIGNALS
-from serving.platform import devices, startup_failure
+from serving.platform import devices, forks
 from serving.platform.processes import SHARED_SOCKET
 
 _OWN_SOCKETS_VARIABLE = "SERVE_OWN_SOCKETS"  # set by `serve`: where the workers' own sockets go
@@ -57,6 +52,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Unblock the signals that were blocked at the fork, now that there are handlers."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        names = [listener.getsockname() for listener in self.sockets]
+        ports = {name[1] for name in names if not isinstance(name, str)}
+        forks.keep_children_apart(self, Path(self.cfg.worker_tmp_dir), ports)
 
     sockets: list[Any]
     _own_name = ""
@@ -193,39 +191,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             os._exit(1)
         if not self._service.is_fit:
             self._service.probe()
-
-    @contextlib.contextmanager
-    def alive_while_loading(self, seconds: int) -> Iterator[None]:
-        """Report that this worker is alive while it loads; end the server after `seconds`."""
-        loaded = threading.Event()
-
-        def report() -> None:
-            deadline = time.monotonic() + seconds
-            while not loaded.wait(min(5.0, max(0.0, deadline - time.monotonic()))):
-                if time.monotonic() >= deadline:
-                    self._end_server(f"the model was not loaded within {seconds} s")
-                    os._exit(0)
-                self.notify()
-
-        reporting = threading.Thread(target=report, daemon=True)
-        reporting.start()
-        try:
-            yield
-        finally:
-            loaded.set()
-            reporting.join()
-
-    def give_up(self, error: Exception) -> NoReturn:
-        """End the whole server because of `error`; log the traceback of errors from elsewhere."""
-        reason, cause = str(error), error.__cause__
-        if not isinstance(error, WrongAnswers | CannotLoad):
-            reason, cause = f"the model cannot predict ({type(error).__name__}: {error})", error
-        if self._end_server(" ".join(reason.split())) and cause is not None:
-            self.log.error("The model was not loaded", exc_info=cause)
-        sys.exit(0)
-
-    def _end_server(self, reason: str) -> bool:
-        return startup_failure.end_server(reason, self.ppid, Path(self.cfg.worker_tmp_dir))
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Close the listening sockets when stopping: otherwise new connections would never be answered."""
