@@ -15,28 +15,36 @@ from typing import Any
 from tests.debian_13 import CACHE
 
 PINS = Path(__file__).with_name("aws_toolkit.txt")
-# What TorchServe does for a request: the context is the worker's, its request processors are the request's.
+# What TorchServe does for a worker and for a request: the context is the worker's, its request processors are the
+# request's. Each archive has a process of its own, forked when PyTorch is imported.
 _DRIVER = """
-import base64, json, sys
-sys.path[:0] = [sys.argv[1] + "/code", sys.argv[1], sys.argv[2]]
+import base64, json, os, sys
+sys.path.insert(0, sys.argv[1])
 from ts.context import Context, RequestProcessor
 from sagemaker_pytorch_serving_container.handler_service import HandlerService
 
-context = Context("model", sys.argv[1], None, 1, None, "0.12.0")
-service = HandlerService()
-service.initialize(context)
-for line in sys.stdin:
-    request = json.loads(line)
-    context.request_ids = {0: "an-id"}
-    context.request_processor = [RequestProcessor(request["headers"])]
-    [body] = service.handle([{"body": base64.b64decode(request["body"])}], context)
-    if not isinstance(body, (bytes, bytearray)):
-        body = (body if isinstance(body, str) else json.dumps(body)).encode()
-    print("ANSWER" + json.dumps({
-        "status": context.get_response_status(0)[0],
-        "headers": context.get_response_headers(0),
-        "body": base64.b64encode(body).decode(),
-    }), flush=True)
+def answer(job):
+    os.environ.update(job["environment"])
+    os.chdir(job["model_dir"])
+    sys.path[:0] = [job["model_dir"] + "/code", job["model_dir"]]
+    context = Context("model", job["model_dir"], None, 1, None, "0.12.0")
+    service = HandlerService()
+    service.initialize(context)
+    for request in job["requests"]:
+        context.request_ids = {0: "an-id"}
+        context.request_processor = [RequestProcessor(request["headers"])]
+        [body] = service.handle([{"body": base64.b64decode(request["body"])}], context)
+        if not isinstance(body, (bytes, bytearray)):
+            body = (body if isinstance(body, str) else json.dumps(body)).encode()
+        status, headers = context.get_response_status(0)[0], context.get_response_headers(0)
+        yield {"status": status, "headers": headers, "body": base64.b64encode(body).decode()}
+
+for job in json.load(sys.stdin):
+    if os.fork() == 0:
+        with open(job["result"], "w") as result:
+            json.dump(list(answer(job)), result)
+        os._exit(0)
+    os.wait()
 """
 
 
@@ -53,25 +61,45 @@ class ToolkitAnswer:
     body: bytes
 
 
-def answers(model_dir: Path, requests: Sequence[Request], **environment: str) -> list[ToolkitAnswer]:
-    """Serve the archive in `model_dir` by AWS's toolkit and return its answers."""
-    lines = [
-        json.dumps({"headers": dict(one.headers), "body": base64.b64encode(one.body).decode()})
-        for one in requests
+@dataclass(frozen=True)
+class Job:
+    """An archive, the requests to it, and environment variables."""
+
+    model_dir: Path
+    requests: Sequence[Request]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def answers(jobs: Sequence[Job]) -> list[list[ToolkitAnswer]]:
+    """Serve each archive by AWS's toolkit, and return its answers."""
+    with tempfile.TemporaryDirectory(prefix="aws-answers-") as scratch:
+        results = [Path(scratch, str(number)) for number in range(len(jobs))]
+        done = subprocess.run(
+            [sys.executable, "-c", _DRIVER, str(_installed())],
+            input=json.dumps([_job(job, result) for job, result in zip(jobs, results, strict=True)]),
+            env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        missing = [
+            str(job.model_dir) for job, result in zip(jobs, results, strict=True) if not result.exists()
+        ]
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert not missing, f"{missing}: {done.stderr[-3000:]}"
+        return [[_answer(one) for one in json.loads(result.read_text())] for result in results]
+
+
+def _job(job: Job, result: Path) -> dict[str, Any]:
+    requests = [
+        {"headers": dict(one.headers), "body": base64.b64encode(one.body).decode()} for one in job.requests
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", _DRIVER, str(model_dir), str(_installed())],
-        input="\n".join(lines),
-        cwd=model_dir,
-        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("ANSWER")]
-    assert len(found) == len(requests), done.stdout + done.stderr[-3000:]
-    return [_answer(one) for one in found]
+    return {
+        "model_dir": str(job.model_dir),
+        "environment": dict(job.environment),
+        "requests": requests,
+        "result": str(result),
+    }
 
 
 def _answer(found: dict[str, Any]) -> ToolkitAnswer:

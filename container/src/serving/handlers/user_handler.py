@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import pickle
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from serving.engines import Engine
 from serving.engines.agreement import WrongAnswers
 from serving.engines.engine_model import EngineModel
-from serving.handlers import handler_functions, media, toolkit_defaults, user_program
+from serving.handlers import handler_functions, media, response_headers, toolkit_defaults, user_program
 from serving.handlers.context import Call, Context
 from serving.handlers.errors import BadRequest, CannotLoad, HandlerFailed
 from serving.handlers.handler import Answer
@@ -22,6 +23,7 @@ from serving.handlers.joining import Batching, Joining
 from serving.handlers.user_program import Program
 from serving.platform import forks
 
+UNPICKLE_VARIABLE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # PyTorch's own switch
 ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
 _TEXT = (media.JSON, media.CSV)  # input_fn gets these as str, everything else as bytes
 _LONGEST_MESSAGE = 2000
@@ -81,6 +83,11 @@ class UserHandler:
                 self.model = self._load()
             except (CannotLoad, WrongAnswers):
                 raise
+            except pickle.UnpicklingError as error:
+                raise CannotLoad(
+                    f"{name}: a file holds pickled objects, not tensors alone ({_describe(error).partition('.')[0]}); "
+                    f"save a state_dict, or set {UNPICKLE_VARIABLE}=1 for an archive that you trust"
+                ) from error
             except BaseException as error:  # a user's code may raise anything, sys.exit and Ctrl-C's as well
                 raise CannotLoad(f"{name}: {_describe(error)}") from error
             self.is_ready = True
@@ -131,13 +138,14 @@ class UserHandler:
         else:
             result = self._call("output_fn", prediction, accept)
         content_type = _concrete(accept) or self._default_accept
-        if isinstance(result, tuple) and len(result) == 2:
-            result, content_type = result
+        if isinstance(result, tuple):
+            result, content_type = _body_and_type(result)
+        call = self._context.call
         return Answer(
             _chunks(result) if isinstance(result, Iterator) else _bytes(result),
-            self._context.get_response_content_type(0) or content_type,
-            self._context.response_status(),
-            self._context.get_response_headers(0),
+            response_headers.checked_value("Content-Type", call.content_type or content_type),
+            response_headers.checked_status(call.status),
+            response_headers.checked(call.response_headers),
         )
 
     def count(self, data: Any) -> int:  # noqa: ARG002
@@ -201,6 +209,15 @@ def _describe(error: BaseException) -> str:
     """Return the exception's type and message in one line."""
     message = str(getattr(error, "message", None) or error)[:_LONGEST_MESSAGE]
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _body_and_type(result: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Take a tuple's body and type; a third element, such as a status, has no effect, as in AWS's toolkit."""
+    if len(result) < 2:
+        raise HandlerFailed(
+            f"IndexError: expected a body and its type in the tuple, got {len(result)} elements"
+        )
+    return result[0], result[1]
 
 
 def _concrete(accept: str) -> str | None:

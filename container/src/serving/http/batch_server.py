@@ -157,7 +157,12 @@ class BatchServer:
                 refused.status, refused.headers.items(), refused.get_data(), last=last
             )
         body = result.body if isinstance(result.body, bytes) else b"".join(result.body)
-        headers = (*result.headers.items(), ("Content-Type", result.content_type), self._identity)
+        identity, others = self._identity, result.headers
+        if others:  # a program's, which may have custom attributes of its own
+            own = next((value for name, value in others.items() if name.lower() == HEADER.lower()), None)
+            identity = (HEADER, self._service.identity.beside(own))
+            others = {name: value for name, value in others.items() if name.lower() != HEADER.lower()}
+        headers = (*others.items(), ("Content-Type", result.content_type), identity)
         return http_messages.format_response(_status_line(result.status), headers, body, last=last)
 
     def _write(self, connection: Connection, data: bytes | memoryview) -> None:

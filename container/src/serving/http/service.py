@@ -108,8 +108,8 @@ class Service:
         self.log.record(invocation)
 
     def identify(self, response: Response) -> Response:
-        """Name release and instance in an answer."""
-        response.headers[HEADER] = self.identity.header
+        """Name release and instance in an answer, after the custom attributes of the program's own."""
+        response.headers[HEADER] = self.identity.beside(response.headers.get(HEADER))
         return response
 
     def decide_batching(self) -> str | None:
