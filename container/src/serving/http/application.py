@@ -15,10 +15,10 @@ from serving.handlers import media
 from serving.handlers.context import Call
 from serving.handlers.errors import BadRequest, HandlerFailed
 from serving.handlers.handler import Answer
-from serving.http import streaming
+from serving.http import slow_clients, streaming
 from serving.http.batching import PendingRequest, answer_all
 from serving.http.errors import error_body, status_of
-from serving.http.http_messages import INFERENCE_ID, REQUEST_START, Head
+from serving.http.http_messages import CONTENT_ENCODING, INFERENCE_ID, REQUEST_START, Head
 from serving.http.invocation import Invocation
 from serving.http.service import SERVICE, Service
 
@@ -106,12 +106,13 @@ def answer(service: Service, invocation: Invocation) -> Response:
 
     A stream's first part is waited for, so that its failure is still a 500.
     """
-    began, body = time.monotonic(), request.get_data(cache=False)
+    began, body = time.monotonic(), slow_clients.read_body(request, service.limits.stream_seconds)
     head = Head(
         len(body),
         request.headers.get("Content-Type", ""),
         request.headers.get("Accept", ""),
         invocation.inference_id,
+        request.headers.get(CONTENT_ENCODING, ""),
     )
     done: Future[Answer | Exception] = Future()
     call = Call(Headers(request.headers))

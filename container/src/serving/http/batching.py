@@ -14,8 +14,9 @@ from serving.handlers.context import Call
 from serving.handlers.errors import HandlerFailed
 from serving.handlers.handler import Answer
 from serving.handlers.joining import CannotSplit, Joining
+from serving.http import content_coding
 from serving.http.errors import status_of
-from serving.http.http_messages import Head
+from serving.http.http_messages import CONTENT_ENCODING, Head
 from serving.http.invocation import Invocation
 from serving.http.service import Service
 
@@ -78,12 +79,23 @@ def _decode(request: PendingRequest, service: Service) -> bool:
     try:
         _begin(request, service)
         request.accept = service.negotiate(request.head.accept)
-        request.data = service.decode(request.body, request.head.content_type)
+        request.data = service.decode(_unpacked(request, service), request.head.content_type)
     except BaseException as error:  # a refusal or a defect: Flask's error handlers tell them apart
         _finish(request, _without_exit(error), service)
         return False
     request.invocation.lap()
     return True
+
+
+def _unpacked(request: PendingRequest, service: Service) -> bytes:
+    """Return the body as it was before the client compressed it; a handler sees no Content-Encoding then."""
+    codings = request.head.content_encoding
+    if not codings:
+        return request.body
+    body = content_coding.decoded(request.body, codings, service.limits.payload_bytes)
+    if request.call is not None:
+        request.call.headers.remove(CONTENT_ENCODING)
+    return body
 
 
 def _predict(requests: list[PendingRequest], service: Service) -> Iterator[tuple[PendingRequest, Any]]:

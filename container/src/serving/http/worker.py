@@ -24,6 +24,7 @@ from serving.http import application, malformed, sockets
 from serving.http.batch_server import BatchServer
 from serving.http.program_thread import ProgramThread
 from serving.http.service import SERVICE, Service
+from serving.http.slow_clients import HeadTimer
 from serving.http.sockets import FreeWorkersSocket
 from serving.http.stop_signals import STOP_SIGNALS
 from serving.platform import devices, forks
@@ -68,6 +69,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._batch_server: BatchServer | None = None
         self._batch_thread: threading.Thread | None = None
         self._invocations: ThreadPoolExecutor = self.tpool
+        self._heads = HeadTimer()
         directory = os.environ.get(_OWN_SOCKETS_VARIABLE)
         if directory:
             self._open(Path(directory))
@@ -164,6 +166,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         done = self._invocations.submit(self.handle, conn)
         done.add_done_callback(lambda result: self.method_queue.defer(self.finish_request, conn, result))
 
+    def handle(self, conn: TConn) -> Any:
+        """Answer a request, whose head has limited time to come."""
+        self._heads.begin(conn.sock)
+        try:
+            return super().handle(conn)
+        finally:
+            self._heads.end(conn.sock)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """Answer a request, whose head is complete."""
+        self._heads.end(conn.sock)
+        return super().handle_request(req, conn)
+
     def finish_request(self, conn: TConn, fs: Any) -> None:
         """Take another request from the shared socket, now that this one has been answered."""
         if self._shared:
@@ -185,6 +200,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         super().notify()
         if not self.booted:
             return
+        self._heads.cut()
         limit = self._service.limits.timeout_seconds + _HUNG_SECONDS
         if self._service.in_flight.longest() > limit:
             self.log.error("An invocation has run for more than %d s; this worker is replaced", limit)
