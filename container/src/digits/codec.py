@@ -162,7 +162,7 @@ def _array_images(array: NDArray[Any]) -> NDArray[np.float32]:
         raise BadRequest(f"instances: expected 1 to {MAX_INSTANCES} instances, got {len(array)}")
     if not (array.min() >= 0 and array.max() <= BRIGHTEST):  # NaN is in no range
         _refuse_the_first_bad(array.tolist())
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return np.array(array, dtype=np.float32, order="C")  # a copy: PyTorch warns of what it may not write
 
 
 def _parse(body: bytes, line: int = 1) -> object:

@@ -291,3 +291,11 @@ def test_a_field_of_csv_that_is_no_plain_number_is_refused_with_its_place(field:
 
 def test_quotes_round_a_whole_field_of_csv_are_allowed() -> None:
     assert decode(",".join(['"1"'] * PIXELS).encode(), "text/csv").shape == (1, PIXELS)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_array_of_a_request_may_be_written_to() -> None:
+    """PyTorch would print a warning at the first one that may not."""
+    images = decode(npy(np.zeros((1, PIXELS), dtype=np.float32)), media.NPY)
+
+    assert images.flags.writeable

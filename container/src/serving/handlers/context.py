@@ -47,7 +47,7 @@ class RequestHeaders(dict[str, str]):
         return self._headers[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self._headers
+        return isinstance(key, str) and key in self._headers
 
     def get(self, key: str, default: Any = None) -> Any:
         return self._headers.get(key, default)

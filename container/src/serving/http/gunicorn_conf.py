@@ -70,7 +70,7 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Make the new worker's model ready, or end the whole server."""
-    from serving.http import worker_start
+    from serving.http import warm_up, worker_start
     from serving.http.service import SERVICE
     from serving.platform import limits, paths
 
@@ -82,10 +82,9 @@ def post_worker_init(worker: Any) -> None:
     with worker_start.alive_while_loading(worker, limits.from_environ(os.environ).startup_seconds):
         try:
             sentences = [service.warm_up(), service.decide_batching()]
+            warm_up.ask_routes(worker.wsgi)
         except BaseException as error:  # whatever the reason, there is nothing to serve
             worker_start.give_up(worker, error)
     for sentence in filter(None, sentences):
         if worker.index == 0:  # the others find the same
             print(f"serve: {sentence}", file=sys.stderr, flush=True)
-    if worker.loaded.finish(worker.index):
-        print("serve: the model is loaded", flush=True)

@@ -56,6 +56,7 @@ class Service:
     golden_cases: GoldenCases | None = None
     have_all_loaded: Callable[[], bool] = lambda: True  # whether every worker has had its model ready once
     is_ready: bool = False  # True once this process's model has passed `warm_up`
+    _is_recording: bool = True
     is_fit: bool = True  # False while the model fails to answer its golden cases
 
     @property
@@ -109,8 +110,19 @@ class Service:
             self.handler.begin(call)
             return function()
 
+    @contextlib.contextmanager
+    def unrecorded(self) -> Iterator[None]:
+        """Neither count nor log the invocations of the block, which are the server's own."""
+        self._is_recording = False
+        try:
+            yield
+        finally:
+            self._is_recording = True
+
     def record(self, invocation: Invocation) -> None:
         """Count and log an invocation that has ended."""
+        if not self._is_recording:
+            return
         invocation.end()
         self.counters.count(invocation)
         self.log.record(invocation)

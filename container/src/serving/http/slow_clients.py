@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Request
-from werkzeug.exceptions import RequestTimeout
+from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 
 HEAD_SECONDS = 10  # for the whole head of a request
 BODY_SECONDS = 30  # between two reads
@@ -43,7 +43,10 @@ def read_body(request: Request, send_seconds: float) -> bytes:
     peer.settimeout(BODY_SECONDS)
     try:
         return request.get_data(cache=False)
-    except TimeoutError:
-        raise RequestTimeout(f"expected its body whole, got nothing more for {BODY_SECONDS} s") from None
+    except (TimeoutError, ClientDisconnected) as error:  # werkzeug makes the second of the first
+        if isinstance(error.__context__, TimeoutError) or isinstance(error, TimeoutError):
+            sentence = f"expected its body whole, got nothing more for {BODY_SECONDS} s"
+            raise RequestTimeout(sentence) from None
+        raise
     finally:
         peer.settimeout(send_seconds)

@@ -20,13 +20,14 @@ from typing import Any
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from serving.http import application, malformed, sockets
+from serving.http import application, malformed, sockets, warm_up
 from serving.http.batch_server import BatchServer
 from serving.http.program_thread import ProgramThread
 from serving.http.service import SERVICE, Service
 from serving.http.slow_clients import HeadTimer
 from serving.http.sockets import FreeWorkersSocket
 from serving.http.stop_signals import STOP_SIGNALS
+from serving.http.worker_start import LoadedWorkers
 from serving.platform import devices, forks
 from serving.platform.processes import SHARED_SOCKET
 
@@ -58,6 +59,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         forks.keep_children_apart(self, Path(self.cfg.worker_tmp_dir), ports)
 
     sockets: list[Any]
+    loaded: LoadedWorkers  # set by the master before it forks
     _own_name = ""
     _shared: FreeWorkersSocket | None = None
     _program: ProgramThread | None = None
@@ -73,6 +75,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         directory = os.environ.get(_OWN_SOCKETS_VARIABLE)
         if directory:
             self._open(Path(directory))
+        if self.loaded.finish(self.index):
+            print("serve: the model is loaded", flush=True)
         if self._service.handler.wants_main_thread:
             self._run_program(self._service)
         else:
@@ -143,6 +147,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._batch_server = BatchServer(
             listener, self._service, partial(application.error_response, self.wsgi)
         )
+        with self._service.unrecorded():
+            for one in warm_up.requests(self._service):
+                self._batch_server.answer_one(one.as_http())
         self._batch_thread = threading.Thread(
             target=self._run_batch_server, args=[self._batch_server], name="batch-server", daemon=True
         )

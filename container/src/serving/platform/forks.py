@@ -47,9 +47,12 @@ def _become_child(handler_owner: object, directory: Path, ports: set[int]) -> No
     global _is_child  # a fork changes the whole process
     _is_child = True
     signal.set_wakeup_fd(-1)  # it leads into the worker's own pipe
-    for number in signal.valid_signals():
-        if getattr(signal.getsignal(number), "__self__", None) is handler_owner:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    for signal_number in signal.valid_signals():
+        if getattr(signal.getsignal(signal_number), "__self__", None) is handler_owner:
+            signal.signal(
+                signal_number,
+                signal.default_int_handler if signal_number == signal.SIGINT else signal.SIG_DFL,
+            )
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for number in _own_sockets(str(directory), ports):
         os.dup2(nothing, number, inheritable=False)  # its Python object keeps a number of its own

@@ -125,7 +125,7 @@ def test_what_the_model_cannot_use_is_a_400_with_the_place(
 def test_a_model_that_fails_on_its_golden_request_as_well_is_to_blame_itself(tmp_path: Path) -> None:
     client = serve(tmp_path)
     handler = client.application.extensions["service"].handler
-    handler.model = torch.jit.script(nn.Linear(9, 9))  # type: ignore[no-untyped-call]
+    handler.model = torch.jit.script(nn.Linear(9, 9))
 
     assert ask(client, b"[[1, 2, 3]]").status_code == 500
 
