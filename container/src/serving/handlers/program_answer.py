@@ -1,4 +1,4 @@
-"""What a program returns, as a body and its type."""
+"""A body and its type from what a program returns."""
 
 import json
 from collections.abc import Generator, Iterator

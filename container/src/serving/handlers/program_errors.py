@@ -1,4 +1,4 @@
-"""What a program raises, as an error of its request; and the end of the processes that it forks."""
+"""Errors of a request from what a program raises, and the end of the processes that it forks."""
 
 import contextlib
 from collections.abc import Iterator
