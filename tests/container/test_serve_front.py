@@ -1,4 +1,4 @@
-"""What reaches no program: requests that are no valid HTTP, slow clients, and the headers of an answer."""
+"""Requests that reach no program: no valid HTTP, slow clients; and the headers of an answer."""
 
 import json
 import shutil

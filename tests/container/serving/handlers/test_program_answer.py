@@ -1,4 +1,4 @@
-"""What a program sets for its answer is sent, or is the program's fault, and its archive's files are read."""
+"""An answer as its program sets it is sent, or is the program's fault; and an archive's files are read."""
 
 import codecs
 import logging
