@@ -16,6 +16,7 @@ from predictor import create_app
 from serving.handlers import golden_cases, media
 from serving.handlers.context import Call
 from serving.handlers.handler import Answer
+from serving.handlers.joining import Joining
 from serving.http import application, sockets, warm_up
 from serving.http.batch_server import BatchServer
 from serving.http.request_log import RequestLog
@@ -32,7 +33,8 @@ class Recorder:
 
     wants_main_thread = False
     is_ready = True
-    batching = joining = None
+    batching = None
+    joining: Joining | None = None
 
     def __init__(self, document: str | None) -> None:
         self.lock = threading.Lock()
