@@ -1,6 +1,7 @@
 """A compressed body is unpacked as far as the payload limit, or refused with the reason."""
 
 import gzip
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -41,8 +42,15 @@ def test_it_is_unpacked_by_a_library_that_is_there(module: str, coding: str) -> 
 def test_no_more_is_unpacked_than_the_limit(coding: str) -> None:
     bomb = gzip.compress(bytes(50_000_000)) if coding == "gzip" else zlib.compress(bytes(50_000_000))
 
-    with pytest.raises(RequestEntityTooLarge):
-        decoded(bomb, coding, 1_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestEntityTooLarge):
+            decoded(bomb, coding, 1_000_000)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert most < 5_000_000, "bytes, not fifty millions"
 
 
 @pytest.mark.parametrize(
