@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,7 +95,8 @@ def test_a_fork_is_as_in_pythons_own_process(serve: Serve) -> None:
     assert call(serve, "exit_code") == b"7"
 
 
-def test_a_child_that_outlives_its_worker_keeps_no_connection_open(serve: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["nginx"], indirect=True)
+def test_a_child_that_outlives_its_worker_keeps_no_request_waiting(serve: Serve, tmp_path: Path) -> None:
     worker, left = int(call(serve, "leave_one")), tmp_path / "model" / "left"
     assert until(lambda: left.exists() and left.read_text() != "")
     os.kill(worker, signal.SIGKILL)
@@ -108,3 +110,22 @@ def test_a_child_that_outlives_its_worker_keeps_no_connection_open(serve: Serve,
         assert psutil.pid_exists(int(left.read_text())), "the child is still there"
     finally:
         os.kill(int(left.read_text()), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
+def test_a_clients_connection_ends_with_its_worker_and_not_with_that_ones_children(
+    serve: Serve, tmp_path: Path
+) -> None:
+    left = tmp_path / "model" / "left"
+    with socket.create_connection(("127.0.0.1", serve.port), timeout=20) as client:
+        client.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+        worker = int(call(serve, "leave_one"))
+        assert until(lambda: left.exists() and left.read_text() != "")
+        try:
+            os.kill(worker, signal.SIGKILL)
+
+            assert client.recv(65536) == b""
+            assert psutil.pid_exists(int(left.read_text())), "the child is still there"
+        finally:
+            os.kill(int(left.read_text()), signal.SIGKILL)
