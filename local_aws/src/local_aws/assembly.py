@@ -50,10 +50,7 @@ class LocalAws:
         self.launcher = instances.launcher(settings)
         self.registry = Registry(settings)
         self.moto = MotoHost()
-        rights: RoleRights = ExecutionRoles() if settings.enforces_iam else EveryRight()
-        self.regions = Regions(
-            Shared(settings, self.clock, self.faults, self.launcher, rights, self.moto.url)
-        )
+        self.regions: Regions
         self._stack = AsyncExitStack()
 
     async def start(self, port: int) -> str:
@@ -80,9 +77,10 @@ class LocalAws:
         self._stack.push_async_callback(asyncio.to_thread, self.moto.stop)
         await self.registry.start()
         self._stack.push_async_callback(self.registry.stop)
-        self._stack.push_async_callback(self.regions.stop)
         logins = RegistryLogins()
         ecr = Ecr(self.registry, url, self.faults, logins.password)
+        self.regions = self._make_regions(ecr)
+        self._stack.push_async_callback(self.regions.stop)
         proxy = Proxy(self.registry, ecr, logins if self.settings.enforces_iam else None)
         self._stack.push_async_callback(proxy.close)
         route = {"AmazonEC2ContainerRegistry_V20150921": ServiceRoute("ecr", ecr, ecr_moto_may)}
@@ -116,6 +114,11 @@ class LocalAws:
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         router = self.regions.router()
         return await router.stream(request) if router else no_such_endpoint(request.match_info["name"])
+
+    def _make_regions(self, ecr: Ecr) -> Regions:
+        rights: RoleRights = ExecutionRoles() if self.settings.enforces_iam else EveryRight()
+        parts = (self.settings, self.clock, self.faults, self.launcher)
+        return Regions(Shared(*parts, rights=rights, moto_url=self.moto.url, images=ecr.images))
 
     def _gate(self) -> Gate | None:
         """Make the gate of LOCAL_AWS_IAM=enforce."""

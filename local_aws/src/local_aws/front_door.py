@@ -166,9 +166,8 @@ def _is_for_metrics(request: web.Request) -> bool:
 
 
 async def _serve(service_route: ServiceRoute, action: str, body: bytes) -> dict[str, Any]:
-    if action not in service_route.service.actions:
-        if service_route.moto_may(action):
-            raise LeftToMoto
+    is_ours = action in service_route.service.actions
+    if not is_ours and not service_route.moto_may(action):
         raise not_imitated(f"The operation {action} of {service_route.model}")
     try:
         parameters = json.loads(body or b"{}")
@@ -177,6 +176,8 @@ async def _serve(service_route: ServiceRoute, action: str, body: bytes) -> dict[
     if not isinstance(parameters, dict):
         raise AwsError("SerializationException", "The request body is not a JSON object.")
     check_request(service_route.model, action, parameters)
+    if not is_ours:
+        raise LeftToMoto
     return await service_route.service.handle(action, parameters)
 
 

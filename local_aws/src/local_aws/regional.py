@@ -23,6 +23,7 @@ from local_aws.sagemaker.api import SageMaker
 from local_aws.sagemaker.api import moto_may as sagemaker_moto_may
 from local_aws.sagemaker.endpoint import Endpoint
 from local_aws.sagemaker.endpoints import Endpoints
+from local_aws.sagemaker.inputs import Images, Inputs
 from local_aws.sagemaker.member import FleetContext
 from local_aws.sagemaker.operations import Operations
 from local_aws.sagemaker.resources import ResourceStore
@@ -42,6 +43,7 @@ class Shared:
     launcher: Launcher
     rights: RoleRights
     moto_url: str
+    images: Images
 
 
 class Regional:
@@ -114,7 +116,8 @@ class Regional:
 
     def _service_routes(self) -> Mapping[str, ServiceRoute]:
         shared = self._shared
-        sagemaker = SageMaker(self.resource_store, self.endpoints, self.jobs, shared.clock, shared.rights)
+        inputs = Inputs(shared.images, self.clients, shared.rights)
+        sagemaker = SageMaker(self.resource_store, self.endpoints, self.jobs, shared.clock, inputs)
         return {
             "SageMaker": ServiceRoute("sagemaker", sagemaker, sagemaker_moto_may),
             "ServiceQuotasV20190624": ServiceRoute("service-quotas", self.quotas, lambda _: False),
