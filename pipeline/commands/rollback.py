@@ -18,9 +18,12 @@ log = logging.getLogger(__name__)
 @step(example="--env production --strategy all-at-once", locks=True)
 @options.environment()
 @options.strategy
-@click.option("--to", metavar="RELEASE", help="The release to go back to.  [default: the one before]")
+@click.option("--to", metavar="RELEASE", help="The release to go back to.  [default: the good one before]")
 def command(run: "Run", *, to: str | None) -> "Model":
-    """Put back the previous release, or a named one."""
+    """Put back the previous release, or a named one.
+
+    Passes over releases that failed in this environment, and those that gc has deleted.
+    """
     from pipeline.promotion.rollback import rollback
 
     return rollback(run, to=to)

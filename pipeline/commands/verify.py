@@ -24,19 +24,26 @@ def command(
 ) -> "Model":
     """Smoke-test and load the live release; keep evidence of each gate.
 
-    Measures capacity and scaling too, and gives every gate a verdict: passed, failed or inconclusive.
+    Measures capacity and scaling too, and gives every gate a verdict: passed, failed or inconclusive. Where a gate
+    failed, `verification.on_failed` of the config says whether the release before is put back.
     """
     from pipeline.account.cost import PRICES, load_prices
     from pipeline.cli.named_release import find_release
+    from pipeline.promotion.after_verification import verify_or_roll_back
     from pipeline.promotion.chain import following
     from pipeline.verification.verify import verify
 
-    return verify(
-        find_release(release, run),
+    candidate = find_release(release, run)
+    return verify_or_roll_back(
+        candidate,
         run,
-        profile,
-        again=again,
-        following=following(run.env.name, config),
-        shape=shape,
-        prices=load_prices(config) if (config / PRICES).is_file() else None,
+        lambda: verify(
+            candidate,
+            run,
+            profile,
+            again=again,
+            following=following(run.env.name, config),
+            shape=shape,
+            prices=load_prices(config) if (config / PRICES).is_file() else None,
+        ),
     )

@@ -16,6 +16,7 @@ from pipeline.config.promotion import AfterPromotion, Promotion
 from pipeline.config.slo import Limits, Load, LoadProfile
 from pipeline.config.strategy import Strategy, strategy_of
 from pipeline.config.training import Training
+from pipeline.config.verification import Verification
 
 __all__ = [
     "BASELINE_SUFFIX",
@@ -39,6 +40,7 @@ __all__ = [
     "StepPolicy",
     "Strategy",
     "Training",
+    "Verification",
     "Vpc",
     "environments",
     "load_environment",

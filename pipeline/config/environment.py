@@ -16,6 +16,7 @@ from pipeline.config.slo import Limits, Load
 from pipeline.config.strategy import Deployment, Strategy
 from pipeline.config.training import Training
 from pipeline.config.validation_errors import problems_of
+from pipeline.config.verification import Verification
 from pipeline.errors import ConfigError
 from pipeline.model import Model
 
@@ -40,6 +41,7 @@ class Environment(Model):
     limits: Limits
     load: Load
     training: Training | None = None
+    verification: Verification = Verification()
     promotion: Promotion = Promotion()
     after_promotion: AfterPromotion = AfterPromotion()
 

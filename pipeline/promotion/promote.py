@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.autoscaling.autoscale import AutoscaleResult, autoscale
-from pipeline.config import Strategy
 from pipeline.deployment.deploy import DeployResult, deploy
 from pipeline.deployment.observe import require_live
 from pipeline.errors import (
@@ -24,7 +23,9 @@ from pipeline.errors import (
 from pipeline.gates import Verdict
 from pipeline.model import Model
 from pipeline.names import release_of
-from pipeline.promotion.rollback import previous_release, rollback
+from pipeline.promotion.outcome import PromotionOutcome, outcome_key
+from pipeline.promotion.rollback import rollback
+from pipeline.promotion.rollback_target import earlier_releases, good_releases
 from pipeline.publishing.model_registry import approve
 from pipeline.publishing.scan import require_scanned
 from pipeline.release import UNCHECKED, Release
@@ -55,18 +56,6 @@ class PromoteResult(Model):
     notes: tuple[str, ...] = ()  # what was not compared, or by shape alone
 
 
-class PromotionOutcome(Model):
-    """The outcome of a promotion; kept in S3 beside the evidence. `live`: the release that serves afterwards."""
-
-    release: str
-    environment: str
-    verdict: Literal["promoted", "failed"]
-    reason: str
-    live: str | None
-    strategy: Strategy | None = None  # as asked for; None where an earlier version of the pipeline wrote it
-    finished: float  # epoch seconds
-
-
 def promote(
     release: Release, run: Run, *, smoke: RunSmoke = run_smoke, unchecked: bool = False
 ) -> PromoteResult:
@@ -91,7 +80,7 @@ def promote(
         failure = Failure(error=type(error).__name__, what=error.what)
         if isinstance(error, ROLLED_BACK):
             _roll_back(release, run, failure)
-        _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
+        _store_failure(release, run, failure)
         raise
     approve(release, run)
     passed = () if release.unchecked else (f"{result.smoke_tests} smoke tests passed",)
@@ -106,7 +95,7 @@ def _resume_rollback(release: Release, run: Run) -> None:
         return
     rollback(run)
     failure = begun.because
-    _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
+    _store_failure(release, run, failure)
     found = {error.__name__: error for error in ROLLED_BACK}.get(failure.error, PromotionRefused)
     raise found(
         f"{failure.what} An earlier run found this, and was interrupted while it put {begun.release} back.",
@@ -115,8 +104,11 @@ def _resume_rollback(release: Release, run: Run) -> None:
 
 
 def _roll_back(release: Release, run: Run, failure: Failure) -> None:
-    """Deploy the release before again, if there was one; a first release stays."""
-    before = previous_release(deployments(run.aws, run.env.name), release.id)
+    """Deploy the good release before again; where none is good, the one before; a first release stays."""
+    records = deployments(run.aws, run.env.name)
+    before = next(good_releases(run, records, release.id), None) or next(
+        iter(earlier_releases(records, release.id)), None
+    )
     if before is None:
         log.info(f"{run.env.endpoint.name} has had no release before {release.id}: it stays")
     else:
@@ -173,12 +165,15 @@ def _deploy_and_scale(release: Release, run: Run) -> tuple[DeployResult, Autosca
     return DeployResult.model_validate(deployed.result), AutoscaleResult.model_validate(scaled.result)
 
 
-def outcome_key(release_id: str, environment: str) -> str:
-    """Return the key of the outcome of the last promotion of a release into an environment."""
-    return f"evidence/{release_id}/{environment}-promotion.json"
+def _store_failure(release: Release, run: Run, failure: Failure) -> None:
+    """Store why the promotion failed, and whether the traffic was on the release when it did."""
+    was_live = failure.error in {error.__name__ for error in ROLLED_BACK}
+    _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}", was_live=was_live)
 
 
-def _store_outcome(release: Release, run: Run, verdict: Literal["promoted", "failed"], reason: str) -> None:
+def _store_outcome(
+    release: Release, run: Run, verdict: Literal["promoted", "failed"], reason: str, *, was_live: bool = False
+) -> None:
     """Store the outcome of the promotion. If storing fails, the original error is raised."""
     try:
         outcome = PromotionOutcome(
@@ -188,6 +183,7 @@ def _store_outcome(release: Release, run: Run, verdict: Literal["promoted", "fai
             reason=reason,
             live=_live(run),
             strategy=run.env.deployment.strategy,
+            was_live=was_live,
             finished=run.clock.now(),
         )
         run.aws.put_json(outcome_key(release.id, run.env.name), outcome.document())

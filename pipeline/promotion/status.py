@@ -17,6 +17,7 @@ from pipeline.deployment.plan import config_parameters, model_parameters
 from pipeline.deployment.progress import progress_line
 from pipeline.model import Model
 from pipeline.names import release_of
+from pipeline.promotion.rollback_target import why_failed
 from pipeline.release import Release
 from pipeline.release_store.manifests import fetch_release
 from pipeline.run import Run
@@ -35,6 +36,7 @@ class EnvironmentStatus(Model):
     status: str
     release: str | None = None
     unchecked: bool = False  # the release has no golden requests
+    failed: str | None = None  # why the live release counts as bad here; None: nothing speaks against it
     notes: tuple[str, ...] = ()  # what every report of the release must say
     config: str | None = None
     live_since: float | None = None  # epoch seconds
@@ -85,6 +87,7 @@ def environment_status(run: Run) -> EnvironmentStatus:
         endpoint=run.env.endpoint.name,
         status=progress_line(described),
         release=release,
+        failed=why_failed(release, run) if release else None,
         unchecked=manifest is not None and manifest.unchecked,
         notes=manifest.notes if manifest else (),
         config=config,
@@ -170,7 +173,7 @@ def show(statuses: Sequence[EnvironmentStatus], console: "Console") -> None:
             each.environment,
             each.endpoint,
             each.status if each.changing is None else f"{each.status}\nlocked by {each.changing}",
-            "\n".join([each.release or "–", *each.notes]),
+            "\n".join([each.release or "–", *_failed(each), *each.notes]),
             _time(each.live_since),
             each.by or "–",
             "–" if each.instances is None else f"{each.instances} of {each.instances_desired}",
@@ -179,6 +182,12 @@ def show(statuses: Sequence[EnvironmentStatus], console: "Console") -> None:
             _drift(each),
         )
     console.print(table)
+
+
+def _failed(status: EnvironmentStatus) -> tuple[str, ...]:
+    from rich.markup import escape
+
+    return () if status.failed is None else (f"[red]{escape(status.failed)}[/]",)
 
 
 def _time(at: float | None) -> str:

@@ -13,7 +13,7 @@ from botocore import xform_name
 
 from pipeline.autoscaling.saved_scaling import saved_scaling_key
 from pipeline.config import Environment, load_environment
-from pipeline.promotion.promote import outcome_key
+from pipeline.promotion.outcome import outcome_key
 from pipeline.publishing.publish import metrics_key
 from pipeline.publishing.supply_chain import provenance_key, sbom_key
 from pipeline.release_store.manifests import release_key
