@@ -19,6 +19,7 @@ from pipeline.preflight.checks import (
     MANIFESTS,
     Problem,
     check_alarms,
+    check_bucket,
     check_fleet,
     check_image,
     check_keys,
@@ -90,6 +91,18 @@ def test_a_caller_who_may_not_pass_the_role_is_named(env: Environment, decision:
 
 def test_a_caller_who_may_pass_the_role_is_fine(env: Environment) -> None:
     assert not [*check_pass_role(env, "me", "allowed"), *check_pass_role(env, "root", None)]
+
+
+def test_a_bucket_that_is_not_there_is_named(env: Environment) -> None:
+    problem = only(check_bucket(env, None))
+
+    assert problem.what == "There is no bucket digits-releases-123456789012."
+    assert "bootstrap --env staging" in problem.fix
+
+
+@pytest.mark.parametrize(("region", "count"), [("eu-west-1", 0), (None, 0), ("us-east-1", 1)])
+def test_a_bucket_of_another_region_is_named(env: Environment, region: str | None, count: int) -> None:
+    assert len([*check_bucket(env, {"BucketRegion": region})]) == count
 
 
 @pytest.mark.parametrize("kind", sorted(MANIFESTS))
@@ -256,6 +269,18 @@ def test_what_is_published_into_a_bootstrapped_account_can_be_deployed(run: Run,
     assert run.aws.made == []
 
 
+@pytest.mark.starts_processes
+def test_a_misspelt_bucket_is_found_before_the_deployment(run: Run, tmp_path: Path) -> None:
+    """The weights of the release are in the right one."""
+    bootstrap(run)
+    release = publish(run, weights=None, engine=False)
+    place = run.env.aws.model_copy(update={"bucket": f"{run.env.aws.bucket}s"})
+    misspelt = run.in_environment(run.env.model_copy(update={"aws": place}))
+
+    with pytest.raises(PreflightFailed, match=f"1 problem of .*\nbucket: There is no bucket {place.bucket}"):
+        require_clear(inspect(PreflightSnapshot(release, misspelt)))
+
+
 VPC = {"subnets": ["subnet-0a", "subnet-0b"], "security_groups": ["sg-0c"]}
 
 
@@ -376,9 +401,15 @@ def test_all_problems_are_told_at_once(run: Run, release: Release, make_env: Mak
     with pytest.raises(PreflightFailed) as failed:
         require_clear(inspect(PreflightSnapshot(release, run.in_environment(env))))
 
-    for problem in ("There is no role", "not in ECR", "There is no object s3://", "There is no alarm gone"):
+    for problem in (
+        "There is no role",
+        "There is no bucket",
+        "not in ECR",
+        "There is no object s3://",
+        "There is no alarm gone",
+    ):
         assert problem in str(failed.value)
-    assert str(failed.value).startswith("4 problems")
+    assert str(failed.value).startswith("5 problems")
     assert config_name(release, env) not in str(failed.value)
 
 
