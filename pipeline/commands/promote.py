@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli import options
+from pipeline.cli.interrupted import UPDATE_GOES_ON
 from pipeline.cli.step import step
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@step(example="--env production", locks=True)
+@step(example="--env production", locks=True, goes_on=UPDATE_GOES_ON)
 @options.environment()
 @options.release
 @options.strategy
