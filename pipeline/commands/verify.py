@@ -28,7 +28,7 @@ def command(
     Measures capacity and scaling too, and gives every gate a verdict: passed, failed or inconclusive. Where a gate
     failed, `verification.on_failed` of the config says whether the release before is put back.
     """
-    from pipeline.account.cost import PRICES, load_prices
+    from pipeline.account.cost import PRICES, find_prices
     from pipeline.cli.named_release import find_release
     from pipeline.promotion.after_verification import verify_or_roll_back
     from pipeline.promotion.chain import following
@@ -45,6 +45,6 @@ def command(
             again=again,
             following=following(run.env.name, config),
             shape=shape,
-            prices=load_prices(config) if (config / PRICES).is_file() else None,
+            prices=find_prices(config, run.env.aws.region) if (config / PRICES).is_file() else None,
         ),
     )
