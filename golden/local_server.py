@@ -30,29 +30,36 @@ WORKERS = "SAGEMAKER_MODEL_SERVER_WORKERS"
 
 @dataclass
 class LocalServer:
-    """A running server with one worker. `golden_set`: of the model's archive, None without one."""
+    """A running server, and the process that started it. `golden_set`: of the archive, None without one."""
 
     port: int
+    process_id: int = 0
     golden_set: GoldenSet | None = None
     log: deque[str] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
 
-    def ask(self, request: Request) -> Answer:
-        """Send a request on a connection of its own. Raises GoldenError when the server breaks it off."""
-        headers = {"Content-Type": request.content_type, "Connection": "close"}
+    def ask(self, request: Request, connection: http.client.HTTPConnection | None = None) -> Answer:
+        """Send a request on a connection of its own, or on this one. Raises GoldenError when the server breaks it off."""
+        headers = {"Content-Type": request.content_type} | ({} if connection else {"Connection": "close"})
         headers |= {"Accept": request.accept} if request.accept else {}
         if request.custom_attributes:
             headers["X-Amzn-SageMaker-Custom-Attributes"] = request.custom_attributes
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
+        used = connection or self.connection()
         try:
-            with contextlib.closing(connection):
-                connection.request("POST", "/invocations", request.body, headers)
-                answer = connection.getresponse()
-                body = answer.read()
+            used.request("POST", "/invocations", request.body, headers)
+            answer = used.getresponse()
+            body = answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise GoldenError(
                 f"The model broke the connection off: {error!r}.", fix=self.last_lines()
             ) from error
+        finally:
+            if connection is None:
+                used.close()
         return Answer(answer.status, answer.headers.get("Content-Type", ""), body)
+
+    def connection(self) -> http.client.HTTPConnection:
+        """Return a connection that can be kept for several requests."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
 
     def last_lines(self) -> str:
         """Return the end of the log."""
@@ -60,20 +67,22 @@ class LocalServer:
 
 
 @contextlib.contextmanager
-def serve(model: Path, *, image: str = "") -> Iterator[LocalServer]:
+def serve(model: Path, *, image: str = "", workers: int | None = 1) -> Iterator[LocalServer]:
     """Serve a model archive, or a folder with its content, without its golden set, until the block ends.
 
-    `image`: serve in a container of this image. Raises GoldenError when it does not start.
+    `image`: serve in a container of this image. `workers`: None: as many as the server plans for this machine. Raises
+    GoldenError when it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="golden-") as scratch:
         folder = Path(scratch) / "model"
         unpack(model, folder)
-        server = LocalServer(_free_port(), _take_golden_set(folder))
+        server = LocalServer(_free_port(), golden_set=_take_golden_set(folder))
         words = ["bash", str(SCRIPT), f"{folder}/", *([image] if image else [])]
-        environ = os.environ | {"PORT": str(server.port), WORKERS: "1"}
+        environ = os.environ | {"PORT": str(server.port)} | ({WORKERS: str(workers)} if workers else {})
         process = subprocess.Popen(
             words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         )
+        server.process_id = process.pid
         reader = threading.Thread(target=_read, args=(process, server), daemon=True)
         reader.start()
         try:

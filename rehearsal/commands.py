@@ -64,13 +64,12 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 @contextlib.contextmanager
 def local_aws(
-    instances: str, issuers: str, log: Path, environ: Mapping[str, str] = os.environ
+    own: Mapping[str, str], log: Path, environ: Mapping[str, str] = os.environ
 ) -> Iterator[dict[str, str]]:
     """Run an AWS on this machine; yield the environment variables with which every client finds it.
 
-    It authorises each call, unless LOCAL_AWS_IAM=off. `issuers`: its LOCAL_AWS_OIDC_ISSUERS.
+    It authorises each call, unless LOCAL_AWS_IAM=off. `own`: its settings, by the names of their variables.
     """
-    own = {"LOCAL_AWS_INSTANCES": instances, "LOCAL_AWS_OIDC_ISSUERS": issuers}
     settings = {"LOCAL_AWS_IAM": "enforce", **environ, **own}
     exports: dict[str, str] = {}
     ready = threading.Event()

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal import commands, roles, traffic
+from rehearsal.cpu_share import cpu_share
 from rehearsal.errors import RehearsalError
 from rehearsal.live_check import LiveEndpoint, check_live_endpoint
 from rehearsal.machine import Machine, cache_dir
-from rehearsal.models import DIGITS, RehearsalModel, model_of_config, prepare_models
+from rehearsal.machine_load import MachineLoad, watched
+from rehearsal.models import RehearsalModel, config_of, model_of_config, prepare_models
 from rehearsal.progress import Progress, Row
 
 PREPARE, START, BASELINE = "prepare the models", "start the local AWS", "put a baseline live"
@@ -40,6 +42,7 @@ class Journey:
     build: Path
     machine: Machine
     progress: Progress
+    load: MachineLoad
     environ: dict[str, str] = field(default_factory=dict)
     """Variables of the administrator, who bootstraps, and of the clients."""
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -51,6 +54,9 @@ class Journey:
         row = self.progress.start(name)
         try:
             yield lambda *words, environ=None: self._run(row, list(words), environ or self.environ)
+        except RehearsalError as error:
+            self.progress.end(row, failed=True)
+            raise self.load.judged(error, name, row.started) from error
         except BaseException:
             self.progress.end(row, failed=True)
             raise
@@ -87,24 +93,23 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
     """Run the whole journey and fill `outcome`. Raises RehearsalError at the first failure."""
     shutil.rmtree(build, ignore_errors=True)
     (build / "logs").mkdir(parents=True)
-    with progress:
-        journey = Journey(build, machine, progress)
+    with progress, watched(machine.instances) as load:
+        journey = Journey(build, machine, progress, load)
         with journey.step(PREPARE):
             model = source.model or model_of_config(ENVIRONMENTS[0])
             log = build / "logs" / "1-models.log"
             baseline, release = prepare_models(model, source.requests, build, cache_dir(), log)
+            share = cpu_share(release, config_of(ENVIRONMENTS[0])["endpoint"]["instance_type"])
+            progress.show_line(progress.rows[0], str(share))
         with contextlib.ExitStack() as stack:
             with journey.step(START):
                 issuer = stack.enter_context(roles.issuer(build / "tokens", ENVIRONMENTS))
-                aws = commands.local_aws(
-                    machine.instances, issuer.setting, build / "logs" / "2-local_aws.log"
-                )
+                own = {"LOCAL_AWS_INSTANCES": machine.instances, "LOCAL_AWS_OIDC_ISSUERS": issuer.setting}
+                aws = commands.local_aws(own | share.settings, build / "logs" / "2-local_aws.log")
                 journey.environ = stack.enter_context(aws)
             _put_baseline_live(journey, baseline, issuer)
             endpoints = [_step_result(build / "baseline", env, "deploy")["endpoint"] for env in ENVIRONMENTS]
-            rate = (
-                traffic.REQUESTS_PER_SECOND if model == DIGITS else traffic.REQUESTS_PER_SECOND_OF_ANY_MODEL
-            )
+            rate = share.clients_per_second
             with traffic.background_clients(endpoints, baseline.golden, build, journey.environ, rate):
                 _deliver_release(journey, release)
             with journey.step(CHECK):

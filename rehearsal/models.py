@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import golden
 from golden import GoldenError
@@ -81,11 +82,17 @@ def model_of_config(environment: str) -> Path:
 
     Raises RehearsalError for a model that is not on this machine.
     """
+    return local_model(str(config_of(environment)["weights"]), f"config/{environment}.yaml")
+
+
+def config_of(environment: str) -> dict[str, Any]:
+    """Return an environment's config. Raises RehearsalError with the message of `config show`."""
     words = [sys.executable, "-m", "pipeline", "config", "show", "--env", environment, "--json"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
     if done.returncode != 0:
         raise RehearsalError(done.stderr.strip(), fix=f"Correct config/{environment}.yaml.")
-    return local_model(str(json.loads(done.stdout)["weights"]), f"config/{environment}.yaml")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def local_model(weights: str, where: str) -> Path:

@@ -12,8 +12,6 @@ from rehearsal.commands import stop
 from rehearsal.errors import RehearsalError
 from rehearsal.machine import ROOT
 
-REQUESTS_PER_SECOND = 5.0  # to each endpoint, of the digits
-REQUESTS_PER_SECOND_OF_ANY_MODEL = 1.0  # a model may be slow here, and the load of verification comes on top
 MAX_SECONDS = 3600  # the clients stop by themselves, even if the rehearsal is killed
 NO_CHECKS = "0"  # no answer is compared with the golden one, since the release changes under these clients
 
@@ -24,7 +22,7 @@ def background_clients(
     payloads: Path,
     build: Path,
     environ: Mapping[str, str],
-    requests_per_second: float = REQUESTS_PER_SECOND,
+    requests_per_second: float,
 ) -> Iterator[None]:
     """Send the golden requests to each endpoint at a steady rate until the block ends.
 

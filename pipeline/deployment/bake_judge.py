@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any, Literal
 
 from pipeline.aws import Answer, Clock
@@ -21,13 +20,12 @@ from pipeline.deployment.judge.judge import (
 )
 from pipeline.deployment.judge.latency import TimedAnswer
 from pipeline.deployment.judge.sequential_test import Block
-from pipeline.deployment.prober import FIRST_PER_SECOND, Probe
+from pipeline.deployment.probe_rate import ProbeRate
+from pipeline.deployment.prober import Probe
 from pipeline.errors import SmokeFailed
 
 log = logging.getLogger(__name__)
 
-BUSY_PART = 0.2  # of the fleet: the most that golden requests keep busy
-KNOWN_AFTER = 3  # answers: the latency is known well enough to choose a rate
 FORESEEN_AFTER = 100  # answers of the old fleet: what the bake is going to find can be said
 IDLE_PER_SECOND = 2.0  # while the fleets cannot be compared
 LEAST_PAUSE = 0.05  # seconds
@@ -61,6 +59,7 @@ class BakeJudge:
     scale: float = 1.0
     is_resumed: bool = False
     judge: Judge = field(init=False)
+    rate: ProbeRate = field(init=False)
     foreseen_percent: float | None = None
     is_over: bool = False
     _instances: int = 0
@@ -72,6 +71,7 @@ class BakeJudge:
 
     def __post_init__(self) -> None:
         self.judge = Judge(self.margin_percent)
+        self.rate = ProbeRate(self.deployment.probe_requests_per_second)
 
     @property
     def seconds(self) -> float:
@@ -82,6 +82,9 @@ class BakeJudge:
         """Take in a description and the answers that came before it; judge if a look is due."""
         share = candidate_share(described)
         answers = self._timed(probes, share)
+        self._instances = self.rate.instances = self._instances or _instances(described)
+        if self._wants_all:
+            self.rate.note([each for each in answers if not each.is_candidate], self.clock.monotonic())
         if self._began is None:
             self._wait_for_the_bake(described, share, answers)
             return
@@ -101,14 +104,15 @@ class BakeJudge:
 
     @property
     def per_second(self) -> float:
-        """Return the rate of golden requests: the configured one, as far as the fleet has room for it."""
-        known = self._before or self.judge.warm
-        if len(known) < KNOWN_AFTER:
-            return min(FIRST_PER_SECOND, self.deployment.probe_requests_per_second)
+        """Return the rate of golden requests: the configured one, as far as the old fleet has room for it."""
+        rate = self.rate.per_second
+        return rate if self._wants_all else min(IDLE_PER_SECOND, rate)
+
+    @property
+    def _wants_all(self) -> bool:
+        """Say whether each answer counts: it is compared, or tells what the bake is going to find."""
         is_comparing = self._began is not None and not self.is_over
-        if is_comparing or len(self._before) < FORESEEN_AFTER:
-            return self._full_rate(known)
-        return min(IDLE_PER_SECOND, self._full_rate(known))
+        return is_comparing or (self._began is None and len(self._before) < FORESEEN_AFTER)
 
     def pause_seconds(self, at_most: float) -> float:
         """Return the pause until the next look is due."""
@@ -116,11 +120,6 @@ class BakeJudge:
             return at_most
         due = self._began[0] + (self.judge.looks_planned + 1) / LOOKS * self.seconds
         return max(min(at_most, due - self.clock.monotonic()), LEAST_PAUSE)
-
-    def _full_rate(self, answers: Sequence[TimedAnswer]) -> float:
-        latency = max(median(each.seconds for each in answers), 0.001)
-        room = BUSY_PART * max(self._instances, 1) / latency
-        return min(self.deployment.probe_requests_per_second, room)
 
     def faults(self) -> list[str]:
         """Return the reasons for a veto: the new fleet is worse, or the bake is over without a verdict."""
@@ -179,7 +178,6 @@ class BakeJudge:
     def _wait_for_the_bake(
         self, described: Mapping[str, Any], share: float | None, answers: list[TimedAnswer]
     ) -> None:
-        self._instances = self._instances or _instances(described)
         self._before += [each for each in answers if not each.is_candidate]
         self.judge.saw_before([each for each in answers if not each.is_candidate])
         if len(self._before) >= FORESEEN_AFTER:
@@ -199,7 +197,7 @@ class BakeJudge:
         if self._is_foreseen:
             return
         self._is_foreseen = True
-        rate = self._full_rate(self._before) if self._before else 0.0
+        rate = self.rate.per_second if self._before else 0.0
         share = self.deployment.first_share
         latencies = [each.seconds for each in self._before]
         found = planned_slowdown_percent(latencies, rate * self.seconds, share, self.margin_percent)

@@ -5,9 +5,9 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pipeline.aws import Answer, Clock
+from pipeline.deployment.probe_rate import FIRST_PER_SECOND
 from pipeline.errors import PipelineError
 
-FIRST_PER_SECOND = 4.0  # until the endpoint's latency is known
 IN_FLIGHT = 16  # more unanswered requests than these are not sent
 
 

@@ -13,6 +13,7 @@ from pipeline.verification.confidence import confidence_percent
 SERVED_SHARE = 0.9  # of the offered rate that must be answered for a step to count as served
 BUSY_PERCENT = 60.0  # an instance below this share of its CPUs does not limit the rate
 ENOUGH_SAMPLES = 50  # a step with fewer requests has no meaningful 99th percentile
+SURE_PERCENT = 95.0  # confidence in the rate that is named: no policy is built on less
 
 Bottleneck = Literal["instance", "generator", "none", "unknown"]
 
@@ -73,9 +74,7 @@ class Capacity(Model):
     verdict: Literal[Verdict.PASSED, Verdict.INCONCLUSIVE]
     bottleneck: Bottleneck
     reason: str
-    confidence_percent: float | None = (
-        None  # that less than 1 % of requests at this rate fail or are too slow
-    )
+    confidence_percent: float | None = None  # that less than 1 % of requests at it fail or are too slow
     broke_at_rps: float | None = None  # the lowest rate above it that did not hold
     targets: Targets | None = None  # None: no rate was named
     steps: tuple[Step, ...]
@@ -113,9 +112,12 @@ def bracket(steps: Sequence[Step], slo: Slo) -> tuple[Step | None, Step | None]:
     Of a rate that was tried again the last step counts. A step that broke while the generator was late is not
     meaningful, so it counts only where no other step has broken.
     """
-    valid = [step for step in steps if not step.invalid or holds(step, slo)]
-    good, bad = _bracket(valid, slo)
+    good, bad = _bracket(_meaningful(steps, slo), slo)
     return (good, bad) if bad is not None else _bracket(steps, slo)
+
+
+def _meaningful(steps: Sequence[Step], slo: Slo) -> list[Step]:
+    return [step for step in steps if not step.invalid or holds(step, slo)]
 
 
 def _bracket(steps: Sequence[Step], slo: Slo) -> tuple[Step | None, Step | None]:
@@ -138,35 +140,50 @@ def vcpus(instance_type: str) -> int | None:
 
 
 def judge_capacity(steps: Sequence[Step], slo: Slo, instance_type: str) -> CapacityFinding:
-    """Return the capacity, or the reason why it is unclear: the limit must have been the instance."""
+    """Return the capacity, or the reason why it is unclear.
+
+    It is the highest rate that held with SURE_PERCENT confidence, so it is a lower bound. What gave way above it must have
+    been the instance, or the generator: then the capacity is at least this.
+    """
     good, bad = bracket(steps, slo)
     if not steps:
         return _inconclusive("unknown", "no step was measured")
+    bottleneck: Bottleneck = "none"
+    reason = "held at every rate that was tried: the capacity is at least this; raise load.*.maximum_rps"
     if bad is not None:
         bottleneck, reason = find_bottleneck(bad, instance_type, steps)
-        if bottleneck != "instance" or good is None:
+        if bottleneck == "unknown" or good is None:
             even = "; even this lowest rate broke the SLO" if bottleneck == "instance" else ""
             return _inconclusive(bottleneck, reason + even)
+    if bottleneck == "generator":
+        reason += "; the capacity is at least what held"
     assert good is not None, "without a step that broke, some step held"
-    rate = min(good.offered_rps, good.achieved_rps)
-    if bad is None:
-        bottleneck = "none"
-        reason = (
-            f"held at every rate up to {rate:g}/s: the capacity is at least this; raise load.*.maximum_rps"
+    sure = surest(steps, slo)
+    if sure is None:
+        return _inconclusive(
+            bottleneck,
+            f"{reason}{_how_sure(good)}, and {SURE_PERCENT:g} % are needed: raise load.*.step_seconds",
         )
     return CapacityFinding(
-        requests_per_second=rate,
+        requests_per_second=min(sure.offered_rps, sure.achieved_rps),
         verdict=Verdict.PASSED,
         bottleneck=bottleneck,
-        reason=f"{reason}{_how_sure(good)}",
-        confidence_percent=round(good.sure_percent, 1) if good.requests else None,
+        reason=f"{reason}{_how_sure(sure)}",
+        confidence_percent=round(sure.sure_percent, 1),
         broke_at_rps=bad.offered_rps if bad else None,
     )
 
 
+def surest(steps: Sequence[Step], slo: Slo) -> Step | None:
+    """Return the highest step below any that broke that held with SURE_PERCENT confidence."""
+    good, _ = bracket(steps, slo)
+    latest = {step.offered_rps: step for step in _meaningful(steps, slo)}.values()
+    sure = (step for step in latest if holds(step, slo) and step.sure_percent >= SURE_PERCENT)
+    below = (step for step in sure if good is not None and step.offered_rps <= good.offered_rps)
+    return max(below, key=lambda step: step.offered_rps, default=None)
+
+
 def _how_sure(good: Step) -> str:
-    if good.requests is None or good.over is None:
-        return ""
     return (
         f"; at {good.offered_rps:g}/s {good.over} of {good.requests} requests were over the limit: "
         f"less than 1 % with {math.floor(good.sure_percent * 10) / 10:g} % confidence"

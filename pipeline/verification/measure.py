@@ -18,7 +18,7 @@ from pipeline.verification.sizing import targets_of
 CPU = ("/aws/sagemaker/Endpoints", "CPUUtilization")
 CONCURRENCY = ("AWS/SageMaker", "ConcurrentRequestsPerModel")
 LOOK_SECONDS = 1.0
-ROUNDS = 5  # the climb, its refinements, the confirmation, and one more for a hiccup of the machine
+ROUNDS = 8  # the climb, its refinements, the confirmation, and more for hiccups of the machine
 METRIC_PATIENCE = 4.0  # × step_seconds: with steps of a minute, longer than CloudWatch's usual delay
 
 
@@ -65,7 +65,7 @@ def _search(endpoint: str, slo: Slo, run: Run, bench: Bench) -> tuple[list[Step]
         phases = [
             Phase(
                 f"round {number} at {rate:g}/s",
-                long_enough(profile.step_seconds, rate, samples_for(rate, steps)),
+                long_enough(profile.step_seconds, rate, samples_for(rate, steps, slo)),
                 rate,
             )
             for rate in rates

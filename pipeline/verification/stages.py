@@ -29,7 +29,13 @@ from pipeline.verification.scaling_timeline import ScalingTimeline, make_timelin
 from pipeline.verification.sizing import held_rate, measured_of
 from pipeline.verification.smoke import judge_smoke, run_smoke
 from pipeline.verification.steady_gates import judge_steady
-from pipeline.verification.under_load import read_scaling_events, run_under_load, scaling_run, wait_for_rest
+from pipeline.verification.under_load import (
+    existing_traffic,
+    read_scaling_events,
+    run_under_load,
+    scaling_run,
+    wait_for_rest,
+)
 from pipeline.verification.unmeasured import (
     capacity_gate,
     scaling_limits,
@@ -112,8 +118,9 @@ def measure(job: Job) -> Measurements:
     if smoke.verdict is not Verdict.PASSED:
         found.gates += unmeasured_gates(job.run.env, "the smoke tests did not pass")
         return found
+    smoked_at = job.run.clock.now()
     _measure_one_instance(job, bench, found)
-    plan = _plan(job, bench, found)
+    plan = _plan(job, bench, found, smoked_at)
     _measure_fleet(job, bench, plan, found)
     if job.shape is not None:
         out = bench.folder / "shape.json"
@@ -201,8 +208,11 @@ def _scaling_gates(
     return judge_scaling(scaling, scaling_limits(env, plan), why_not=plan.reason)
 
 
-def _plan(job: Job, bench: Bench, found: Measurements) -> ScalingPlan:
-    """Put the measured policy in force and derive the rates from it; without one, a gentle steady load."""
+def _plan(job: Job, bench: Bench, found: Measurements, since: float) -> ScalingPlan:
+    """Put the measured policy in force and derive the rates from it; without one, a gentle steady load.
+
+    `since`: epoch seconds; clients alone have sent requests to the endpoint since then.
+    """
     env, instances, capacity = job.run.env, job.run.env.autoscaling.min_instances, found.capacity
     gentle = ScalingPlan(bench.profile.first_rps / 2 * instances, None, 1.0, "")
     if capacity is None or capacity.requests_per_second is None:
@@ -222,6 +232,7 @@ def _plan(job: Job, bench: Bench, found: Measurements) -> ScalingPlan:
         target_rps=held,
         instances=instances,
         maximum=env.autoscaling.max_instances,
+        existing_rps=existing_traffic(job.run, since),
         overload=bench.profile.overload,
     )
     log.info(f"scaling: {plan.reason}")

@@ -1,11 +1,16 @@
-"""Hold a load on the deployed endpoint and watch its fleet: steady, a surge until it has grown, a calm until it is back."""
+"""Hold a load on the deployed endpoint and watch its fleet.
+
+Steady; at rest, should the steady load have scaled the fleet; a surge until it has grown; a calm until it is back.
+"""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.aws.clock import time_scale
 from pipeline.aws.waiting import wait_until
 from pipeline.errors import LoadTestBroken
 from pipeline.gates import ENOUGH_REQUESTS
@@ -13,10 +18,18 @@ from pipeline.run import Run
 from pipeline.verification.container_starts import read_container_starts
 from pipeline.verification.load import GRACE_SECONDS, LoadResult, Phase, RunningLoad, start_load
 from pipeline.verification.measure import Bench, long_enough
-from pipeline.verification.scaling import FleetSample, ScalingPlan, returned_at, scaled_out_at
+from pipeline.verification.scaling import (
+    MINUTE,
+    FleetSample,
+    ScalingPlan,
+    returned_at,
+    scaled_out_at,
+    traffic_rps,
+)
 from pipeline.verification.scaling_gates import ScalingRun
 from pipeline.verification.scaling_timeline import ScalingEvents, breach, scaling_events
 
+INVOCATIONS = ("AWS/SageMaker", "Invocations")
 LOOK_SECONDS = 1.0
 HOLD_SHARE, HOLD_SECONDS = 0.5, 5.0  # how long an overload goes on when more instances serve
 
@@ -31,6 +44,13 @@ def wait_for_rest(run: Run, instances: int) -> bool:
         pause=lambda _: LOOK_SECONDS,
     )
     return sample.rests_at(instances)
+
+
+def existing_traffic(run: Run, since: float) -> float:
+    """Return the requests a second that the deployed endpoint has had since then (epoch seconds), by CloudWatch."""
+    watched = {"EndpointName": run.env.endpoint.name, "VariantName": run.env.endpoint.variant}
+    counts = run.aws.metric(INVOCATIONS, watched, "Sum", int(MINUTE), (since, run.clock.now()))
+    return traffic_rps(counts, since, time_scale(os.environ) or 1.0)
 
 
 def fleet_sample(run: Run) -> FleetSample:
@@ -94,6 +114,7 @@ def _phases(run: Run, bench: Bench, plan: ScalingPlan) -> list[Phase]:
     surge_seconds = look + (longest if plan.is_overload else limits.scale_out_seconds)
     return [
         steady,
+        Phase("rest", limits.scale_in_seconds, plan.calm_rps),
         Phase("surge", surge_seconds, plan.surge_rps),
         Phase("calm", limits.scale_in_seconds + look, plan.calm_rps),
     ]
@@ -101,7 +122,7 @@ def _phases(run: Run, bench: Bench, plan: ScalingPlan) -> list[Phase]:
 
 @dataclass
 class PhaseController:
-    """Ends the surge when the fleet has grown, and the calm when it is back at its minimum.
+    """Ends the rest when the fleet has its minimum, the surge when it has grown, and the calm when it is back.
 
     `is_overload`: the surge goes on for half as long again as the fleet took to grow, and five seconds, so
     that the queue of waiting requests can empty.
@@ -113,13 +134,18 @@ class PhaseController:
     rose_at: float | None = None
     grown_at: float | None = None
     fell_at: float | None = None
+    has_rested: bool = False
     has_asked: bool = False
 
     def look(self, ended: Sequence[str], samples: Sequence[FleetSample]) -> None:
         """Act on the phases that have ended and on the fleet's history so far."""
         now = samples[-1].at
         if self.rose_at is None:
-            self.rose_at = now if "steady" in ended else None
+            self.rose_at = now if "rest" in ended else None
+            is_resting = "steady" in ended and self.rose_at is None and samples[-1].rests_at(self.instances)
+            if is_resting and not self.has_rested:
+                self.has_rested = True
+                self.load.next_phase()
         elif self.fell_at is None:
             self.grown_at = scaled_out_at(samples, self.rose_at, self.instances)
             if self.grown_at and not self.has_asked and now >= self._may_fall_at(self.rose_at, self.grown_at):

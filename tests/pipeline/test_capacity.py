@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from pipeline.gates import Verdict
 from pipeline.verification.capacity import Slo, Step, bracket, holds, judge_capacity, vcpus
-from pipeline.verification.capacity_search import first_rates, lacks_cpu, next_rates, samples_for
+from pipeline.verification.capacity_search import (
+    RESOLUTION,
+    SURE_SAMPLES,
+    first_rates,
+    lacks_cpu,
+    next_rates,
+    samples_for,
+)
 
 SLO = Slo(p99_ms=500, error_percent=1)
 TYPE = "ml.m5.large"  # 2 vCPUs: CPU goes up to 200 %
@@ -16,8 +23,9 @@ SEARCH = {"growth": 1.6, "maximum_rps": 400.0}
 
 
 def step(rate: float, **changes: Any) -> Step:
-    """Return a step that holds, unless changed."""
+    """Return a step that holds for sure, unless changed."""
     good: dict[str, Any] = {"offered_rps": rate, "achieved_rps": rate, "p50_ms": 10.0, "p99_ms": 40.0}
+    good |= {"requests": 480, "over": 0}
     good |= {
         "error_percent": 0.0,
         "seconds": 4.0,
@@ -64,17 +72,51 @@ def test_a_rate_that_held_counts_even_if_a_lower_one_stumbled() -> None:
 
 
 def test_the_search_halves_what_lies_between_until_it_is_near_enough() -> None:
-    steps = [step(82), step(131), broken(210)]
+    few = {"requests": 80, "over": 0}
+    steps = [step(82, **few), step(131, **few), broken(210)]
     assert next_rates(steps, SLO, TYPE, **SEARCH) == (166,)
 
     steps.append(broken(166))
     assert next_rates(steps, SLO, TYPE, **SEARCH) == (147,)
 
-    steps.append(step(147))
+    steps.append(step(147, **few))
     assert next_rates(steps, SLO, TYPE, **SEARCH) == (147,), "once more, to be sure"
+    assert samples_for(147, steps, SLO) == SURE_SAMPLES
+    assert samples_for(157, steps, SLO) < SURE_SAMPLES
 
-    steps.append(step(147, requests=384, over=0))
+    steps.append(step(147))
     assert next_rates(steps, SLO, TYPE, **SEARCH) == ()
+
+
+def test_a_rate_that_holds_without_confidence_is_given_up_for_a_lower_one() -> None:
+    """Three of 480 over the limit are 0.6 %: with a chance of 29 % it is more than 1 %."""
+    doubtful = [step(147, over=3), broken(166)]
+    lower = 147 / RESOLUTION
+
+    assert judge_capacity(doubtful, SLO, TYPE).verdict is Verdict.INCONCLUSIVE
+    assert "70.7 % confidence, and 95 % are needed" in judge_capacity(doubtful, SLO, TYPE).reason
+    assert next_rates(doubtful, SLO, TYPE, **SEARCH) == (lower,)
+    assert samples_for(lower, doubtful, SLO) == SURE_SAMPLES
+
+    found = judge_capacity([*doubtful, step(lower, over=1)], SLO, TYPE)
+    assert (found.verdict, found.requests_per_second) == (Verdict.PASSED, lower)
+    assert next_rates([*doubtful, step(lower, over=3)], SLO, TYPE, **SEARCH) == (lower / RESOLUTION,)
+
+
+def test_a_hundred_requests_make_no_capacity() -> None:
+    """None of 100 over the limit is 63 % confidence."""
+    found = judge_capacity([step(131, requests=100), broken(147)], SLO, TYPE)
+
+    assert (found.verdict, found.requests_per_second) == (Verdict.INCONCLUSIVE, None)
+
+
+def test_where_the_generator_gives_way_the_capacity_is_at_least_what_held() -> None:
+    late = broken(210, invalid="the generator was late")
+    found = judge_capacity([step(131), late, late], SLO, TYPE)
+
+    assert (found.verdict, found.bottleneck, found.requests_per_second) == (Verdict.PASSED, "generator", 131)
+    assert "the generator was late; the capacity is at least what held" in found.reason
+    assert next_rates([step(131, requests=80), late, late], SLO, TYPE, **SEARCH) == (131,)
 
 
 def test_a_step_that_broke_while_the_generator_was_late_is_tried_again_and_does_not_count() -> None:
@@ -87,7 +129,7 @@ def test_a_step_that_broke_while_the_generator_was_late_is_tried_again_and_does_
 
 
 def test_a_rate_that_does_not_hold_again_is_not_named() -> None:
-    steps = [step(131, requests=600, over=2), step(147), broken(166), broken(147)]
+    steps = [step(131, requests=650, over=2), step(147), broken(166), broken(147)]
     found = judge_capacity(steps, SLO, TYPE)
 
     assert next_rates(steps, SLO, TYPE, **SEARCH) == ()
@@ -133,6 +175,7 @@ def test_a_rate_that_held_when_it_was_tried_again_is_climbed_on_from() -> None:
         [],
         [step(400)],
         [step(20), broken(32, invalid="late"), broken(32, invalid="late")],
+        [broken(20, invalid="late"), broken(20, invalid="late")],
         [step(20), broken(32, instance_cpu_percent=None)],
     ],
 )
@@ -160,7 +203,7 @@ def test_an_instance_that_held_to_the_end_has_at_least_this_capacity() -> None:
 @pytest.mark.parametrize(
     ("steps", "bottleneck", "fix"),
     [
-        ([step(131), broken(210, invalid="give it a machine of its own")], "generator", "machine of its own"),
+        ([broken(20, invalid="give it a machine of its own")], "generator", "machine of its own"),
         ([step(131), broken(210, instance_cpu_percent=60.0)], "unknown", "the limit is elsewhere"),
         ([step(131), broken(210, achieved_rps=150.0, instance_cpu_percent=100.0)], "unknown", "network"),
         ([step(131), broken(210, instance_cpu_percent=None)], "unknown", "CloudWatch"),
@@ -188,7 +231,8 @@ def test_the_search_finds_the_capacity_of_any_instance_within_its_resolution(
     rates = first_rates(first_rps=20, **SEARCH)
     for _ in range(8):
         for rate in rates:
-            asked = samples_for(rate, steps)
+            asked = samples_for(rate, steps, SLO)
+            asked = round(1.2 * asked)
             good = step(rate, requests=asked, over=0) if rate <= capacity else broken(rate, requests=asked)
             steps.append(good)
             if rate > capacity:

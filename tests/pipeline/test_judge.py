@@ -20,6 +20,7 @@ from pipeline.deployment.judge.latency import WARM_UP_SECONDS, TimedAnswer, stal
 from pipeline.deployment.judge.power import POWER, Samples, smallest_failure_percent
 from pipeline.deployment.judge.sequential_test import Block, SequentialTest, hypergeometric
 from tests.pipeline.judge_simulation import Bake, count_worse, foreseen_percent, verdict_of
+from tests.pipeline.loaded_fleets import bake
 
 ALIKE = Block(0, 0, 0, 0)
 NOBODY_FAILED = Block(500, 1000, 0, 0)
@@ -39,6 +40,7 @@ def judge_at_once(
     """Judge one bake in one look; every instance is warm."""
     judge = Judge(margin)
     judge.saw_before([replace(each, sent_at=-60.0) for each in given])
+    judge.before = [each.seconds for each in given if not each.is_candidate]
     judge.look(given, requests, 1.0)
     return judge
 
@@ -297,3 +299,34 @@ def test_failures_that_are_foreseen_are_found(requests: int, share: float) -> No
     found = count_worse(Bake(requests, share=share, candidate_fails_percent=foreseen), 200, seed=requests)
 
     assert 200 - found <= at_most_by_chance(200, 1 - POWER)
+
+
+BUSY = 0.6  # of each instance before the bake, which the canary's keeps; the old ones have half of that beside it
+
+
+def worse_under_load(slower_percent: float, bakes: int, *, is_seen_before: bool = True) -> int:
+    return sum(
+        bake(BUSY, slower_percent, seed, is_seen_before=is_seen_before).is_worse for seed in range(bakes)
+    )
+
+
+def test_a_canary_is_not_worse_for_having_the_load_that_the_old_instances_had() -> None:
+    """Its queue is longer than that of the old instances beside it, which are half idle now."""
+    without = worse_under_load(0.0, 20, is_seen_before=False)
+    worse = worse_under_load(0.0, 40)
+
+    assert without > 10
+    assert worse <= at_most_by_chance(40, FALSE_ALARM)
+
+
+def test_a_slower_canary_is_found_under_load() -> None:
+    assert worse_under_load(100.0, 20) == 20
+
+
+@pytest.mark.matrix(only_in_prove=True)
+@pytest.mark.parametrize("busy", [0.2, 0.4, 0.5, 0.6])
+def test_false_alarms_under_load(busy: float, record_property: Callable[..., None]) -> None:
+    worse = sum(bake(busy, 0.0, seed).is_worse for seed in range(300))
+    record_property("worse", worse)
+
+    assert worse <= at_most_by_chance(300, FALSE_ALARM)

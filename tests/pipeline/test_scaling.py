@@ -1,11 +1,20 @@
 """Scaling is judged from what the fleet was seen to do, and from requests that were lost."""
 
+from functools import partial
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.gates import Verdict
-from pipeline.verification.scaling import FleetSample, plan_scaling, returned_at, scaled_out_at
+from pipeline.verification.scaling import (
+    LEAST_RPS,
+    FleetSample,
+    plan_scaling,
+    returned_at,
+    scaled_out_at,
+    traffic_rps,
+)
 from pipeline.verification.scaling_gates import ScalingLimits, ScalingRun, judge_scaling
 
 LIMITS = ScalingLimits(out_seconds=60, in_seconds=120)
@@ -32,7 +41,46 @@ def test_a_surge_makes_the_policy_act_and_can_be_served_by_the_present_fleet(
     assert plan.surge_rps / instances > 1.2 * safety * capacity, "it would not be over the target"
     assert plan.surge_rps / instances < 0.9 * capacity, "the present fleet could not serve it"
     assert plan.steady_rps / instances < 0.9 * safety * capacity, "the steady load would scale out"
-    assert plan.calm_rps == 1 or plan.calm_rps / instances < 0.5 * safety * capacity
+    assert plan.calm_rps == LEAST_RPS or plan.calm_rps / instances < 0.5 * safety * capacity
+
+
+@given(capacity=st.floats(5, 5000), instances=st.integers(1, 20), share=st.floats(0, 0.75))
+def test_what_clients_send_already_is_a_part_of_the_load(
+    capacity: float, instances: int, share: float
+) -> None:
+    """A load that ignores it scales the fleet before its time: "not at rest"."""
+    plan = partial(
+        plan_scaling,
+        capacity_rps=capacity,
+        target_rps=capacity / 2,
+        instances=instances,
+        maximum=2 * instances,
+    )
+    existing = share * instances * capacity / 2
+    alone, beside = plan(), plan(existing_rps=existing)
+    assert alone.surge_rps is not None
+    assert beside.surge_rps is not None
+
+    assert beside.steady_rps + existing == pytest.approx(alone.steady_rps)
+    assert beside.surge_rps + existing == pytest.approx(alone.surge_rps)
+    assert beside.calm_rps >= LEAST_RPS
+
+
+def test_clients_that_keep_the_fleet_at_its_target_leave_nothing_to_measure() -> None:
+    plan = plan_scaling(capacity_rps=12, target_rps=6, instances=2, maximum=4, existing_rps=11)
+
+    assert plan.surge_rps is None
+    assert plan.steady_rps == LEAST_RPS
+    assert "clients send 11/s already, and the target of 2 instances is 12/s" in plan.reason
+
+
+def test_the_traffic_of_clients_is_counted_by_the_minute() -> None:
+    """Two minutes of three have requests; a missing one had none."""
+    on_aws = traffic_rps([(60.0, 300.0), (180.0, 300.0)], since=60.0, scale=1.0)
+    thirty_times_faster = traffic_rps([(2.0, 300.0), (6.0, 300.0)], since=2.0, scale=30.0)
+
+    assert on_aws == thirty_times_faster == pytest.approx(600 / 180)
+    assert traffic_rps([], since=60.0, scale=1.0) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -128,12 +128,14 @@ def conduct(*looks: tuple[list[str], str, int, int]) -> list[str]:
     return load.told
 
 
-STEADY, RISEN, FALLEN = list[str](), ["steady"], ["steady", "surge"]
+STEADY, RESTING, RISEN = list[str](), ["steady"], ["steady", "rest"]
+FALLEN = [*RISEN, "surge"]
 
 
 def test_the_surge_ends_when_the_fleet_has_grown_and_the_calm_when_it_is_back() -> None:
     told = conduct(
         (STEADY, "InService", 2, 2),
+        (RESTING, "InService", 2, 2),
         (RISEN, "InService", 2, 2),
         (RISEN, "Updating", 2, 3),
         (RISEN, "InService", 3, 3),
@@ -143,7 +145,27 @@ def test_the_surge_ends_when_the_fleet_has_grown_and_the_calm_when_it_is_back() 
         (FALLEN, "InService", 2, 2),
     )
 
-    assert told == ["next", "stop"]
+    assert told == ["next", "next", "stop"]
+
+
+def test_a_fleet_that_the_steady_load_has_scaled_comes_to_rest_before_the_surge() -> None:
+    told = conduct(
+        (STEADY, "Updating", 2, 3),
+        (RESTING, "InService", 3, 3),
+        (RESTING, "Updating", 3, 2),
+    )
+    assert told == []
+
+    told = conduct(
+        (RESTING, "InService", 3, 3),
+        (RESTING, "InService", 2, 2),
+        (RESTING, "InService", 2, 2),
+    )
+    assert told == ["next"], "and it is asked once"
+
+
+def test_a_surge_that_began_without_rest_is_not_ended_for_it() -> None:
+    assert conduct((RESTING, "InService", 3, 3), (RISEN, "InService", 2, 2)) == []
 
 
 def test_a_fleet_that_did_not_grow_in_time_is_not_waited_for_any_longer() -> None:

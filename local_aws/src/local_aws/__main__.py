@@ -1,4 +1,4 @@
-"""Run the command line: `python -m local_aws up | run -- COMMAND… | status [--json | --watch] | fault …`."""
+"""Run the command line: `python -m local_aws up | run -- COMMAND… | status [--json | --watch] | fault … | instance-type`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command line: up, run, status and fault."""
+"""The command line: up, run, status, fault and instance-type."""
 
 import argparse
 import asyncio
@@ -10,11 +10,14 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from local_aws.assembly import LocalAws
+from local_aws.errors import AwsError
 from local_aws.faults import KINDS
 from local_aws.instances.availability import UnavailableError
+from local_aws.instances.instance_types import instance_type
 from local_aws.registry import RegistryError
 from local_aws.settings import Settings
 from local_aws.start import ask, environment
@@ -38,11 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _status(as_json=arguments.json, every=arguments.watch)
         if arguments.command == "fault":
             return _fault(arguments)
+        if arguments.command == "instance-type":
+            print(json.dumps(asdict(instance_type(arguments.name))))
+            return 0
         settings = Settings.from_environ(os.environ)
         if arguments.command == "up":
             return asyncio.run(_up(settings, arguments.port, with_parent=arguments.with_parent))
         return asyncio.run(_run(settings, arguments.words))
-    except (ValueError, OSError, UnavailableError, RegistryError) as error:
+    except (ValueError, OSError, AwsError, UnavailableError, RegistryError) as error:
         print(f"local-aws: {error}", file=sys.stderr)
         return 2
 
@@ -86,6 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument(
         "--times", type=int, help="the number of instances or calls to hit (default: all; crash: 1)"
     )
+    known = commands.add_parser(
+        "instance-type", help="print the vCPUs and the memory of an instance type, as JSON"
+    )
+    known.add_argument("name", help="ml.m5.large")
     return parser
 
 

@@ -2,13 +2,23 @@
 
 Four exact tests share FALSE_ALARM: whether too many of the slowest half, tenth and hundredth of the deployment's own
 answers, and too many of all failed requests, are the candidate's. Each spends its part over the looks of the bake.
+
+While a canary bakes, each of its instances has the load that an instance of the old fleet had before, and the old ones
+have less. So the candidate must also be slower than the old fleet was before the bake: that can only acquit.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pipeline.deployment.judge.latency import SLOWEST, TimedAnswer, blocks_of, warmed_up
+from pipeline.deployment.judge.latency import (
+    SLOWEST,
+    TimedAnswer,
+    blocks_of,
+    exceeded_by,
+    warmed_up,
+)
 from pipeline.deployment.judge.power import (
     POWER,
     Samples,
@@ -23,6 +33,8 @@ LOOKS = 10  # planned, evenly over the bake
 FAILURES = "failures"
 TESTS = (*SLOWEST, FAILURES)
 ALPHA = FALSE_ALARM / len(TESTS)
+ENOUGH_BEFORE = 50  # answers of the old fleet before the bake: its latency under the full load is known
+BEFORE_DEVIATIONS = 2.33  # of the share that exceeds one of its latencies: 99 % of samples deviate less
 ENOUGH_MARGINS = 2.0  # a bake that may miss a slowdown of more margins than this says little
 
 
@@ -65,6 +77,7 @@ class Judge:
     )
     warm: list[TimedAnswer] = field(default_factory=list)
     warm_up: list[TimedAnswer] = field(default_factory=list)
+    before: list[float] = field(default_factory=list)  # the old fleet's latencies in seconds, before the bake
     _first_seen: dict[str, float] = field(default_factory=dict)
 
     def begin_at(self, elapsed: float) -> None:
@@ -84,7 +97,19 @@ class Judge:
 
     @property
     def is_worse(self) -> bool:
-        return any(test.is_refuted for test in self.tests.values())
+        return any(self._is_worse_by(name) for name in TESTS)
+
+    def _is_worse_by(self, name: str) -> bool:
+        """Say whether this test finds the candidate worse, and by latencies that the old fleet's load does not explain."""
+        if not self.tests[name].is_refuted:
+            return False
+        if name == FAILURES or len(self.before) < ENOUGH_BEFORE:
+            return True
+        ours = [each.seconds for each in self.warm if each.is_candidate]
+        share = SLOWEST[name]
+        doubt = BEFORE_DEVIATIONS * math.sqrt(share * (1 - share) / len(self.before))
+        forgiven = 1 + self.margin_percent / 100
+        return exceeded_by(share, ours) > forgiven * exceeded_by(share - doubt, self.before)
 
     def look(self, answers: Sequence[TimedAnswer], requests: Block, elapsed: float) -> None:
         """Judge what came since the look before. `requests`: everybody's, marked where they failed.
@@ -99,8 +124,9 @@ class Judge:
         self.tests = {name: test.look(blocks[name], elapsed) for name, test in self.tests.items()}
 
     def saw_before(self, answers: Sequence[TimedAnswer]) -> None:
-        """Note the instances that served before the bake: they are warm."""
+        """Note the instances that served before the bake, which are warm, and their latencies."""
         warmed_up(answers, self._first_seen)
+        self.before += [each.seconds for each in answers]
 
     def judgement(self) -> Judgement:
         """Return the verdict on the looks so far; the last one's holds for the bake."""
@@ -131,7 +157,7 @@ class Judge:
         self, samples: Samples, slower: float | None, failures: float | None
     ) -> tuple[FleetVerdict, str]:
         if self.is_worse:
-            found = [self._finding(name) for name in TESTS if self.tests[name].is_refuted]
+            found = [self._finding(name) for name in TESTS if self._is_worse_by(name)]
             return FleetVerdict.WORSE, "; ".join(found)
         evidence = f"{samples.candidate} answers of the new fleet and {samples.baseline} of the old one"
         if failures is None:

@@ -57,13 +57,13 @@ def _block(share: float, answers: Sequence[TimedAnswer], seconds: Sequence[float
     candidate = sum(each.is_candidate for each in answers)
     if candidate in {0, len(answers)}:
         return Block(candidate, len(answers), 0, 0)
-    threshold = _threshold(share, seconds)
-    kept = stalls_joined(answers, seconds, _threshold(min(share, STALLED), seconds))
+    threshold = exceeded_by(share, seconds)
+    kept = stalls_joined(answers, seconds, exceeded_by(min(share, STALLED), seconds))
     slow = [answers[n].is_candidate for n in kept if seconds[n] > threshold]
     return Block(sum(answers[n].is_candidate for n in kept), len(kept), sum(slow), len(slow))
 
 
-def _threshold(share: float, seconds: Sequence[float]) -> float:
+def exceeded_by(share: float, seconds: Sequence[float]) -> float:
     """Return the latency that at most this share of at least two answers exceeds."""
     rank = min(max(round(share * len(seconds)), 1), len(seconds) - 1)
     return sorted(seconds)[-rank - 1]
