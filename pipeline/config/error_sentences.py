@@ -1,4 +1,4 @@
-"""What the value of a key must be, in a sentence that says how to write it. Pure."""
+"""Say what the value of a key must be, and how to write it. Pure."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
