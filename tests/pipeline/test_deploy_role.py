@@ -212,7 +212,7 @@ WHERE_PROMOTED_TO: list[Asked] = [("sagemaker:UpdateModelPackage", f"{SAGEMAKER}
 OF_NEITHER = [
     ("sagemaker:StopTrainingJob", f"{SAGEMAKER}:training-job/digits-0123456789ab", {}),
     ("sagemaker:CreateTrainingJob", f"{SAGEMAKER}:training-job/another", {}),
-    ("sagemaker:ListTags", f"{SAGEMAKER}:endpoint/digits-staging", {}),
+    ("sagemaker:ListTags", f"{SAGEMAKER}:training-job/digits-0123456789ab", {}),
     ("sagemaker:DescribeModelPackage", f"{SAGEMAKER}:model-package/digits/1", {}),
     ("logs:FilterLogEvents", f"{LOGS}/Endpoints/digits-staging", {}),
     ("logs:GetLogEvents", f"{LOGS}/TrainingJobs:log-stream:another/algo-1", {}),
