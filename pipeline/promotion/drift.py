@@ -27,7 +27,7 @@ Settings = dict[str, str]
 
 @dataclass(frozen=True)
 class History:
-    """What the environment's records say. `was_scaled`: since its endpoint was made; `is_measured`: the capacity is known."""
+    """The facts that the environment's records hold. `was_scaled`: since its endpoint was made; `is_measured`: the capacity is known."""
 
     was_scaled: bool = False
     is_measured: bool = False
@@ -35,7 +35,7 @@ class History:
 
 @dataclass(frozen=True)
 class Seen:
-    """What AWS has of an environment. `tags`: of endpoint, endpoint config and model; those that were read."""
+    """The state of an environment in AWS. `tags`: of endpoint, endpoint config and model; those that were read."""
 
     live: Live
     scaling: Scaling
