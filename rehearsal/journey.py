@@ -15,6 +15,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.live_check import LiveEndpoint, check_live_endpoint
 from rehearsal.machine import Machine, cache_dir
 from rehearsal.machine_load import MachineLoad, watched
+from rehearsal.model_config import config_without_comparison
 from rehearsal.models import CONFIG, RehearsalModel, config_of, model_of_config, prepare_models
 from rehearsal.progress import Progress, Row
 
@@ -46,9 +47,10 @@ class Journey:
     machine: Machine
     progress: Progress
     load: MachineLoad
+    config: Path = CONFIG
+    """The folder of the environments' files."""
     environ: dict[str, str] = field(default_factory=dict)
     """Variables of the local AWS."""
-    config: Path = CONFIG
     places: Mapping[str, Place] = field(default_factory=dict)
     """Account and Region of each environment."""
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -121,6 +123,8 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
             limit_seconds = config["limits"]["p99_ms"] / 1000
             share = cpu_share(release, config["endpoint"]["instance_type"], limit_seconds)
             progress.show_line(progress.rows[0], str(share))
+            if source.model is not None:
+                journey.config = config_without_comparison(ENVIRONMENTS, build / "config", source.config)
         with contextlib.ExitStack() as stack:
             with journey.step(START):
                 issuer = stack.enter_context(roles.issuer(build / "tokens", ENVIRONMENTS))

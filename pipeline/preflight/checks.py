@@ -76,6 +76,18 @@ def check_pass_role(env: Environment, caller: str, decision: str | None) -> Iter
         )
 
 
+def check_bucket(env: Environment, head: Mapping[str, Any] | None) -> Iterator[Problem]:
+    """Check that the bucket of the config exists, in the endpoint's Region. `head`: as HeadBucket answers."""
+    found = (head or {}).get("BucketRegion") or env.aws.region
+    if head is None:
+        yield Problem(
+            what=f"There is no bucket {env.aws.bucket}.", fix=f"Correct aws.bucket. {_bootstrap(env)}"
+        )
+    elif found != env.aws.region:
+        what = f"Bucket {env.aws.bucket} is in {found}, the endpoint in {env.aws.region}."
+        yield Problem(what=what, fix="Name a bucket of that Region in aws.bucket.")
+
+
 def check_weights(release: Release, head: Mapping[str, Any] | None) -> Iterator[Problem]:
     """Check that the weights are the published ones. `head`: as HeadObject answers with ChecksumMode."""
     uri = release.weights.uri

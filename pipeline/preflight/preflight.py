@@ -91,6 +91,10 @@ class PreflightSnapshot:
         return next(iter(found["imageDetails"]), None) if found else None
 
     @cached_property
+    def bucket(self) -> Mapping[str, Any] | None:
+        return self.run.aws.find("s3", "head_bucket", Bucket=self.run.env.aws.bucket)
+
+    @cached_property
     def weights(self) -> Mapping[str, Any] | None:
         bucket, _, key = self.release.weights.uri.removeprefix("s3://").partition("/")
         return self.run.aws.find("s3", "head_object", Bucket=bucket, Key=key, ChecksumMode="ENABLED")
@@ -159,6 +163,7 @@ class PreflightSnapshot:
 CHECKS: Mapping[str, Callable[[PreflightSnapshot], Iterator[Problem]]] = {
     "execution role": lambda s: checks.check_role(s.run.env, s.role),
     "pass role": lambda s: checks.check_pass_role(s.run.env, s.run.aws.caller_arn(), s.passes_role),
+    "bucket": lambda s: checks.check_bucket(s.run.env, s.bucket),
     "image": lambda s: image_checks.check_image(s.run.env, s.release.image, s.image),
     "processor": lambda s: image_checks.check_processor(s.run.env, s.release.image),
     "GPU": lambda s: image_checks.check_gpu(s.run.env, s.release.image),

@@ -13,7 +13,7 @@ from botocore import xform_name
 
 from pipeline.autoscaling.saved_scaling import saved_scaling_key
 from pipeline.config import Environment, load_environment
-from pipeline.promotion.promote import outcome_key
+from pipeline.promotion.outcome import outcome_key
 from pipeline.publishing.publish import metrics_key
 from pipeline.publishing.supply_chain import provenance_key, sbom_key
 from pipeline.release_store.manifests import release_key
@@ -213,7 +213,7 @@ WHERE_PROMOTED_TO: list[Asked] = [("sagemaker:UpdateModelPackage", f"{SAGEMAKER}
 OF_NEITHER = [
     ("sagemaker:StopTrainingJob", f"{SAGEMAKER}:training-job/digits-0123456789ab", {}),
     ("sagemaker:CreateTrainingJob", f"{SAGEMAKER}:training-job/another", {}),
-    ("sagemaker:ListTags", f"{SAGEMAKER}:endpoint/digits-staging", {}),
+    ("sagemaker:ListTags", f"{SAGEMAKER}:training-job/digits-0123456789ab", {}),
     ("sagemaker:DescribeModelPackage", f"{SAGEMAKER}:model-package/digits/1", {}),
     ("logs:FilterLogEvents", f"{LOGS}/Endpoints/digits-staging", {}),
     ("logs:GetLogEvents", f"{LOGS}/TrainingJobs:log-stream:another/algo-1", {}),

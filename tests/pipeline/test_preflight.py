@@ -18,6 +18,7 @@ from pipeline.errors import PreflightFailed
 from pipeline.preflight.checks import (
     Problem,
     check_alarms,
+    check_bucket,
     check_fleet,
     check_keys,
     check_network,
@@ -95,6 +96,18 @@ def test_a_caller_who_may_pass_the_role_is_fine(env: Environment) -> None:
 
 def test_dockers_own_manifest_of_one_platform_is_fine(env: Environment, release: Release) -> None:
     assert not [*check_image(env, release.image, {"imageManifestMediaType": DOCKER_MANIFEST})]
+
+
+def test_a_bucket_that_is_not_there_is_named(env: Environment) -> None:
+    problem = only(check_bucket(env, None))
+
+    assert problem.what == "There is no bucket digits-releases-123456789012."
+    assert "bootstrap --env staging" in problem.fix
+
+
+@pytest.mark.parametrize(("region", "count"), [("eu-west-1", 0), (None, 0), ("us-east-1", 1)])
+def test_a_bucket_of_another_region_is_named(env: Environment, region: str | None, count: int) -> None:
+    assert len([*check_bucket(env, {"BucketRegion": region})]) == count
 
 
 @pytest.mark.parametrize(
@@ -318,6 +331,18 @@ def test_what_is_published_into_a_bootstrapped_account_can_be_deployed(run: Run,
     assert run.aws.made == []
 
 
+@pytest.mark.starts_processes
+def test_a_misspelt_bucket_is_found_before_the_deployment(run: Run, tmp_path: Path) -> None:
+    """The weights of the release are in the right one."""
+    bootstrap(run)
+    release = publish(run, weights=None, engine=False)
+    place = run.env.aws.model_copy(update={"bucket": f"{run.env.aws.bucket}s"})
+    misspelt = run.in_environment(run.env.model_copy(update={"aws": place}))
+
+    with pytest.raises(PreflightFailed, match=f"1 problem of .*\nbucket: There is no bucket {place.bucket}"):
+        require_clear(inspect(PreflightSnapshot(release, misspelt)))
+
+
 VPC = {"subnets": ["subnet-0a", "subnet-0b"], "security_groups": ["sg-0c"]}
 
 
@@ -438,9 +463,15 @@ def test_all_problems_are_told_at_once(run: Run, release: Release, make_env: Mak
     with pytest.raises(PreflightFailed) as failed:
         require_clear(inspect(PreflightSnapshot(release, run.in_environment(env))))
 
-    for problem in ("There is no role", "not in ECR", "There is no object s3://", "There is no alarm gone"):
+    for problem in (
+        "There is no role",
+        "There is no bucket",
+        "not in ECR",
+        "There is no object s3://",
+        "There is no alarm gone",
+    ):
         assert problem in str(failed.value)
-    assert str(failed.value).startswith("4 problems")
+    assert str(failed.value).startswith("5 problems")
     assert config_name(release, env) not in str(failed.value)
 
 
