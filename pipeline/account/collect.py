@@ -13,7 +13,7 @@ from pipeline.deployment.alarms import alarm_prefix
 from pipeline.errors import AwsRefused, ConfigError, ReleaseError
 from pipeline.model import Model
 from pipeline.names import prefix_of
-from pipeline.publishing.image import PUBLISHED_TAG
+from pipeline.publishing.pushed_images import PUBLISHED_TAG
 from pipeline.release_store.golden import PREFIX
 from pipeline.release_store.manifests import fetch_release
 from pipeline.run import Run

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.errors import NothingToRollBackTo, ReleaseError
 from pipeline.gates import Verdict
-from pipeline.preflight import checks
+from pipeline.preflight import checks, image_checks
 from pipeline.preflight.preflight import PreflightSnapshot
 from pipeline.promotion.outcome import PromotionOutcome, outcome_key
 from pipeline.release import RELEASE_ID, Release
@@ -87,7 +87,7 @@ def require_deployable(release_id: str, run: Run, records: Sequence[DeploymentRe
         )
     seen = PreflightSnapshot(release, run)
     gone = [
-        *checks.check_image(run.env, release.image, seen.image),
+        *image_checks.check_image(run.env, release.image, seen.image),
         *checks.check_weights(release, seen.weights),
     ]
     if gone:

@@ -423,3 +423,14 @@ def test_another_strategy_can_be_asked_for_and_read_from_what_aws_tells(
     assert strategy_of(asked.deployment.policy()) == strategy
     assert with_strategy(asked, env.deployment.strategy) == env
     assert strategy_of(None) is None
+
+
+def test_a_driver_is_chosen_for_a_type_with_gpus_alone(make_env: MakeEnv) -> None:
+    ami = "al2023-ami-sagemaker-inference-gpu-4-1"
+
+    assert (
+        make_env(endpoint={"instance_type": "ml.g5.xlarge", "inference_ami": ami}).endpoint.inference_ami
+        == ami
+    )
+    with pytest.raises(ValueError, match=r"inference_ami: ml\.m5\.large has no GPU"):
+        make_env(endpoint={"instance_type": "ml.m5.large", "inference_ami": ami})
