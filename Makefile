@@ -26,8 +26,8 @@ check: .venv/ready ## linters, types, and every test that starts no process: abo
 check-tests: .venv/ready
 	$(PY) -m pytest --quiet $(TWO_AT_A_TIME) -m "not starts_processes"
 
-rehearse: .venv/ready ## the whole journey on this machine: publish, deploy, verify, promote (MODEL=archive REQUESTS=folder: your own)
-	$(PY) -m rehearsal $(if $(MODEL),--model "$(MODEL)") $(if $(REQUESTS),--requests "$(REQUESTS)")
+rehearse: .venv/ready ## the whole journey on this machine: publish, deploy, verify, promote (MODEL=archive REQUESTS=folder: your own; CONFIG=config/examples/two-accounts: in two accounts)
+	$(PY) -m rehearsal $(if $(MODEL),--model "$(MODEL)") $(if $(REQUESTS),--requests "$(REQUESTS)") $(if $(CONFIG),--config "$(CONFIG)")
 
 test: .venv/ready lint ## linters and all tests, two at a time, one case of every long matrix (REQUIRE_DOCKER=1: no skip)
 	$(PY) -m pytest $(TWO_AT_A_TIME)

@@ -14,7 +14,7 @@ from rehearsal.journey import STEPS, Outcome, Source, rehearse
 from rehearsal.machine import ROOT, choose_instances
 from rehearsal.progress import Progress, Row
 from rehearsal.report import write_report
-from rehearsal.summary import show_gates, show_live_endpoints, show_times
+from rehearsal.summary import show_gates, show_identities, show_live_endpoints, show_times
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         machine = choose_instances(args.instances)
         console.print(f"instances: [bold]{machine.instances}[/] – {machine.reason}", highlight=False)
-        source = Source(_resolved(args.model), _resolved(args.requests))
+        source = Source(_resolved(args.model), _resolved(args.requests), args.config.resolve())
         rehearse(args.build.resolve(), machine, source, progress, outcome)
     except RehearsalError as error:
         _show_summary(console, args.build, outcome, progress.rows)
@@ -45,6 +45,7 @@ def _show_summary(console: Console, build: Path, outcome: Outcome, rows: list[Ro
     """Show what exists after a complete or a broken run, and write the report."""
     if outcome.live:
         show_live_endpoints(console, outcome.release, outcome.live, outcome.clients)
+        show_identities(console, outcome.identities)
     show_gates(console, build / "staging" / "evidence.json")
     if any(row.state != "waiting" for row in rows):
         show_times(console, rows)
@@ -71,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
                         help="model.tar.gz, a folder with its content, or an example (default: `weights:` of staging)")  # fmt: skip
     parser.add_argument("--requests", type=Path, metavar="FOLDER",
                         help="requests from which a golden set is recorded, if the model has none")  # fmt: skip
+    parser.add_argument("--config", type=Path, default=ROOT / "config", metavar="FOLDER",
+                        help="folder of the environments' files, as config/examples/two-accounts (default: config)")  # fmt: skip
     return parser
 
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rehearsal import commands, roles, traffic
+from rehearsal import accounts, commands, roles, traffic
+from rehearsal.accounts import Place, place_of
 from rehearsal.cpu_share import cpu_share
 from rehearsal.errors import RehearsalError
 from rehearsal.live_check import LiveEndpoint, check_live_endpoint
 from rehearsal.machine import Machine, cache_dir
 from rehearsal.machine_load import MachineLoad, watched
-from rehearsal.model_config import CONFIG, config_without_comparison
-from rehearsal.models import RehearsalModel, config_of, model_of_config, prepare_models
+from rehearsal.model_config import config_without_comparison
+from rehearsal.models import CONFIG, RehearsalModel, config_of, model_of_config, prepare_models
 from rehearsal.progress import Progress, Row
 
 PREPARE, START, BASELINE = "prepare the models", "start the local AWS", "put a baseline live"
@@ -34,6 +35,8 @@ class Outcome:
     release: str = "none"
     live: list[LiveEndpoint] = field(default_factory=list)
     clients: dict[str, tuple[int, int]] = field(default_factory=dict)
+    identities: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Account with Region, and role of the jobs, by environment."""
 
 
 @dataclass
@@ -47,7 +50,9 @@ class Journey:
     config: Path = CONFIG
     """The folder of the environments' files."""
     environ: dict[str, str] = field(default_factory=dict)
-    """Variables of the administrator, who bootstraps, and of the clients."""
+    """Variables of the local AWS."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Account and Region of each environment."""
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variables of the jobs of each environment, once its role is there."""
 
@@ -75,9 +80,18 @@ class Journey:
         self, run: RunCommand, step: str, environment: str, *more: str, build: Path | None = None
     ) -> None:
         """Run `python -m pipeline STEP --env ENVIRONMENT --build BUILD …` as the environment's role, if it has one."""
-        place = ("--config", str(self.config), "--build", str(build or self.build))
-        words = ("pipeline", step, "--env", environment, *place, *more)
-        run(*words, environ=self.jobs.get(environment))
+        folders = ("--config", str(self.config), "--build", str(build or self.build))
+        words = ("pipeline", step, "--env", environment, *folders, *more)
+        run(*words, environ=self.jobs.get(environment) or self.administrator(environment))
+
+    def administrator(self, environment: str) -> dict[str, str]:
+        """Return the variables of the administrator of an environment's account, who bootstraps, and of its clients."""
+        return self.places[environment].administrator(self.environ)
+
+    def replicate(self, run: RunCommand, build: Path | None = None) -> None:
+        """Copy the release to production's account, where it is another one."""
+        if self.places["staging"] != self.places["production"]:
+            self.pipeline(run, "replicate", "production", build=build)
 
     @property
     def publish_options(self) -> tuple[str, ...]:
@@ -91,6 +105,7 @@ class Source:
 
     model: Path | None = None
     requests: Path | None = None
+    config: Path = CONFIG
 
 
 def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, outcome: Outcome) -> None:
@@ -98,8 +113,9 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
     shutil.rmtree(build, ignore_errors=True)
     (build / "logs").mkdir(parents=True)
     with progress, watched(machine.instances) as load:
-        journey = Journey(build, machine, progress, load)
+        journey = Journey(build, machine, progress, load, config=source.config)
         with journey.step(PREPARE):
+            journey.places = {name: place_of(name, source.config) for name in ENVIRONMENTS}
             model = source.model or model_of_config(ENVIRONMENTS[0])
             log = build / "logs" / "1-models.log"
             baseline, release = prepare_models(model, source.requests, build, cache_dir(), log)
@@ -108,17 +124,23 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
             share = cpu_share(release, config["endpoint"]["instance_type"], limit_seconds)
             progress.show_line(progress.rows[0], str(share))
             if source.model is not None:
-                journey.config = config_without_comparison(ENVIRONMENTS, build / "config")
+                journey.config = config_without_comparison(ENVIRONMENTS, build / "config", source.config)
         with contextlib.ExitStack() as stack:
             with journey.step(START):
                 issuer = stack.enter_context(roles.issuer(build / "tokens", ENVIRONMENTS))
                 own = {"LOCAL_AWS_INSTANCES": machine.instances, "LOCAL_AWS_OIDC_ISSUERS": issuer.setting}
-                aws = commands.local_aws(own | share.settings, build / "logs" / "2-local_aws.log")
+                own |= share.settings | accounts.settings(journey.places.values())
+                aws = commands.local_aws(own, build / "logs" / "2-local_aws.log")
                 journey.environ = stack.enter_context(aws)
             _put_baseline_live(journey, baseline, issuer)
             endpoints = [_step_result(build / "baseline", env, "deploy")["endpoint"] for env in ENVIRONMENTS]
             rate = share.clients_per_second
-            with traffic.background_clients(endpoints, baseline.golden, build, journey.environ, rate):
+            with contextlib.ExitStack() as clients:
+                for name, endpoint in zip(ENVIRONMENTS, endpoints, strict=True):
+                    environ = journey.administrator(name)
+                    clients.enter_context(
+                        traffic.background_clients([endpoint], baseline.golden, build, environ, rate)
+                    )
                 _deliver_release(journey, release)
             with journey.step(CHECK):
                 _check(journey, release.golden, endpoints, outcome)
@@ -131,11 +153,13 @@ def _put_baseline_live(journey: Journey, model: RehearsalModel, issuer: roles.Is
         for environment in ENVIRONMENTS:
             journey.pipeline(run, "bootstrap", environment, *roles.BOOTSTRAP, build=baseline)
             role = _step_result(baseline, environment, "bootstrap")["roles"][environment]
-            journey.jobs[environment] = issuer.role_environ(journey.environ, environment, role)
+            administrator = journey.administrator(environment)
+            journey.jobs[environment] = issuer.role_environ(administrator, environment, role)
         options = (*model.publish_options, *journey.publish_options)
         journey.pipeline(run, "publish", "staging", *options, build=baseline)
-        for environment in ENVIRONMENTS:
-            journey.pipeline(run, "deploy", environment, build=baseline)
+        journey.pipeline(run, "deploy", "staging", build=baseline)
+        journey.replicate(run, baseline)
+        journey.pipeline(run, "deploy", "production", build=baseline)
 
 
 def _deliver_release(journey: Journey, model: RehearsalModel) -> None:
@@ -149,6 +173,7 @@ def _deliver_release(journey: Journey, model: RehearsalModel) -> None:
     with journey.step(VERIFY) as run:
         journey.pipeline(run, "verify", "staging", "--profile", "quick")
     with journey.step(PROMOTE) as run:
+        journey.replicate(run)
         journey.pipeline(run, "preflight", "production")
         journey.pipeline(run, "promote", "production")
 
@@ -159,9 +184,18 @@ def _check(journey: Journey, golden: Path, endpoints: list[str], outcome: Outcom
     outcome.release = json.loads((build / "release.json").read_text())["id"]
     outcome.clients = {name: traffic.totals(traffic.read_result(build, name)) for name in endpoints}
     outcome.live = [
-        check_live_endpoint(environment, _step_result(build, environment, "deploy"), golden, journey.environ)
+        check_live_endpoint(
+            environment,
+            _step_result(build, environment, "deploy"),
+            golden,
+            journey.administrator(environment),
+        )
         for environment in ENVIRONMENTS
     ]
+    outcome.identities = {
+        name: (str(place), journey.jobs[name]["AWS_ROLE_ARN"].rpartition("/")[2])
+        for name, place in journey.places.items()
+    }
     for each in outcome.live:
         if each.release != outcome.release:
             raise RehearsalError(

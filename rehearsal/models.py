@@ -30,6 +30,7 @@ COMMITTED_WEIGHTS = "container/local_test/opt/ml/model"
 DIGITS = ROOT / "container" / "local_test" / "examples" / "digits"
 INGREDIENTS = (ROOT / "container" / "src", ROOT / "container" / "local_test" / "opt" / "ml" / "input")
 SECONDS = 600.0
+CONFIG = ROOT / "config"
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,13 @@ def model_of_config(environment: str) -> Path:
     return local_model(str(config_of(environment)["weights"]), f"config/{environment}.yaml")
 
 
-def config_of(environment: str) -> dict[str, Any]:
+def config_of(environment: str, folder: Path = CONFIG) -> dict[str, Any]:
     """Return an environment's config. Raises RehearsalError with the message of `config show`."""
-    words = [sys.executable, "-m", "pipeline", "config", "show", "--env", environment, "--json"]
+    named = ["--env", environment, "--config", str(folder)]
+    words = [sys.executable, "-m", "pipeline", "config", "show", *named, "--json"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
     if done.returncode != 0:
-        raise RehearsalError(done.stderr.strip(), fix=f"Correct config/{environment}.yaml.")
+        raise RehearsalError(done.stderr.strip(), fix=f"Correct {folder / environment}.yaml.")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

@@ -41,6 +41,16 @@ def show_live_endpoints(
     console.print(table)
 
 
+def show_identities(console: Console, identities: dict[str, tuple[str, str]]) -> None:
+    """Show the account of each environment, and the role as which its steps ran."""
+    table = Table(title="accounts and roles", title_justify="left")
+    for heading in ("environment", "account, Region", "role of its steps"):
+        table.add_column(heading)
+    for environment, (place, role) in identities.items():
+        table.add_row(environment, place, role)
+    console.print(table)
+
+
 def show_gates(console: Console, evidence: Path) -> None:
     """Show the gates of an evidence file; nothing if it was not written."""
     if not evidence.is_file():

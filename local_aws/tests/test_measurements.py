@@ -161,7 +161,8 @@ def endpoint(instances: list[SlowInstance]) -> Any:
 
 @pytest.fixture
 def alarms(world: World) -> Alarms:
-    return install(world.store, world.clock)
+    install(lambda _: world.store)
+    return Alarms()
 
 
 async def tick_by_tick(world: World, ticker: Ticker, minutes: int, let_go: list[SlowInstance]) -> None:
@@ -225,7 +226,7 @@ def test_an_alarm_knows_the_silence_of_the_period_that_it_judges(world: World, a
 def test_an_alarm_on_late_metrics_judges_what_has_been_delivered(alarms: Alarms) -> None:
     """With 150 s of delay the alarm fires in the first period that begins after the delivery."""
     world = World(delay=150.0)
-    alarms = install(world.store, world.clock)
+    install(lambda _: world.store)
     alarms.put(
         {
             "AlarmName": "slow",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.account.neighbours import account_parameters, deploy_role_name, role_parameters
 from pipeline.account.stacks import Stack, bring_up, observe_stack
 from pipeline.aws import AwsClient
 from pipeline.config import AwsPlace, Environment
@@ -76,20 +77,25 @@ class GithubBootstrapResult(Model):
     commands: tuple[str, ...]
 
 
-def bootstrap_github(admission: GithubAccess, envs: Sequence[Environment], run: Run) -> GithubBootstrapResult:
+def bootstrap_github(
+    admission: GithubAccess, envs: Sequence[Environment], run: Run, every: Sequence[Environment] = ()
+) -> GithubBootstrapResult:
     """Bring the account's stack and each environment's to their templates; log the commands that configure GitHub.
+
+    `every`: all environments of the config; those of other accounts get the rights that a promotion between accounts
+    takes (docs/accounts.md).
 
     Raises ConfigError when a resource of the account's stack exists outside of it, StackFailed.
     """
     place, before = one_place(envs), len(run.aws.made)
-    account = account_stack(admission, place, _provider_parameter(place, run.aws))
+    account = account_stack(admission, place, _provider_parameter(place, run.aws), every)
     if observe_stack(account.name, run.aws) is None:
         require_nothing_there(place, run.aws)
     outputs = bring_up(account, run)
     roles, stacks = {}, [account.name]
     for env in envs:
         key = storage_key_arn(env, run.aws)
-        stack = role_stack(admission.repository, env, outputs["GithubProviderArn"], key)
+        stack = role_stack(admission.repository, env, outputs["GithubProviderArn"], key, every)
         roles[env.name] = bring_up(stack, run)["RoleArn"]
         stacks.append(stack.name)
     if len(run.aws.made) == before:
@@ -120,7 +126,9 @@ def one_place(envs: Sequence[Environment]) -> AwsPlace:
     return place
 
 
-def account_stack(admission: GithubAccess, place: AwsPlace, provider: str) -> Stack:
+def account_stack(
+    admission: GithubAccess, place: AwsPlace, provider: str, every: Sequence[Environment] = ()
+) -> Stack:
     """Return the stack of the account's shared resources.
 
     `provider`: ARN of an OIDC provider made elsewhere; empty: the stack makes one.
@@ -131,6 +139,7 @@ def account_stack(admission: GithubAccess, place: AwsPlace, provider: str) -> St
         "ExecutionRoleName": place.execution_role,
         "ModelPackageGroupName": place.model_package_group,
         "GithubProviderArn": provider,
+        **account_parameters(place, every),
     }
     if admission.alert_email is not None:
         parameters["AlertEmail"] = admission.alert_email
@@ -139,13 +148,19 @@ def account_stack(admission: GithubAccess, place: AwsPlace, provider: str) -> St
     return Stack(f"{place.model_package_group}-account", _template("account"), parameters)
 
 
-def role_stack(repository: GithubRepository, env: Environment, provider: str, kms_key: str = "") -> Stack:
+def role_stack(
+    repository: GithubRepository,
+    env: Environment,
+    provider: str,
+    kms_key: str = "",
+    every: Sequence[Environment] = (),
+) -> Stack:
     """Return the stack of the role of one environment's jobs. Raises ConfigError when its name would be too long.
 
     `kms_key`: the ARN of `endpoint.kms_key`; empty for none.
     """
     place = env.aws
-    name = f"{place.model_package_group}-deploy-{env.name}"
+    name = deploy_role_name(env)
     if len(name) > LONGEST_ROLE_NAME:
         raise ConfigError(
             f"The role {name} would have {len(name)} characters; IAM takes {LONGEST_ROLE_NAME}.",
@@ -168,6 +183,7 @@ def role_stack(repository: GithubRepository, env: Environment, provider: str, km
         "Trains": str(env.training is not None).lower(),
         "TrainingJobPrefix": training_job_prefix(env).lower(),
         "KmsKeyArn": kms_key,
+        **role_parameters(env, every),
     }
     return Stack(name, _template("deploy-role"), parameters)
 

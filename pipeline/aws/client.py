@@ -35,6 +35,7 @@ from pipeline.errors import AwsRefused
 TRIES_FOR_WHAT_IS_NOT_YET_KNOWN = 6
 PATIENCE_SECONDS = 60.0
 PAUSE_SECONDS = 2.0
+SESSION = "pipeline"
 T = TypeVar("T")
 
 
@@ -42,13 +43,14 @@ T = TypeVar("T")
 class AwsClient:
     """The AWS of one account and Region. `made` lists the sentences of all writes so far.
 
-    `before_write` is called before every write, and raises when this run may not write any more.
+    `role`: assumed for every call; None: the credentials of the process. `before_write` is called before every write, and raises when this run may not write any more.
     """
 
     place: AwsPlace
     clock: Clock = field(default_factory=Clock)
     made: list[str] = field(default_factory=list)
     before_write: Callable[[], None] = lambda: None
+    role: str | None = None
     _clients: dict[str, Any] = field(default_factory=dict, init=False)
     _making_clients: threading.Lock = field(default_factory=threading.Lock, init=False)
     _has_answered: bool = field(default=False, init=False)
@@ -72,8 +74,9 @@ class AwsClient:
 
     def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         """Call AWS. Raises AwsRefused with AWS's own code and text, or AwsUnreachable."""
-        client = self._client(service)
-        return self._patiently(service, operation, lambda: getattr(client, operation)(**params))
+        return self._patiently(
+            service, operation, lambda: getattr(self._client(service), operation)(**params)
+        )
 
     def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
         """Return one resource of AWS; None when it does not exist."""
@@ -203,7 +206,17 @@ class AwsClient:
             read_timeout=70,  # SageMaker gives a model 60 s
             max_pool_connections=16,  # as many as a deployment's golden requests at once
         )
-        return boto3.client(service, config=config)
+        keys = {} if self.role is None else self._keys
+        return boto3.client(service, config=config, **keys)
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        """Assume the role. Raises ClientError where it is not there, or does not trust the caller."""
+        asked = {"RoleArn": str(self.role), "RoleSessionName": SESSION}
+        config = Config(region_name=self.place.region, connect_timeout=10, read_timeout=70)
+        given = boto3.client("sts", config=config).assume_role(**asked)["Credentials"]
+        names = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey"}
+        return {to: given[name] for to, name in {**names, "aws_session_token": "SessionToken"}.items()}
 
     def _client(self, service: str) -> Any:
         with self._making_clients:  # boto3 makes one at a time

@@ -25,8 +25,8 @@ class Step(Command, Generic[P]):
     """A command whose function takes a Run and those options that it names, and returns a result.
 
     `locks`: it changes or measures an environment, and only one such step at a time may. `audited`: it
-    leaves an audit line. `instead`: flags for which another step runs in its place. `goes_on`: what goes on at AWS
-    when it is interrupted.
+    leaves an audit line. `reads`: it changes nothing, and looks at another account by its read role. `instead`: flags
+    for which another step runs in its place. `goes_on`: what goes on at AWS when it is interrupted.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Step(Command, Generic[P]):
         params: Sequence[click.Parameter],
         locks: bool,
         audited: bool,
+        reads: bool,
         instead: "Mapping[str, Step[Any]]",
         goes_on: str,
         **attrs: Any,
@@ -43,7 +44,7 @@ class Step(Command, Generic[P]):
         place = parameters_of(options.build, options.config)
         super().__init__(callback=self._run_from_options, params=[*params, *place], **attrs)
         self.work, self.locks, self.audited, self.instead = callback, locks, audited, instead
-        self.goes_on = goes_on
+        self.reads, self.goes_on = reads, goes_on
         self.accepted = frozenset(list(inspect.signature(callback).parameters)[1:])
 
     def execute(self, run: "Run", *args: P.args, **kwargs: P.kwargs) -> "StepRecord":
@@ -62,9 +63,10 @@ class Step(Command, Generic[P]):
 
     def _run_from_options(self, **chosen: Any) -> None:
         """Run what the command line asks for, and print the result where JSON was asked for."""
-        from pipeline.cli.environments import open_run
+        from pipeline.cli.environments import for_reading, open_run
 
         run = open_run(chosen["env"], chosen["config"], chosen["build"], chosen.get("strategy", "own"))
+        run = for_reading(run) if self.reads else run
         step = next((other for flag, other in self.instead.items() if chosen[flag]), self)
         work: Callable[..., Model] = step.work
         accepted = {name: value for name, value in chosen.items() if name in step.accepted}
@@ -82,10 +84,11 @@ def step(
     example: str,
     locks: bool = False,
     audited: bool = True,
+    reads: bool = False,
     instead: Mapping[str, Step[Any]] | None = None,
     goes_on: str = "",
 ) -> "Callable[[Callable[Concatenate[Run, P], Model]], Step[P]]":
     """Make a step of a function; see Step for what the arguments mean."""
     attrs: dict[str, Any] = {"example": example, "locks": locks, "audited": audited, "instead": instead or {}}
-    attrs["goes_on"] = goes_on
+    attrs |= {"reads": reads, "goes_on": goes_on}
     return lambda work: make_command(work, Step, **attrs)

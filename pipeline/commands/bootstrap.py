@@ -51,12 +51,14 @@ def command(
     from pipeline.account.bootstrap import bootstrap
     from pipeline.account.bootstrap_github import GithubAccess, GithubRepository, bootstrap_github
     from pipeline.cli.environments import of_same_account
+    from pipeline.config import environments, load_environment
 
     if github_repo is not None:
         repository = GithubRepository.parse(github_repo, github_ids)
         access = GithubAccess(repository, alert_email, monthly_budget)
         envs = [run.env] if env else of_same_account(run.env, config)
-        return bootstrap_github(access, envs, run)
+        every = [load_environment(name, config) for name in environments(config)]
+        return bootstrap_github(access, envs, run, every)
     if env is None:
         raise ConfigError(
             "bootstrap needs an environment or a repository.", fix="Give --env NAME, --github-repo, or both."

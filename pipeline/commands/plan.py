@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@step(example="--env staging", audited=False)
+@step(example="--env staging", audited=False, reads=True)
 @options.environment()
 @options.release
 @options.strategy

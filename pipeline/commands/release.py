@@ -15,6 +15,7 @@ from pipeline.commands import (
     preflight,
     promote,
     publish,
+    replicate,
     verify,
 )
 
@@ -49,15 +50,22 @@ def command(
     """Run all steps in order, up to the named environment.
 
     First environment: bootstrap, publish, preflight, deploy, autoscale, verify. Each following one:
-    bootstrap, preflight, promote, after-promotion of the one before, and verify if another one follows.
+    bootstrap, replicate, preflight, promote, after-promotion of the one before, and verify if another one follows.
+    Environments of other accounts are left to their own credentials.
     """
     from pipeline.cli.journey import JourneyResult
     from pipeline.cli.named_release import find_release
     from pipeline.promotion.chain import chain_to
+    from pipeline.promotion.replicate import is_elsewhere
 
     chain = chain_to(run.env.name, config)
     runs = [run.in_environment(env) for env in chain]
-    for before, here in zip([None, *runs[:-1]], runs, strict=True):
+    journey = [
+        (before, here)
+        for before, here in zip([None, *runs[:-1]], runs, strict=True)
+        if here.env.aws.account_id == run.env.aws.account_id
+    ]
+    for before, here in journey:
         bootstrap.command.execute(here, env=here.env.name, config=config)
         if before is None:
             publish.command.execute(here, weights=weights, golden=golden, engine=engine, sbom=sbom)
@@ -65,13 +73,25 @@ def command(
             deploy.command.execute(here, release=None)
             autoscale.command.execute(here, release=None)
         else:
+            if is_elsewhere(before.env.aws, here.env.aws):
+                replicate.command.execute(here, config=config, release=None)
             preflight.command.execute(here, release=None)
             promote.command.execute(here, release=None)
-            after_promotion.command.execute(before, release=None)
+            if before.env.aws.account_id == here.env.aws.account_id:
+                after_promotion.command.execute(before, release=None)
+            else:
+                log.info(
+                    "with credentials of %s: python -m pipeline after-promotion --env %s",
+                    *(before.env.aws.account_id, before.env.name),
+                )
         if before is None or here is not runs[-1]:
             verify.command.execute(
                 here, release=None, config=config, profile=profile, again=again, shape=shape
             )
-    names, calls, release = tuple(env.name for env in chain), len(run.aws.made), find_release(None, run)
+    names, calls, release = (
+        tuple(here.env.name for _, here in journey),
+        len(run.aws.made),
+        find_release(None, run),
+    )
     log.info("%s went through %s: %d calls made", release.id, ", ".join(names), calls)
     return JourneyResult(release=release.id, environments=names, calls=calls)

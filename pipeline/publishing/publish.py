@@ -82,7 +82,7 @@ def publish(
     )
     release = _keep(release, synced.golden, run)
     log_golden(release, run.env.name)
-    _register(release, run)
+    register(release, run)
     release.save(run.build / MANIFEST)
     log.info(f"release {release.id} → {run.build / MANIFEST}")
     return release
@@ -120,18 +120,18 @@ def _git(directory: Path, *words: str) -> str | None:
 def _keep(release: Release, in_archive: GoldenRecord | None, run: Run) -> Release:
     """Write the manifest once; a second run returns the existing one, with a golden set if it had none before."""
     if fetch_release(release.id, run.aws) is None:
-        _put_once(release_key(release.id), release.document(), run.aws)
+        put_once(release_key(release.id), release.document(), run.aws)
     else:
         log.info(f"release {release.id} was published before: its manifest stays")
     stored = published_release(release.id, run.aws)
     if must_be_added(stored, release, in_archive, run.env.name) and release.golden is not None:
-        _put_once(added_golden_key(release.id), release.golden.document(), run.aws)
+        put_once(added_golden_key(release.id), release.golden.document(), run.aws)
         stored = published_release(release.id, run.aws)
         must_be_added(stored, release, in_archive, run.env.name)  # raises when another publish was first
     return stored
 
 
-def _put_once(key: str, document: object, aws: AwsClient) -> None:
+def put_once(key: str, document: object, aws: AwsClient) -> None:
     """Write a document of a release, unless another publish of the same content was first."""
     try:
         aws.put_json(key, document, only_if_new=True)
@@ -140,10 +140,11 @@ def _put_once(key: str, document: object, aws: AwsClient) -> None:
             raise
 
 
-def _register(release: Release, run: Run) -> None:
+def register(release: Release, run: Run) -> None:
+    """Register a release in the Model Registry, once."""
     if package_of(release.id, run.aws) is not None:
         return
-    _put_once(metrics_key(release.id), release.weights.metrics, run.aws)
+    put_once(metrics_key(release.id), release.weights.metrics, run.aws)
     call = plan_registration(release, run.env)
     run.apply([call])
 

@@ -57,9 +57,9 @@ class Account:
         return Run(env, AwsClient(env.aws, clock=HastyClock()), self.folder / environment)
 
     @contextmanager
-    def without(self, role: str, action: str) -> Iterator[None]:
-        """Take an action from all policies of a role while the block lasts."""
-        iam = self.cloud.client("iam")
+    def without(self, role: str, action: str, account: str | None = None) -> Iterator[None]:
+        """Take an action from all policies of a role while the block lasts. `account`: the role's, if not the first."""
+        iam = self.cloud.client("iam", account=account)
         kept = {}
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
             document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]

@@ -35,7 +35,9 @@ def policies_of(env: Environment, kms_key: str = "") -> dict[str, dict[str, Any]
     template = _parsed(stack.template)
     declared = {name: given.get("Default") for name, given in template["Parameters"].items()}
     pseudo = {"AWS::Region": env.aws.region, "AWS::AccountId": env.aws.account_id, "AWS::NoValue": NO_VALUE}
+    lists = {name for name, given in template["Parameters"].items() if given["Type"] == "CommaDelimitedList"}
     values: dict[str, Any] = {**declared, **stack.parameters, **pseudo}
+    values |= {name: str(values[name]).split(",") for name in lists}
     conditions = {name: _resolve(each, values) for name, each in template["Conditions"].items()}
     role = _resolve(template["Resources"]["DeployRole"]["Properties"], values | {"": conditions})
     return {policy["PolicyName"]: policy["PolicyDocument"] for policy in role["Policies"]}
@@ -57,6 +59,8 @@ def _resolve(value: Any, values: Mapping[str, Any]) -> Any:
     match next(iter(value.items()), None):
         case "Ref", str(name):
             return values[name]
+        case "Fn::Join", [str(between), items]:
+            return between.join(_resolve(items, values))
         case "Fn::Sub", str(text):
             return re.sub(r"\$\{([\w:]+)\}", lambda found: str(values[found[1]]), text)
         case "Fn::If", [condition, yes, no]:

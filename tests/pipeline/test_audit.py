@@ -99,7 +99,7 @@ def test_what_leaves_no_line_is_named() -> None:
 
     assert audited_steps == {
         "bootstrap", "train", "publish", "deploy", "autoscale", "verify", "promote", "rollback", "load-test",
-        "destroy", "gc", "unlock", "after-promotion",
+        "destroy", "gc", "unlock", "after-promotion", "replicate",
     }  # fmt: skip
 
 

@@ -265,6 +265,30 @@ def test_a_release_runs_the_other_commands_in_their_order(
     assert result.document()["environments"] == ["staging", "production"]
 
 
+def test_a_release_leaves_other_accounts_to_their_own_credentials(
+    release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(Step, "execute", lambda step, run, **_: ran.append(f"{step.name} {run.env.name}"))
+    monkeypatch.setattr("pipeline.cli.named_release.repository_uri", lambda _: "HOST/digits")
+    release.save(tmp_path / "release.json")
+    folder = ROOT / "config" / "examples" / "two-accounts"
+    run = Run.for_environment(load_environment("production", folder), tmp_path)
+    result = journey.command.work(
+        run,
+        config=folder,
+        weights=None,
+        engine=False,
+        sbom=True,
+        profile="quick",
+        again=False,
+        shape=None,
+    )
+
+    assert ran == [f"{step} production" for step in ("bootstrap", "replicate", "preflight", "promote")]
+    assert result.document()["environments"] == ["production"]
+
+
 def test_a_dry_run_is_a_plan(account: Run, release: Release, tmp_path: Path) -> None:
     release.save(tmp_path / "release.json")
     where = ["--env", "staging", "--build", str(tmp_path), "--config", str(ROOT / "config")]

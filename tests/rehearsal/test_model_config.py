@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.config import environments, load_environment
 from rehearsal.journey import ENVIRONMENTS
-from rehearsal.model_config import CONFIG, config_without_comparison
+from rehearsal.model_config import config_without_comparison
+from rehearsal.models import CONFIG
 
 
 @pytest.mark.starts_processes

@@ -40,12 +40,6 @@ def signing_service(headers: Mapping[str, str]) -> str | None:
     return scope[3] if scope else None
 
 
-def signing_region(headers: Mapping[str, str]) -> str | None:
-    """Read the region a request is signed for from its lower-case headers; None when it is unsigned."""
-    scope = _credential_scope(headers)
-    return scope[2] if scope else None
-
-
 def _credential_scope(headers: Mapping[str, str]) -> list[str] | None:
     _, found, rest = headers.get("authorization", "").partition("Credential=")
     scope = rest.split(",")[0].strip().split("/")

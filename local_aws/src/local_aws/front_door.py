@@ -1,7 +1,7 @@
 """The one port: invocations to the router, /v2/* to the registry, our operations to our services, the rest to moto."""
 
 import json
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -11,12 +11,20 @@ from aiohttp import web
 from yarl import URL
 
 from local_aws.content_hash import HEADER, HashedBody, check_body, expected_hash, mismatch
-from local_aws.error_encoding import encode_error, signing_region
+from local_aws.error_encoding import encode_error, signing_service
 from local_aws.errors import AwsError, LeftToMoto, not_imitated
+from local_aws.places import region, regions_of_aws
 from local_aws.protocols import Service
 from local_aws.settings import REGION
 from local_aws.shapes import check_request
 
+PREFIXES = frozenset(
+    {
+        *("SageMaker", "ServiceQuotasV20190624", "AnyScaleFrontendService"),
+        *("AmazonEC2ContainerRegistry_V20150921", "ResourceGroupsTaggingAPI_20170126"),
+    }
+)
+"""X-Amz-Target of the services that are answered here."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HOP_BY_HOP = frozenset(
@@ -55,9 +63,15 @@ class RefusedService:
 class FrontDoor:
     """The proxy that sends each request to its service here, or to moto."""
 
-    def __init__(self, moto_url: str, service_routes: Mapping[str, ServiceRoute]) -> None:
+    def __init__(
+        self,
+        moto_url: str,
+        service_routes: Callable[[], Mapping[str, ServiceRoute]],
+        regions: Sequence[str] = (REGION,),
+    ) -> None:
+        """`service_routes` finds those of the account and Region of the request, which is one of `regions`."""
         self._moto = moto_url
-        self._service_routes = service_routes
+        self._service_routes, self._regions = service_routes, regions
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -77,13 +91,16 @@ class FrontDoor:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of a control plane."""
         prefix, _, action = request.headers.get("X-Amz-Target", "").rpartition(".")
-        service_route = self._service_routes.get(prefix) if request.method == "POST" else None
-        if service_route is None:  # request_checks may have read the body already
+        is_ours = request.method == "POST" and prefix in PREFIXES
+        if _is_for_metrics(request):
+            self._service_routes()  # made now, so that the alarms of the account and Region are judged
+        if not is_ours:  # request_checks may have read the body already
             was_read = request.body_exists and not request.can_read_body
             return await self._proxy(request, await request.read() if was_read else None)
         body = await request.read()
         try:
-            return _json(await _serve(service_route, action, request, body))
+            require_served(region(), self._regions)
+            return _json(await _serve(self._service_routes()[prefix], action, body))
         except LeftToMoto:
             return await self._proxy(request, body)
         except AwsError as error:
@@ -134,12 +151,21 @@ class FrontDoor:
             return response
 
 
-async def _serve(
-    service_route: ServiceRoute, action: str, request: web.Request, body: bytes
-) -> dict[str, Any]:
-    region = signing_region({name.lower(): value for name, value in request.headers.items()})
-    if region not in (None, REGION):
-        raise not_imitated(f"The region {region} (this is {REGION}: set AWS_DEFAULT_REGION)")
+def require_served(name: str, regions: Sequence[str]) -> None:
+    """Return for a Region that is served. Raises AwsError, which names those that are."""
+    if name not in regions:
+        served = ", ".join(regions)
+        raise not_imitated(
+            f"The region {name} (this is {served}: set AWS_DEFAULT_REGION, or LOCAL_AWS_REGIONS)"
+        )
+
+
+def _is_for_metrics(request: web.Request) -> bool:
+    lower = {name.lower(): value for name, value in request.headers.items()}
+    return signing_service(lower) == "monitoring" and region() in regions_of_aws()
+
+
+async def _serve(service_route: ServiceRoute, action: str, body: bytes) -> dict[str, Any]:
     is_ours = action in service_route.service.actions
     if not is_ours and not service_route.moto_may(action):
         raise not_imitated(f"The operation {action} of {service_route.model}")

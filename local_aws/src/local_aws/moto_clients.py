@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.instances import InstanceSpec, Line
-from local_aws.settings import REGION
+from local_aws.places import HOME, Place
 
 LOG_BATCH = 5000
 LONGEST_EVENT = 200_000
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 
 class MotoClients:
-    """boto3 clients of the moto behind the front door; they block, and may be used from any thread."""
+    """boto3 clients of the moto behind the front door, in one account and Region; they block, and any thread may use them."""
 
-    def __init__(self, moto_url: str) -> None:
-        self._url = moto_url
+    def __init__(self, moto_url: str, place: Place = HOME) -> None:
+        self._url, self._place = moto_url, place
 
     def client(self, service: str) -> Any:
         """Make a client."""
@@ -34,7 +34,7 @@ class MotoClients:
 
     @cached_property
     def _session(self) -> Any:
-        return boto3.Session("local-aws", "local-aws", region_name=REGION)
+        return boto3.Session(self._place.account, "local-aws", region_name=self._place.region)
 
     @cached_property
     def _s3(self) -> Any:

@@ -5,12 +5,14 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from local_aws.error_encoding import EncodedError, encode_error
 from local_aws.errors import AwsError
+from local_aws.places import CURRENT, place_of
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -35,7 +37,10 @@ class StrictMoto:
         return create_backend_app(service)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request (WSGI)."""
+        """Answer one request (WSGI), in the account and Region of its signature."""
+        place = place_of({k.lower(): v for k, v in _headers(environ).items()}, _query(environ))
+        CURRENT.set(place)
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = place.account
         seen: list[tuple[Any, ...]] = []
 
         def remember(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
@@ -91,6 +96,10 @@ def _headers(environ: Environ) -> dict[str, str]:
         key[5:].replace("_", "-"): str(value) for key, value in environ.items() if key.startswith("HTTP_")
     }
     return names | {"Content-Type": str(environ.get("CONTENT_TYPE", ""))}
+
+
+def _query(environ: Environ) -> dict[str, str]:
+    return dict(parse_qsl(str(environ.get("QUERY_STRING", ""))))
 
 
 def _refusal(environ: Environ, why: str) -> EncodedError:

@@ -6,8 +6,8 @@ from typing import Any
 
 from local_aws.errors import AwsError, not_imitated
 from local_aws.instances import instance_type
+from local_aws.places import account_id, region
 from local_aws.sagemaker.listing import page_of
-from local_aws.settings import ACCOUNT_ID, REGION
 from local_aws.shapes import service_model
 
 SERVICE_CODE = "sagemaker"
@@ -59,7 +59,7 @@ class Quotas:
         return {
             "ServiceCode": SERVICE_CODE,
             "ServiceName": "Amazon SageMaker",
-            "QuotaArn": f"arn:aws:servicequotas:{REGION}:{ACCOUNT_ID}:{SERVICE_CODE}/{code}",
+            "QuotaArn": f"arn:aws:servicequotas:{region()}:{account_id()}:{SERVICE_CODE}/{code}",
             "QuotaCode": code,
             "QuotaName": name,
             "Value": float(self._limit(kind)),

@@ -9,6 +9,7 @@ from local_aws.authorisation.gate import Gate
 from local_aws.errors import AwsError
 from local_aws.faults import Faults
 from local_aws.front_door import Handler, refusal
+from local_aws.places import CURRENT, place_of
 from local_aws.signatures import check_signature
 
 RUNTIME = {
@@ -25,6 +26,8 @@ def check_requests(faults: Faults, *, strict: bool, gate: Gate | None = None) ->
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+        lower = {name.lower(): value for name, value in request.headers.items()}
+        CURRENT.set(place_of(lower, request.query))
         if not (strict or faults.on) or request.path.startswith(OURS):
             return await handler(request)
         try:

@@ -4,7 +4,7 @@ import json
 
 from aiohttp import web
 
-from local_aws.settings import ACCOUNT_ID, REGION
+from local_aws.places import account_id, region
 
 TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the latency "
@@ -14,7 +14,7 @@ TIMED_OUT = (
 
 def no_such_endpoint(endpoint: str) -> web.Response:
     """Refuse: the endpoint does not exist, or does not serve yet."""
-    message = f"Endpoint {endpoint} of account {ACCOUNT_ID} not found."
+    message = f"Endpoint {endpoint} of account {account_id()} not found."
     return _error(400, "ValidationError", message, ErrorCode="NO_SUCH_ENDPOINT")
 
 
@@ -48,14 +48,14 @@ def model_error(endpoint: str, status: int, body: bytes) -> web.Response:
         original = ""
         what = "and could not load the entire response body."
     group = f"/aws/sagemaker/Endpoints/{endpoint}"
-    console = f"https://{REGION}.console.aws.amazon.com/cloudwatch/home?region={REGION}#logEventViewer:group={group}"
+    console = f"https://{region()}.console.aws.amazon.com/cloudwatch/home?region={region()}#logEventViewer:group={group}"
     return _error(
         424,
         "ModelError",
         f"Received {kind} error ({status}) from primary {what} See {console} "
-        f"in account {ACCOUNT_ID} for more information.",
+        f"in account {account_id()} for more information.",
         ErrorCode=code,
-        LogStreamArn=f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{group}",
+        LogStreamArn=f"arn:aws:logs:{region()}:{account_id()}:log-group:{group}",
         OriginalMessage=original,
         OriginalStatusCode=status,
     )

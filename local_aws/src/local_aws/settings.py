@@ -70,6 +70,8 @@ class Settings:
     """Real seconds until the end of an answer that is streamed."""
     strict_auth: bool = False
     """Require requests to be signed (SigV4) with known credentials."""
+    regions: tuple[str, ...] = (REGION,)
+    """The Regions that are served; a call that is signed for another one is refused."""
     iam: str = "off"
     """`enforce`: every call is authorised by IAM's policies, and signed (`strict_auth`); `off`: whoever is known may
     do everything."""

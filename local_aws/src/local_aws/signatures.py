@@ -14,7 +14,8 @@ from moto.sts.models import sts_backends
 
 from local_aws.content_hash import HEADER, check_body
 from local_aws.errors import AwsError
-from local_aws.settings import ACCOUNT_ID, CREDENTIALS
+from local_aws.places import account_of, is_administrator
+from local_aws.settings import CREDENTIALS
 
 UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
 CLOCK_SKEW_SECONDS = 300
@@ -54,16 +55,16 @@ async def check_signature(request: web.Request) -> None:
 
 def known_credentials(key: str, token: str | None) -> Credentials:
     """Find the secret of an access key: the one of the exports, a user's, or a role session's. Raises AwsError."""
-    if key == CREDENTIALS["AWS_ACCESS_KEY_ID"]:
+    if is_administrator(key):
         return Credentials(key, CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
-    role = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(key)
+    role = sts_backends[account_of(key)]["aws"].get_assumed_role_from_access_key(key)
     if role is not None and role.session_token == token:
         if role.expiration.replace(tzinfo=UTC) < datetime.now(UTC):
             raise AwsError(
                 "ExpiredTokenException", "The security token included in the request is expired", 403
             )
         return Credentials(key, role.secret_access_key, token)
-    for known in iam_backends[ACCOUNT_ID]["aws"].get_all_access_keys_for_all_users():
+    for known in iam_backends[account_of(key)]["aws"].get_all_access_keys_for_all_users():
         if known.access_key_id == key and role is None:
             return Credentials(key, known.secret_access_key)
     raise AwsError(

@@ -18,6 +18,7 @@ import boto3
 from local_aws.settings import CREDENTIALS, REGION, Settings, variable
 
 STOP_SECONDS = 60
+SECRET = CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
 
 
 def environment(url: str, time_scale: float) -> dict[str, str]:
@@ -48,9 +49,10 @@ class Running:
     environ: dict[str, str]
     """Variables for child processes."""
 
-    def client(self, service: str, **options: Any) -> Any:
-        """Make a boto3 client of this AWS."""
-        return _session().client(service, endpoint_url=self.url, **options)
+    def client(self, service: str, *, account: str | None = None, **options: Any) -> Any:
+        """Make a boto3 client of this AWS, with the exported credentials or as an account's administrator."""
+        keys = {} if account is None else {"aws_access_key_id": account, "aws_secret_access_key": SECRET}
+        return _session().client(service, endpoint_url=self.url, **keys, **options)
 
     def status(self) -> dict[str, Any]:
         """Describe endpoints, fleets, weights, instances, alarms, activities and raw counts."""

@@ -9,6 +9,7 @@ from local_aws.authorisation.policies import Principal, Question
 from local_aws.errors import AwsError, not_imitated
 
 ACCOUNT = "123456789012"
+OWNER = "210987654321"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/deployer"
 SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/job"
 OBJECT = "arn:aws:s3:::releases/weights/a.tar.gz"
@@ -45,6 +46,21 @@ def test_without_a_policy_that_allows_it_an_action_is_refused_in_awss_words() ->
     assert answer(caller()) == f"{BEGINNING} {because}"
     assert answer(caller(identity=[policy(OTHER)])) == f"{BEGINNING} {because}"
     assert answer(caller(identity=[policy(ALLOW)])) is None
+
+
+def test_a_resource_of_another_account_needs_both_policies() -> None:
+    ours, theirs = caller(identity=[policy(ALLOW)]), bucket(ALLOW, principal={"AWS": ROLE})
+    account = bucket(ALLOW, principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
+    asked = Question("s3:GetObject", OBJECT)
+    lacking = f"{BEGINNING} because no {{}} policy allows the s3:GetObject action"
+
+    assert refusal(ours, asked, theirs, OWNER) is None
+    assert refusal(ours, asked, account, OWNER) is None
+    assert refusal(ours, asked, None, OWNER) == lacking.format("resource-based")
+    assert refusal(caller(), asked, theirs, OWNER) == lacking.format("identity-based")
+    assert refusal(caller(), asked, theirs, ACCOUNT) is None
+    bound = caller(identity=[policy(ALLOW)], session=[policy(OTHER)])
+    assert refusal(bound, asked, theirs, OWNER) == lacking.format("session")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from moto.sts.models import sts_backends
 from local_aws.authorisation.callers import CURRENT_KEY
 from local_aws.authorisation.registry_requests import RegistryLogins, refused_request
 from local_aws.instances.login import PASSWORD, USER
+from local_aws.places import Place
 from local_aws.settings import ACCOUNT_ID, CREDENTIALS, REGION
 
 NAME = "of-registry-requests"
@@ -80,6 +81,23 @@ def test_a_repositorys_policy_grants_and_denies_without_naming_itself(key: Key) 
 
     assert pulled is None
     assert "with an explicit deny in a resource-based policy" in str(pushed)
+
+
+def test_a_repository_of_another_account_is_open_to_whom_its_policy_names() -> None:
+    there = Place("210987654321", "eu-central-1")
+    backend = ecr_backends[there.account][there.region]
+    repository = backend.create_repository(NAME, None, None, None, "MUTABLE", [], None)
+    pull = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT_ID}, "Action": list(PULLS)}
+    administrator = CREDENTIALS["AWS_ACCESS_KEY_ID"]
+    closed = refused_request(administrator, "GET", NAME, "manifests", "v1", there)
+    repository.policy = json.dumps({"Version": "2012-10-17", "Statement": [pull]})
+    opened = refused_request(administrator, "GET", NAME, "manifests", "v1", there)
+    own = refused_request(there.account, "GET", NAME, "manifests", "v1", there)
+    backend.repositories.pop(NAME)
+
+    assert f"arn:aws:ecr:eu-central-1:210987654321:repository/{NAME} because no resource-based" in str(closed)
+    assert opened is None
+    assert own is None
 
 
 def test_a_password_is_that_of_who_asked_for_it() -> None:

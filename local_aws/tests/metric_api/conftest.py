@@ -10,6 +10,7 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from local_aws.cloudwatch import Alarms, MetricStore, install
+from local_aws.places import HOME
 from testbed.metrics import HandClock, alarm
 
 
@@ -25,13 +26,14 @@ def store(clock: HandClock) -> MetricStore:
 
 @pytest.fixture
 def alarms(store: MetricStore, clock: HandClock) -> Alarms:
-    return install(store, clock)
+    install(lambda place: store if place == HOME else MetricStore(clock))
+    return Alarms()
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """One moto server for all tests; each test installs a fresh store behind it."""
-    install(MetricStore(HandClock(0.0)), HandClock(0.0))
+    install(lambda _: MetricStore(HandClock(0.0)))
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()

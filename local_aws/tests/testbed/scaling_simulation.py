@@ -68,7 +68,8 @@ class ScalingSimulation:
     def __init__(self) -> None:
         self.clock = HandClock()
         self.store = MetricStore(self.clock)
-        self.alarms: Alarms = install(self.store, self.clock)
+        install(lambda _: self.store)
+        self.alarms = Alarms()
         self.fleets = InMemoryFleets(
             {("digits", "AllTraffic"): VariantState("InService", "ml.m5.large", 2, 2)}
         )

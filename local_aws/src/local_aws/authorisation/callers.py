@@ -13,23 +13,23 @@ from local_aws.authorisation.decision import Caller
 from local_aws.authorisation.facts import PARTITION, role_of
 from local_aws.authorisation.policies import Policy, Principal
 from local_aws.errors import AwsError
-from local_aws.settings import ACCOUNT_ID, CREDENTIALS
+from local_aws.places import account_in, account_of, is_administrator
+from local_aws.settings import ACCOUNT_ID
 
 CURRENT_KEY: ContextVar[str | None] = ContextVar("access key of the request", default=None)
 """The access key of the request that is being answered, with LOCAL_AWS_IAM=enforce."""
 EVERYTHING: Policy = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT_ID}:user/moto"
-"""The owner of the exported credentials, as GetCallerIdentity names them: moto has no such user."""
 
 
 def caller_of(key: str) -> Caller:
     """Find the caller of an access key. Raises AwsError for one that this AWS does not know."""
-    if key == CREDENTIALS["AWS_ACCESS_KEY_ID"]:
-        return administrator()
-    session = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(key)
+    account = account_of(key)
+    if is_administrator(key):
+        return administrator(account)
+    session = sts_backends[account]["aws"].get_assumed_role_from_access_key(key)
     if session is not None:
         return _session(session)
-    backend = iam_backends[ACCOUNT_ID][PARTITION]
+    backend = iam_backends[account][PARTITION]
     for user in tuple(backend.users.values()):
         if any(each.access_key_id == key for each in user.access_keys):
             return _user(user, list(backend.groups.values()))
@@ -38,16 +38,22 @@ def caller_of(key: str) -> Caller:
     )
 
 
-def administrator() -> Caller:
-    """Return the caller of the exported credentials, who may do everything."""
-    principal = Principal(frozenset({ADMINISTRATOR}), account=ACCOUNT_ID)
-    keys = _keys(ADMINISTRATOR, "User", "moto", [])
-    return Caller(ADMINISTRATOR, principal, identity=[EVERYTHING], keys=keys, is_root=True)
+def administrator_arn(account: str) -> str:
+    """Return an account's administrator as GetCallerIdentity names it: moto has no such user."""
+    return f"arn:aws:iam::{account}:user/moto"
+
+
+def administrator(account: str = ACCOUNT_ID) -> Caller:
+    """Return an account's administrator, who may do everything in it."""
+    arn = administrator_arn(account)
+    principal = Principal(frozenset({arn}), account=account)
+    keys = _keys(arn, "User", "moto", [])
+    return Caller(arn, principal, identity=[EVERYTHING], keys=keys, is_root=True)
 
 
 def role_caller(role: Role, session: str) -> Caller:
     """Return the caller that a service is which has assumed a role."""
-    arn = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role.name}/{session}"
+    arn = f"arn:aws:sts::{account_in(role.arn)}:assumed-role/{role.name}/{session}"
     return _of_role(role, arn, session, policy=None)
 
 
@@ -63,7 +69,7 @@ def _session(assumed: AssumedRole) -> Caller:
 def _of_role(role: Role, arn: str, session: str, *, policy: str | None) -> Caller:
     return Caller(
         arn,
-        Principal(frozenset({arn, role.arn}), account=ACCOUNT_ID),
+        Principal(frozenset({arn, role.arn}), account=account_in(role.arn)),
         identity=documents(role.policies.values(), role.managed_policies.values()),
         boundary=_boundary(role.permissions_boundary_arn),
         session=[json.loads(policy)] if policy else None,
@@ -77,7 +83,7 @@ def _user(user: User, groups: Sequence[Any]) -> Caller:
     attached = [user.managed_policies.values(), *(group.managed_policies.values() for group in own)]
     return Caller(
         user.arn,
-        Principal(frozenset({user.arn}), account=ACCOUNT_ID),
+        Principal(frozenset({user.arn}), account=account_in(user.arn)),
         identity=documents(
             (one for each in given for one in each), (one for each in attached for one in each)
         ),
@@ -105,14 +111,14 @@ def _boundary(arn: str | None) -> list[dict[str, Any]] | None:
     """Return the boundary's policy; an ARN that leads nowhere allows nothing."""
     if not arn:
         return None
-    policy = iam_backends[ACCOUNT_ID][PARTITION].managed_policies.get(arn)
+    policy = iam_backends[account_in(arn)][PARTITION].managed_policies.get(arn)
     return documents([], [policy] if policy else [])
 
 
 def _keys(arn: str, kind: str, user_id: str, tags: Sequence[dict[str, str]]) -> dict[str, Sequence[str]]:
     return {
         "aws:principalarn": [arn],
-        "aws:principalaccount": [ACCOUNT_ID],
+        "aws:principalaccount": [account_in(arn)],
         "aws:principaltype": [kind],
         "aws:userid": [user_id],
         **{f"aws:principaltag/{tag['Key']}".lower(): [tag["Value"]] for tag in tags},

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from local_aws.authorisation.calls import Call
 from local_aws.authorisation.reference import Action
 from local_aws.errors import not_imitated
-from local_aws.settings import ACCOUNT_ID, REGION
+from local_aws.places import account_id, region
 
 PARAMETERS = {
     "application-autoscaling:service-namespace": "ServiceNamespace",
@@ -49,8 +49,8 @@ def keys_of(call: Call) -> dict[str, Sequence[str]]:
         "aws:epochtime": [str(int(now))],
         "aws:securetransport": ["true"],  # a connection on loopback counts as encrypted
         "aws:sourceip": ["127.0.0.1"],
-        "aws:requestedregion": [REGION],
-        "aws:resourceaccount": [ACCOUNT_ID],
+        "aws:requestedregion": [region()],
+        "aws:resourceaccount": [account_id()],
         "aws:viaawsservice": ["false"],
         "aws:principalisawsservice": ["false"],
         "aws:useragent": [call.headers.get("user-agent", "")],
@@ -75,7 +75,7 @@ def _s3(call: Call) -> dict[str, Sequence[str]]:
     found: dict[str, Sequence[str]] = {
         "s3:authtype": ["REST-HEADER" if signed else "REST-QUERY-STRING"],
         "s3:signatureversion": ["AWS4-HMAC-SHA256"],
-        "s3:resourceaccount": [ACCOUNT_ID],
+        "s3:resourceaccount": [account_id()],
     }
     for name, value in call.headers.items():
         if name in S3_HEADERS or name.startswith("x-amz-"):

@@ -1,6 +1,7 @@
 """The decision on one action: explicit denials first, then the Allow that each kind of policy has to give (pure).
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html, within one account.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html, and across accounts:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class ResourcePolicy:
-    """The policy of a resource of the caller's account.
+    """The policy of a resource.
 
     `must_allow`: without an Allow here none counts, as for a role's trust and a key's policy.
     """
@@ -45,10 +46,12 @@ KINDS = {
 }
 
 
-def refusal(caller: Caller, question: Question, resource: ResourcePolicy | None = None) -> str | None:
+def refusal(
+    caller: Caller, question: Question, resource: ResourcePolicy | None = None, owner: str = ""
+) -> str | None:
     """Return AWS's sentence for a refusal; None when the action is allowed.
 
-    Raises AwsError for an element or condition that cannot be evaluated here.
+    `owner` is the account of the resource; of another one than the caller's, both sides have to allow. Raises AwsError for an element or condition that cannot be evaluated here.
     """
     at_resource = [resource.document] if resource else []
     found = {
@@ -61,10 +64,23 @@ def refusal(caller: Caller, question: Question, resource: ResourcePolicy | None 
     if denying:
         article = "an" if denying == "identity" else "a"
         return f"{_beginning(caller, question)} with an explicit deny in {article} {KINDS[denying]}"
-    lacking = _lacking(caller, question, resource, {kind for kind in found if "Allow" in found[kind]})
+    allowing = {kind for kind in found if "Allow" in found[kind]}
+    crosses = owner not in ("", caller.principal.account)
+    lacking = _lacking_across(caller, allowing) if crosses else _lacking(caller, question, resource, allowing)
     if lacking is None:
         return None
     return f"{_beginning(caller, question)} because no {KINDS[lacking]} allows the {question.action} action"
+
+
+def _lacking_across(caller: Caller, allowing: set[str]) -> str | None:
+    """Name the kind of policy that is lacking where the resource is in another account."""
+    needed = ["identity", "resource"]
+    needed += [
+        kind
+        for kind, given in (("boundary", caller.boundary), ("session", caller.session))
+        if given is not None
+    ]
+    return next((kind for kind in needed if kind not in allowing), None)
 
 
 def _lacking(

@@ -9,9 +9,9 @@ from local_aws.authorisation.decision import refusal
 from local_aws.authorisation.facts import role_of
 from local_aws.authorisation.operations import question
 from local_aws.authorisation.policies import Principal, Question, effects
-from local_aws.authorisation.resource_policies import ASSUME, policy_of
+from local_aws.authorisation.resource_policies import ASSUME, owner_of, policy_of
 from local_aws.errors import invalid
-from local_aws.settings import ACCOUNT_ID
+from local_aws.places import account_id, account_in
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 SESSION = "SageMaker"
@@ -35,14 +35,16 @@ class ExecutionRoles:
             return False
         caller = role_caller(found, SESSION)
         asked = question(action, resource, {**caller.keys, **keys_of(Call("", ""))})
-        return refusal(caller, asked, policy_of(asked)) is None
+        return refusal(caller, asked, policy_of(asked), owner_of(asked)) is None
 
 
 def _trusts_sagemaker(arn: str) -> bool:
     role = role_of(arn)
-    if role is None:
+    if (
+        role is None or account_in(arn) != account_id()
+    ):  # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
         return False
-    keys = {"aws:sourceaccount": [ACCOUNT_ID], "aws:principalservicename": [SAGEMAKER]}
+    keys = {"aws:sourceaccount": [account_id()], "aws:principalservicename": [SAGEMAKER]}
     service = Principal(frozenset({SAGEMAKER}), kind="Service")
     trust = json.loads(role.assume_role_policy_document)
     return effects([trust], Question(ASSUME, arn, keys), service) == {"Allow"}

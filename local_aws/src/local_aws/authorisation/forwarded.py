@@ -6,7 +6,7 @@ from local_aws.authorisation.calls import Call
 from local_aws.authorisation.conditions import Context
 from local_aws.authorisation.protocols import Facts
 from local_aws.errors import not_imitated
-from local_aws.settings import ACCOUNT_ID, REGION
+from local_aws.places import account_id, region
 
 Asked = tuple[str, str, Context]
 
@@ -60,18 +60,22 @@ def _tags(call: Call) -> Iterator[Asked]:
         if name is None:
             raise not_imitated(f"Tags of sagemaker:{call.operation} are unmapped")
         dashed = "".join(f"-{c.lower()}" if c.isupper() else c for c in kind).lstrip("-")
-        yield "sagemaker:AddTags", f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:{dashed}/{str(name).lower()}", {}
+        yield (
+            "sagemaker:AddTags",
+            f"arn:aws:sagemaker:{region()}:{account_id()}:{dashed}/{str(name).lower()}",
+            {},
+        )
     elif call.service == "cloudwatch":
         yield (
             "cloudwatch:TagResource",
-            f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:{call.parameters['AlarmName']}",
+            f"arn:aws:cloudwatch:{region()}:{account_id()}:alarm:{call.parameters['AlarmName']}",
             {},
         )
     elif call.service == "ecr":
         name = call.parameters["repositoryName"]
-        yield "ecr:TagResource", f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{name}", {}
+        yield "ecr:TagResource", f"arn:aws:ecr:{region()}:{account_id()}:repository/{name}", {}
     elif call.service == "application-autoscaling":
-        target = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT_ID}:scalable-target/*"
+        target = f"arn:aws:application-autoscaling:{region()}:{account_id()}:scalable-target/*"
         yield "application-autoscaling:TagResource", target, {}
     else:
         raise not_imitated(f"Tags of {call.service}:{call.operation} are unmapped")
@@ -88,14 +92,14 @@ def _scaling(call: Call, facts: Facts) -> Iterator[Asked]:
         return
     endpoint = rest.partition("/")[0]
     if call.operation == "RegisterScalableTarget":
-        place = f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}"
+        place = f"arn:aws:sagemaker:{region()}:{account_id()}"
         yield "sagemaker:DescribeEndpoint", f"{place}:endpoint/{endpoint.lower()}", {}
         config = facts.config_of(endpoint)
         if config:
             yield "sagemaker:DescribeEndpointConfig", f"{place}:endpoint-config/{config.lower()}", {}
         yield "sagemaker:UpdateEndpointWeightsAndCapacities", f"{place}:endpoint/{endpoint.lower()}", {}
         if not facts.has_role(LINKED_ROLE):
-            linked = f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{LINKED_SERVICE}/{LINKED_ROLE}"
+            linked = f"arn:aws:iam::{account_id()}:role/aws-service-role/{LINKED_SERVICE}/{LINKED_ROLE}"
             yield "iam:CreateServiceLinkedRole", linked, {"iam:awsservicename": [LINKED_SERVICE]}
     elif call.operation == "PutScalingPolicy":
         if call.parameters.get("PolicyType") == "TargetTrackingScaling":
@@ -107,4 +111,4 @@ def _scaling(call: Call, facts: Facts) -> Iterator[Asked]:
 
 
 def _alarm(name: str) -> str:
-    return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:{name}"
+    return f"arn:aws:cloudwatch:{region()}:{account_id()}:alarm:{name}"

@@ -7,13 +7,14 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from local_aws.authorisation.callers import CURRENT_KEY, caller_of
-from local_aws.authorisation.calls import FORM, Call, read_call
+from local_aws.authorisation.calls import FORM, Call, read_call, signed_for
 from local_aws.authorisation.decision import Caller, refusal
-from local_aws.authorisation.facts import ExistingResources
+from local_aws.authorisation.facts import ExistingResources, bucket_named
 from local_aws.authorisation.operations import questions
 from local_aws.authorisation.policies import Question
-from local_aws.authorisation.resource_policies import ASSUME, policy_of
+from local_aws.authorisation.resource_policies import ASSUME, owner_of, policy_of
 from local_aws.errors import AwsError, not_imitated
+from local_aws.places import credential_scope
 
 UNSIGNED = frozenset({"AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"})
 CODES = {"s3": "AccessDenied", "sns": "AuthorizationError", "ec2": "UnauthorizedOperation"}
@@ -39,7 +40,7 @@ class Gate:
             return
         CURRENT_KEY.set(key)
         caller = caller_of(key)
-        if caller.is_root and not await _assumes_a_role(request):
+        if caller.is_root and not await _binds_administrators(request, caller):
             return
         call = await read_call(request)
         asked = self.asked(call, caller)
@@ -59,7 +60,7 @@ class Gate:
 def require(asked: Iterable[Question], caller: Caller, call: Call) -> None:
     """Return when every question is answered by Allow. Raises AwsError with the first refusal."""
     for question in asked:
-        text = refusal(caller, question, policy_of(question))
+        text = refusal(caller, question, policy_of(question), owner_of(question))
         if text is not None:
             log.info("refused: %s", text)
             raise denial(call, text)
@@ -85,9 +86,8 @@ def access_key(request: web.Request) -> str | None:
 
 def key_of(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
     """Read the access key of an Authorization header or of a signed URL."""
-    _, found, rest = headers.get("Authorization", "").partition("Credential=")
-    scope = rest if found else query.get("X-Amz-Credential", "")
-    return scope.partition("/")[0] or None
+    lower = {name.lower(): value for name, value in headers.items()}
+    return credential_scope(lower, query)[0] or None
 
 
 async def _require_unsigned(request: web.Request) -> None:
@@ -95,6 +95,28 @@ async def _require_unsigned(request: web.Request) -> None:
     body = (await request.read()).decode(errors="replace") if request.content_type == FORM else ""
     if request.method != "POST" or parse_qs(body).get("Action", [""])[0] not in UNSIGNED:
         raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", FORBIDDEN)
+
+
+async def _binds_administrators(request: web.Request, caller: Caller) -> bool:
+    """Check for a call that may be refused to an administrator: another account's policies have a say in it."""
+    if _is_another_accounts(request, caller):
+        return True
+    return await _assumes_a_role(request) or await _names_a_registry(request)
+
+
+def _is_another_accounts(request: web.Request, caller: Caller) -> bool:
+    """Check for the bucket of another account."""
+    bucket = bucket_named(request.path.lstrip("/").partition("/")[0])
+    return (
+        bucket is not None and bucket.account_id != caller.principal.account and signed_for(request) == "s3"
+    )
+
+
+async def _names_a_registry(request: web.Request) -> bool:
+    """Check for a call to ECR that names a registry: it may be another account's."""
+    if not request.headers.get("X-Amz-Target", "").startswith("AmazonEC2ContainerRegistry"):
+        return False
+    return b'"registryId"' in await request.read()
 
 
 async def _assumes_a_role(request: web.Request) -> bool:

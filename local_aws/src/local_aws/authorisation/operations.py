@@ -5,6 +5,7 @@ below hold what differs from "an operation is an action, and a parameter fills t
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from local_aws.authorisation.calls import Call
 from local_aws.authorisation.condition_keys import keys_of, require_key
@@ -13,10 +14,13 @@ from local_aws.authorisation.forwarded import forwarded
 from local_aws.authorisation.policies import Question
 from local_aws.authorisation.protocols import Facts
 from local_aws.authorisation.reference import Action, ResourceType, action
+from local_aws.authorisation.resource_policies import owner_of
 from local_aws.authorisation.s3 import s3_actions
 from local_aws.errors import not_imitated
-from local_aws.settings import ACCOUNT_ID, REGION
+from local_aws.places import account_id, region
 
+OWNED_BY = ("aws:resourceaccount", "s3:resourceaccount")
+"""The condition keys that are the account of the resource."""
 FOR_EVERYBODY = frozenset(
     {"sts:GetCallerIdentity", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"}
 )
@@ -39,6 +43,8 @@ NAMED_BY = {
 """The parameters that name a kind of resource, where they are not called as the ARN's format calls them."""
 RESOURCE_ARN = ("ResourceArn", "resourceArn", "ResourceARN", "PolicySourceArn")
 """Parameters that are the resource's ARN themselves, whichever kind it is."""
+REGISTRY = "registryId"
+"""The parameter by which ECR's operations name another account."""
 UNNAMED = frozenset({"application-autoscaling"})
 """Services whose ARNs have ids of AWS's own: their calls are judged by `…/*`, as AWS's refusals name it."""
 IN_SMALL_LETTERS = frozenset({"sagemaker"})
@@ -57,7 +63,9 @@ def question(name: str, resource: str, context: Context) -> Question:
     """Ask for one action of the reference. Raises AwsError when it has none of that name."""
     service, _, bare = name.partition(":")
     known = _known(service, bare)
-    return Question(known.name, resource, context, lambda key: require_key(key, known))
+    asked = Question(known.name, resource, context, lambda key: require_key(key, known))
+    owner = owner_of(asked)
+    return replace(asked, context={**context, **{key: [owner] for key in OWNED_BY}}) if owner else asked
 
 
 def _actions(call: Call, facts: Facts) -> Iterator[tuple[str, str, Context]]:
@@ -112,12 +120,12 @@ def _arns(kind: ResourceType, call: Call, facts: Facts) -> Iterator[str]:
             yield facts.key_arn(name)
         else:
             small = name.lower() if call.prefix in IN_SMALL_LETTERS else name
-            yield _fill(kind.arn, around | {last: small})
+            yield _fill(kind.arn, around | {last: small}, str(call.parameters.get(REGISTRY, "")))
 
 
 def _version_to_come(group: str) -> str:
     """Return the ARN of a group's next version, whose number is AWS's to give."""
-    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:model-package/{group.lower()}/*"
+    return f"arn:aws:sagemaker:{region()}:{account_id()}:model-package/{group.lower()}/*"
 
 
 def _named(call: Call, wanted: tuple[str, ...]) -> Iterator[str]:
@@ -130,8 +138,8 @@ def _named(call: Call, wanted: tuple[str, ...]) -> Iterator[str]:
             return
 
 
-def _fill(arn: str, names: Mapping[str, str]) -> str:
+def _fill(arn: str, names: Mapping[str, str], account: str = "") -> str:
     """Fill an ARN's format; a name that is not given is `*`. Of a log group, IAM is asked with its streams."""
-    fixed = {"Partition": "aws", "Region": REGION, "Account": ACCOUNT_ID}
+    fixed = {"Partition": "aws", "Region": region(), "Account": account or account_id()}
     filled = VARIABLE.sub(lambda found: {**fixed, **names}.get(found[1], "*"), arn)
     return f"{filled}:log-stream:" if ":log-group:" in filled and ":log-stream:" not in filled else filled

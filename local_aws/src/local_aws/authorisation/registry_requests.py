@@ -12,10 +12,11 @@ from local_aws.authorisation.calls import Call
 from local_aws.authorisation.condition_keys import keys_of
 from local_aws.authorisation.decision import refusal
 from local_aws.authorisation.operations import question
-from local_aws.authorisation.resource_policies import policy_of
+from local_aws.authorisation.resource_policies import owner_of, policy_of
 from local_aws.errors import AwsError
 from local_aws.instances.login import PASSWORD, USER
-from local_aws.settings import ACCOUNT_ID, CREDENTIALS, REGION
+from local_aws.places import HOME, Place
+from local_aws.settings import CREDENTIALS
 
 ADMINISTRATOR = CREDENTIALS["AWS_ACCESS_KEY_ID"]
 UPLOADS = {
@@ -61,21 +62,23 @@ class RegistryLogins:
         return self._keys.get(password) if scheme.lower() == "basic" and user == USER else None
 
 
-def refused_request(key: str, method: str, repository: str, part: str, rest: str) -> str | None:
-    """Return AWS's sentence when the owner of a key may not make a request of the registry; None when it may.
+def refused_request(
+    key: str, method: str, repository: str, part: str, rest: str, place: Place = HOME
+) -> str | None:
+    """Return AWS's sentence when the owner of a key may not make a request of the registry of a place; None when it may.
 
     Raises AwsError for a key that is no longer known.
     """
     caller = caller_of(key)
-    if caller.is_root:
+    if caller.is_root and caller.principal.account == place.account:
         return None
     is_upload = part == "blobs" and rest.startswith("uploads")
     action = UPLOADS.get(method) if is_upload else ACTIONS.get((part, method))
     if action is None:
         return f"{method} {part} of the registry is unmapped for LOCAL_AWS_IAM=enforce"
-    resource = f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{repository}"
+    resource = f"arn:aws:ecr:{place.region}:{place.account}:repository/{repository}"
     asked = question(action, resource, {**caller.keys, **keys_of(Call("ecr", action))})
     try:
-        return refusal(caller, asked, policy_of(asked))
+        return refusal(caller, asked, policy_of(asked), owner_of(asked))
     except AwsError as error:
         return error.message

@@ -25,7 +25,7 @@ import math
 from dataclasses import dataclass
 
 from local_aws.errors import invalid
-from local_aws.settings import ACCOUNT_ID, REGION
+from local_aws.places import account_id, region
 
 NAMESPACE = "sagemaker"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
@@ -34,13 +34,14 @@ MINIMUM_INSTANCES = 1
 UNSCALABLE_TYPES = ("ml.t2.",)
 ACTIVITIES_KEPT = 1_000  # AWS keeps six weeks
 SERVICE_ROLE = (
-    f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
+    "role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
     "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 )
-ARN_PREFIX = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT_ID}:scalable-target/"
-ALARM_ARN_PREFIX = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:"
-SCHEDULE_ARN_PREFIX = f"arn:aws:autoscaling:{REGION}:{ACCOUNT_ID}:scheduledAction:"
-POLICY_ARN_PREFIX = f"arn:aws:autoscaling:{REGION}:{ACCOUNT_ID}:scalingPolicy:"
+
+
+def arn(service: str, rest: str) -> str:
+    """Return an ARN in the account and Region of the call; IAM's are of no Region."""
+    return f"arn:aws:{service}:{'' if service == 'iam' else region()}:{account_id()}:{rest}"
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Policy:
     def arn(self) -> str:
         """ARN that the policy's alarms name as their action."""
         where = f"resource/{facts.NAMESPACE}/{self.resource}:policyName/{self.name}"
-        return f"{facts.POLICY_ARN_PREFIX}{self.id}:{where}"
+        return facts.arn("autoscaling", f"scalingPolicy:{self.id}:{where}")
 
     @property
     def tracks(self) -> bool:
@@ -104,7 +104,9 @@ class Policy:
 
     def alarms_described(self) -> list[dict[str, str]]:
         """Describe the alarms as PutScalingPolicy does."""
-        return [{"AlarmName": name, "AlarmARN": f"{facts.ALARM_ARN_PREFIX}{name}"} for name in self.alarms]
+        return [
+            {"AlarmName": name, "AlarmARN": facts.arn("cloudwatch", f"alarm:{name}")} for name in self.alarms
+        ]
 
     def described(self) -> dict[str, Any]:
         """Describe the policy as DescribeScalingPolicies does."""
@@ -127,7 +129,7 @@ class ScheduledAction:
     is_due: IsDue
     created: float
     looked: float
-    arn: str = field(default_factory=lambda: f"{facts.SCHEDULE_ARN_PREFIX}{uuid4()}")
+    arn: str = field(default_factory=lambda: facts.arn("autoscaling", f"scheduledAction:{uuid4()}"))
 
     def comes_due(self, now: float) -> bool:
         """Check whether its time has come since the last check, between StartTime and EndTime."""
@@ -174,7 +176,9 @@ class Target:
     tags: dict[str, str] = field(default_factory=dict)
     running: RunningActivity | None = None
     last: LastScaling | None = None
-    arn: str = field(default_factory=lambda: f"{facts.ARN_PREFIX}{uuid4().hex}")
+    arn: str = field(
+        default_factory=lambda: facts.arn("application-autoscaling", f"scalable-target/{uuid4().hex}")
+    )
 
     def described(self) -> dict[str, Any]:
         """Describe the target as DescribeScalableTargets does."""
@@ -182,7 +186,7 @@ class Target:
             **self.resource.identity(),
             "MinCapacity": self.minimum,
             "MaxCapacity": self.maximum,
-            "RoleARN": facts.SERVICE_ROLE,
+            "RoleARN": facts.arn("iam", facts.SERVICE_ROLE),
             "CreationTime": self.created,
             "SuspendedState": self.suspended,
             "ScalableTargetARN": self.arn,

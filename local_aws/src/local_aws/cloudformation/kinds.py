@@ -16,7 +16,7 @@ from local_aws.cloudformation.resource_kind import (
     split_target,
     topic_policy,
 )
-from local_aws.settings import ACCOUNT_ID, REGION
+from local_aws.places import account_id, region
 
 KINDS = (
     Kind(
@@ -87,10 +87,12 @@ KINDS = (
         name="BucketName",
         rename={"BucketName": "Bucket"},
         create="create_bucket",
-        prepare=lambda properties: properties | {"CreateBucketConfiguration": {"LocationConstraint": REGION}},
+        prepare=lambda properties: (
+            properties | {"CreateBucketConfiguration": {"LocationConstraint": region()}}
+        ),
         identity=lambda properties, _: str(properties["BucketName"]),
         delete=removed_by("delete_bucket", "Bucket"),
-        attributes={"Arn": arn_of("s3", "", region="")},
+        attributes={"Arn": arn_of("s3", "")},
         further={
             "VersioningConfiguration": set_by("put_bucket_versioning", "Bucket", "VersioningConfiguration"),
             "PublicAccessBlockConfiguration": set_by(
@@ -146,6 +148,9 @@ KINDS = (
             ],
             "RepositoryPolicyText": set_by("set_repository_policy", "repositoryName", "policyText"),
         },
+        undo={
+            "RepositoryPolicyText": lambda name, _: [("delete_repository_policy", {"repositoryName": name})],
+        },
         changes={
             "ImageTagMutability": set_by("put_image_tag_mutability", "repositoryName", "imageTagMutability")
         },
@@ -193,8 +198,8 @@ KINDS = (
         type="AWS::Budgets::Budget",
         service="budgets",
         create="create_budget",
-        prepare=lambda properties: {"AccountId": ACCOUNT_ID, **properties},
+        prepare=lambda properties: {"AccountId": account_id(), **properties},
         identity=lambda properties, _: str(properties["Budget"]["BudgetName"]),
-        delete=lambda name, _: [("delete_budget", {"AccountId": ACCOUNT_ID, "BudgetName": name})],
+        delete=lambda name, _: [("delete_budget", {"AccountId": account_id(), "BudgetName": name})],
     ),
 )

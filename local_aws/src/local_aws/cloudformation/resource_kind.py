@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local_aws.errors import not_imitated
-from local_aws.settings import ACCOUNT_ID, REGION
+from local_aws.places import account_id, region
 
 Values = Mapping[str, Any]
 Call = tuple[str, dict[str, Any]]
@@ -103,7 +103,8 @@ def call_each(operation: str, owner: str, parameter: str = "") -> Further:
     ]
 
 
-def arn_of(service: str, kind: str, region: str = REGION) -> Callable[[str, Values], str]:
-    """Build ARNs of a service from identities."""
-    account = "" if service == "s3" else ACCOUNT_ID
-    return lambda identity, _: f"arn:aws:{service}:{region}:{account}:{kind}{identity}"
+def arn_of(service: str, kind: str) -> Callable[[str, Values], str]:
+    """Build ARNs of a service from identities; a bucket's has neither Region nor account."""
+    if service == "s3":
+        return lambda identity, _: f"arn:aws:s3:::{identity}"
+    return lambda identity, _: f"arn:aws:{service}:{region()}:{account_id()}:{kind}{identity}"

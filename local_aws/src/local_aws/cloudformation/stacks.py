@@ -1,6 +1,7 @@
 """moto's stacks, made strict: templates are checked first, and a failed operation ends in a failed status."""
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -9,8 +10,9 @@ from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import CloudFormationBackend, Stack, cloudformation_backends
 
 from local_aws.cloudformation.kinds import KINDS
-from local_aws.cloudformation.resources import Clients, model_class
+from local_aws.cloudformation.resources import model_class
 from local_aws.errors import not_imitated
+from local_aws.places import CURRENT, Place
 
 SECTIONS = frozenset(
     {"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Mappings", "Conditions"}
@@ -161,10 +163,12 @@ def _end(stack: Stack, status: str, error: Exception) -> None:
     stack._add_stack_event(status, resource_status_reason=stack.stack_status_reason)
 
 
-def install(clients: Clients) -> None:
+def install(clients: Callable[[str, Place], Any]) -> None:
     """Install it in moto's CloudFormation; `clients` makes boto3 clients of the front door, so that its rules apply."""
     cached = lru_cache(clients)
-    _MODELS[:] = [model_class(kind, cached) for kind in KINDS]  # found by moto among all subclasses
+    _MODELS[:] = [
+        model_class(kind, lambda service: cached(service, CURRENT.get())) for kind in KINDS
+    ]  # found by moto among all subclasses
     for known in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         known.cache_clear()
     seam: Any = cloudformation_backends

@@ -8,18 +8,25 @@ from moto.cloudwatch.models import cloudwatch_backends
 
 from local_aws.cloudwatch.alarm import Trigger
 from local_aws.cloudwatch.backend import StoreBackend
+from local_aws.cloudwatch.store import MetricStore
 from local_aws.errors import invalid
-from local_aws.settings import ACCOUNT_ID, REGION
+from local_aws.places import HOME, Place
 
 
 class Alarms:
-    """Evaluator of the alarms of every region; lookups are in this AWS's own account and region."""
+    """The alarms of one account and Region."""
+
+    def __init__(self, place: Place = HOME) -> None:
+        self._place = place
+
+    @property
+    def store(self) -> MetricStore:
+        """The metrics that they watch."""
+        return self._own.store
 
     def tick(self) -> None:
         """Judge every alarm whose period has ended since the last call. Cheap when none has."""
-        for _, _, backend in tuple(cloudwatch_backends.iter_backends()):
-            if isinstance(backend, StoreBackend):
-                backend.evaluate()
+        self._own.evaluate()
 
     def state(self, name: str) -> str | None:
         """Return `OK`, `ALARM` or `INSUFFICIENT_DATA`; None when there is no such alarm."""
@@ -51,6 +58,6 @@ class Alarms:
 
     @property
     def _own(self) -> StoreBackend:
-        backend = cloudwatch_backends[ACCOUNT_ID][REGION]
+        backend = cloudwatch_backends[self._place.account][self._place.region]
         assert isinstance(backend, StoreBackend)
         return backend

@@ -12,12 +12,12 @@ from moto.iam import urls
 from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
 
-from local_aws.authorisation.callers import ADMINISTRATOR, EVERYTHING, documents
+from local_aws.authorisation.callers import EVERYTHING, administrator_arn, documents
 from local_aws.authorisation.conditions import Context
 from local_aws.authorisation.policies import Question, effects
 from local_aws.errors import AwsError, not_imitated
 from local_aws.identity.trust import refuse_global_key
-from local_aws.settings import ACCOUNT_ID
+from local_aws.places import account_id
 
 
 def install() -> None:
@@ -60,9 +60,9 @@ def decide(policies: Sequence[Mapping[str, Any]], action: str, resource: str, co
 
 def _policies_of(arn: str) -> Sequence[Mapping[str, Any]]:
     """Find the policies of a role or user: its own, and those attached. Raises AwsError."""
-    if arn == ADMINISTRATOR:
+    if arn == administrator_arn(account_id()):
         return [EVERYTHING]
-    backend = iam_backends[ACCOUNT_ID]["aws"]
+    backend = iam_backends[account_id()]["aws"]
     for role in backend.get_roles():
         if role.arn == arn:
             return documents(role.policies.values(), role.managed_policies.values())

@@ -19,7 +19,7 @@ from moto.sts.responses import TokenResponse
 
 from local_aws.errors import AwsError, not_imitated
 from local_aws.identity.trust import ACTION, allows
-from local_aws.settings import ACCOUNT_ID
+from local_aws.places import account_in
 
 CONTEXT_CLAIMS = ("aud", "sub", "amr", "azp")
 """Claims of a token that are condition keys; a condition on any other claim is not met."""
@@ -36,7 +36,7 @@ def install(issuers: Mapping[str, str]) -> None:
     class WebIdentityResponse(TokenResponse):  # type: ignore[misc]  # moto is untyped here
         def assume_role(self) -> ActionResult:
             arn = self._get_param("RoleArn")
-            if not any(role.arn == arn for role in iam_backends[ACCOUNT_ID]["aws"].get_roles()):
+            if not any(role.arn == arn for role in iam_backends[account_in(arn)]["aws"].get_roles()):
                 raise AwsError("AccessDenied", f"Not authorized to perform sts:AssumeRole on {arn}", 403)
             return super().assume_role()
 
@@ -44,7 +44,7 @@ def install(issuers: Mapping[str, str]) -> None:
             if self._get_param("Policy") or self._get_param("PolicyArns"):
                 raise not_imitated("A session policy of AssumeRoleWithWebIdentity")
             arn, session = self._get_param("RoleArn"), self._get_param("RoleSessionName")
-            claims, provider = _verified(self._get_param("WebIdentityToken"), issuers)
+            claims, provider = _verified(self._get_param("WebIdentityToken"), issuers, account_in(arn))
             role = _trusting(arn, provider, claims)
             seconds = self._get_int_param("DurationSeconds", 3600)
             if not SHORTEST_SESSION_SECONDS <= seconds <= role.max_session_duration:
@@ -64,14 +64,16 @@ def install(issuers: Mapping[str, str]) -> None:
     urls.url_paths["{0}/$"] = WebIdentityResponse.dispatch
 
 
-def _verified(token: str, issuers: Mapping[str, str]) -> tuple[dict[str, Any], OpenIDConnectProvider]:
+def _verified(
+    token: str, issuers: Mapping[str, str], account: str
+) -> tuple[dict[str, Any], OpenIDConnectProvider]:
     """Check signature, times and audience of a token; return its claims with their provider. Raises AwsError."""
     try:
         unverified = json.loads(jws.extract_compact(token.encode()).payload)
         issuer = str(unverified["iss"])
     except (JoseError, ValueError, KeyError, TypeError) as error:
         raise _invalid("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)") from error  # fmt: skip
-    providers = iam_backends[ACCOUNT_ID]["aws"].open_id_providers.values()
+    providers = iam_backends[account]["aws"].open_id_providers.values()
     provider = next((p for p in providers if p.url == issuer.partition("://")[2]), None)
     if provider is None:
         raise _invalid(f"No OpenIDConnect provider found in your account for {issuer}")
@@ -126,7 +128,7 @@ def _trusting(arn: str, provider: OpenIDConnectProvider, claims: Mapping[str, An
         for name, value in claims.items()
         if name in CONTEXT_CLAIMS
     }
-    for role in iam_backends[ACCOUNT_ID]["aws"].get_roles():
+    for role in iam_backends[account_in(arn)]["aws"].get_roles():
         if role.arn == arn and allows(json.loads(role.assume_role_policy_document), provider.arn, context):
             return role
     raise AwsError("AccessDenied", f"Not authorized to perform {ACTION}", 403)

@@ -14,12 +14,12 @@ from typing import Any
 from local_aws.errors import AwsError, LeftToMoto, not_imitated
 from local_aws.faults import Faults
 from local_aws.instances.login import PASSWORD, USER
+from local_aws.places import Place, account_id, at, path_of, region
 from local_aws.registry.images import EcrImages
 from local_aws.registry.repositories import Repositories
 from local_aws.registry.scan import no_scan, scan_of
 from local_aws.registry.server import Registry
 from local_aws.registry.store import StoredImage
-from local_aws.settings import ACCOUNT_ID
 
 _TOKEN_SECONDS = 12 * 3600
 TOKEN = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -72,7 +72,8 @@ class Ecr:
         return frozenset(self._answers)
 
     async def handle(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
-        return self._answers[action](request)
+        with at(Place(request.get("registryId", account_id()), region())):
+            return self._answers[action](request)
 
     def _authorization_token(self, _: dict[str, Any]) -> dict[str, Any]:
         expires = time.time() + _TOKEN_SECONDS
@@ -117,19 +118,23 @@ class Ecr:
         if self._images(request) and not request.get("force"):
             raise AwsError(
                 "RepositoryNotEmptyException",
-                f"The repository with name '{name}' in registry with id '{ACCOUNT_ID}' cannot be deleted "
+                f"The repository with name '{name}' in registry with id '{account_id()}' cannot be deleted "
                 "because it still contains images",
             )
-        self._registry.store.remove(name)
+        self._registry.store.remove(_path(name))
         raise LeftToMoto
 
     def _images(self, request: dict[str, Any]) -> list[StoredImage]:
         self.repositories.check(request["repositoryName"])
         if self._registry.url is None:
             return []
-        images = self._registry.store.images(request["repositoryName"])
+        images = self._registry.store.images(_path(request["repositoryName"]))
         status = request.get("filter", {}).get("tagStatus", "ANY")
         return [image for image in images if status == "ANY" or bool(image.tags) == (status == "TAGGED")]
+
+
+def _path(name: str) -> str:
+    return path_of(name, Place(account_id(), region()))
 
 
 def _find(images: Sequence[StoredImage], image_id: dict[str, str]) -> StoredImage | tuple[str, str]:
@@ -163,13 +168,13 @@ def _demand(images: Sequence[StoredImage], image_id: dict[str, str], repository:
     raise AwsError(
         "ImageNotFoundException",
         f"The image with imageId {{imageDigest:'{digest}', imageTag:'{tag}'}} does not exist within the "
-        f"repository with name '{repository}' in the registry with id '{ACCOUNT_ID}'",
+        f"repository with name '{repository}' in the registry with id '{account_id()}'",
     )
 
 
 def _detail(image: StoredImage, repository: str) -> dict[str, Any]:
     return {
-        "registryId": ACCOUNT_ID,
+        "registryId": account_id(),
         "repositoryName": repository,
         "imageDigest": image.digest,
         **({"imageTags": list(image.tags)} if image.tags else {}),
@@ -181,7 +186,7 @@ def _detail(image: StoredImage, repository: str) -> dict[str, Any]:
 
 def _manifest(image: StoredImage, image_id: dict[str, str], repository: str) -> dict[str, Any]:
     return {
-        "registryId": ACCOUNT_ID,
+        "registryId": account_id(),
         "repositoryName": repository,
         "imageId": {**image_id, "imageDigest": image.digest},
         "imageManifest": image.manifest.decode(),

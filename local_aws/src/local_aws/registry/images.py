@@ -7,6 +7,7 @@ aws-samples/easy-amazon-sagemaker-deployments#4 (an absent image), aws/amazon-sa
 import re
 from dataclasses import dataclass
 
+from local_aws.places import at, split_path
 from local_aws.registry.repositories import Repositories, missing
 from local_aws.registry.server import Registry
 from local_aws.registry.store import DOCKER_MANIFEST, StoredImage
@@ -37,8 +38,10 @@ class EcrImages:
             return None
         if parts.tag is None and parts.digest is None:
             return f'ECR image "{image}" is invalid.'
-        if parts.repository not in self._repositories.names():
-            return missing(parts.repository)
+        place, name = split_path(parts.repository)
+        with at(place):
+            if not self._repositories.exists(name):
+                return missing(name)
         found = self._find(parts)
         if found is None:
             return f"Requested image {image} not found."

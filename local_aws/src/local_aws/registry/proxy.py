@@ -15,6 +15,7 @@ from yarl import URL
 
 from local_aws.authorisation.registry_requests import RegistryLogins, refused_request
 from local_aws.errors import AwsError
+from local_aws.places import HOME, at, split_path
 from local_aws.registry.ecr import TOKEN, Ecr
 from local_aws.registry.repositories import missing
 from local_aws.registry.server import Registry
@@ -75,12 +76,14 @@ class Proxy:
     def _check(self, request: web.Request) -> None:
         """Raise Refusal for a push, or the check before one, without login or to a missing repository."""
         route = _ROUTE.fullmatch(request.path)
+        place, name = split_path(route["name"]) if route else (HOME, "")
         if self._logins is not None:
             self._authorise(self._logins, request, route)
         elif (route is None or request.method not in _READS) and not _is_logged_in(request):
             raise Refusal(401, "UNAUTHORIZED", NOT_LOGGED_IN)
-        if route is not None and route["name"] not in self._ecr.repositories.names():
-            raise Refusal(404, "NAME_UNKNOWN", missing(route["name"]))
+        with at(place):
+            if route is not None and not self._ecr.repositories.exists(name):
+                raise Refusal(404, "NAME_UNKNOWN", missing(name))
 
     def _authorise(self, logins: RegistryLogins, request: web.Request, route: re.Match[str] | None) -> None:
         """Return when the owner of the login may make the request. Raises Refusal."""
@@ -90,9 +93,9 @@ class Proxy:
         if route is None:
             return  # the protocol's own question whether one is logged in
         try:
-            refused = refused_request(
-                key, request.method, route["name"], route["part"], unquote(route["rest"] or "")
-            )
+            place, name = split_path(route["name"])
+            rest = unquote(route["rest"] or "")
+            refused = refused_request(key, request.method, name, route["part"], rest, place)
         except AwsError as error:
             raise Refusal(401, "UNAUTHORIZED", error.message) from error
         if refused:
@@ -102,11 +105,13 @@ class Proxy:
         """Read the manifest of a push. Raises Refusal if its immutable tag names another image."""
         route = _ROUTE.fullmatch(request.path)
         assert route is not None
-        name, tag = route["name"], unquote(route["rest"])
+        tag = unquote(route["rest"])
+        place, name = split_path(route["name"])
         manifest = await _read_manifest(request)
-        there = None if ":" in tag else self._registry.store.tagged(name, tag)
-        if there is None or not self._ecr.repositories.is_immutable(name, tag):
-            return manifest
+        there = None if ":" in tag else self._registry.store.tagged(route["name"], tag)
+        with at(place):
+            if there is None or not self._ecr.repositories.is_immutable(name, tag):
+                return manifest
         if there != f"sha256:{hashlib.sha256(manifest).hexdigest()}":
             raise Refusal(
                 400,

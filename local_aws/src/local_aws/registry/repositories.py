@@ -6,7 +6,7 @@ from typing import Any
 import moto.ecr.models as moto_ecr
 
 from local_aws.errors import AwsError
-from local_aws.settings import ACCOUNT_ID, REGION
+from local_aws.places import Place, account_id, path_of, region
 
 
 class Repositories:
@@ -17,14 +17,14 @@ class Repositories:
         self._address = address
         moto_ecr.Repository = _repository_class(address)
 
-    def names(self) -> frozenset[str]:
-        """List the names of all repositories."""
-        return frozenset(self._backend.repositories)
-
     def check(self, name: str) -> None:
         """Raise AwsError unless the repository exists."""
         if name not in self._backend.repositories:
             raise AwsError("RepositoryNotFoundException", missing(name))
+
+    def exists(self, name: str) -> bool:
+        """Check whether the registry of the current account and Region has a repository."""
+        return name in self._backend.repositories
 
     def is_immutable(self, name: str, tag: str) -> bool:
         """Check whether a pushed tag must keep its image."""
@@ -45,12 +45,12 @@ class Repositories:
 
     @property
     def _backend(self) -> Any:
-        return moto_ecr.ecr_backends[ACCOUNT_ID][REGION]
+        return moto_ecr.ecr_backends[account_id()][region()]
 
 
 def missing(name: str) -> str:
     """Return ECR's error for a missing repository."""
-    return f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT_ID}'"
+    return f"The repository with name '{name}' does not exist in the registry with id '{account_id()}'"
 
 
 def _matches(wildcard: str, tag: str) -> bool:
@@ -67,6 +67,7 @@ def _repository_class(address: str) -> type[Any]:
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self.uri = f"{address}/{self.name}"
+            place = Place(self.registry_id, self.region_name)
+            self.uri = f"{address}/{path_of(self.name, place)}"
 
     return Repository

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_aws.errors import AwsError
+from local_aws.places import account_id
 from local_aws.registry.store import StoredImage
-from local_aws.settings import ACCOUNT_ID
 
 
 def scan_of(image: StoredImage, repository: str, found: Mapping[str, str]) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def scan_of(image: StoredImage, repository: str, found: Mapping[str, str]) -> di
         for name, severity in sorted(found.items())
     ]
     return {
-        "registryId": ACCOUNT_ID,
+        "registryId": account_id(),
         "repositoryName": repository,
         "imageId": {"imageDigest": image.digest},
         "imageScanStatus": {"status": "COMPLETE", "description": "The scan was completed successfully."},
@@ -41,5 +41,5 @@ def no_scan(image: StoredImage, repository: str) -> AwsError:
     return AwsError(
         "ScanNotFoundException",
         f"Image scan does not exist for the image with '{{imageDigest:'{image.digest}', imageTag:'null'}}' in "
-        f"the repository with name '{repository}' in the registry with id '{ACCOUNT_ID}'",
+        f"the repository with name '{repository}' in the registry with id '{account_id()}'",
     )

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from local_aws.errors import AwsError, invalid
 from local_aws.instances import ModelDataError, split_uri
+from local_aws.places import region
 from local_aws.protocols import RoleRights
 from local_aws.sagemaker.role_rights import reads
 from local_aws.sagemaker.rules import check_model
 from local_aws.sagemaker.training_rules import check_training_job
-from local_aws.settings import REGION
 
 
 class Keys(Protocol):
@@ -95,7 +95,7 @@ def _no_access(uri: str, role: str | None) -> AwsError:
     return invalid(
         f'Could not access model data at {uri}. Please ensure that the role "{role}" exists and that its trust '
         'relationship policy allows the action "sts:AssumeRole" for the service principal "sagemaker.amazonaws.com". '
-        f'Also ensure that the role has "s3:GetObject" permissions and that the object is located in {REGION}. If your '
+        f'Also ensure that the role has "s3:GetObject" permissions and that the object is located in {region()}. If your '
         "Model uses multiple models or uncompressed models, please ensure that the role has "
         '"s3:ListBucket" permission.'
     )
@@ -104,6 +104,6 @@ def _no_access(uri: str, role: str | None) -> AwsError:
 def _no_input(uri: str, bucket: str, role: str) -> AwsError:
     return invalid(
         f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists in '
-        f"the selected region ({REGION}), that objects exist under that S3 prefix, and that the role "
+        f"the selected region ({region()}), that objects exist under that S3 prefix, and that the role "
         f'"{role}" has "s3:ListBucket" permissions on bucket "{bucket}".'
     )

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local_aws.errors import AwsError, invalid
-from local_aws.settings import ACCOUNT_ID, REGION
+from local_aws.places import account_id, region
 
 KINDS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}
 
 
 def arn(kind: str, name: str) -> str:
     """Return the ARN of a resource; SageMaker's ARNs are lower-case."""
-    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:{kind}/{name.lower()}"
+    return f"arn:aws:sagemaker:{region()}:{account_id()}:{kind}/{name.lower()}"
 
 
 def missing(kind: str, name: str) -> AwsError:

@@ -4,17 +4,19 @@ Source of the text for images: aws/deep-learning-containers#759.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from local_aws.instances import not_downloaded, split_uri
+from local_aws.places import Place, account_id, region, split_path
 from local_aws.protocols import RoleRights
 from local_aws.sagemaker.training_files import Storage
-from local_aws.settings import ACCOUNT_ID, REGION
 
 log = logging.getLogger(__name__)
 
+_ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
 LOG_IN = "ecr:GetAuthorizationToken"
 PULL = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
 KEEP_LOGS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
@@ -22,7 +24,7 @@ KEEP_LOGS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStr
 
 def refused_image(rights: RoleRights, role: str | None, image: str) -> str | None:
     """Return SageMaker's sentence when a role may not pull an image; None when it may."""
-    repository = f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{repository_of(image)}"
+    repository = repository_arn(image)
     for action, resource in ((LOG_IN, "*"), *((each, repository) for each in PULL)):
         if not rights.may(role, action, resource):
             name = action.partition(":")[2]
@@ -30,12 +32,25 @@ def refused_image(rights: RoleRights, role: str | None, image: str) -> str | Non
     return None
 
 
-def repository_of(image: str) -> str:
-    """Return the name of an image's repository: without registry, tag and digest."""
+def repository_arn(image: str) -> str:
+    """Return the ARN of an image's repository; one without a registry counts as of the current account's."""
+    host, name = repository_of(image)
+    ecr = _ECR.fullmatch(host)
+    place = Place(account_id(), region())
+    if ecr:
+        place = Place(ecr["account"], ecr["region"])
+    elif host:
+        place, name = split_path(name)
+    return f"arn:aws:ecr:{place.region}:{place.account}:repository/{name}"
+
+
+def repository_of(image: str) -> tuple[str, str]:
+    """Return registry and name of an image's repository, without tag and digest; the registry may be empty."""
     name = image.partition("@")[0]
     host, slash, rest = name.partition("/")
-    name = rest if slash and ("." in host or ":" in host or host == "localhost") else name
-    return name.partition(":")[0]
+    is_host = slash and ("." in host or ":" in host or host == "localhost")
+    host, name = (host, rest) if is_host else ("", name)
+    return host, name.partition(":")[0]
 
 
 def refused_model_data(
@@ -60,7 +75,7 @@ def reads(uri: str) -> Iterable[tuple[str, str]]:
 
 def keeps_logs(rights: RoleRights, role: str | None, group: str, stream: str) -> bool:
     """Check whether a role may write a log stream: SageMaker keeps no log otherwise."""
-    place = f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{group}:log-stream:"
+    place = f"arn:aws:logs:{region()}:{account_id()}:log-group:{group}:log-stream:"
     at = {"logs:CreateLogStream": f"{place}{stream}", "logs:PutLogEvents": f"{place}{stream}"}
     return all(rights.may(role, action, at.get(action, place)) for action in KEEP_LOGS)
 
@@ -70,7 +85,7 @@ def refused_alarms(rights: RoleRights, roles: Iterable[str | None]) -> str | Non
 
     AWS documents the need, not its words.
     """
-    alarms = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:*"
+    alarms = f"arn:aws:cloudwatch:{region()}:{account_id()}:alarm:*"
     for role in roles:
         if not rights.may(role, "cloudwatch:DescribeAlarms", alarms):
             return f"The role '{role}' does not have cloudwatch:DescribeAlarms permission on the alarms of AutoRollbackConfiguration."  # fmt: skip
