@@ -124,7 +124,7 @@ def test_a_release_with_a_fault_is_caught_if_it_must_be(
     fault: str, strategy: str, traffic: str, cloud: local_aws.Running, make_env: MakeEnv, tmp_path: Path,
     record_property: Callable[[str, str], None], caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    """What is below the stated power is recorded only; a release without a fault must be let through."""
+    """Record what is below the stated power; a release without a fault must be let through."""
     run, full = run_by(strategy, make_env, tmp_path / "build"), tmp_path / "full"
     good = published_with(run, tmp_path, "good", "faulty none 0")
     release = published_with(run, tmp_path, "release", FAULTS[fault].behaviour.format(full=full))
