@@ -24,7 +24,8 @@ from rehearsal.models import RehearsalModel
 
 WANTED_PER_SECOND = 100.0  # requests of one instance
 LEAST_PER_SECOND = 2.0  # with fewer, a capacity is not known within the time of a rehearsal
-BUSY_INSTANCES = 3  # at once: two serve a surge, and a third one joins them
+BUSY_INSTANCES = 2  # at once: two serve a surge, and a third one takes a part of it
+LATENCY_PART = 0.5  # of the promised latency: the most that a request alone may take
 ELSEWHERE_SECONDS = 0.0025  # CPU time of one request in the local AWS and the load generator
 FILLED_PART = 0.9  # of the free CPUs
 CLIENTS_PART = 0.05  # of what one instance serves: the background clients of an endpoint
@@ -58,8 +59,12 @@ class CpuShare:
         return f"each instance gets {self.cpus:.2g} of a CPU: {self.reason}"
 
 
-def cpu_share(model: RehearsalModel, instance_type: str, environ: Mapping[str, str] = os.environ) -> CpuShare:
+def cpu_share(
+    model: RehearsalModel, instance_type: str, limit_seconds: float, environ: Mapping[str, str] = os.environ
+) -> CpuShare:
     """Return the share of an instance of this type on this machine; a scale that `environ` has is taken.
+
+    `limit_seconds`: the latency that the environment promises.
 
     Raises RehearsalError for a type that the local AWS does not know, and MachineTooSmall.
     """
@@ -71,24 +76,26 @@ def cpu_share(model: RehearsalModel, instance_type: str, environ: Mapping[str, s
     except GoldenError as error:
         return CpuShare(UNKNOWN_SCALE * vcpus, vcpus, None, f"a request's cost is not known: {error.what}")
     busy_percent = psutil.cpu_percent(interval=BUSY_SECONDS)
-    return choose_share(seconds, free_cpus(len(os.sched_getaffinity(0)), busy_percent), vcpus)
+    return choose_share(seconds, free_cpus(len(os.sched_getaffinity(0)), busy_percent), vcpus, limit_seconds)
 
 
-def choose_share(request_seconds: float, free_cpus: float, vcpus: int) -> CpuShare:
-    """Return each instance's share, by the CPU seconds of one request.
+def choose_share(request_seconds: float, free_cpus: float, vcpus: int, limit_seconds: float) -> CpuShare:
+    """Return each instance's share, by the CPU seconds of one request and the latency that is promised.
 
     Raises MachineTooSmall when the model would be too slow to be judged.
     """
     most = FILLED_PART * free_cpus / (BUSY_INSTANCES * (request_seconds + ELSEWHERE_SECONDS))
     per_second = min(WANTED_PER_SECOND, most)
-    cost = f"a request takes {1000 * request_seconds:.2g} ms of one"
-    if per_second < LEAST_PER_SECOND:
+    cost = f"a request takes {1000 * request_seconds:.3g} ms of one"
+    cpus = per_second * request_seconds
+    alone = request_seconds / min(cpus, 1.0)
+    if per_second < LEAST_PER_SECOND or alone > LATENCY_PART * limit_seconds:
         raise MachineTooSmall(
-            f"{cost}, and {free_cpus:.1f} CPUs are free, so that an instance would serve {per_second:.1f} requests a second; "
-            f"{LEAST_PER_SECOND:g} are needed",
+            f"{cost}, and {free_cpus:.1f} CPUs are free, so that an instance would serve {per_second:.1f} requests a second, "
+            f"each in {1000 * alone:.0f} ms at least; {LEAST_PER_SECOND:g} a second are needed, and "
+            f"{1000 * LATENCY_PART * limit_seconds:.0f} ms for a promise of {1000 * limit_seconds:.0f} (limits.p99_ms)",
             fix="Rehearse on a machine with more CPUs, or when nothing else runs.",
         )
-    cpus = per_second * request_seconds
     return CpuShare(cpus, vcpus, per_second, f"{cost}, so that it serves about {per_second:.0f} a second")
 
 
@@ -116,9 +123,7 @@ def _ask(server: LocalServer, golden_set: GoldenSet, seconds: float, at_least: i
     if not requests:
         raise GoldenError("No golden request of this model is answered.", fix="Record one that is.")
     until, asked = time.monotonic() + seconds, 0
-    with contextlib.closing(
-        server.connection()
-    ) as connection:  # as the local AWS, which keeps its connections
+    with contextlib.closing(server.connection()) as connection:  # kept, as the local AWS keeps its own
         while time.monotonic() < until or asked < at_least:
             server.ask(requests[asked % len(requests)], connection)
             asked += 1

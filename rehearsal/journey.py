@@ -99,7 +99,9 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
             model = source.model or model_of_config(ENVIRONMENTS[0])
             log = build / "logs" / "1-models.log"
             baseline, release = prepare_models(model, source.requests, build, cache_dir(), log)
-            share = cpu_share(release, config_of(ENVIRONMENTS[0])["endpoint"]["instance_type"])
+            config = config_of(ENVIRONMENTS[0])
+            limit_seconds = config["limits"]["p99_ms"] / 1000
+            share = cpu_share(release, config["endpoint"]["instance_type"], limit_seconds)
             progress.show_line(progress.rows[0], str(share))
         with contextlib.ExitStack() as stack:
             with journey.step(START):
