@@ -7,6 +7,10 @@ import pytest
 
 from tests.proof_tables import Verdict, at_most_percent, catches, is_final, rehearsals, simulations, tables
 
+CAUGHT: dict[str, Any] = {
+    "fault": "wrong weights", "strategy": "canary", "traffic": "1/s", "where": "smoke veto", "seconds": 1230,
+    "lost": 2, "wrong": 7, "requests": 1400, "required": True,
+}  # fmt: skip
 PASSED: Verdict = {"verdict": "passed", "seconds": 1.0, "said": {}}
 
 
@@ -20,12 +24,8 @@ def rehearsal(result: str, machine: str = "quiet") -> Verdict:
 
 
 def test_a_caught_fault_has_a_row_with_where_when_and_what_was_lost() -> None:
-    found = {
-        "fault": "wrong weights", "strategy": "canary", "traffic": "1/s", "where": "smoke veto", "seconds": 1230,
-        "lost": 2, "wrong": 7, "requests": 1400, "required": True,
-    }  # fmt: skip
-    missed = found | {"where": "not caught", "required": False}
-    rows = catches({"a": said("catch", json.dumps(found)), "b": said("catch", json.dumps(missed))})
+    missed = CAUGHT | {"where": "not caught", "required": False}
+    rows = catches({"a": said("catch", json.dumps(CAUGHT)), "b": said("catch", json.dumps(missed))})
 
     assert "| wrong weights | canary | 1/s | smoke veto | 1,230 | 2 of 1,400 | 7 | yes |" in rows
     assert "| wrong weights | canary | 1/s | not caught |  | 2 of 1,400 | 7 | no |" in rows
@@ -68,6 +68,17 @@ def test_a_case_that_failed_is_tried_again_unless_a_rate_is_counted_from_it(
     found: Verdict, final: bool
 ) -> None:
     assert is_final(found) is final
+
+
+def test_the_page_has_a_table_of_each_kind_of_record() -> None:
+    found = {"a": said("a_a_verdict", "passed"), "b": rehearsal("passed"), "c": said("worse", "3")}
+    headings = [
+        line for line in tables(found | {"d": said("catch", json.dumps(CAUGHT))}) if line.startswith("#")
+    ]
+
+    assert headings == [
+        "## Releases compared with themselves", "## Good releases refused", "## Releases with a fault", "## Simulated bakes"
+    ]  # fmt: skip
 
 
 def test_without_records_there_are_no_tables() -> None:
