@@ -34,6 +34,10 @@ def faulty_answer(fault: str, amount: str, body: bytes) -> tuple[int, bytes]:
     takes S seconds for every 50th; `slower P` and `slower-tail P` take P percent longer for all, and for every 50th;
     `fails` answers every 50th with 500; `wrong N` answers every Nth input wrongly; any other is sound.
     """
+    try:
+        value = int(json.loads(body)["instances"][0][0])
+    except ValueError:
+        return 400, b"expected JSON"
     number = next(numbers)
     is_rare = number % RARE == 0
     if fault == "crashes" and number == int(amount):
@@ -48,7 +52,6 @@ def faulty_answer(fault: str, amount: str, body: bytes) -> tuple[int, bytes]:
     time.sleep(float(amount) if fault == "holds" and is_rare else seconds)
     if fault == "fails" and is_rare:
         return 500, b"{}"
-    value = int(json.loads(body)["instances"][0][0])
     is_wrong = fault == "wrong" and value % int(amount) == 0
     return 200, b'{"predictions": [%d]}' % (value + is_wrong)
 
