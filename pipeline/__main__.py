@@ -9,10 +9,10 @@ import click
 
 from pipeline import commands
 from pipeline.cli.folder import CommandFolder
+from pipeline.cli.interrupted import INTERRUPTED, RESUME, TERMINATED, Interrupted
 
 PROGRAM = "python -m pipeline"
 COMPLETE = "_PIPELINE_COMPLETE"  # set by the shell when it asks for completions
-INTERRUPTED = 128 + signal.SIGINT
 PIPELINE = CommandFolder(commands, help="Take one release from a push to production.")
 
 
@@ -27,12 +27,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except Interrupted as error:
+        click.echo(error.sentence, err=True)
+        return error.code
     except click.Abort:
-        click.echo("Interrupted. Run the same command again to continue where it stopped.", err=True)
+        click.echo(f"Interrupted. {RESUME}", err=True)
         return INTERRUPTED
 
 
 if __name__ == "__main__":
     # SIGTERM unwinds like Ctrl-C: load tests and measuring endpoints that a step has started are stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(main())

@@ -42,6 +42,9 @@ class PipelineError(Exception):
     """A failure that a person can act on: `what` happened, and how to `fix` it."""
 
     exit_code = 1
+    accepted: dict[str, str] | None = (
+        None  # the gates that a person accepted, with the reasons, for the audit line
+    )
 
     def __init__(self, what: str, *, fix: str) -> None:
         super().__init__(what)

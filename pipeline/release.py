@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from pipeline.config.instance_types import Architecture
 from pipeline.errors import ReleaseError
 from pipeline.model import Model
 
@@ -32,6 +33,7 @@ class Image(Model):
     """The container image. `is_source_hash`: published without a Docker engine, the source hash stands for the digest.
 
     `sbom` and `provenance` are objects in S3. None: there is no image, or it was published with --no-sbom.
+    `architecture` None: an earlier version of the pipeline published it; `cuda` None: it is not for GPUs.
     """
 
     uri: Annotated[str, Field(min_length=1, max_length=255)]
@@ -42,6 +44,8 @@ class Image(Model):
     is_source_hash: bool = Field(validation_alias="stand_in", serialization_alias="stand_in")
     sbom: str | None = None
     provenance: str | None = None
+    architecture: Architecture | None = None
+    cuda: str | None = None
 
 
 class Weights(Model):

@@ -14,6 +14,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.live_check import LiveEndpoint, check_live_endpoint
 from rehearsal.machine import Machine, cache_dir
 from rehearsal.machine_load import MachineLoad, watched
+from rehearsal.model_config import CONFIG, config_without_comparison
 from rehearsal.models import RehearsalModel, config_of, model_of_config, prepare_models
 from rehearsal.progress import Progress, Row
 
@@ -43,6 +44,8 @@ class Journey:
     machine: Machine
     progress: Progress
     load: MachineLoad
+    config: Path = CONFIG
+    """The folder of the environments' files."""
     environ: dict[str, str] = field(default_factory=dict)
     """Variables of the administrator, who bootstraps, and of the clients."""
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -72,7 +75,8 @@ class Journey:
         self, run: RunCommand, step: str, environment: str, *more: str, build: Path | None = None
     ) -> None:
         """Run `python -m pipeline STEP --env ENVIRONMENT --build BUILD …` as the environment's role, if it has one."""
-        words = ("pipeline", step, "--env", environment, "--build", str(build or self.build), *more)
+        place = ("--config", str(self.config), "--build", str(build or self.build))
+        words = ("pipeline", step, "--env", environment, *place, *more)
         run(*words, environ=self.jobs.get(environment))
 
     @property
@@ -103,6 +107,8 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
             limit_seconds = config["limits"]["p99_ms"] / 1000
             share = cpu_share(release, config["endpoint"]["instance_type"], limit_seconds)
             progress.show_line(progress.rows[0], str(share))
+            if source.model is not None:
+                journey.config = config_without_comparison(ENVIRONMENTS, build / "config")
         with contextlib.ExitStack() as stack:
             with journey.step(START):
                 issuer = stack.enter_context(roles.issuer(build / "tokens", ENVIRONMENTS))

@@ -56,6 +56,7 @@ def create_app(
     service.golden_cases = cases
     if cases is not None:
         service.check_golden = partial(golden_check.check, app, cases)
+        service.answers_golden = partial(golden_check.answers_one, app, cases)
 
     @app.get("/ping")
     def ping() -> Response:

@@ -46,7 +46,8 @@ def left(serving: Serving) -> list[str]:
 
 
 def test_the_cost_is_printed_first_and_nothing_is_made_without_a_yes(serving: Serving) -> None:
-    prices = json.loads((REPOSITORY / "config" / "prices.json").read_text())
+    table = json.loads((REPOSITORY / "config" / "prices.json").read_text())
+    prices = table["regions"]["us-east-1"]
     process = start(serving.aws, "-k", "a_name_is_given_once")
     told, _ = process.communicate("no\n", timeout=60)
 

@@ -8,13 +8,14 @@ import textwrap
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
-from local_aws.instances import Launcher, LaunchError
+from local_aws.instances import Launcher, LaunchError, TrainingSpec
 from local_aws.instances.engine import LABEL
 from testbed.tiny_instances import about, built, files_below, healthy, process_settings, said, spec
 
@@ -136,6 +137,39 @@ def test_an_image_that_cannot_be_had_is_named_and_leaves_nothing(tmp_path: Path,
     asyncio.run(scenario())
 
     assert not files_below(tmp_path / "state")
+
+
+def test_an_image_of_another_architecture_ends_at_once_and_its_log_says_why(
+    tmp_path: Path, image: str, engine: docker.DockerClient
+) -> None:
+    """The image is this machine's; the type has the other architecture."""
+    ours = engine.images.get(image).attrs["Architecture"]
+    kind = "ml.m5.large" if ours == "arm64" else "ml.c7g.large"
+
+    async def scenario() -> Any:
+        async with launching(tmp_path) as launcher:
+            instance = await launcher.launch(replace(spec(image), instance_type=kind))
+            await instance.limit()
+            answers = await instance.ping(), await instance.alive(), await said(instance)
+            await instance.stop()
+            return *answers, await said(instance)
+
+    assert asyncio.run(scenario()) == (False, False, *["exec serve: exec format error\n"] * 2)
+
+
+def test_training_with_an_image_of_another_architecture_fails(
+    tmp_path: Path, image: str, engine: docker.DockerClient
+) -> None:
+    ours = engine.images.get(image).attrs["Architecture"]
+    kind = "ml.m5.large" if ours == "arm64" else "ml.c7g.large"
+
+    async def scenario() -> None:
+        async with launching(tmp_path) as launcher:
+            training = launcher.training(TrainingSpec(image, {}, kind))
+            with pytest.raises(LaunchError, match="exec format error"):
+                await training.run()
+
+    asyncio.run(scenario())
 
 
 CRASHING_OWNER = """

@@ -40,6 +40,22 @@ def test_a_type_without_figures_is_an_error_that_names_the_table(name: str) -> N
         instance_type(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [
+        ("ml.c7g.xlarge", "arm64"),
+        ("ml.m8g.large", "arm64"),
+        ("ml.r6gd.2xlarge", "arm64"),
+        ("ml.c6gn.large", "arm64"),
+        ("ml.m5.large", "amd64"),
+        ("ml.c6in.xlarge", "amd64"),
+        ("ml.t2.medium", "amd64"),
+    ],
+)
+def test_gravitons_types_run_images_for_arm64(name: str, architecture: str) -> None:
+    assert instance_type(name).architecture == architecture
+
+
 def test_hundred_percent_is_one_vcpu_of_the_instances_own_share() -> None:
     """0.05 of a CPU stands for a vCPU: 0.1 CPU seconds in one second are two busy vCPUs."""
     size = instance_type("ml.m5.large")

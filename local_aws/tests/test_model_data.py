@@ -99,8 +99,8 @@ def test_removing_takes_read_only_directories_too(tmp_path: Path) -> None:
         (archive(**{"/etc/model.pth": b"1"}), "outside"),
         (archive(**{"a/../../model.pth": b"1"}), "outside"),
         (archive(), "no file"),
-        (b"not an archive", r"not a readable \.tar\.gz"),
-        (archive(m=b"1" * 10000)[:60], r"not a readable \.tar\.gz"),
+        (b"not an archive", "is a valid tar.gz archive"),
+        (archive(m=b"1" * 10000)[:60], "is a valid tar.gz archive"),
     ],
 )
 def test_an_archive_sagemaker_would_refuse_is_refused(tmp_path: Path, packed: bytes, said: str) -> None:

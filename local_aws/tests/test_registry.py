@@ -123,6 +123,21 @@ def test_batch_get_image_tells_each_image_found_and_each_that_was_not(storage: S
     ]
 
 
+def test_a_manifest_of_a_kind_that_was_not_asked_for_is_not_given(storage: Storage, ask: Ask) -> None:
+    """ECR would convert it, perhaps; that is not imitated."""
+    storage.push(image(1), "v1", at=1)
+    wanted = {"imageIds": [{"imageTag": "v1"}]}
+    docker, oci = (
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+    )
+
+    assert ask("BatchGetImage", **wanted, acceptedMediaTypes=[oci, docker])["images"]
+    with pytest.raises(AwsError, match="acceptedMediaTypes") as raised:
+        ask("BatchGetImage", **wanted, acceptedMediaTypes=[oci])
+    assert raised.value.code == "NotImplementedByLocalAws"
+
+
 def test_many_images_come_in_pages(storage: Storage, ask: Ask) -> None:
     for number in range(5):
         storage.push(image(number), f"v{number}", at=number)

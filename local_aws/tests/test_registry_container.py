@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from moto.ecr.models import ecr_backends
 
@@ -17,12 +18,14 @@ from local_aws.instances.availability import REGISTRY_PROGRAM
 from local_aws.instances.engine import Engine
 from local_aws.instances.started_resources import StartedResources
 from local_aws.registry.backends import ImageBackend
+from local_aws.registry.ecr import TOKEN
 from local_aws.registry.server import wait_until_ready
 from local_aws.settings import ACCOUNT_ID, REGION
 from testbed.registry_front import Repository, front, new_repository
 from testbed.tiny_instances import built, files_below, healthy, process_settings, spec
 
 pytestmark = [pytest.mark.docker, pytest.mark.starts_processes]
+OCI = "application/vnd.oci.image.manifest.v1+json"
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,54 @@ def test_a_pushed_image_has_in_ecr_the_digest_that_docker_printed(
     assert listed["imageIds"] == [{"imageDigest": digest, "imageTag": "v1"}]
     assert served
     assert not files_below(tmp_path / "state")
+
+
+def test_what_docker_pushes_is_taken_by_sagemaker_and_the_same_as_oci_is_not(
+    tmp_path: Path, image: str, repository: Repository
+) -> None:
+    """Docker pushes OCI where its image store is containerd's; the layers are the same."""
+    name, create = repository
+
+    async def scenario() -> tuple[str | None, int, str | None]:
+        async with front(tmp_path) as aws:
+            uri = create().uri
+            code, said = await aws.push(image, f"{name}:v1")
+            assert code == 0, said
+            [got] = (await aws.ask("BatchGetImage", repositoryName=name, imageIds=[{"imageTag": "v1"}]))[
+                "images"
+            ]
+            put = await _push_manifest(aws.url, name, "oci", _as_oci(json.loads(got["imageManifest"])))
+            return aws.ecr.images.refused(f"{uri}:v1"), put, aws.ecr.images.refused(f"{uri}:oci")
+
+    taken, status, refused = asyncio.run(scenario())
+
+    assert taken is None
+    assert status == 201
+    assert refused is not None
+    assert refused.startswith(f"Unsupported manifest media type {OCI} for image ")
+
+
+def _as_oci(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the manifest of the same image as OCI writes it."""
+    config = {**manifest["config"], "mediaType": "application/vnd.oci.image.config.v1+json"}
+    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip"}
+    return {
+        **manifest,
+        "mediaType": OCI,
+        "config": config,
+        "layers": [{**each, **layer} for each in manifest["layers"]],
+    }
+
+
+async def _push_manifest(url: str, name: str, tag: str, manifest: dict[str, Any]) -> int:
+    """Push a manifest, whose layers are there, by the registry's protocol; return the status."""
+    headers = {"Content-Type": manifest["mediaType"], "Authorization": f"Basic {TOKEN}"}
+    target = f"{url}/v2/{name}/manifests/{tag}"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.put(target, data=json.dumps(manifest), headers=headers) as answer,
+    ):
+        return answer.status
 
 
 def test_an_immutable_tag_keeps_its_image_and_a_mutable_one_moves(

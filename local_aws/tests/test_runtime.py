@@ -52,6 +52,16 @@ def test_a_header_that_is_not_imitated_is_refused(endpoint: tuple[Serving, str],
     assert "not imitated" in refused("ValidationError", call, EndpointName=name, Body=b"", **{field: "abc"})
 
 
+def test_an_inference_id_has_at_most_64_characters(endpoint: tuple[Serving, str]) -> None:
+    serving, name = endpoint
+    call = serving.runtime.invoke_endpoint
+
+    assert call(EndpointName=name, Body=b"", InferenceId="i" * 64)
+    assert "at 'inferenceId' failed to satisfy constraint" in refused(
+        "ValidationError", call, EndpointName=name, Body=b"", InferenceId="i" * 65
+    )
+
+
 def test_asynchronous_invocation_is_refused(endpoint: tuple[Serving, str]) -> None:
     serving, name = endpoint
     call = serving.runtime.invoke_endpoint_async

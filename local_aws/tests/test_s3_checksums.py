@@ -4,6 +4,7 @@ import base64
 import hashlib
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.starts_processes
 CONTENT = b"weights" * 1000
 SHA256 = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
 SHA1 = base64.b64encode(hashlib.sha1(CONTENT).digest()).decode()
+MD5 = base64.b64encode(hashlib.md5(CONTENT).digest()).decode()
+MD5_OF_OTHER = base64.b64encode(hashlib.md5(b"other").digest()).decode()
 CRC32 = base64.b64encode(zlib.crc32(CONTENT).to_bytes(4, "big")).decode()
 
 
@@ -38,6 +41,51 @@ def test_an_object_that_is_not_what_was_sent_is_refused(s3: Any, algorithm: str,
 
     s3.put_object(**request, Body=CONTENT, **{name: right})
     assert s3.head_object(Bucket="checked", Key=algorithm, ChecksumMode="ENABLED")[name] == right
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(MD5, None), (MD5_OF_OTHER, "BadDigest"), ("no digest", "InvalidDigest")]
+)
+def test_a_body_without_its_md5_is_refused(
+    aws: local_aws.Running, s3: Any, sent: str, code: str | None
+) -> None:
+    request = {"Bucket": "checked", "Key": "by-md5", "Body": CONTENT, "ContentMD5": sent}
+    tags = {"TagSet": [{"Key": "a", "Value": "1"}]}
+    if code is None:
+        assert s3.put_object(**request)["ETag"]
+        return
+    assert "Content-MD5 you specified" in refused(code, s3.put_object, **request)
+    assert "Content-MD5 you specified" in refused(
+        code, s3.put_bucket_tagging, Bucket="checked", Tagging=tags, ContentMD5=sent
+    )
+
+
+def test_the_checksum_of_parts_says_how_many_they_are(s3: Any) -> None:
+    """The digest of the parts' digests (getmoto/moto#8875)."""
+    first, last = b"1" * 5 * 1024**2, CONTENT
+    where = {"Bucket": "checked", "Key": "composite"}
+    upload = s3.create_multipart_upload(**where, ChecksumAlgorithm="SHA256")["UploadId"]
+    parts = [
+        s3.upload_part(**where, UploadId=upload, PartNumber=number, Body=body, ChecksumAlgorithm="SHA256")
+        for number, body in enumerate((first, last), 1)
+    ]
+    listed = [
+        {"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}
+        for number, part in enumerate(parts, 1)
+    ]
+    complete = partial(s3.complete_multipart_upload, **where, UploadId=upload)
+    bare = [{key: each[key] for key in ("PartNumber", "ETag")} for each in listed]
+    text = refused("InvalidRequest", complete, MultipartUpload={"Parts": bare})
+    assert text.endswith("must include the checksum for each part. It was missing for part 1 in the request.")
+    wrong = [{**each, "ChecksumSHA256": SHA256} for each in listed]
+    refused("InvalidPart", complete, MultipartUpload={"Parts": wrong})
+    done = complete(MultipartUpload={"Parts": listed})
+    whole = hashlib.sha256(b"".join(hashlib.sha256(body).digest() for body in (first, last))).digest()
+
+    assert done["ChecksumSHA256"] == f"{base64.b64encode(whole).decode()}-2"
+    assert done["ChecksumType"] == "COMPOSITE"
+    for described in (s3.head_object, s3.get_object):
+        assert described(**where, ChecksumMode="ENABLED")["ChecksumSHA256"] == done["ChecksumSHA256"]
 
 
 def test_a_part_that_is_not_what_was_sent_is_refused(s3: Any) -> None:

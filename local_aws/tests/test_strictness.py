@@ -120,6 +120,19 @@ def test_an_instance_type_without_figures_is_refused(serving: Serving) -> None:
     )
 
 
+def test_a_role_that_does_not_exist_cannot_be_assumed(aws: local_aws.Running) -> None:
+    call = aws.client("sts").assume_role
+    role = "arn:aws:iam::123456789012:role/absent"
+
+    assert role in refused("AccessDenied", call, RoleArn=role, RoleSessionName="session")
+
+
+def test_the_name_of_a_repository_has_two_characters_at_least(aws: local_aws.Running) -> None:
+    call = aws.client("ecr", config=_unchecked()).create_repository
+
+    assert "repositoryName" in refused("InvalidParameterException", call, repositoryName="o")
+
+
 def test_moto_cannot_be_told_to_forget_its_half(aws: local_aws.Running) -> None:
     groups = aws.client("sagemaker")
     groups.create_model_package_group(ModelPackageGroupName="kept")

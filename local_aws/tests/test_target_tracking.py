@@ -194,6 +194,20 @@ def test_a_scale_in_needs_every_policy_that_may_scale_in(simulation: ScalingSimu
     assert (disagreeing, simulation.fleets.asked) == ([], [1])
 
 
+def test_one_metric_is_tracked_by_one_policy(simulation: ScalingSimulation) -> None:
+    """The same policy may be put again, and another metric may have one of its own."""
+    simulation.register()
+    simulation.track()
+    simulation.track()
+
+    with pytest.raises(
+        AwsError, match="Only one TargetTrackingScaling policy for a given metric specification"
+    ):
+        simulation.track("second")
+    concurrency = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+    simulation.track("second", PredefinedMetricSpecification={"PredefinedMetricType": concurrency})
+
+
 def test_a_refusal_by_sagemaker_ends_the_activity_as_failed(simulation: ScalingSimulation) -> None:
     simulation.register()
     simulation.track()

@@ -92,11 +92,18 @@ def test_a_failed_job_says_why_in_the_words_of_its_container(jobs: Jobs) -> None
     assert "S3ModelArtifacts" not in job.get("ModelArtifacts", {})
 
 
-def test_a_job_without_its_data_or_its_bucket_fails_with_the_address(jobs: Jobs) -> None:
-    absent = jobs.begin(InputDataConfig=[jobs.channel("training", "s3://training/nothing/here")])
+@pytest.mark.parametrize("uri", ["s3://training/nothing/here", "s3://no-such-bucket/data"])
+def test_a_job_without_its_data_is_refused_with_the_address(jobs: Jobs, uri: str) -> None:
+    channel = jobs.channel("training", uri)
+    call = jobs.sagemaker.create_training_job
+
+    text = refused("ValidationException", call, **jobs.request(InputDataConfig=[channel]))
+    assert text.startswith(f'No S3 objects found under S3 URL "{uri}" given in input data source.')
+
+
+def test_a_job_without_a_bucket_for_its_model_fails_with_the_address(jobs: Jobs) -> None:
     homeless = jobs.begin(OutputDataConfig={"S3OutputPath": "s3://no-such-bucket/"})
 
-    assert "s3://training/nothing/here" in jobs.ended(absent)["FailureReason"]
     assert "no-such-bucket" in jobs.ended(homeless)["FailureReason"]
 
 

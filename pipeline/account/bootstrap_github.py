@@ -158,7 +158,8 @@ def role_stack(repository: GithubRepository, env: Environment, provider: str, km
         "GithubProviderArn": provider,
         "GithubSubject": subject,
         "GithubImmutableSubject": immutable,
-        "EndpointName": env.endpoint.name.lower(),  # SageMaker's ARNs are in small letters
+        "EndpointName": env.endpoint.name,
+        "EndpointNameInArns": env.endpoint.name.lower(),
         "BucketName": place.bucket,
         "RepositoryName": place.repository,
         "ExecutionRoleName": place.execution_role,

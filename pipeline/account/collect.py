@@ -13,7 +13,7 @@ from pipeline.deployment.alarms import alarm_prefix
 from pipeline.errors import AwsRefused, ConfigError, ReleaseError
 from pipeline.model import Model
 from pipeline.names import prefix_of
-from pipeline.publishing.image import PUBLISHED_TAG
+from pipeline.publishing.pushed_images import PUBLISHED_TAG
 from pipeline.release_store.golden import PREFIX
 from pipeline.release_store.manifests import fetch_release
 from pipeline.run import Run
@@ -53,9 +53,8 @@ def collect(
             fix=f"Keep at least {FEWEST_RELEASES} releases, and 0 or more days.",
         )
     rule = Rule.of(releases, days, datetime.fromtimestamp(run.clock.now(), UTC))
-    with ExitStack() as locks:
-        for env in envs:
-            locks.enter_context(environment_lock(run.in_environment(env), "gc"))
+    with ExitStack() as stack:
+        locks = [stack.enter_context(environment_lock(run.in_environment(env), "gc")) for env in envs]
         stock = observe_inventory(envs, run.aws)
         calls = plan_collection(run.env.aws, stock, rule)
         kept = sorted(kept_releases(stock, rule))
@@ -63,6 +62,8 @@ def collect(
         for call in calls:
             log.info(f"- {call.says}")
             if not dry_run:
+                for lock in locks:
+                    lock.require()
                 _require_done(call.says, run.aws.apply(call))
     log.info(f"{len(calls)} calls {'planned, none' if dry_run else 'planned and'} made")
     return CollectionResult(kept=tuple(kept), deleted=tuple(call.says for call in calls), dry_run=dry_run)

@@ -1,4 +1,4 @@
-"""The hourly cost of an environment: instances × a dated price table in the repository."""
+"""The hourly cost of an environment: instances × the prices of its Region, dated, in the repository."""
 
 from datetime import date
 from pathlib import Path
@@ -13,14 +13,26 @@ from pipeline.model import Model
 PRICES = "prices.json"
 
 
-class Prices(Model):
-    """On-demand prices of endpoint instances by type, per hour."""
+class RegionPrices(Model):
+    """On-demand prices of endpoint instances by type, per hour, in one Region."""
 
     as_of: date
-    region: str
-    currency: str
     source: str
     hourly: dict[str, Annotated[float, Field(gt=0)]]
+
+
+class PriceTable(Model):
+    """The prices of each Region, as the file has them."""
+
+    currency: str
+    regions: dict[str, RegionPrices]
+
+
+class Prices(RegionPrices):
+    """The prices of one Region, with its name and their currency."""
+
+    region: str
+    currency: str
 
 
 class Cost(Model):
@@ -85,15 +97,28 @@ def cost_of_serving(
     )
 
 
-def load_prices(directory: Path) -> Prices:
-    """Read the table. Raises ConfigError when it is missing or broken."""
+def find_prices(directory: Path, region: str) -> Prices | None:
+    """Return the prices of a Region; None without any. Raises ConfigError when the table is missing or broken."""
     path = directory / PRICES
     try:
-        return Prices.model_validate_json(path.read_text())
+        table = PriceTable.model_validate_json(path.read_text())
     except (OSError, ValidationError) as error:
         raise ConfigError(
             f"{path} is no price table: {error}", fix="Restore it from the repository."
         ) from error
+    found = table.regions.get(region)
+    return None if found is None else Prices(**found.model_dump(), region=region, currency=table.currency)
+
+
+def load_prices(directory: Path, region: str) -> Prices:
+    """Return the prices of a Region. Raises ConfigError when the table is missing, broken, or has none."""
+    prices = find_prices(directory, region)
+    if prices is None:
+        raise ConfigError(
+            f"{directory / PRICES} has no prices of {region}; those of another Region are not this one's.",
+            fix=f"Add {region} to it from https://aws.amazon.com/sagemaker/pricing/, with the date.",
+        )
+    return prices
 
 
 def cost_of(env: Environment, prices: Prices) -> Cost:
@@ -102,7 +127,7 @@ def cost_of(env: Environment, prices: Prices) -> Cost:
     price = prices.hourly.get(kind)
     if price is None:
         raise ConfigError(
-            f"The price table of {prices.as_of} has no {kind}.",
+            f"The prices of {prices.region} of {prices.as_of} have no {kind}.",
             fix=f"Add it to config/{PRICES}, with its date.",
         )
     most = env.autoscaling.largest_fleet

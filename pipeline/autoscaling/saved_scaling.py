@@ -130,8 +130,17 @@ def scaling_saved(calls: Sequence[Call], run: Run) -> Iterator[None]:
         try:
             restore_scaling(run)
         except PipelineError as error:  # the deployment's own failure is the one to report
-            log.warning(
-                f"the scaling of {run.env.endpoint.name} is not in force; the next deploy puts it back: {error}"
-            )
+            log.warning(_not_restored(run.env, error, is_ours=bool(calls)))
         raise
     restore_scaling(run)
+
+
+def _not_restored(env: Environment, error: PipelineError, *, is_ours: bool) -> str:
+    """Return what is known of the scaling when it could not be restored. `is_ours`: this run was to save it."""
+    name = env.endpoint.name
+    if is_ours:
+        return f"the scaling of {name} was not restored; the next deploy restores it: {error.what}"
+    return (
+        f"it could not be checked whether an earlier run has set the scaling of {name} aside; if so, the next deploy "
+        f"restores it: {error.what}"
+    )

@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ import click
 
 from pipeline.cli import options
 from pipeline.cli.folder import SETTINGS
+from pipeline.cli.interrupted import READER_GONE
 from pipeline.cli.logs import logging_to
 from pipeline.errors import PipelineError
 
@@ -39,7 +41,10 @@ class Command(click.Command):
         with logging_to(ctx.params.pop("log"), as_json=as_json):
             try:
                 super().invoke(ctx)
-                sys.stdout.flush()  # here, where click turns a closed pipe into a quiet end
+                sys.stdout.flush()  # here, where a closed pipe is a quiet end
+            except BrokenPipeError:  # its reader has read enough, as `head` does
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                ctx.exit(READER_GONE)
             except PipelineError as error:
                 _report(error, as_json=as_json)
                 ctx.exit(error.exit_code)

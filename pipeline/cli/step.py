@@ -10,6 +10,7 @@ import click
 
 from pipeline.cli import options
 from pipeline.cli.command import Command, make_command, parameters_of
+from pipeline.cli.interrupted import interrupted
 
 if TYPE_CHECKING:
     from pipeline.model import Model
@@ -24,7 +25,8 @@ class Step(Command, Generic[P]):
     """A command whose function takes a Run and those options that it names, and returns a result.
 
     `locks`: it changes or measures an environment, and only one such step at a time may. `audited`: it
-    leaves an audit line. `instead`: flags for which another step runs in its place.
+    leaves an audit line. `instead`: flags for which another step runs in its place. `goes_on`: what goes on at AWS
+    when it is interrupted.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class Step(Command, Generic[P]):
         locks: bool,
         audited: bool,
         instead: "Mapping[str, Step[Any]]",
+        goes_on: str,
         **attrs: Any,
     ) -> None:
         place = parameters_of(options.build, options.config)
         super().__init__(callback=self._run_from_options, params=[*params, *place], **attrs)
         self.work, self.locks, self.audited, self.instead = callback, locks, audited, instead
+        self.goes_on = goes_on
         self.accepted = frozenset(list(inspect.signature(callback).parameters)[1:])
 
     def execute(self, run: "Run", *args: P.args, **kwargs: P.kwargs) -> "StepRecord":
@@ -64,7 +68,11 @@ class Step(Command, Generic[P]):
         step = next((other for flag, other in self.instead.items() if chosen[flag]), self)
         work: Callable[..., Model] = step.work
         accepted = {name: value for name, value in chosen.items() if name in step.accepted}
-        record = step._execute(run, lambda: work(run, **accepted), chosen.get("release"))
+        try:
+            record = step._execute(run, lambda: work(run, **accepted), chosen.get("release"))
+        except (KeyboardInterrupt, SystemExit) as cause:
+            ended = interrupted(str(step.name), run.env.name, step.goes_on, cause)
+            raise ended or cause from cause
         if chosen["as_json"]:
             click.echo(json.dumps(record.result, indent=2))
 
@@ -75,7 +83,9 @@ def step(
     locks: bool = False,
     audited: bool = True,
     instead: Mapping[str, Step[Any]] | None = None,
+    goes_on: str = "",
 ) -> "Callable[[Callable[Concatenate[Run, P], Model]], Step[P]]":
     """Make a step of a function; see Step for what the arguments mean."""
-    attrs = {"example": example, "locks": locks, "audited": audited, "instead": instead or {}}
+    attrs: dict[str, Any] = {"example": example, "locks": locks, "audited": audited, "instead": instead or {}}
+    attrs["goes_on"] = goes_on
     return lambda work: make_command(work, Step, **attrs)

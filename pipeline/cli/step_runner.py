@@ -54,4 +54,5 @@ def _recorded(step: StepRules, run: Run, release: str | None, work: Callable[[],
         entry.release = record.result.get("release") or record.result.get("id") or release
         entry.unchecked = record.result.get("unchecked") is True
         entry.judged = judged_in_words(record.result)
+        entry.accepted = record.result.get("accepted") or {}
         return record

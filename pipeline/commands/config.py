@@ -53,7 +53,8 @@ def _cost(name: str, folder: Path, *, as_json: bool) -> str:
     from pipeline.account.cost import cost_of, load_prices
     from pipeline.cli.environments import environment_named
 
-    cost = cost_of(environment_named(name, folder), load_prices(folder))
+    env = environment_named(name, folder)
+    cost = cost_of(env, load_prices(folder, env.aws.region))
     return json.dumps(cost.document(), indent=2) if as_json else "\n".join(cost.sentences())
 
 

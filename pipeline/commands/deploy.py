@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli import options
+from pipeline.cli.interrupted import UPDATE_GOES_ON
 from pipeline.cli.step import step
 from pipeline.commands import plan
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@step(example="--env staging", locks=True, instead={"dry_run": plan.command})
+@step(example="--env staging", locks=True, instead={"dry_run": plan.command}, goes_on=UPDATE_GOES_ON)
 @options.environment()
 @options.release
 @options.strategy

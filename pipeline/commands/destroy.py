@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@step(example="--env staging --confirm staging", locks=True)
+@step(
+    example="--env staging --confirm staging",
+    locks=True,
+    goes_on="AWS goes on deleting what it was asked to delete.",
+)
 @options.environment()
 @click.option("--confirm", metavar="NAME", help="The environment's name, instead of typing it when asked.")
 def command(run: "Run", *, confirm: str | None) -> "Model":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli import options
+from pipeline.cli.interrupted import UPDATE_GOES_ON
 from pipeline.cli.step import step
 from pipeline.commands import (
     after_promotion,
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@step(example="--through production", audited=False)  # each of its steps leaves an audit line of its own
+@step(
+    example="--through production", audited=False, goes_on=UPDATE_GOES_ON
+)  # each of its steps leaves an audit line of its own
 @options.environment("--through")
 @options.weights
 @options.golden

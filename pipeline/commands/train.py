@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@step(example="--env staging")
+@step(
+    example="--env staging",
+    goes_on="A training job that was created goes on at AWS; the same command waits for it.",
+)
 @options.environment()
 @options.building
 def command(run: "Run", *, engine: bool, sbom: bool) -> "Model":

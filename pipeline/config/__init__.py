@@ -16,6 +16,7 @@ from pipeline.config.promotion import AfterPromotion, Promotion
 from pipeline.config.slo import Limits, Load, LoadProfile
 from pipeline.config.strategy import Strategy, strategy_of
 from pipeline.config.training import Training
+from pipeline.config.verification import AnswerTolerance, Quality, Verification
 
 __all__ = [
     "BASELINE_SUFFIX",
@@ -25,6 +26,7 @@ __all__ = [
     "LONGEST_NAME",
     "AfterPromotion",
     "Alarms",
+    "AnswerTolerance",
     "Autoscaling",
     "AwsPlace",
     "CustomAlarm",
@@ -35,10 +37,12 @@ __all__ = [
     "Load",
     "LoadProfile",
     "Promotion",
+    "Quality",
     "ScheduledBounds",
     "StepPolicy",
     "Strategy",
     "Training",
+    "Verification",
     "Vpc",
     "environments",
     "load_environment",

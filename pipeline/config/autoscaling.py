@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.field_types import (
     Metric,
@@ -15,6 +15,7 @@ from pipeline.config.field_types import (
     ShortName,
     Statistic,
 )
+from pipeline.config.schedule import schedule_problem, timezone_problem
 from pipeline.model import Model
 
 Seconds = Annotated[int, Field(ge=0)]
@@ -70,10 +71,24 @@ class ScheduledBounds(Model):
     """Other bounds from a time on: at(yyyy-mm-ddThh:mm:ss), rate(n unit) or cron(six fields)."""
 
     name: ShortName
-    schedule: Annotated[str, Field(pattern=r"^(at|rate|cron)\(.+\)$")]
-    timezone: Annotated[str, Field(min_length=1)] = "UTC"
+    schedule: str
+    timezone: str = "UTC"
     min_instances: PositiveInt | None = None
     max_instances: PositiveInt | None = None
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule_is_one_of_aws(cls, schedule: str) -> str:
+        if problem := schedule_problem(schedule):
+            raise ValueError(problem)
+        return schedule
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, timezone: str) -> str:
+        if problem := timezone_problem(timezone):
+            raise ValueError(problem)
+        return timezone
 
     @model_validator(mode="after")
     def _sets_bounds(self) -> Self:

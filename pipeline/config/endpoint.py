@@ -13,6 +13,7 @@ from pipeline.config.field_types import (
     KmsKey,
     PositiveInt,
 )
+from pipeline.config.instance_types import InferenceAmi, image_variant_of
 from pipeline.model import Model
 
 # Families with local storage, which the hardware encrypts: CreateEndpointConfig refuses a key.
@@ -38,11 +39,15 @@ class DataCapture(Model):
 
 
 class Endpoint(Model):
-    """The endpoint and its instances. `kms_key` encrypts the storage of the instances."""
+    """The endpoint and its instances. `kms_key` encrypts the storage of the instances.
+
+    `inference_ami` chooses the driver of a type with GPUs (InferenceAmiVersion); null: AWS's choice for the type.
+    """
 
     name: AwsName
     variant: Annotated[AwsName, Field(max_length=63)]
     instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
+    inference_ami: InferenceAmi | None = None
     initial_instances: PositiveInt
     routing: Literal["LEAST_OUTSTANDING_REQUESTS", "RANDOM"]
     startup_timeout_seconds: Annotated[int, Field(ge=60, le=3600)]
@@ -61,6 +66,12 @@ class Endpoint(Model):
                 f"<name>{CAPACITY_SUFFIX}-<release id>-<hash> within SageMaker's {LONGEST_NAME}"
             )
         return name
+
+    @model_validator(mode="after")
+    def _driver_has_a_gpu(self) -> Self:
+        if self.inference_ami is not None and image_variant_of(self.instance_type) == "cpu":
+            raise ValueError(f"inference_ami: {self.instance_type} has no GPU that needs a driver")
+        return self
 
     @field_validator("environment")
     @classmethod

@@ -1,5 +1,6 @@
 """An environment file: its sections, the rules between them, and its loader."""
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -16,6 +17,8 @@ from pipeline.config.slo import Limits, Load
 from pipeline.config.strategy import Deployment, Strategy
 from pipeline.config.training import Training
 from pipeline.config.validation_errors import problems_of
+from pipeline.config.verification import Verification
+from pipeline.config.yaml_file import read_yaml
 from pipeline.errors import ConfigError
 from pipeline.model import Model
 
@@ -40,6 +43,7 @@ class Environment(Model):
     limits: Limits
     load: Load
     training: Training | None = None
+    verification: Verification = Verification()
     promotion: Promotion = Promotion()
     after_promotion: AfterPromotion = AfterPromotion()
 
@@ -62,6 +66,20 @@ class Environment(Model):
                 raise ValueError(
                     f"a part of a {self.deployment.strategy} deployment is at most half of the fleet: "
                     f"{key} must be at least 2, or deployment.strategy all_at_once"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _alarms_are_no_looser_than_the_promise(self) -> Self:
+        pairs = {
+            "p99_latency_ms": (self.alarms.p99_latency_ms, "p99_ms", self.limits.p99_ms),
+            "error_percent": (self.alarms.error_percent, "error_percent", self.limits.error_percent),
+        }
+        for key, (alarm, limit, promised) in pairs.items():
+            if alarm is not None and alarm > promised:
+                raise ValueError(
+                    f"alarms.{key} {alarm:g} is looser than the promise, limits.{limit} {promised:g}: a release that "
+                    f"breaks it would not be rolled back. Lower the alarm, or set it to null to take the limit"
                 )
         return self
 
@@ -91,18 +109,35 @@ def load_environment(name: str, directory: Path = CONFIG_DIRECTORY) -> Environme
             f"There is no environment '{name}'.",
             fix=f"Use one of {list(environments(directory))} or add {path}.",
         )
+    text = path.read_text()
     try:
-        env = Environment.model_validate(yaml.safe_load(path.read_text()))
+        env = Environment.model_validate(read_yaml(text))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}", fix="Correct the line it names.") from error
     except ValidationError as error:
-        problems = "\n".join(f"  {problem}" for problem in problems_of(error, Environment))
-        raise ConfigError(f"{path} is not valid:\n{problems}", fix="Correct these keys.") from error
+        problems = "\n".join(f"  {problem}" for problem in problems_of(error, Environment, text))
+        raise ConfigError(
+            f"{path} is not valid:\n{problems}", fix=f"Correct these keys in {path}."
+        ) from error
+    _require_source(env, path)
     if env.name != name:
         raise ConfigError(
             f"{path} says name: {env.name}.", fix=f"Call it {name}, or rename the file to {env.name}.yaml."
         )
     return env
+
+
+def _require_source(env: Environment, path: Path) -> None:
+    """Return when the environment that this one promotes from is another one that exists. Raises ConfigError."""
+    source, others = env.promotes_from, [name for name in environments(path.parent) if name != path.stem]
+    if source is None or source in others:
+        return
+    close = get_close_matches(source, others, n=1)
+    meant = f"; did you mean {close[0]}?" if close else "."
+    raise ConfigError(
+        f"{path} says promotes_from: {source}, which is no other environment{meant}",
+        fix=f"Use one of {others}, null for the first environment, or add {path.with_stem(source)}.",
+    )
 
 
 def with_strategy(env: Environment, strategy: Strategy) -> Environment:

@@ -13,7 +13,8 @@ class Limits(Model):
 
     `recovery_seconds`: from the moment at which an overload breaks the SLO until p95 is back within it, for
     profiles with an `overload`. `slower_percent`: by how much a candidate may be slower than the release in the
-    next environment.
+    next environment. `changed_answers_percent`: how many of its answers may differ from those of that release; None: not
+    asked.
     """
 
     p99_ms: PositiveFloat
@@ -22,6 +23,7 @@ class Limits(Model):
     scale_in_seconds: PositiveFloat
     recovery_seconds: PositiveFloat | None = None
     slower_percent: PositiveFloat = 25.0
+    changed_answers_percent: Percent | None = None
 
 
 class LoadProfile(Model):

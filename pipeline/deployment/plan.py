@@ -89,6 +89,8 @@ def config_parameters(
         "ContainerStartupHealthCheckTimeoutInSeconds": env.endpoint.startup_timeout_seconds,
         "RoutingConfig": {"RoutingStrategy": env.endpoint.routing},
     }
+    if env.endpoint.inference_ami is not None:
+        variant["InferenceAmiVersion"] = env.endpoint.inference_ami
     settings: dict[str, Any] = {"ProductionVariants": [variant]}
     if env.endpoint.kms_key is not None:
         settings["KmsKeyId"] = env.endpoint.kms_key

@@ -13,15 +13,9 @@ from pipeline.config import Environment
 from pipeline.deployment.plan import CHANGEABLE
 from pipeline.model import Model
 from pipeline.publishing.digests import is_same
-from pipeline.release import Image, Release
+from pipeline.release import Release
 
 SAGEMAKER = "sagemaker.amazonaws.com"
-MANIFESTS = frozenset(
-    {
-        "application/vnd.docker.distribution.manifest.v2+json",
-        "application/vnd.oci.image.manifest.v1+json",
-    }
-)
 
 
 class Problem(Model):
@@ -82,26 +76,16 @@ def check_pass_role(env: Environment, caller: str, decision: str | None) -> Iter
         )
 
 
-def check_image(env: Environment, image: Image, found: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """Check that the image is in ECR as one image of one platform. `found`: as DescribeImages describes it.
-
-    A release without an engine has no image: instances that are processes need none.
-    """
-    if image.is_source_hash:
-        return
-    if found is None:
+def check_bucket(env: Environment, head: Mapping[str, Any] | None) -> Iterator[Problem]:
+    """Check that the bucket of the config exists, in the endpoint's Region. `head`: as HeadBucket answers."""
+    found = (head or {}).get("BucketRegion") or env.aws.region
+    if head is None:
         yield Problem(
-            what=f"Image {image.digest[:19]}… is not in ECR repository {env.aws.repository}.",
-            fix=f"Run `python -m pipeline publish --env {env.name}`; does a lifecycle rule delete images?",
+            what=f"There is no bucket {env.aws.bucket}.", fix=f"Correct aws.bucket. {_bootstrap(env)}"
         )
-        return
-    kind = found.get("imageManifestMediaType")
-    if kind not in MANIFESTS:
-        yield Problem(
-            what=f"Image {image.digest[:19]}… is a {kind}, which SageMaker does not take.",
-            fix="Push one manifest of one platform: build with --provenance=false --sbom=false and one "
-            "--platform (container/build does).",
-        )
+    elif found != env.aws.region:
+        what = f"Bucket {env.aws.bucket} is in {found}, the endpoint in {env.aws.region}."
+        yield Problem(what=what, fix="Name a bucket of that Region in aws.bucket.")
 
 
 def check_weights(release: Release, head: Mapping[str, Any] | None) -> Iterator[Problem]:
@@ -116,6 +100,18 @@ def check_weights(release: Release, head: Mapping[str, Any] | None) -> Iterator[
         yield Problem(
             what=f"{uri} has SHA-256 {head.get('ChecksumSHA256', 'of no record')}, not {wanted}.",
             fix="Restore the object from the bucket's versions; publish replaces none that is there.",
+        )
+
+
+def check_readable(env: Environment, release: Release, decision: str | None) -> Iterator[Problem]:
+    """Check that the execution role may read the weights. `decision`: of IAM's simulation, by the role's own policies.
+
+    None: there is no role, which is a problem of its own.
+    """
+    if decision not in {None, "allowed"}:
+        yield Problem(
+            what=f"Role {env.aws.execution_role} may not read {release.weights.uri}: {decision}.",
+            fix="Allow it s3:GetObject there by a policy of its own (`bootstrap` makes a role that has it).",
         )
 
 

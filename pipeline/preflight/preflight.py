@@ -11,7 +11,7 @@ from pipeline.autoscaling.autoscale import is_known
 from pipeline.deployment.plan import config_name
 from pipeline.errors import AwsRefused, PreflightFailed
 from pipeline.model import Model
-from pipeline.preflight import checks
+from pipeline.preflight import checks, image_checks
 from pipeline.preflight.checks import Problem
 from pipeline.preflight.github import github_checks
 from pipeline.release import Release
@@ -67,6 +67,21 @@ class PreflightSnapshot:
         return str(answer["EvaluationResults"][0]["EvalDecision"])
 
     @cached_property
+    def reads_weights(self) -> str | None:
+        """Return IAM's decision whether the execution role may read the weights; None without such a role."""
+        if self.role is None:
+            return None
+        uri = self.release.weights.uri.removeprefix("s3://")
+        answer = self.run.aws.read(
+            "iam",
+            "simulate_principal_policy",
+            PolicySourceArn=self.role["Arn"],
+            ActionNames=["s3:GetObject"],
+            ResourceArns=[f"arn:aws:s3:::{uri}"],
+        )
+        return str(answer["EvaluationResults"][0]["EvalDecision"])
+
+    @cached_property
     def image(self) -> Mapping[str, Any] | None:
         if self.release.image.is_source_hash:
             return None
@@ -74,6 +89,10 @@ class PreflightSnapshot:
         digest = [{"imageDigest": self.release.image.digest}]
         found = self.run.aws.find("ecr", "describe_images", **which, imageIds=digest)
         return next(iter(found["imageDetails"]), None) if found else None
+
+    @cached_property
+    def bucket(self) -> Mapping[str, Any] | None:
+        return self.run.aws.find("s3", "head_bucket", Bucket=self.run.env.aws.bucket)
 
     @cached_property
     def weights(self) -> Mapping[str, Any] | None:
@@ -144,8 +163,12 @@ class PreflightSnapshot:
 CHECKS: Mapping[str, Callable[[PreflightSnapshot], Iterator[Problem]]] = {
     "execution role": lambda s: checks.check_role(s.run.env, s.role),
     "pass role": lambda s: checks.check_pass_role(s.run.env, s.run.aws.caller_arn(), s.passes_role),
-    "image": lambda s: checks.check_image(s.run.env, s.release.image, s.image),
+    "bucket": lambda s: checks.check_bucket(s.run.env, s.bucket),
+    "image": lambda s: image_checks.check_image(s.run.env, s.release.image, s.image),
+    "processor": lambda s: image_checks.check_processor(s.run.env, s.release.image),
+    "GPU": lambda s: image_checks.check_gpu(s.run.env, s.release.image),
     "weights": lambda s: checks.check_weights(s.release, s.weights),
+    "weights of the role": lambda s: checks.check_readable(s.run.env, s.release, s.reads_weights),
     "endpoint": lambda s: checks.check_status(s.run.env, s.endpoint, config_name(s.release, s.run.env)),
     "variant": lambda s: checks.check_variant(s.run.env, s.live_config),
     "fleet": lambda s: checks.check_fleet(s.run.env, s.instances),

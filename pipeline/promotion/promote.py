@@ -5,36 +5,39 @@ and a promoted release is Approved in the Model Registry.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from pipeline.autoscaling.autoscale import AutoscaleResult, autoscale
-from pipeline.config import Strategy
 from pipeline.deployment.deploy import DeployResult, deploy
 from pipeline.deployment.observe import require_live
 from pipeline.errors import (
-    ConfigError,
     PipelineError,
     PolicyCannotAct,
     PolicyNotInForce,
     PromotionRefused,
     SmokeFailed,
 )
-from pipeline.gates import Verdict
 from pipeline.model import Model
 from pipeline.names import release_of
-from pipeline.promotion.rollback import previous_release, rollback
+from pipeline.promotion.accepted_gates import used
+from pipeline.promotion.outcome import PromotionOutcome, outcome_key
+from pipeline.promotion.required_evidence import require_evidence, verdict_of
+from pipeline.promotion.rollback import rollback
+from pipeline.promotion.rollback_target import earlier_releases, good_releases
 from pipeline.publishing.model_registry import approve
 from pipeline.publishing.scan import require_scanned
-from pipeline.release import UNCHECKED, Release
-from pipeline.release_store.golden import fetch_golden, how_to_add
+from pipeline.release import Release
+from pipeline.release_store.golden import fetch_golden
 from pipeline.run import Run
 from pipeline.state.records import deployments, record_step
 from pipeline.state.rollback_intent import Failure, interrupted_rollback
-from pipeline.verification.evidence import Evidence, is_unchecked_alone
+from pipeline.verification.evidence import Evidence
 from pipeline.verification.smoke import SmokeResult, run_smoke
-from pipeline.verification.stored_evidence import find_capacity, find_evidence
+from pipeline.verification.stored_evidence import find_capacity
 
 log = logging.getLogger(__name__)
 
@@ -53,37 +56,34 @@ class PromoteResult(Model):
     smoke_tests: int
     unchecked: bool = False  # accepted without golden requests, by --unchecked
     notes: tuple[str, ...] = ()  # what was not compared, or by shape alone
-
-
-class PromotionOutcome(Model):
-    """The outcome of a promotion; kept in S3 beside the evidence. `live`: the release that serves afterwards."""
-
-    release: str
-    environment: str
-    verdict: Literal["promoted", "failed"]
-    reason: str
-    live: str | None
-    strategy: Strategy | None = None  # as asked for; None where an earlier version of the pipeline wrote it
-    finished: float  # epoch seconds
+    accepted: dict[str, str] = Field(default_factory=dict)  # by gate, why its verdict was accepted
 
 
 def promote(
-    release: Release, run: Run, *, smoke: RunSmoke = run_smoke, unchecked: bool = False
+    release: Release,
+    run: Run,
+    *,
+    smoke: RunSmoke = run_smoke,
+    unchecked: bool = False,
+    accept: Mapping[str, str] | None = None,
 ) -> PromoteResult:
     """Put a verified release live in `env`. The steps within leave their own records too.
 
-    `unchecked`: accept a release without golden requests. Raises PromotionRefused without recent evidence that exactly this release PASSED in the environment
+    `unchecked`: accept a release without golden requests. `accept`: a reason for each gate whose verdict is accepted. Raises PromotionRefused without recent evidence that exactly this release PASSED in the environment
     before; ScanNotPassed for ECR's findings in its image since; PolicyNotInForce or PolicyCannotAct when no policy
     scales it, and SmokeFailed when its answers are wrong, with the release before live again; and the errors of
     `deploy`.
     """
     _resume_rollback(release, run)
-    evidence = require_evidence(release, run, unchecked=unchecked)
+    evidence = require_evidence(release, run, unchecked=unchecked, accept=accept or {})
+    accepted = used(evidence, accept or {})
     log.info(
-        f"release {release.id} {_verdict(evidence)} in {evidence.environment}, {len(evidence.gates)} gates"
+        f"release {release.id} {verdict_of(evidence)} in {evidence.environment}, {len(evidence.gates)} gates"
     )
     for note in evidence.notes:
         log.info(f"  {note}")
+    for gate, reason in accepted.items():
+        log.warning(f"  {gate} was accepted in spite of its verdict: {reason}")
     require_scanned(release.image, run)
     try:
         result = _promote(release, run, evidence, smoke)
@@ -91,12 +91,14 @@ def promote(
         failure = Failure(error=type(error).__name__, what=error.what)
         if isinstance(error, ROLLED_BACK):
             _roll_back(release, run, failure)
-        _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
+        _store_failure(release, run, failure)
+        error.accepted = accepted
         raise
     approve(release, run)
     passed = () if release.unchecked else (f"{result.smoke_tests} smoke tests passed",)
-    _store_outcome(release, run, "promoted", "; ".join([*passed, *evidence.notes]))
-    return result
+    told = [f"{gate} accepted: {reason}" for gate, reason in accepted.items()]
+    _store_outcome(release, run, "promoted", "; ".join([*passed, *told, *evidence.notes]))
+    return result.model_copy(update={"accepted": accepted})
 
 
 def _resume_rollback(release: Release, run: Run) -> None:
@@ -106,7 +108,7 @@ def _resume_rollback(release: Release, run: Run) -> None:
         return
     rollback(run)
     failure = begun.because
-    _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}")
+    _store_failure(release, run, failure)
     found = {error.__name__: error for error in ROLLED_BACK}.get(failure.error, PromotionRefused)
     raise found(
         f"{failure.what} An earlier run found this, and was interrupted while it put {begun.release} back.",
@@ -115,8 +117,11 @@ def _resume_rollback(release: Release, run: Run) -> None:
 
 
 def _roll_back(release: Release, run: Run, failure: Failure) -> None:
-    """Deploy the release before again, if there was one; a first release stays."""
-    before = previous_release(deployments(run.aws, run.env.name), release.id)
+    """Deploy the good release before again; where none is good, the one before; a first release stays."""
+    records = deployments(run.aws, run.env.name)
+    before = next(good_releases(run, records, release.id), None) or next(
+        iter(earlier_releases(records, release.id)), None
+    )
     if before is None:
         log.info(f"{run.env.endpoint.name} has had no release before {release.id}: it stays")
     else:
@@ -173,12 +178,15 @@ def _deploy_and_scale(release: Release, run: Run) -> tuple[DeployResult, Autosca
     return DeployResult.model_validate(deployed.result), AutoscaleResult.model_validate(scaled.result)
 
 
-def outcome_key(release_id: str, environment: str) -> str:
-    """Return the key of the outcome of the last promotion of a release into an environment."""
-    return f"evidence/{release_id}/{environment}-promotion.json"
+def _store_failure(release: Release, run: Run, failure: Failure) -> None:
+    """Store why the promotion failed, and whether the traffic was on the release when it did."""
+    was_live = failure.error in {error.__name__ for error in ROLLED_BACK}
+    _store_outcome(release, run, "failed", f"{failure.error}: {failure.what}", was_live=was_live)
 
 
-def _store_outcome(release: Release, run: Run, verdict: Literal["promoted", "failed"], reason: str) -> None:
+def _store_outcome(
+    release: Release, run: Run, verdict: Literal["promoted", "failed"], reason: str, *, was_live: bool = False
+) -> None:
     """Store the outcome of the promotion. If storing fails, the original error is raised."""
     try:
         outcome = PromotionOutcome(
@@ -188,6 +196,7 @@ def _store_outcome(release: Release, run: Run, verdict: Literal["promoted", "fai
             reason=reason,
             live=_live(run),
             strategy=run.env.deployment.strategy,
+            was_live=was_live,
             finished=run.clock.now(),
         )
         run.aws.put_json(outcome_key(release.id, run.env.name), outcome.document())
@@ -195,52 +204,3 @@ def _store_outcome(release: Release, run: Run, verdict: Literal["promoted", "fai
         if verdict == "promoted":
             raise
         log.warning(f"how the promotion ended could not be kept: {error.what}")
-
-
-def require_evidence(release: Release, run: Run, *, unchecked: bool = False) -> Evidence:
-    """Return the evidence for the promotion, and copy it to the build folder of the environment.
-
-    Raises PromotionRefused when there is none.
-
-    `unchecked`: of a release without golden requests, take gates that could not be judged for that reason alone.
-    """
-    source = run.env.promotes_from
-    if source is None:
-        raise ConfigError(
-            f"Nothing is promoted to {run.env.name}: its promotes_from is null.",
-            fix=f"Use `python -m pipeline deploy --env {run.env.name}`, or name the environment before it.",
-        )
-    if release.unchecked and not unchecked:
-        raise PromotionRefused(
-            f"{release.id} is {UNCHECKED}.",
-            fix=f"{how_to_add(source)} Or take the risk, which the audit trail keeps: `python -m pipeline promote "
-            f"--env {run.env.name} --unchecked`.",
-        )
-    evidence = find_evidence(release.id, source, run)
-    again = f"Run `python -m pipeline verify --env {source}` with this release live there."
-    if evidence is None:
-        raise PromotionRefused(f"Nobody has verified release {release.id} in {source}.", fix=again)
-    is_taken = evidence.verdict is Verdict.PASSED or (release.unchecked and is_unchecked_alone(evidence))
-    if not is_taken or evidence.environment != source:
-        named = (*evidence.failed, *evidence.inconclusive)
-        bad = "; ".join(f"{gate.name} {gate.verdict}: {gate.reason}" for gate in named)
-        raise PromotionRefused(
-            f"Release {release.id} is {evidence.verdict.upper()} in {evidence.environment}: {bad}.", fix=again
-        )
-    _require_recent(evidence, source, run)
-    evidence.save(run.build / run.env.name / f"evidence-{source}.json")
-    return evidence
-
-
-def _require_recent(evidence: Evidence, source: str, run: Run) -> None:
-    hours = (run.clock.now() - evidence.finished) / 3600
-    if hours > run.env.promotion.evidence_age_hours:
-        raise PromotionRefused(
-            f"Release {evidence.release} {_verdict(evidence)} in {source} {hours:.0f} hours ago; {run.env.name} takes "
-            f"evidence of the last {run.env.promotion.evidence_age_hours:g} hours.",
-            fix=f"Measure it again: `python -m pipeline verify --env {source} --again`.",
-        )
-
-
-def _verdict(evidence: Evidence) -> str:
-    return "PASSED" if evidence.verdict is Verdict.PASSED else "is UNCHECKED"

@@ -11,10 +11,10 @@ from pipeline.aws import AwsClient, Call
 from pipeline.ci import github_run_url
 from pipeline.config import Strategy
 from pipeline.deployment.deploy import deploy
-from pipeline.errors import NothingToRollBackTo
 from pipeline.model import Model
 from pipeline.names import release_of
-from pipeline.release_store.manifests import published_release
+from pipeline.promotion.rollback_target import release_before, require_deployable
+from pipeline.release import Release
 from pipeline.run import Run
 from pipeline.state.records import DeploymentRecord, deployments
 from pipeline.state.rollback_intent import Failure, RollbackIntent, intent_key, interrupted_rollback
@@ -36,11 +36,6 @@ class RollbackResult(Model):
     seconds: float
 
 
-def previous_release(records: Sequence[DeploymentRecord], live: str | None) -> str | None:
-    """Return the id of the newest deployed release that is not the live one; None when there is none."""
-    return next((record.release for record in reversed(records) if record.release != live), None)
-
-
 def rollback_target(run: Run) -> str:
     """Return the id of the release that `rollback` without a release goes back to.
 
@@ -50,23 +45,23 @@ def rollback_target(run: Run) -> str:
     records = deployments(run.aws, run.env.name)
     begun = interrupted_rollback(run, records)
     if begun is not None:
-        return begun.release
+        return require_deployable(begun.release, run, records).id
     this_run = github_run_url()
     if this_run is not None and records and records[-1].deployed_by_run == this_run:
         return records[-1].release
-    return _before(_live_release(run), run, records)
+    return release_before(run, records, _live_release(run))
 
 
 def rollback(run: Run, *, to: str | None = None, because: Failure | None = None) -> RollbackResult:
     """Deploy the previous release of `env`, or `to`, with the endpoint config it had, if that is still there.
 
-    `because` is kept until the rollback has ended, for a promotion whose rollback is interrupted. Raises
-    NothingToRollBackTo when no such release is known, and the errors of `deploy`.
+    Without `to`, releases that failed in this environment are passed over. `because` is kept until the rollback has
+    ended, for a promotion whose rollback is interrupted. Raises NothingToRollBackTo when no such release is known,
+    ReleaseError for one that cannot be deployed any more, both before anything is written, and the errors of `deploy`.
     """
     started = run.clock.monotonic()
     records = deployments(run.aws, run.env.name)
-    intent = _begin(run, records, to, because)
-    release = published_release(intent.release, run.aws)
+    intent, release = _begin(run, records, to, because)
     existing_config = _existing_config(release.id, records, run.aws)
     how = "with the config it had" if existing_config else "its config is gone: with one by today's settings"
     log.info(f"{run.env.endpoint.name}: from {intent.left} back to {release.id}, {how}")
@@ -90,33 +85,24 @@ def rollback(run: Run, *, to: str | None = None, because: Failure | None = None)
 
 def _begin(
     run: Run, records: Sequence[DeploymentRecord], to: str | None, because: Failure | None
-) -> RollbackIntent:
-    """Resume an interrupted rollback, or store the destination of this one."""
+) -> tuple[RollbackIntent, Release]:
+    """Resume an interrupted rollback, or store the destination of this one once it is known to be deployable."""
     begun = interrupted_rollback(run, records)
     if begun is not None and to in (None, begun.release):
+        release = require_deployable(begun.release, run, records)
         log.info(f"go on with the rollback to {begun.release}")
-        return begun
+        return begun, release
     live = _live_release(run)
-    target = to or _before(live, run, records)
+    release = require_deployable(to or release_before(run, records, live), run, records)
     last = records[-1].config if records else None
-    intent = RollbackIntent(release=target, left=live, last=last, because=because)
+    intent = RollbackIntent(release=release.id, left=live, last=last, because=because)
     run.aws.put_json(intent_key(run.env), intent.document())
-    return intent
+    return intent, release
 
 
 def _live_release(run: Run) -> str | None:
     described = run.aws.describe_endpoint(run.env.endpoint.name)
     return release_of(described["EndpointConfigName"]) if described else None
-
-
-def _before(live: str | None, run: Run, records: Sequence[DeploymentRecord]) -> str:
-    target = previous_release(records, live)
-    if target is None:
-        raise NothingToRollBackTo(
-            f"{run.env.name} has had no release before {live or 'any'}.",
-            fix=f"Name one: python -m pipeline rollback --env {run.env.name} --to RELEASE.",
-        )
-    return target
 
 
 def _existing_config(release_id: str, records: Sequence[DeploymentRecord], aws: AwsClient) -> str | None:

@@ -7,24 +7,28 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pipeline.autoscaling.plan import Scaling, describe, observe_scaling
-from pipeline.aws.drift import contains
-from pipeline.config import Environment
-from pipeline.deployment.alarms import LIVE, alarm_prefix, alarms_of, live_prefix
-from pipeline.deployment.difference import Change, Live, changes_between, settings_of
-from pipeline.deployment.live_alarms import live_alarms_of
+from pipeline.deployment.alarms import alarm_prefix, live_prefix
+from pipeline.deployment.difference import Change, Live
 from pipeline.deployment.observe import observe_live
-from pipeline.deployment.plan import config_parameters, model_parameters
 from pipeline.deployment.progress import progress_line
 from pipeline.model import Model
 from pipeline.names import release_of
+from pipeline.promotion.drift import History, Seen, drift_of, foreign_config, short_name
+from pipeline.promotion.rollback_target import why_failed
 from pipeline.release import Release
 from pipeline.release_store.manifests import fetch_release
 from pipeline.run import Run
+from pipeline.state.audit import AuditLine, audit_prefix
 from pipeline.state.lock import read_lock
 from pipeline.state.records import last_deployment
+from pipeline.verification.stored_evidence import find_capacity
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+SCALING_STEPS = ("-autoscale", "-promote")  # ends of the keys of their audit lines
+MOST_LINES = 20
 
 
 class EnvironmentStatus(Model):
@@ -35,6 +39,7 @@ class EnvironmentStatus(Model):
     status: str
     release: str | None = None
     unchecked: bool = False  # the release has no golden requests
+    failed: str | None = None  # why the live release counts as bad here; None: nothing speaks against it
     notes: tuple[str, ...] = ()  # what every report of the release must say
     config: str | None = None
     live_since: float | None = None  # epoch seconds
@@ -49,7 +54,7 @@ class EnvironmentStatus(Model):
     alarms: dict[str, str] = Field(default_factory=dict)  # name → state
     run_url: str | None = None  # of the run that published the live release
     deployed_by_run: str | None = None  # of the GitHub run that deployed it
-    drift: tuple[Change, ...] | None = None  # None: another tool's, or the release's manifest is gone
+    drift: tuple[Change, ...] | None = None  # None: the release's manifest is gone, so it is not known
 
 
 class Overview(Model):
@@ -85,6 +90,7 @@ def environment_status(run: Run) -> EnvironmentStatus:
         endpoint=run.env.endpoint.name,
         status=progress_line(described),
         release=release,
+        failed=why_failed(release, run) if release else None,
         unchecked=manifest is not None and manifest.unchecked,
         notes=manifest.notes if manifest else (),
         config=config,
@@ -97,54 +103,49 @@ def environment_status(run: Run) -> EnvironmentStatus:
         max_instances=bounds.get("MaxCapacity"),
         policies=tuple(describe(each) for each in scaling.policies.values()),
         target=scaling.target_of("invocations"),
-        alarms={_short(alarm["AlarmName"], run.env): alarm["StateValue"] for alarm in alarms},
+        alarms={short_name(alarm["AlarmName"], run.env): alarm["StateValue"] for alarm in alarms},
         run_url=record.run_url if record else None,
         deployed_by_run=record.deployed_by_run if record else None,
-        drift=drift_of(run.env, manifest, observe_live(run), scaling, alarms) if manifest else None,
+        drift=_drift(run, manifest, scaling, alarms) if manifest else foreign_config(config, release),
     )
 
 
-def drift_of(
-    env: Environment,
-    release: Release,
-    live: Live,
-    scaling: Scaling,
-    alarms: Sequence[Mapping[str, Any]],
+def _drift(
+    run: Run, manifest: Release, scaling: Scaling, alarms: Sequence[Mapping[str, Any]]
 ) -> tuple[Change, ...]:
-    """Name each setting in which AWS differs from the config for this release.
-
-    The strategy of a deployment is no setting of the live fleet; a measured scaling target has no number in the
-    config, and a fleet that was never scaled has not drifted.
-    """
-    wanted = settings_of(model_parameters(release, env), config_parameters(release, env))
-    found = settings_of(live.model, live.config)
-    if scaling.target:
-        bounds = ("min instances", "MinCapacity"), ("max instances", "MaxCapacity")
-        found |= {name: str(scaling.target.get(key)) for name, key in bounds}
-        wanted |= {name: str(getattr(env.autoscaling, name.replace(" ", "_"))) for name, _ in bounds}
-    numbers = {"invocations": env.autoscaling.target, "concurrency": env.autoscaling.concurrency_target}
-    for kind, number in numbers.items():
-        there = scaling.target_of(kind)
-        if there is not None and isinstance(number, int | float):
-            found[f"scaling target of {kind}"] = f"{there:g}"
-            wanted[f"scaling target of {kind}"] = f"{number:g}"
-    by_name = {alarm["AlarmName"]: alarm for alarm in alarms}
-    rollback_alarms = alarms_of(env, str(live.endpoint.get("EndpointConfigName")))
-    for alarm in (*rollback_alarms, *live_alarms_of(env)):
-        name = f"alarm {_short(alarm['AlarmName'], env)}"
-        alarm_there = by_name.pop(alarm["AlarmName"], None)
-        wanted[name] = "as in the config"
-        if alarm_there is not None:
-            found[name] = wanted[name] if contains(alarm, alarm_there) else "other settings"
-    beyond = [name for name in by_name if name.startswith(live_prefix(env))]
-    found |= {f"alarm {_short(name, env)}": "as before" for name in beyond}
-    return changes_between(found, wanted)
+    live = observe_live(run)
+    made_at = live.endpoint["CreationTime"].timestamp() if live.endpoint else 0.0
+    history = History(
+        was_scaled=_was_scaled(run, since=made_at), is_measured=find_capacity(manifest.id, run) is not None
+    )
+    return drift_of(run.env, manifest, Seen(live, scaling, alarms, _tags_of(live, run)), history)
 
 
-def _short(alarm: str, env: Environment) -> str:
-    """Return an alarm's name without the endpoint's: `slow-requests` of a fleet, `live slow-requests` of the endpoint."""
-    what = alarm.rpartition("/")[2]
-    return f"{LIVE} {what}" if alarm.startswith(live_prefix(env)) else what
+def _was_scaled(run: Run, *, since: float) -> bool:
+    """Say whether a step has put scaling in force since then, epoch seconds, by the newest audit lines."""
+    prefix = audit_prefix(run.env.name)
+    newest = [key for key in run.aws.keys(prefix) if key.removesuffix(".json").endswith(SCALING_STEPS)][
+        -MOST_LINES:
+    ]
+    at_least = f"{prefix}{round(since * 1000):015d}"
+    lines = (AuditLine.model_validate(run.aws.get_json(key)) for key in newest if key >= at_least)
+    return any(line.outcome == "succeeded" for line in lines)
+
+
+def _tags_of(live: Live, run: Run) -> dict[str, dict[str, str]]:
+    arns = {
+        "endpoint": live.endpoint.get("EndpointArn"),
+        "endpoint config": live.config.get("EndpointConfigArn"),
+        "model": live.model.get("ModelArn"),
+    }
+    return {
+        what: {
+            tag["Key"]: tag["Value"]
+            for tag in run.aws.pages("sagemaker", "list_tags", "Tags", ResourceArn=arn)
+        }
+        for what, arn in arns.items()
+        if arn is not None
+    }
 
 
 def show(statuses: Sequence[EnvironmentStatus], console: "Console") -> None:
@@ -170,15 +171,21 @@ def show(statuses: Sequence[EnvironmentStatus], console: "Console") -> None:
             each.environment,
             each.endpoint,
             each.status if each.changing is None else f"{each.status}\nlocked by {each.changing}",
-            "\n".join([each.release or "–", *each.notes]),
+            "\n".join([each.release or "–", *_failed(each), *each.notes]),
             _time(each.live_since),
             each.by or "–",
             "–" if each.instances is None else f"{each.instances} of {each.instances_desired}",
             _scaling(each),
             _alarms(each),
-            _drift(each),
+            _drift_lines(each),
         )
     console.print(table)
+
+
+def _failed(status: EnvironmentStatus) -> tuple[str, ...]:
+    from rich.markup import escape
+
+    return () if status.failed is None else (f"[red]{escape(status.failed)}[/]",)
 
 
 def _time(at: float | None) -> str:
@@ -201,7 +208,7 @@ def _alarms(status: EnvironmentStatus) -> str:
     return f"{len(status.alarms)} quiet" if status.alarms else "none"
 
 
-def _drift(status: EnvironmentStatus) -> str:
+def _drift_lines(status: EnvironmentStatus) -> str:
     if status.drift is None:
         return "–" if status.config is None else "unknown"
     lines = (f"{each.setting}: {each.live or 'none'}, not {each.coming or 'set'}" for each in status.drift)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pipeline.config.instance_types import ImageVariant
 from pipeline.errors import BuildFailed, ReleaseError
 from pipeline.release import Requirements
 
@@ -37,9 +38,9 @@ def requirements_of(record: bytes, where: str) -> Requirements:
         ) from error
 
 
-def labels_of(container: Path) -> dict[str, str]:
+def labels_of(container: Path, variant: ImageVariant = "cpu") -> dict[str, str]:
     """Return the labels that the image of `container` has. Raises BuildFailed."""
-    words = [str(container / "build"), "--labels"]
+    words = [str(container / "build"), "--labels", "--variant", variant]
     done = subprocess.run(words, capture_output=True, text=True, timeout=LABELS_SECONDS)
     if done.returncode != 0:
         raise BuildFailed(

@@ -5,16 +5,18 @@ import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pipeline.aws import AwsClient
 from pipeline.errors import BuildFailed, ConfigError
+from pipeline.publishing.image_target import ORDINARY, ImageTarget, require_architecture
+from pipeline.publishing.pushed_images import builds_of, newest_usable, require_usable
 from pipeline.publishing.supply_chain import Origin, provenance, sbom_key, store_provenance, store_sbom
 from pipeline.release import Image
 from pipeline.run import Run
@@ -25,7 +27,6 @@ CONTAINER = Path("container")
 MADE_OF = (CONTAINER, Path("golden"))
 NOT_BUILT_IN = frozenset({"local_test", "__pycache__"})  # and whatever begins with a dot
 BUILD_TIMEOUT_SECONDS = 3600
-PUBLISHED_TAG = re.compile(r"[0-9a-f]{40}(-\d{14})?")  # hash of the sources; of a rebuild, also when it began
 BUILT = "build and push image"  # the call that only the run records whose build is in ECR
 
 
@@ -39,8 +40,8 @@ def build_files(top: Path = Path()) -> Iterator[Path]:
             yield path
 
 
-def source_hash(top: Path = Path(), packages: str | None = None) -> str:
-    """Return the sha256 (64 hex) of names, contents and executable bits of the build's files.
+def source_hash(top: Path = Path(), packages: str | None = None, target: ImageTarget = ORDINARY) -> str:
+    """Return the sha256 (64 hex) of names, contents and executable bits of the build's files, and of its target.
 
     `packages`: the requirements file of packages that the config adds to the image. Raises ConfigError.
     """
@@ -56,6 +57,8 @@ def source_hash(top: Path = Path(), packages: str | None = None) -> str:
         total.update(f"{name}\0{kind}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     if packages is not None:
         total.update(b"packages\0" + _read_packages(Path(packages)))
+    if target.in_hash:
+        total.update(f"target\0{target.in_hash}".encode())
     return total.hexdigest()
 
 
@@ -69,32 +72,44 @@ def _read_packages(path: Path) -> bytes:
         ) from error
 
 
-def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool, rebuild: bool = False) -> Image:
+def publish_image(
+    run: Run,
+    origin: Origin,
+    *,
+    engine: bool,
+    sbom: bool,
+    rebuild: bool = False,
+    instance_type: str | None = None,
+) -> Image:
     """Make sure that the image of these sources is in ECR and return it by digest; an existing tag is not built again.
 
     `rebuild`: build all layers anew, for the base system's security fixes, under a tag of its own; from then on
     this newer image is the one of these sources. Without an engine the source hash stands for the digest, and the image
     says so. The SBOM of a new image is in S3 before the image is in ECR: an image without one was published with
-    --no-sbom.
+    --no-sbom. `instance_type`: what the image is for; None: the endpoint's.
     """
-    packages = run.env.packages
-    sources = source_hash(packages=packages)
+    packages, target = run.env.packages, ImageTarget.of(instance_type or run.env.endpoint.instance_type)
+    sources = source_hash(packages=packages, target=target)
     tag = sources[:40]
     repository = repository_uri(run)
-    newest = _newest_build(tag, run.aws)
+    builds = builds_of(tag, run.aws)
+    newest = newest_usable(builds)
+    built_for: dict[str, Any] = {"architecture": target.architecture, "cuda": target.cuda}
     if newest is not None and not rebuild:
-        tag, digest = newest
+        tag, digest = newest.tag, newest.digest
         log.info(f"image {tag[:12]} is in ECR already: nothing built")
     elif engine:
-        tag = tag if newest is None else f"{tag}-{datetime.fromtimestamp(run.clock.now(), UTC):%Y%m%d%H%M%S}"
+        tag = tag if not builds else f"{tag}-{datetime.fromtimestamp(run.clock.now(), UTC):%Y%m%d%H%M%S}"
         reference = f"{repository}:{tag}"
-        _build(reference, origin, packages, fresh=rebuild)
+        _build(reference, origin, packages, target, fresh=rebuild)
         digest = _pushed(reference, tag, run.aws, sbom=sbom)
-        if newest is not None and newest[1] == digest:
-            log.info(f"the rebuild equals the image of {newest[0]}: no fix has come out since")
+        if newest is not None and newest.digest == digest:
+            log.info(f"the rebuild equals the image of {newest.tag}: no fix has come out since")
     else:
         log.info("no engine: the hash of the sources stands in for the image digest")
-        return Image(uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, is_source_hash=True)
+        return Image(
+            uri=f"{repository}:{tag}", digest=f"sha256:{sources}", tag=tag, is_source_hash=True, **built_for
+        )
     statement = provenance(repository, digest, sources, origin)
     return Image(
         uri=f"{repository}@{digest}",
@@ -103,6 +118,7 @@ def publish_image(run: Run, origin: Origin, *, engine: bool, sbom: bool, rebuild
         is_source_hash=False,
         sbom=_stored_sbom(tag, run.aws),
         provenance=store_provenance(statement, tag, run.aws),
+        **built_for,
     )
 
 
@@ -112,10 +128,11 @@ def _pushed(reference: str, tag: str, aws: AwsClient, *, sbom: bool) -> str:
         store_sbom(reference, tag, aws)
     if push_unless_there(reference, tag, aws):
         aws.made.append(f"{BUILT} {reference}")
-    digest = _digest(tag, aws)
-    if digest is None:
+    pushed = [each for each in builds_of(tag, aws) if each.tag == tag]
+    if not pushed:
         raise BuildFailed(f"{reference} was pushed, but ECR does not know it.", fix="Publish again.")
-    return digest
+    require_usable(pushed[0], reference)
+    return pushed[0].digest
 
 
 def _stored_sbom(tag: str, aws: AwsClient) -> str | None:
@@ -136,38 +153,32 @@ def repository_uri(run: Run) -> str:
     return str(found["repositories"][0]["repositoryUri"])
 
 
-def _newest_build(tag: str, aws: AwsClient) -> tuple[str, str] | None:
-    """Return tag and digest of the image that was pushed last of these sources; None when there is none."""
-    images = aws.pages("ecr", "describe_images", "imageDetails", repositoryName=aws.place.repository)
-    builds = [
-        (each["imagePushedAt"], built, str(each["imageDigest"]))
-        for each in images
-        for built in each.get("imageTags", [])
-        if PUBLISHED_TAG.fullmatch(built) and built.startswith(tag)
-    ]
-    return max(builds)[1:] if builds else None
-
-
-def _digest(tag: str, aws: AwsClient) -> str | None:
-    found = aws.find(
-        "ecr", "describe_images", repositoryName=aws.place.repository, imageIds=[{"imageTag": tag}]
-    )
-    return str(found["imageDetails"][0]["imageDigest"]) if found and found["imageDetails"] else None
-
-
 def _last_change() -> str | None:
     """Return the last commit that changed the sources: a later one makes the same image, label for label."""
     words = ["git", "log", "-1", "--format=%H", "--", *map(str, MADE_OF)]
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() or None
 
 
-def _build(reference: str, origin: Origin, packages: str | None, *, fresh: bool) -> None:
-    words = [str(CONTAINER / "build"), "--tag", reference, *(["--no-cache"] if fresh else [])]
+def _build(reference: str, origin: Origin, packages: str | None, target: ImageTarget, *, fresh: bool) -> None:
+    words = [str(CONTAINER / "build"), "--tag", reference, *target.options]
+    words += ["--no-cache"] if fresh else []
     words += ["--packages", packages] if packages else []
     words += ["--revision", _last_change() or origin.commit] if origin.commit else []
     words += ["--source", origin.run_url.split("/actions/")[0]] if origin.run_url else []
     log.info(f"build {reference}")
     _run(words, os.environ, "Read the build's output above; run container/build to repeat it.")
+    require_architecture(reference, _architecture(reference), target)
+
+
+def _architecture(reference: str) -> str:
+    """Return the architecture of an image in the engine. Raises BuildFailed."""
+    words = [_docker(), "image", "inspect", "--format", "{{.Architecture}}", reference]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BuildFailed(
+            f"{reference} is not in the engine: {done.stderr.strip()}", fix="Read the build's output above."
+        )
+    return done.stdout.strip()
 
 
 def push_unless_there(reference: str, tag: str, aws: AwsClient) -> bool:
@@ -179,7 +190,7 @@ def push_unless_there(reference: str, tag: str, aws: AwsClient) -> bool:
     try:
         _push(reference, aws)
     except BuildFailed:
-        if _digest(tag, aws) is None:
+        if not any(each.tag == tag for each in builds_of(tag, aws)):
             raise
         log.info(f"image {tag[:12]} was pushed by another run meanwhile: that one is taken")
         return False

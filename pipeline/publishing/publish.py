@@ -13,6 +13,7 @@ from pipeline.errors import AwsRefused
 from pipeline.publishing.compatibility import labels_of, require_compatible
 from pipeline.publishing.golden_sets import log_golden, must_be_added, read_file, store_file
 from pipeline.publishing.image import CONTAINER, MADE_OF, publish_image, repository_uri
+from pipeline.publishing.image_target import ImageTarget
 from pipeline.publishing.model_registry import package_of
 from pipeline.publishing.scan import require_scanned
 from pipeline.publishing.supply_chain import Origin
@@ -66,7 +67,9 @@ def publish(
     image = publish_image(run, origin, engine=engine, sbom=sbom, rebuild=rebuild)
     require_scanned(image, run)
     if synced.weights.fits is not None:
-        require_compatible(synced.weights.fits, labels_of(CONTAINER))
+        require_compatible(
+            synced.weights.fits, labels_of(CONTAINER, ImageTarget.of(run.env.endpoint.instance_type).variant)
+        )
     judged_by = synced.golden if golden is None or named == synced.golden else store_file(golden, run.aws)
     release = make_release(
         image,

@@ -96,7 +96,7 @@ def train(run: Run, origin: Origin, *, engine: bool, sbom: bool) -> TrainResult:
             f"{run.env.name} has no `training` section.",
             fix="Add `training:` to its file (docs/pipeline.md).",
         )
-    image = publish_image(run, origin, engine=engine, sbom=sbom)
+    image = publish_image(run, origin, engine=engine, sbom=sbom, instance_type=training.instance_type)
     data = _sync_data(training.data, run.aws)
     request = training_request(run.env, training, image.uri, data)
     name, status = _next_name(run, request)

@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -44,6 +44,7 @@ class AuditLine(Model):
     host: str
     run_url: str | None
     unchecked: bool = False  # about a release without golden requests
+    accepted: dict[str, str] = Field(default_factory=dict)  # by gate, why a person took its verdict
     judged: str | None = (
         None  # the verdict on the bake and the way that was taken; None: nothing was compared
     )
@@ -53,7 +54,9 @@ class AuditLine(Model):
         how = f"{self.outcome}: {self.error}" if self.error else self.outcome
         mark = " UNCHECKED" if self.unchecked else ""
         judged = f" (bake: {self.judged})" if self.judged else ""
-        return f"{when}  {self.step} {self.release or '–'}{mark}  {how}{judged}  {self.user} ({self.who})"
+        accepted = "".join(f" (accepted {gate}: {reason})" for gate, reason in self.accepted.items())
+        release = f"{self.step} {self.release or '–'}{mark}"
+        return f"{when}  {release}  {how}{judged}{accepted}  {self.user} ({self.who})"
 
 
 class AuditTrail(Model):
@@ -69,6 +72,7 @@ class AuditEntry:
     release: str | None
     unchecked: bool = False
     judged: str | None = None
+    accepted: dict[str, str] = field(default_factory=dict)
 
 
 def judged_in_words(result: Mapping[str, Any]) -> str | None:
@@ -97,6 +101,7 @@ def audited(step: str, run: Run, release: str | None) -> Iterator[AuditEntry]:
     except Exception as failure:
         outcome, error = "failed", type(failure).__name__
         entry.judged = getattr(failure, "judged", None)
+        entry.accepted = getattr(failure, "accepted", None) or {}
         raise
     finally:
         ended = run.clock.now()
@@ -115,6 +120,7 @@ def audited(step: str, run: Run, release: str | None) -> Iterator[AuditEntry]:
             run_url=github_run_url(),
             unchecked=entry.unchecked,
             judged=entry.judged,
+            accepted=entry.accepted,
         )
         _write(line, run.aws)
 

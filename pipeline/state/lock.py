@@ -8,7 +8,7 @@ its process is gone, or when it was not renewed for ten minutes.
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -78,12 +78,19 @@ class Lock:
                 self.etag = etag
 
     def require(self) -> None:
-        """Return while the lock is held. Raises EnvironmentLocked once another run has taken it over."""
-        if self.lost:
-            raise EnvironmentLocked(
-                f"The lock of {self.run.env.name} was lost to {self.lost}; this run has stopped changing things.",
-                fix="Let that run finish, then run the same command again.",
-            )
+        """Look at the lock, and return while it is held. Raises EnvironmentLocked once another run has taken it over."""
+        with self._write:
+            if (
+                not self.lost
+                and (now := read_lock(self.run)) is not None
+                and now.info.token == self.info.token
+            ):
+                return
+            self.lost = self.lost or (str(now.info) if now else "somebody who has broken it")
+        raise EnvironmentLocked(
+            f"The lock of {self.run.env.name} was lost to {self.lost}; this run has stopped changing things.",
+            fix="Let that run finish, then run the same command again.",
+        )
 
     def release(self) -> None:
         """Delete it, unless another run has taken it over."""
@@ -112,7 +119,8 @@ def environment_lock(run: Run, step: str, renewal_seconds: float = RENEWAL_SECON
         except PipelineError as error:
             name = run.env.name
             log.warning(
-                f"the lock of {name} could not be released, and is void once this process ends: {error}"
+                f"the lock of {name} could not be released; it is void on this machine once this process ends, "
+                f"elsewhere ten minutes after its last renewal: {error.what}"
             )
 
 
@@ -159,13 +167,25 @@ def _locked(environment: str, found: StoredLock) -> EnvironmentLocked:
     )
 
 
-def unlock(run: Run) -> UnlockResult:
-    """Break the lock of the environment, whichever run holds it; a live run stops at its next write."""
+def unlock(run: Run, *, confirm: Callable[[str], bool]) -> UnlockResult:
+    """Break the lock of the environment. A holder that is still alive stops before its next write.
+
+    `confirm` is asked before the lock of a run that may be alive is broken; a stale lock is broken unasked. Raises
+    EnvironmentLocked when the answer is no.
+    """
     name, found = run.env.name, read_lock(run)
     if found is None:
         log.info(f"{name} is not locked")
         return UnlockResult(environment=name, broken=None)
-    log.info(f"break the lock of {name} by {found.info}, silent for {found.silent_seconds:.0f} s")
+    reason = stale_reason(found.info, this_process(name, "unlock", os.environ), found.silent_seconds)
+    silent = f"last sign of life {found.silent_seconds:.0f} s ago"
+    if reason is None and not confirm(f"{name} is being changed by {found.info}; {silent}."):
+        raise EnvironmentLocked(
+            f"{name} is being changed by {found.info}; {silent}. Its lock was not broken.",
+            fix="Wait for that run, or stop it. If you know that it is dead: "
+            f"`python -m pipeline unlock --env {name} --force`.",
+        )
+    log.info(f"break the lock of {name} by {found.info}: {reason or silent}")
     if not _delete(run, found.etag):
         raise EnvironmentLocked(
             f"The lock of {name} was renewed just now by {found.info}: that run is alive.",

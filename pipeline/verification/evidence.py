@@ -7,7 +7,6 @@ from pydantic import Field, ValidationError, model_validator
 from pipeline.account.cost import ServingCost
 from pipeline.gates import Gate, Verdict, overall
 from pipeline.model import Model
-from pipeline.release import UNCHECKED
 from pipeline.verification.capacity import Capacity
 from pipeline.verification.regression import Regression
 from pipeline.verification.scaling_timeline import ScalingTimeline
@@ -49,11 +48,6 @@ class Evidence(Model):
     @property
     def inconclusive(self) -> tuple[Gate, ...]:
         return tuple(gate for gate in self.gates if gate.verdict is Verdict.INCONCLUSIVE)
-
-
-def is_unchecked_alone(found: Evidence) -> bool:
-    """Say whether every gate that has not PASSED is INCONCLUSIVE because the release is UNCHECKED."""
-    return not found.failed and all(gate.reason == UNCHECKED for gate in found.inconclusive)
 
 
 def evidence_key(release: str, environment: str) -> str:

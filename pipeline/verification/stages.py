@@ -15,6 +15,7 @@ from pipeline.gates import Gate, Verdict, overall
 from pipeline.release import Release
 from pipeline.release_store.golden import fetch_golden, why_not_compared
 from pipeline.run import Run
+from pipeline.verification.agreement import agreement_gates
 from pipeline.verification.capacity import Capacity
 from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.comparison import baseline_endpoint, compare_endpoints, find_baseline
@@ -22,6 +23,7 @@ from pipeline.verification.evidence import Evidence, Profile
 from pipeline.verification.load import LoadResult
 from pipeline.verification.load_shapes import LoadTestOptions, judge_shape, run_shape
 from pipeline.verification.measure import Bench, measure_capacity
+from pipeline.verification.quality import quality_gates
 from pipeline.verification.regression import Regression, no_regression_gate, regression_gate
 from pipeline.verification.scaling import FleetSample, ScalingPlan, plan_scaling
 from pipeline.verification.scaling_gates import judge_scaling
@@ -108,6 +110,7 @@ class Measurements:
 def measure(job: Job) -> Measurements:
     """Take all stages; only the first one when the smoke tests fail, and none of an UNCHECKED release."""
     found = Measurements(notes=[*job.release.notes])
+    found.gates += quality_gates(job.release, job.run, job.following)
     if job.release.unchecked:
         found.gates += unchecked_gates(job.run.env)
         return found
@@ -146,6 +149,7 @@ def _measure_one_instance(job: Job, bench: Bench, found: Measurements) -> None:
                 f"targets: {capacity.targets.invocations_per_minute:g} a minute, or at high resolution {high}"
             )
         compare_with_next(job, endpoint, bench, found)
+        found.gates += agreement_gates(job.release, endpoint, job.run, job.following)
 
 
 def compare_with_next(job: Job, endpoint: str, bench: Bench, found: Measurements) -> None:

@@ -11,7 +11,7 @@ BODIES = {
     "truncated UTF-8": b'{"instances": "\xe2\x82',
     "overlong UTF-8": b'{"\xc0\xafinstances": []}',
     "UTF-16": '{"instances": []}'.encode("utf-16"),
-    "a byte order mark": b"\xef\xbb\xbf" + b'{"instances": [' + DIGIT + b"]}",
+    "two byte order marks": b"\xef\xbb\xbf" * 2 + b'{"instances": [' + DIGIT + b"]}",
     "a NUL": b'{"instances": [\x00]}',
     "two documents": b'{"instances": [' + DIGIT + b"]} {}",
     "a trailing comma": b'{"instances": [' + DIGIT + b",]}",

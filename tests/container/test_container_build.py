@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import platform
 import re
 import urllib.request
 from importlib.machinery import SourceFileLoader
@@ -128,8 +129,8 @@ def test_a_substitute_is_taken_only_where_one_was_made(
 @pytest.mark.parametrize(
     ("driver", "output"),
     [
-        ("docker-container", "type=docker,rewrite-timestamp=true"),
-        ("docker", "type=docker"),  # refuses the option, since it unpacks the image itself
+        ("docker-container", "type=docker,oci-mediatypes=false,rewrite-timestamp=true"),
+        ("docker", "type=docker,oci-mediatypes=false"),  # refuses the other: it unpacks the image itself
     ],
 )
 def test_a_builder_of_its_own_gives_all_files_one_time(
@@ -139,6 +140,26 @@ def test_a_builder_of_its_own_gives_all_files_one_time(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
     assert build.builder(None)[-2:] == ["--output", output]
+
+
+@pytest.mark.starts_processes
+def test_a_platform_is_handed_to_the_builder_and_a_failure_names_the_emulator(
+    build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    says = tmp_path / "said"
+    docker = tmp_path / "docker"
+    docker.write_text(
+        f'#!/bin/sh\n[ "$2" = version ] || [ "$1" = image ] && exit 0\necho "$@" >>{says}\nexit 1\n'
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    foreign = "linux/amd64" if platform.machine() in ("aarch64", "arm64") else "linux/arm64"
+    monkeypatch.setattr("sys.argv", ["build", "--tag", "x:y", "--platform", foreign])
+
+    assert build.main() == 1
+    assert f"--platform {foreign}" in says.read_text()
+    assert f"{foreign} is not this machine's" in capfd.readouterr().err
+    assert build.emulator(None) == ""
 
 
 @pytest.mark.starts_processes

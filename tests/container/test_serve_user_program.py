@@ -2,7 +2,6 @@
 
 import json
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 import golden
 from golden import Case, Comparison, Expected, Request
 from tests.container import archives
-from tests.container.serve_process import JSON, SOURCE, Serve, read_all, send_raw, until
+from tests.container.serve_process import JSON, Serve, read_all, send_raw, until
 
 STREAM = """
 import os
@@ -181,33 +180,6 @@ def test_a_requirement_that_pip_does_not_find_ends_the_start_with_pips_reason(
     )
 
 
-def own_names() -> list[str]:
-    """Return the name of every module in container/src, of its packages, and of its applications."""
-    files = [*SOURCE.rglob("*.py"), *(path for path in SOURCE.iterdir() if path.suffix in ("", ".py"))]
-    return sorted(
-        {path.stem for path in files if path.stem.isidentifier()} - {"__init__", "__main__", "inference"}
-    )
-
-
-@pytest.mark.starts_processes
-@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
-def test_a_program_imports_its_own_modules_whatever_their_names(start: Start, tmp_path: Path) -> None:
-    """It may have a model.py, a context.py, a predictor.py or even a serving.py beside inference.py."""
-    names = [name for name in own_names() if name not in sys.stdlib_module_names]
-    assert {"model", "context", "schema", "limits", "worker", "codec", "handler", "media", "paths"} < {*names}
-    assert {"batching", "loading", "predictor", "wsgi", "train", "serve", "digits", "serving", "golden"} < {
-        *names
-    }
-    model = archives.namesakes(tmp_path / "model", names)
-    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS="1")
-    serve.await_ready()
-
-    answer = serve.ask("POST", "/invocations", b"", JSON).json()
-
-    assert answer == {name: str(model / "code" / f"{name}.py") for name in names}
-    assert serve.ask("GET", "/metrics").status == 200
-
-
 def with_golden(model: Path, body: bytes, answer: bytes) -> Path:
     by_json = Comparison("json", absolute=1e-4)
     golden.write([Case(Request(body), Expected(answer, comparison=by_json))], model / golden.FILE)
@@ -235,53 +207,3 @@ def test_a_program_that_answers_otherwise_than_its_golden_case_ends_the_start(
     assert serve.process.wait(60) == 1
     assert serve.log().count(f"serve: {model / 'golden.jsonl'}: {says}") == 1
     assert ("Traceback" in serve.log()) == ("KeyError" in says)
-
-
-PACKAGE_PROGRAM = """
-from serving import WORD
-from serving.words import OTHER
-
-def model_fn(model_dir):
-    return f"{WORD} {OTHER}"
-
-def transform_fn(model, body, content_type, accept):
-    return model
-"""
-
-
-@pytest.mark.starts_processes
-@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
-def test_a_program_may_have_a_package_called_golden(start: Start, tmp_path: Path) -> None:
-    """The server goes on with its own: it has asked the golden cases by the time of the first ping."""
-    program = "from golden import WORD\nimport json\ndef model_fn(d): return WORD\n"
-    model = archives.program(
-        tmp_path / "model", f"{program}def transform_fn(m, b, c, a): return json.dumps(m)"
-    )
-    (model / "code" / "golden").mkdir()
-    (model / "code" / "golden" / "__init__.py").write_text("WORD = 'my own'\n")
-    with_golden(model, b"{}", b'"my own"')
-    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path))
-    serve.await_ready()
-
-    assert serve.ask("POST", "/invocations", b"", JSON).json() == "my own"
-
-
-@pytest.mark.starts_processes
-@pytest.mark.parametrize("start", ["gunicorn"], indirect=True)
-@pytest.mark.parametrize("program", ["inference.py", "serving.py"])
-def test_a_program_may_have_a_package_called_serving_or_be_called_so(
-    start: Start, tmp_path: Path, program: str
-) -> None:
-    code = tmp_path / "model" / "code"
-    if program == "inference.py":
-        archives.program(tmp_path / "model", PACKAGE_PROGRAM)
-        (code / "serving").mkdir()
-        (code / "serving" / "__init__.py").write_text("WORD = 'my'\n")
-        (code / "serving" / "words.py").write_text("OTHER = 'own'\n")
-    else:
-        source = "def model_fn(d): return 'my own'\ndef transform_fn(m, b, c, a): return m"
-        archives.program(tmp_path / "model", source, program)
-    serve = start(SAGEMAKER_BASE_DIR=str(tmp_path), SAGEMAKER_PROGRAM=program)
-    serve.await_ready()
-
-    assert serve.ask("POST", "/invocations", b"", JSON).body == b"my own"

@@ -22,6 +22,10 @@ from tests.pipeline.steps import MakeEnv
 STAGING: dict[str, Any] = yaml.safe_load((ROOT / "config" / "staging.yaml").read_text())
 
 
+# The models of most tests have no metrics, and answer what they like.
+STAGING["verification"], STAGING["limits"]["changed_answers_percent"] = {}, None
+
+
 def environment(**changes: Any) -> Environment:
     """Return the staging environment with changes: `environment(endpoint={"initial_instances": 3})`."""
     merged = {

@@ -291,7 +291,7 @@ STEPS: Mapping[str, EnforcedStep] = {
         deploy_what_does_not_start, ("logs:DescribeLogStreams", "logs:GetLogEvents")
     ),
     "roll back": EnforcedStep(lambda _, run: rollback(run), (), where_promoted_to=("s3:ListBucket",)),
-    "status": EnforcedStep(lambda _, run: environment_status(run), (), is_locked=False),
+    "status": EnforcedStep(lambda _, run: environment_status(run), ("sagemaker:ListTags",), is_locked=False),
     "audit": EnforcedStep(lambda _, run: audit_lines(run, 10), (), is_locked=False),
     "notify": EnforcedStep(lambda _, run: notify(run, "hello"), ("sns:Publish",), is_locked=False),
     "destroy": EnforcedStep(

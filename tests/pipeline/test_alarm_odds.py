@@ -80,7 +80,7 @@ def test_a_strategy_that_is_taken_once_changes_no_alarm(make_env: MakeEnv) -> No
     [
         ({}, {}, (0.01, 0.01)),
         ({}, {"error_percent": 0.5}, (0.01, 0.005)),
-        ({"error_percent": 2.0}, {"error_percent": 0.5}, (0.01, 0.02)),
+        ({"error_percent": 0.5}, {"error_percent": 2.0}, (0.01, 0.005)),
     ],
 )
 def test_the_promise_is_that_of_the_limits_unless_the_alarms_have_their_own(
@@ -95,7 +95,7 @@ def test_the_promise_is_that_of_the_limits_unless_the_alarms_have_their_own(
 def test_a_promise_of_no_error_or_of_none_without_is_a_rule_too(
     make_env: MakeEnv, percent: float, fewest: int
 ) -> None:
-    _, failed = rules_of(make_env(alarms={"error_percent": percent}), is_live=False)
+    _, failed = rules_of(make_env(limits={"error_percent": percent}), is_live=False)
 
     assert min(failed.fewest_bad(1200), 1201) == fewest
 

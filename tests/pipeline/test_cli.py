@@ -15,7 +15,8 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from pipeline import commands, errors
-from pipeline.__main__ import INTERRUPTED, PIPELINE, main
+from pipeline.__main__ import PIPELINE, main
+from pipeline.cli.interrupted import INTERRUPTED, READER_GONE
 from pipeline.cli.step import Step
 from pipeline.commands import release as journey
 from pipeline.config import load_environment
@@ -432,3 +433,4 @@ def test_a_reader_that_has_read_enough_ends_a_command_quietly() -> None:
         )  # fmt: skip
 
     assert done.stderr == ""
+    assert done.returncode == READER_GONE

@@ -16,7 +16,7 @@ import local_aws
 from golden import Case, Comparison, Expected, Request
 from pipeline.account.bootstrap import bootstrap
 from pipeline.autoscaling.autoscale import autoscale
-from pipeline.autoscaling.policies import resource
+from pipeline.autoscaling.policies import invocations_policy, resource
 from pipeline.autoscaling.saved_scaling import (
     SavedScaling,
     plan_restoring,
@@ -49,6 +49,7 @@ from pipeline.publishing.publish import publish
 from pipeline.release import UNCHECKED, Release
 from pipeline.release_store.manifests import fetch_release
 from pipeline.run import Run
+from pipeline.state.audit import audited
 from pipeline.state.lock import environment_lock
 from pipeline.state.lock_info import actor
 from pipeline.state.records import deployments
@@ -518,6 +519,47 @@ def test_what_somebody_put_meanwhile_is_kept(env: Environment) -> None:
 
     assert [call.operation for call in calls] == ["put_scaling_policy", "delete_object"]
     assert calls[0].params["PolicyName"] == "theirs"
+
+
+@pytest.mark.starts_processes
+def test_what_was_changed_by_hand_is_seen_by_its_name(run: Run, publish_model: Publish) -> None:
+    release = publish_model("one")
+    put_live(release, run)
+    with audited("autoscale", run, release.id):
+        autoscale(run, MeasuredCapacity(40.0))
+    assert environment_status(run).drift == ()
+    scaling, where, name = "application-autoscaling", resource(run.env), run.env.endpoint.name
+    config = endpoint_of(run)["EndpointConfigName"]
+    arn = endpoint_of(run)["EndpointArn"]
+    suspended = {
+        "DynamicScalingInSuspended": True,
+        "DynamicScalingOutSuspended": False,
+        "ScheduledScalingSuspended": False,
+    }
+
+    def seen() -> set[tuple[str, str | None]]:
+        return {(each.setting, each.live) for each in environment_status(run).drift or ()}
+
+    run.aws.read("sagemaker", "add_tags", ResourceArn=arn, Tags=[{"Key": "project", "Value": "theirs"}])
+    assert seen() == {("tag project of the endpoint", "theirs")}
+    run.aws.read("sagemaker", "add_tags", ResourceArn=arn, Tags=[{"Key": "project", "Value": "digits"}])
+
+    run.aws.read(scaling, "register_scalable_target", **where, SuspendedState=suspended)
+    assert seen() == {("scaling suspended", "DynamicScalingInSuspended")}
+    run.aws.read(scaling, "register_scalable_target", **where, SuspendedState=dict.fromkeys(suspended, False))
+
+    run.aws.read(
+        scaling, "put_scaling_policy", **{**invocations_policy(run.env, 900.0), "PolicyName": "theirs"}
+    )
+    assert seen() == {("scaling policy theirs", "not in the config")}
+    run.aws.read(scaling, "delete_scaling_policy", **where, PolicyName="theirs")
+
+    run.aws.read(scaling, "deregister_scalable_target", **where)
+    assert seen() == {("scalable target", None)}
+
+    run.aws.read("sagemaker", "delete_endpoint_config", EndpointConfigName=config)
+    assert (f"endpoint config {config}", None) in seen()
+    assert name in config
 
 
 @pytest.mark.starts_processes

@@ -13,7 +13,7 @@ from botocore import xform_name
 
 from pipeline.autoscaling.saved_scaling import saved_scaling_key
 from pipeline.config import Environment, load_environment
-from pipeline.promotion.promote import outcome_key
+from pipeline.promotion.outcome import outcome_key
 from pipeline.publishing.publish import metrics_key
 from pipeline.publishing.supply_chain import provenance_key, sbom_key
 from pipeline.release_store.manifests import release_key
@@ -178,6 +178,7 @@ OF_BOTH = [
     ("ecr:BatchGetImage", IMAGES, {}),
     ("inspector2:ListFindings", "*", {}),
     ("inspector2:ListCoverage", "*", {}),
+    ("iam:SimulatePrincipalPolicy", "arn:aws:iam::123456789012:role/digits-sagemaker", {}),
     ("iam:PassRole", "arn:aws:iam::123456789012:role/digits-sagemaker", {"iam__PassedToService": "sagemaker.amazonaws.com"}),
     ("application-autoscaling:RegisterScalableTarget", TARGET, SCALING),
     ("application-autoscaling:PutScalingPolicy", TARGET, SCALING),
@@ -212,7 +213,7 @@ WHERE_PROMOTED_TO: list[Asked] = [("sagemaker:UpdateModelPackage", f"{SAGEMAKER}
 OF_NEITHER = [
     ("sagemaker:StopTrainingJob", f"{SAGEMAKER}:training-job/digits-0123456789ab", {}),
     ("sagemaker:CreateTrainingJob", f"{SAGEMAKER}:training-job/another", {}),
-    ("sagemaker:ListTags", f"{SAGEMAKER}:endpoint/digits-staging", {}),
+    ("sagemaker:ListTags", f"{SAGEMAKER}:training-job/digits-0123456789ab", {}),
     ("sagemaker:DescribeModelPackage", f"{SAGEMAKER}:model-package/digits/1", {}),
     ("logs:FilterLogEvents", f"{LOGS}/Endpoints/digits-staging", {}),
     ("logs:GetLogEvents", f"{LOGS}/TrainingJobs:log-stream:another/algo-1", {}),
@@ -261,6 +262,22 @@ def test_an_environment_is_changed_by_its_own_role_alone(asked: Asked) -> None:
         assert not may(other, action, resource.format(name=env.name), **context)
 
 
+MIXED_CASE = STAGING.model_copy(
+    update={"endpoint": STAGING.endpoint.model_copy(update={"name": "Digits-Staging"})}
+)
+
+
+@pytest.mark.parametrize("asked", OWN, ids=lambda each: " ".join(each[:2]))
+def test_the_name_of_an_endpoint_keeps_its_case_but_in_sagemakers_arns(asked: Asked) -> None:
+    """SageMaker's ARNs are in small letters; alarms, logs and keys have the name as it is written."""
+    action, resource, context = asked
+    named = resource.format(name="staging")
+    if not action.startswith("sagemaker:"):
+        named = named.replace("digits-staging", "Digits-Staging")
+
+    assert may(MIXED_CASE, action, named, **context)
+
+
 KEYS: tuple[Callable[[Environment], str], ...] = (
     lambda env: lock_key(env.name),
     lambda env: saved_scaling_key(env),
@@ -275,6 +292,7 @@ KEYS: tuple[Callable[[Environment], str], ...] = (
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
 def test_an_environments_own_records_are_written_by_its_role_alone(key: Callable[[Environment], str]) -> None:
     assert may(STAGING, "s3:PutObject", f"{BUCKET}/{key(STAGING)}")
+    assert may(MIXED_CASE, "s3:PutObject", f"{BUCKET}/{key(MIXED_CASE)}")
     assert not may(STAGING, "s3:PutObject", f"{BUCKET}/{key(PRODUCTION)}")
 
 

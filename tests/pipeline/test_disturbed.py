@@ -16,7 +16,7 @@ from pipeline.deployment import bake
 from pipeline.deployment.plan import config_name
 from pipeline.errors import EnvironmentLocked, PolicyCannotAct, PolicyNotInForce, SmokeFailed
 from pipeline.gates import Verdict
-from pipeline.promotion.promote import outcome_key
+from pipeline.promotion.outcome import outcome_key
 from pipeline.promotion.rollback import rollback
 from pipeline.run import Run
 from pipeline.state.rollback_intent import intent_key

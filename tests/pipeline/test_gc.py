@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.account.collect import collect, observe_in_use
 from pipeline.account.garbage import InUse, Inventory, Rule, kept_releases, plan_collection
+from pipeline.aws import AwsClient, Call
 from pipeline.aws.validation import problem_of
 from pipeline.config import Environment
 from pipeline.deployment.alarms import plan_alarms
@@ -180,6 +182,24 @@ def test_while_an_environment_changes_nothing_is_deleted(account: Run, published
     with pytest.raises(EnvironmentLocked):
         collect([account.env], later(account), releases=2, days=0)
     assert len(what_is_there(account)["weights"]) == 4
+
+
+class Interrupted(AwsClient):
+    """The client, whose first deletion is followed by somebody who breaks the lock of staging."""
+
+    def apply(self, call: Call) -> dict[str, Any]:
+        answer = super().apply(call)
+        self.read("s3", "delete_object", Bucket=self.place.bucket, Key=lock_key("staging"))
+        return answer
+
+
+def test_once_a_lock_is_broken_nothing_more_is_deleted(account: Run, published: dict[str, Release]) -> None:
+    run = later(account)
+    broken = Interrupted(account.env.aws, clock=run.clock)
+    with pytest.raises(EnvironmentLocked, match="lost to somebody who has broken it"):
+        collect([account.env], replace(run, aws=broken), releases=2, days=0)
+
+    assert len(broken.made) == 1
 
 
 @pytest.mark.parametrize(("releases", "days"), [(1, 14), (0, 0), (5, -1)])

@@ -20,7 +20,7 @@ from pipeline.run import Run
 from tests.pipeline.scene import ROOT, contract_cloud, endpoint_of, name_for, published, wait_for
 
 DEPLOYMENT = {"bake_seconds": 600, "maximum_execution_seconds": 28800}  # 5 s
-NEVER_LATE = {"p99_latency_ms": 60_000}  # on a busy machine this alarm would fire first
+NEVER_LATE = {"p99_ms": 60_000}  # on a busy machine this alarm would fire first
 MakeEnv = Callable[..., Environment]
 Publish = Callable[..., Release]
 
@@ -47,7 +47,7 @@ def run(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(ROOT)
     name = name_for(request.node.name)
-    env = make_env(name=name, endpoint={"name": name}, deployment=DEPLOYMENT, alarms=NEVER_LATE)
+    env = make_env(name=name, endpoint={"name": name}, deployment=DEPLOYMENT, limits=NEVER_LATE)
     run = Run.for_environment(env, tmp_path)
     bootstrap(run)
     return run

@@ -22,7 +22,7 @@ from pipeline.deployment.plan import (
     plan_deployment,
 )
 from pipeline.errors import ConfigError
-from pipeline.promotion.status import drift_of
+from pipeline.promotion.drift import Seen, drift_of
 from pipeline.release import Release
 from pipeline.run import Run
 
@@ -140,7 +140,7 @@ def drift(
     endpoint = {"EndpointConfigName": config["EndpointConfigName"]}
     live = Live(endpoint=endpoint, config=config, model=model_parameters(release, env))
     there = [*by_name(*alarms_of(env, config["EndpointConfigName"]), *more).values()]
-    found = drift_of(env, release, live, Scaling({"MinCapacity": 2, "MaxCapacity": 4}), there)
+    found = drift_of(env, release, Seen(live, Scaling({"MinCapacity": 2, "MaxCapacity": 4}), there))
     return {each.setting: (each.live, each.coming) for each in found}
 
 
@@ -155,7 +155,7 @@ def test_one_that_is_missing_silenced_or_left_over_is_drift(
     assert drift(release, told, silenced, *alarms[1:]) == {
         "alarm live slow-requests": ("other settings", "as in the config")
     }
-    assert drift(release, env, alarms[0]) == {"alarm live slow-requests": ("as before", None)}
+    assert drift(release, env, alarms[0]) == {"alarm live slow-requests": ("not in the config", None)}
 
 
 # ------------------------------------------------------------------------------------------------ notify

@@ -1,5 +1,7 @@
 """One change of an environment at a time: the lock, its renewal, and the lock of a dead process."""
 
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from pipeline.errors import AwsUnreachable, EnvironmentLocked
 from pipeline.run import Run
 from pipeline.state.lock import Lock, acquire, environment_lock, lock_key, read_lock, unlock
 from pipeline.state.lock_info import SILENT_SECONDS, LockInfo, stale_reason, this_process
-from tests.pipeline.scene import wait_for
+from tests.pipeline.scene import ROOT, wait_for
 
 Said = Callable[[], list[str]]
 WRITE = Call("s3", "put_object", {"Bucket": "none", "Key": "k", "Body": b""}, "write k")
@@ -87,9 +89,8 @@ def test_a_lock_is_void_only_when_its_holder_cannot_be_alive(
 
 def test_a_run_whose_lock_was_broken_changes_nothing_any_more(account: Run) -> None:
     with environment_lock(account, "deploy") as mine:
-        broken = unlock(account).broken
+        broken = unlock(account, confirm=lambda _: True).broken
         theirs = locked(account)
-        mine.renew()
 
         assert broken == mine.info
         with pytest.raises(EnvironmentLocked, match="was lost to `deploy` of"):
@@ -97,6 +98,84 @@ def test_a_run_whose_lock_was_broken_changes_nothing_any_more(account: Run) -> N
     found = read_lock(account)
     assert found is not None
     assert found.info == theirs.info, "the lock of the run that took over stays"
+
+
+def test_a_run_whose_lock_was_broken_and_taken_by_nobody_changes_nothing_either(account: Run) -> None:
+    with environment_lock(account, "deploy"):
+        unlock(account, confirm=lambda _: True)
+
+        with pytest.raises(EnvironmentLocked, match="was lost to somebody who has broken it"):
+            account.aws.apply(WRITE)
+
+
+def test_a_lock_that_cannot_be_looked_at_stops_the_write(account: Run) -> None:
+    """Refuse to write while it is not known whether the lock is still held."""
+    run = replace(account, aws=Blind(account.env.aws))
+    with environment_lock(run, "deploy") as mine:
+        with pytest.raises(AwsUnreachable):
+            run.aws.apply(WRITE)
+        assert not mine.lost
+    assert run.aws.made == []
+
+
+def test_the_lock_of_a_run_that_may_be_alive_is_broken_only_when_somebody_says_so(account: Run) -> None:
+    asked: list[str] = []
+
+    def refuse(holder: str) -> bool:
+        asked.append(holder)
+        return False
+
+    with environment_lock(account, "deploy") as mine:
+        with pytest.raises(
+            EnvironmentLocked, match=r"last sign of life \d+ s ago. Its lock was not broken"
+        ) as no:
+            unlock(account, confirm=refuse)
+
+        found = read_lock(account)
+        assert found is not None
+        assert found.info == mine.info
+        assert "being changed by `deploy` of" in asked[0]
+        assert no.value.fix.endswith("`python -m pipeline unlock --env staging --force`.")
+
+
+@pytest.mark.starts_processes
+def test_the_lock_of_a_process_that_is_gone_is_broken_unasked(account: Run, said: Said) -> None:
+    locked(account, pid=gone())
+
+    assert unlock(account, confirm=lambda _: pytest.fail("it is stale")).broken is not None
+    assert read_lock(account) is None
+    assert "its process" in said()[-1]
+
+
+@pytest.mark.starts_processes
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", EnvironmentLocked.exit_code)])
+def test_the_command_asks_on_a_terminal(account: Run, answer: str, code: int) -> None:
+    locked(account)
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "w") as terminal:
+        terminal.write(f"{answer}\n")
+        terminal.flush()
+        done = unlock_command(stdin=theirs)
+
+    assert done.returncode == code, done.stderr
+    assert "Break its lock? [y/N]" in done.stderr
+    assert (read_lock(account) is None) == (code == 0)
+
+
+@pytest.mark.starts_processes
+@pytest.mark.parametrize(("words", "code"), [([], EnvironmentLocked.exit_code), (["--force"], 0)])
+def test_where_nobody_can_answer_the_command_needs_force(account: Run, words: list[str], code: int) -> None:
+    locked(account)
+    done = unlock_command(*words, stdin=subprocess.DEVNULL)
+
+    assert done.returncode == code, done.stderr
+    assert "Break its lock?" not in done.stderr
+    assert (read_lock(account) is None) == (code == 0)
+
+
+def unlock_command(*words: str, stdin: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline", "unlock", "--env", "staging", *words]
+    return subprocess.run(command, cwd=ROOT, stdin=stdin, capture_output=True, text=True, check=False)
 
 
 def test_the_lock_is_renewed_while_the_step_lasts(account: Run) -> None:
@@ -131,6 +210,15 @@ class Deaf(AwsClient):
         return super().read(service, operation, **params)
 
 
+class Blind(AwsClient):
+    """The client, in a network that is lost when a lock is to be read."""
+
+    def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
+        if params.get("Key") == lock_key("staging"):
+            raise AwsUnreachable("no answer", fix="wait")
+        return super().find(service, operation, **params)
+
+
 def test_a_lock_that_cannot_be_released_does_not_hide_how_the_step_ended(account: Run, said: Said) -> None:
     with (
         pytest.raises(ZeroDivisionError),
@@ -142,5 +230,5 @@ def test_a_lock_that_cannot_be_released_does_not_hide_how_the_step_ended(account
 
 
 def test_there_may_be_nothing_to_unlock(account: Run, said: Said) -> None:
-    assert unlock(account).broken is None
+    assert unlock(account, confirm=lambda _: pytest.fail("nothing to ask about")).broken is None
     assert said() == ["staging is not locked"]

@@ -11,7 +11,13 @@ from pipeline.aws.calls import Call
 from pipeline.aws.validation import problem_of, require_valid
 from pipeline.config import Environment
 from pipeline.deployment.alarms import alarms_of, plan_alarms
-from pipeline.deployment.plan import Observed, config_name, plan_capacity_endpoint, plan_deployment
+from pipeline.deployment.plan import (
+    Observed,
+    config_name,
+    config_parameters,
+    plan_capacity_endpoint,
+    plan_deployment,
+)
 from pipeline.errors import ConfigError, EndpointBusy
 from pipeline.names import release_of
 from pipeline.publishing.publish import plan_registration
@@ -242,6 +248,17 @@ def test_every_setting_of_what_serves_reaches_its_call(release: Release, make_en
         [{"Key": "project", "Value": "digits"}]
     ] * 3
     assert len(alarms) == 6
+
+
+def test_the_driver_of_a_gpu_type_is_one_of_the_variants_settings(
+    release: Release, make_env: MakeEnv
+) -> None:
+    ami = "al2023-ami-sagemaker-inference-gpu-4-1"
+    chosen = make_env(endpoint={"instance_type": "ml.g5.xlarge", "inference_ami": ami})
+    default = make_env(endpoint={"instance_type": "ml.g5.xlarge"})
+
+    assert config_parameters(release, chosen)["ProductionVariants"][0]["InferenceAmiVersion"] == ami
+    assert "InferenceAmiVersion" not in config_parameters(release, default)["ProductionVariants"][0]
 
 
 def test_a_custom_alarm_watches_the_new_fleet_unless_its_metric_knows_none(

@@ -16,23 +16,25 @@ from pipeline.deployment.deploy import deploy
 from pipeline.deployment.plan import config_name, deployment_config
 from pipeline.errors import PreflightFailed
 from pipeline.preflight.checks import (
-    MANIFESTS,
     Problem,
     check_alarms,
+    check_bucket,
     check_fleet,
-    check_image,
     check_keys,
     check_network,
     check_pass_role,
     check_quota,
+    check_readable,
     check_role,
     check_status,
     check_variant,
     check_weights,
     principal_of,
 )
+from pipeline.preflight.image_checks import check_gpu, check_image, check_processor
 from pipeline.preflight.preflight import CHECKS, PreflightSnapshot, inspect, require_clear
 from pipeline.publishing.publish import publish
+from pipeline.publishing.pushed_images import DOCKER_MANIFEST
 from pipeline.release import Release
 from pipeline.run import Run
 from tests.pipeline.scene import ROOT, contract_cloud, name_for, published
@@ -92,24 +94,36 @@ def test_a_caller_who_may_pass_the_role_is_fine(env: Environment) -> None:
     assert not [*check_pass_role(env, "me", "allowed"), *check_pass_role(env, "root", None)]
 
 
-@pytest.mark.parametrize("kind", sorted(MANIFESTS))
-def test_one_manifest_of_one_platform_is_fine(env: Environment, release: Release, kind: str) -> None:
-    assert not [*check_image(env, release.image, {"imageManifestMediaType": kind})]
+def test_dockers_own_manifest_of_one_platform_is_fine(env: Environment, release: Release) -> None:
+    assert not [*check_image(env, release.image, {"imageManifestMediaType": DOCKER_MANIFEST})]
+
+
+def test_a_bucket_that_is_not_there_is_named(env: Environment) -> None:
+    problem = only(check_bucket(env, None))
+
+    assert problem.what == "There is no bucket digits-releases-123456789012."
+    assert "bootstrap --env staging" in problem.fix
+
+
+@pytest.mark.parametrize(("region", "count"), [("eu-west-1", 0), (None, 0), ("us-east-1", 1)])
+def test_a_bucket_of_another_region_is_named(env: Environment, region: str | None, count: int) -> None:
+    assert len([*check_bucket(env, {"BucketRegion": region})]) == count
 
 
 @pytest.mark.parametrize(
     "kind",
     [
+        "application/vnd.oci.image.manifest.v1+json",
         "application/vnd.oci.image.index.v1+json",
         "application/vnd.docker.distribution.manifest.list.v2+json",
         None,
     ],
 )
-def test_an_index_of_images_is_refused(env: Environment, release: Release, kind: str | None) -> None:
+def test_any_other_manifest_is_refused(env: Environment, release: Release, kind: str | None) -> None:
     problem = only(check_image(env, release.image, {"imageManifestMediaType": kind}))
 
     assert "SageMaker does not take" in problem.what
-    assert "--provenance=false" in problem.fix
+    assert "schema 2" in problem.fix
 
 
 def test_a_missing_image_is_named(env: Environment, release: Release) -> None:
@@ -118,6 +132,67 @@ def test_a_missing_image_is_named(env: Environment, release: Release) -> None:
 
 def test_a_stand_in_needs_no_image(env: Environment, release: Release) -> None:
     assert not [*check_image(env, release.image.model_copy(update={"is_source_hash": True}), None)]
+
+
+X86, GRAVITON, GPU = "ml.m5.large", "ml.c7g.large", "ml.g6.xlarge"
+CUDA_13_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "architecture", "is_fine"),
+    [
+        (X86, "amd64", True),
+        (X86, "arm64", False),
+        (GRAVITON, "arm64", True),
+        (GRAVITON, "amd64", False),
+        (GRAVITON, None, True),  # published by an earlier version
+    ],
+)
+def test_an_image_for_another_processor_is_named(
+    make_env: MakeEnv, release: Release, kind: str, architecture: str | None, is_fine: bool
+) -> None:
+    env = make_env(endpoint={"instance_type": kind})
+    image = release.image.model_copy(update={"architecture": architecture})
+    problems = [*check_processor(env, image)]
+
+    assert (problems == []) == is_fine
+    assert all(f"is built for {architecture}; {kind} runs" in each.what for each in problems)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ami", "cuda", "says"),
+    [
+        (X86, None, None, None),
+        (GPU, CUDA_13_AMI, "13.0", None),
+        (GPU, None, None, "computes on the CPU alone"),
+        (X86, None, "13.0", "has no GPU"),
+        (GPU, None, "13.0", "needs NVIDIA's driver 580 or newer; ml.g6.xlarge with the default AMI has driver 535"),
+        (GPU, "al2-ami-sagemaker-inference-gpu-3-1", "13.0", "gpu-3-1 has driver 550"),
+        (GPU, "al2-ami-sagemaker-inference-gpu-3-1", "12.8", None),
+        ("ml.g7e.2xlarge", None, "13.0", "no driver that AWS documents"),
+    ],
+)  # fmt: skip
+def test_a_driver_that_does_not_run_the_images_cuda_is_named(
+    make_env: MakeEnv, release: Release, kind: str, ami: str | None, cuda: str | None, says: str | None
+) -> None:
+    env = make_env(endpoint={"instance_type": kind, "inference_ami": ami})
+    image = release.image.model_copy(update={"architecture": "amd64", "cuda": cuda})
+    problems = [*check_gpu(env, image)]
+
+    assert len(problems) == (says is not None)
+    assert all(str(says) in each.what and each.fix for each in problems)
+    if cuda and says and "driver" in says:
+        assert problems[0].fix == f"Set endpoint.inference_ami to {CUDA_13_AMI}."
+
+
+@pytest.mark.parametrize("decision", ["implicitDeny", "explicitDeny"])
+def test_weights_that_the_role_may_not_read_are_named(
+    env: Environment, release: Release, decision: str
+) -> None:
+    problem = only(check_readable(env, release, decision))
+
+    assert problem.what == f"Role digits-sagemaker may not read {release.weights.uri}: {decision}."
+    assert not [*check_readable(env, release, "allowed"), *check_readable(env, release, None)]
 
 
 def test_the_published_weights_are_fine(release: Release) -> None:
@@ -256,6 +331,18 @@ def test_what_is_published_into_a_bootstrapped_account_can_be_deployed(run: Run,
     assert run.aws.made == []
 
 
+@pytest.mark.starts_processes
+def test_a_misspelt_bucket_is_found_before_the_deployment(run: Run, tmp_path: Path) -> None:
+    """The weights of the release are in the right one."""
+    bootstrap(run)
+    release = publish(run, weights=None, engine=False)
+    place = run.env.aws.model_copy(update={"bucket": f"{run.env.aws.bucket}s"})
+    misspelt = run.in_environment(run.env.model_copy(update={"aws": place}))
+
+    with pytest.raises(PreflightFailed, match=f"1 problem of .*\nbucket: There is no bucket {place.bucket}"):
+        require_clear(inspect(PreflightSnapshot(release, misspelt)))
+
+
 VPC = {"subnets": ["subnet-0a", "subnet-0b"], "security_groups": ["sg-0c"]}
 
 
@@ -376,9 +463,15 @@ def test_all_problems_are_told_at_once(run: Run, release: Release, make_env: Mak
     with pytest.raises(PreflightFailed) as failed:
         require_clear(inspect(PreflightSnapshot(release, run.in_environment(env))))
 
-    for problem in ("There is no role", "not in ECR", "There is no object s3://", "There is no alarm gone"):
+    for problem in (
+        "There is no role",
+        "There is no bucket",
+        "not in ECR",
+        "There is no object s3://",
+        "There is no alarm gone",
+    ):
         assert problem in str(failed.value)
-    assert str(failed.value).startswith("4 problems")
+    assert str(failed.value).startswith("5 problems")
     assert config_name(release, env) not in str(failed.value)
 
 

@@ -1,5 +1,6 @@
 """Promotion: refused unless exactly this release PASSED in the environment before."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -10,12 +11,17 @@ from typing import Any
 import pytest
 
 from pipeline.autoscaling.targets import MeasuredCapacity
+from pipeline.cli.step_runner import run_recorded
+from pipeline.commands.promote import command as promote_command
 from pipeline.config import Environment
 from pipeline.errors import ConfigError, PromotionRefused
-from pipeline.gates import Verdict
-from pipeline.promotion.promote import require_evidence
+from pipeline.gates import Verdict, overall
+from pipeline.model import Model
+from pipeline.promotion.accepted_gates import parse_accepted, used
+from pipeline.promotion.required_evidence import require_evidence
 from pipeline.release import Release
 from pipeline.run import Run
+from pipeline.state.audit import audit_lines
 from pipeline.verification.evidence import Evidence, evidence_key
 from pipeline.verification.stored_evidence import find_capacity
 from pipeline.verification.unmeasured import unchecked_gates
@@ -214,3 +220,92 @@ def test_nobody_has_verified_counts_for_an_unchecked_release_too(
         require_evidence(
             release.model_copy(update={"unchecked": True}), account.in_environment(production), unchecked=True
         )
+
+
+def with_gates(release: Release, **verdicts: str) -> Evidence:
+    """Return evidence with these gates, beside one that passed."""
+    passed = evidence(release).gates[0]
+    gates = [
+        passed,
+        *(
+            passed.model_copy(update={"name": name, "verdict": Verdict(each)})
+            for name, each in verdicts.items()
+        ),
+    ]
+    documents = [gate.document() for gate in gates]
+    return evidence(release, verdict=overall(gates), gates=documents)
+
+
+@pytest.mark.parametrize("verdict", ["failed", "inconclusive"])
+def test_a_worse_release_is_promoted_only_when_a_person_accepts_that_gate(
+    account: Run, production: Environment, release: Release, verdict: str
+) -> None:
+    found = with_gates(release, quality=verdict)
+    keep(found, account)
+    run = account.in_environment(production)
+    with pytest.raises(PromotionRefused, match=f"quality {verdict}") as refused:
+        require_evidence(release, run)
+
+    assert '`python -m pipeline promote --env production --accept quality="…"`' in refused.value.fix
+    assert require_evidence(release, run, accept={"quality": "harder labels"}) == found
+
+
+def test_accepting_one_gate_accepts_no_other(account: Run, production: Environment, release: Release) -> None:
+    keep(with_gates(release, quality="failed", agreement="failed"), account)
+    run = account.in_environment(production)
+
+    with pytest.raises(PromotionRefused, match="agreement failed") as refused:
+        require_evidence(release, run, accept={"quality": "harder labels"})
+    assert "quality failed" not in refused.value.what
+
+
+def test_a_gate_that_is_measured_cannot_be_accepted(
+    account: Run, production: Environment, release: Release
+) -> None:
+    keep(with_gates(release, quality="failed", errors="failed"), account)
+
+    with pytest.raises(PromotionRefused, match="errors failed") as refused:
+        require_evidence(release, account.in_environment(production), accept={"quality": "harder labels"})
+    assert "--accept" not in refused.value.fix
+
+
+def test_only_the_verdicts_that_needed_it_are_kept_as_accepted(release: Release) -> None:
+    found = with_gates(release, quality="failed", agreement="passed")
+
+    assert used(found, {"quality": "why", "agreement": "why not"}) == {"quality": "why"}
+
+
+@pytest.mark.parametrize("words", ["latency=it is fine", "quality", "quality=", "quality= ", "banana=yes"])
+def test_accepting_needs_a_gate_that_can_be_accepted_and_a_reason(words: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"--accept .* names no gate of \['quality', 'agreement'\] with a reason"
+    ):
+        parse_accepted([words])
+    assert parse_accepted(["", "quality=harder = better", "agreement=new labels"]) == {
+        "quality": "harder = better",
+        "agreement": "new labels",
+    }
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_audit_trail_says_what_was_accepted_and_why(account: Run, release: Release, fails: bool) -> None:
+    """Also when the promotion fails afterwards."""
+    accepted = {"quality": "harder labels"}
+
+    class Result(Model):
+        release: str
+        accepted: dict[str, str]
+
+    def work() -> Result:
+        if fails:
+            error = PromotionRefused("no", fix="none")
+            error.accepted = accepted
+            raise error
+        return Result(release=release.id, accepted=accepted)
+
+    with contextlib.suppress(PromotionRefused):
+        run_recorded(promote_command, account, release.id, work)
+    (line,) = audit_lines(account, 5)
+
+    assert line.accepted == accepted
+    assert "(accepted quality: harder labels)" in str(line)

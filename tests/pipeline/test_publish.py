@@ -23,7 +23,9 @@ from pipeline.publishing.image import (
     push_unless_there,
     source_hash,
 )
+from pipeline.publishing.image_target import ImageTarget
 from pipeline.publishing.publish import git_commit, plan_registration, publish
+from pipeline.publishing.pushed_images import DOCKER_MANIFEST
 from pipeline.publishing.supply_chain import Origin, provenance_key, store_sbom
 from pipeline.release import Release, load_release
 from pipeline.release_store.manifests import fetch_release, release_key
@@ -215,8 +217,10 @@ def test_a_list_of_packages_that_cannot_be_made_stops_the_publish(
     assert account.aws.made == []
 
 
-def put_image(account: Run, env: Environment, tag: str, content: str = "") -> None:
-    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+def put_image(
+    account: Run, env: Environment, tag: str, content: str = "", kind: str = DOCKER_MANIFEST
+) -> None:
+    manifest = {"schemaVersion": 2, "mediaType": kind}
     manifest |= {"content": content} if content else {}
     account.aws.read(
         "ecr", "put_image", repositoryName=env.aws.repository, imageTag=tag,
@@ -230,16 +234,16 @@ def test_a_push_that_is_refused_is_no_failure_if_the_tag_is_there_by_now(
 ) -> None:
     def refused(reference: str, aws: AwsClient) -> None:
         if is_there:
-            put_image(account, env, "t" * 40)
+            put_image(account, env, "a" * 40)
         raise BuildFailed("tag invalid", fix="none")
 
     monkeypatch.setattr("pipeline.publishing.image._push", refused)
     if is_there:
-        assert not push_unless_there("r:t", "t" * 40, account.aws)
-        assert said() == [f"image {'t' * 12} was pushed by another run meanwhile: that one is taken"]
+        assert not push_unless_there("r:t", "a" * 40, account.aws)
+        assert said() == [f"image {'a' * 12} was pushed by another run meanwhile: that one is taken"]
     else:
         with pytest.raises(BuildFailed, match="tag invalid"):
-            push_unless_there("r:t", "t" * 40, account.aws)
+            push_unless_there("r:t", "a" * 40, account.aws)
 
 
 @pytest.fixture
@@ -300,14 +304,59 @@ def test_a_commit_that_does_not_change_the_container_makes_the_same_image(
     started: list[list[str]] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pipeline.publishing.image._run", lambda words, *_: started.append(words))
+    monkeypatch.setattr("pipeline.publishing.image._architecture", lambda _: "arm64")
     changed, newest = commit("container/Dockerfile"), commit("README.md")
-    _build("r:t", Origin(newest), None, fresh=False)
-    _build("r:t", Origin(), "packages.txt", fresh=False)
+    arm, packages = ImageTarget("arm64"), ["--packages", "packages.txt"]
+    _build("r:t", Origin(newest), None, arm, fresh=False)
+    _build("r:t", Origin(), "packages.txt", ImageTarget("arm64", "cuda"), fresh=False)
 
     assert started == [
-        ["container/build", "--tag", "r:t", "--revision", changed],
-        ["container/build", "--tag", "r:t", "--packages", "packages.txt"],
+        ["container/build", "--tag", "r:t", "--platform", "linux/arm64", "--revision", changed],
+        ["container/build", "--tag", "r:t", "--platform", "linux/arm64", "--variant", "cuda", *packages],
     ]
+    with pytest.raises(
+        BuildFailed, match="r:t is built for arm64; the instance type of the config runs amd64"
+    ):
+        _build("r:t", Origin(), None, ImageTarget("amd64"), fresh=False)
+
+
+def test_each_target_has_a_hash_of_its_own(tmp_path: Path) -> None:
+    top = copy_of_sources(tmp_path)
+    targets = [ImageTarget(*each) for each in (("amd64", "cpu"), ("arm64", "cpu"), ("amd64", "cuda"))]
+
+    assert len({source_hash(top, None, each) for each in targets}) == 3
+    assert source_hash(top, None, targets[0]) == source_hash(top)
+
+
+def test_an_image_is_built_for_the_instance_type_of_the_config(
+    make_env: Callable[..., Environment], account: Run, built: list[bool]
+) -> None:
+    arm = replace(account, env=make_env(endpoint={"instance_type": "ml.c7g.large"}))
+    first = publish_image(account, Origin(), engine=True, sbom=False)
+    second = publish_image(arm, Origin(), engine=True, sbom=False)
+
+    assert (first.architecture, second.architecture) == ("amd64", "arm64")
+    assert first.tag != second.tag
+
+
+def test_an_image_that_sagemaker_does_not_take_stops_the_publish_and_is_built_anew(
+    account: Run, env: Environment, monkeypatch: pytest.MonkeyPatch, built: list[bool]
+) -> None:
+    """Its tag is immutable: the next image has one of its own."""
+    oci = "application/vnd.oci.image.manifest.v1+json"
+    docker_push = "pipeline.publishing.image._push"
+    with monkeypatch.context() as containerd_store:
+        containerd_store.setattr(
+            docker_push, lambda reference, _: put_image(account, env, reference.rpartition(":")[2], kind=oci)
+        )
+        with pytest.raises(
+            BuildFailed, match=re.escape(f"was pushed as {oci}, which SageMaker does not take")
+        ):
+            publish_image(account, Origin(), engine=True, sbom=False)
+
+    image = publish_image(account, Origin(), engine=True, sbom=False)
+    assert re.fullmatch(rf"{source_hash()[:40]}-\d{{14}}", image.tag)
+    assert len(built) == 2
 
 
 @pytest.mark.starts_processes

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import Environment
 from pipeline.model import Model
-from pipeline.promotion.rollback import previous_release
+from pipeline.promotion.rollback_target import earlier_releases
 from pipeline.run import Run
 from pipeline.state.records import (
     DeploymentRecord,
@@ -122,4 +122,6 @@ def test_the_previous_release_is_the_newest_that_is_not_live(
     records = [deployment(letter, at) for at, letter in enumerate(history)]
     ids = {letter: f"{letter * 12}-{letter * 8}" for letter in "ab"}
 
-    assert previous_release(records, live and ids[live]) == (previous and ids[previous])
+    before = next(iter(earlier_releases(records, live and ids[live])), None)
+
+    assert before == (previous and ids[previous])

@@ -18,7 +18,7 @@ from pipeline.deployment.deploy import deploy
 from pipeline.deployment.plan import config_name
 from pipeline.errors import VerificationInconclusive
 from pipeline.gates import Verdict
-from pipeline.promotion.promote import outcome_key
+from pipeline.promotion.outcome import outcome_key
 from pipeline.publishing.model_registry import package_of
 from pipeline.publishing.publish import publish
 from pipeline.release import UNCHECKED, GoldenRecord, Release

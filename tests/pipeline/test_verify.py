@@ -85,6 +85,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     document: dict[str, Any] = yaml.safe_load((ROOT / "config" / "staging.yaml").read_text())
     document["endpoint"] |= {"name": "verified", "environment": {"TROUBLE": str(folder / "trouble")}}
     document["load"]["quick"] = PROFILE
+    quality = {"metric": "accuracy", "better": "higher", "floor": 0.95, "allowed_loss": 0.01}
+    document["verification"]["quality"] = quality
     document["limits"] |= {"scale_out_seconds": 120, "scale_in_seconds": 120}  # a machine may be busy
     env = Environment.model_validate(document)
     command = shlex.join([sys.executable, str(SERVER)])
@@ -120,7 +122,8 @@ def test_a_sound_release_passes_every_gate_and_the_evidence_is_kept(
     evidence = live.verify()
 
     assert set(by_name(evidence.gates).values()) == {Verdict.PASSED}, said()
-    assert len(evidence.gates) == 9
+    assert len(evidence.gates) == 10
+    assert by_name(evidence.gates)["quality"] is Verdict.PASSED, "by the floor: no environment follows"
     assert evidence == live.stored()
     assert json.loads((live.run.build / "staging" / "evidence.json").read_text()) == evidence.document()
     assert evidence.capacity is not None
@@ -199,6 +202,7 @@ def test_wrong_predictions_fail_the_smoke_tests_and_nothing_more_is_measured(
     assert live.stored().verdict is Verdict.FAILED
     verdicts = by_name(live.stored().gates)
     assert verdicts.pop("smoke") is Verdict.FAILED
+    assert verdicts.pop("quality") is Verdict.PASSED, "it is known without a request"
     assert set(verdicts.values()) == {Verdict.INCONCLUSIVE}
 
 

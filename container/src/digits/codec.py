@@ -4,6 +4,8 @@ For any body `decode` returns images or raises BadRequest with one sentence that
 where, such as `instances[3][17]: expected a number, got "x"`.
 """
 
+import io
+import itertools
 import json
 from typing import Any, NoReturn
 
@@ -21,6 +23,7 @@ LABELS = 10
 MAX_INSTANCES = 4096
 _NUMBERS = {int, float}  # by exact type: a bool is an int, but not a number
 _LONGEST_QUOTE = 40
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # of UTF-8, which some programs write before a text
 
 
 def decode(body: bytes, content_type: str = CONTENT_TYPE) -> NDArray[np.float32]:
@@ -34,6 +37,8 @@ def decode(body: bytes, content_type: str = CONTENT_TYPE) -> NDArray[np.float32]
     for another content type.
     """
     kind = CONTENT_TYPE if content_type == CONTENT_TYPE else media.essence(content_type)
+    if body.startswith(_BYTE_ORDER_MARK):
+        body = body.removeprefix(_BYTE_ORDER_MARK)
     if kind in ("", media.JSON):
         images = _plain_images(body)
         return images if images is not None else _images(_instances(_parse(body)))
@@ -122,17 +127,20 @@ def encode(probabilities: NDArray[np.float32], media_type: str = CONTENT_TYPE) -
 
 def _lines(body: bytes) -> list[tuple[int, bytes]]:
     """Return the lines that are not blank, numbered from 1. Raises BadRequest if there are too many."""
-    lines = enumerate(body.split(b"\n", MAX_INSTANCES * 2), start=1)
-    return _counted([(number, line) for number, line in lines if line.strip()])
+    lines = ((number, line) for number, line in enumerate(io.BytesIO(body), start=1) if line.strip())
+    found = list(itertools.islice(lines, MAX_INSTANCES))
+    return _counted(found, beyond=sum(1 for _ in lines))
 
 
 def _fields(line: bytes) -> list[float | str]:
     """Return the numbers of a CSV line; other text stays text, so that its error names its place."""
     fields: list[float | str] = []
     for field in line.decode(errors="replace").split(",", PIXELS):
-        text = field.strip().strip('"')
+        text = field.strip()
+        if len(text) > 1 and text[0] == text[-1] == '"':
+            text = text[1:-1]
         try:
-            fields.append(float(text) if "_" not in text else text)
+            fields.append(float(text) if text.isascii() and "_" not in text else text)
         except ValueError:
             fields.append(text)
     return fields
@@ -154,7 +162,7 @@ def _array_images(array: NDArray[Any]) -> NDArray[np.float32]:
         raise BadRequest(f"instances: expected 1 to {MAX_INSTANCES} instances, got {len(array)}")
     if not (array.min() >= 0 and array.max() <= BRIGHTEST):  # NaN is in no range
         _refuse_the_first_bad(array.tolist())
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return np.array(array, dtype=np.float32, order="C")  # a copy: PyTorch warns of what it may not write
 
 
 def _parse(body: bytes, line: int = 1) -> object:
@@ -197,9 +205,10 @@ def _instances(payload: object) -> list[Any]:
     return _counted(instances)
 
 
-def _counted(instances: list[Any]) -> list[Any]:
-    if not 1 <= len(instances) <= MAX_INSTANCES:
-        raise BadRequest(f"instances: expected 1 to {MAX_INSTANCES} instances, got {len(instances)}")
+def _counted(instances: list[Any], beyond: int = 0) -> list[Any]:
+    count = len(instances) + beyond
+    if not 1 <= count <= MAX_INSTANCES:
+        raise BadRequest(f"instances: expected 1 to {MAX_INSTANCES} instances, got {count}")
     return instances
 
 

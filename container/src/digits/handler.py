@@ -29,8 +29,13 @@ class DigitsHandler:
         self.is_ready = False
 
     def warm_up(self) -> None:
-        """Predict a blank instance, which opens the engine's session. Raises BadPrediction if it gives no numbers."""
-        codec.predictions(self.predict(codec.blank()))
+        """Predict a blank instance, which opens the engine's session, and encode the answer in every type.
+
+        Raises BadPrediction if it gives no numbers.
+        """
+        prediction = self.predict(codec.blank())
+        for media_type in media.ALL:
+            codec.encode(prediction, media_type)
         self.is_ready = True
 
     def refusal_to_join(self) -> None:

@@ -36,6 +36,7 @@ from local_aws.sagemaker.api import SageMaker
 from local_aws.sagemaker.api import moto_may as sagemaker_moto_may
 from local_aws.sagemaker.endpoint import Endpoint
 from local_aws.sagemaker.endpoints import Endpoints
+from local_aws.sagemaker.inputs import Inputs
 from local_aws.sagemaker.member import FleetContext
 from local_aws.sagemaker.operations import Operations
 from local_aws.sagemaker.resources import ResourceStore
@@ -164,7 +165,8 @@ class LocalAws:
         )
 
     def _service_routes(self, ecr: Ecr) -> dict[str, ServiceRoute]:
-        sagemaker = SageMaker(self.resource_store, self.endpoints, self.jobs, self.clock, self.rights)
+        inputs = Inputs(ecr.images, self.clients, self.rights)
+        sagemaker = SageMaker(self.resource_store, self.endpoints, self.jobs, self.clock, inputs)
         return {
             "SageMaker": ServiceRoute("sagemaker", sagemaker, sagemaker_moto_may),
             "ServiceQuotasV20190624": ServiceRoute("service-quotas", self.quotas, lambda _: False),

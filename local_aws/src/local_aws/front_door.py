@@ -140,9 +140,8 @@ async def _serve(
     region = signing_region({name.lower(): value for name, value in request.headers.items()})
     if region not in (None, REGION):
         raise not_imitated(f"The region {region} (this is {REGION}: set AWS_DEFAULT_REGION)")
-    if action not in service_route.service.actions:
-        if service_route.moto_may(action):
-            raise LeftToMoto
+    is_ours = action in service_route.service.actions
+    if not is_ours and not service_route.moto_may(action):
         raise not_imitated(f"The operation {action} of {service_route.model}")
     try:
         parameters = json.loads(body or b"{}")
@@ -151,6 +150,8 @@ async def _serve(
     if not isinstance(parameters, dict):
         raise AwsError("SerializationException", "The request body is not a JSON object.")
     check_request(service_route.model, action, parameters)
+    if not is_ours:
+        raise LeftToMoto
     return await service_route.service.handle(action, parameters)
 
 

@@ -21,7 +21,9 @@ TARGET_VARIANT = "X-Amzn-SageMaker-Target-Variant"
 STREAM_ACCEPT = "X-Amzn-SageMaker-Accept"
 STREAM_CONTENT_TYPE = "X-Amzn-SageMaker-Content-Type"
 FAULTY = b"a fault was asked for: python -m local_aws fault list"
-FORWARDED = ("Content-Type", "Accept", ATTRIBUTES, "X-Amzn-SageMaker-Inference-Id")
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
+LONGEST_INFERENCE_ID = 64
+FORWARDED = ("Content-Type", "Accept", ATTRIBUTES, INFERENCE_ID)
 NOT_IMITATED = (
     "X-Amzn-SageMaker-Target-Model",
     "X-Amzn-SageMaker-Target-Container-Hostname",
@@ -119,6 +121,11 @@ class Router:
         for name in NOT_IMITATED:
             if name in request.headers:
                 return errors.validation(f"The header {name} is not imitated by this local AWS.")
+        if len(request.headers.get(INFERENCE_ID, "")) > LONGEST_INFERENCE_ID:
+            return errors.validation(
+                f"1 validation error detected: Value '{request.headers[INFERENCE_ID]}' at 'inferenceId' failed to "
+                f"satisfy constraint: Member must have length less than or equal to {LONGEST_INFERENCE_ID}"
+            )
         if len(request.headers.get(ATTRIBUTES, "")) > 1024:
             return errors.validation("CustomAttributes must have length less than or equal to 1024.")
         if (request.content_length or 0) > self._max_payload:

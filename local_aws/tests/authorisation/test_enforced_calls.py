@@ -210,20 +210,36 @@ PULLS = {
 }  # fmt: skip
 
 
+READS = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{BUCKET}/*"}
+
+
+def test_a_model_whose_data_its_role_may_not_read_is_refused(roles: Roles) -> None:
+    role = roles.make("reads-no-weights", PULLS, trust=TO_SAGEMAKER)
+    container = {"Image": "image@sha256:" + "a" * 64, "ModelDataUrl": "s3://owned/there"}
+    request = {"ModelName": "unread", "ExecutionRoleArn": role, "PrimaryContainer": container}
+
+    text = refused("ValidationException", roles.aws.client("sagemaker").create_model, **request)
+    assert text.startswith(
+        f'Could not access model data at s3://owned/there. Please ensure that the role "{role}" exists'
+    )
+    assert 'has "s3:GetObject" permissions' in text
+
+
 @pytest.mark.parametrize(
-    ("name", "statements", "reason"),
+    ("name", "left", "reason"),
     [
-        ("pulls-nothing", (), "does not have GetAuthorizationToken permission for the image: 'image@sha256:"),
+        ("pulls-nothing", (READS,), "does not have GetAuthorizationToken permission for the image: 'image@sha256:"),
         ("reads-nothing", (PULLS,), 'Failed to download model data for container "container_1" from URL: "s3://owned/there"'),
     ],
 )  # fmt: skip
-def test_an_endpoint_whose_role_may_not_load_it_fails_with_the_reason(
-    roles: Roles, name: str, statements: tuple[dict[str, Any], ...], reason: str
+def test_an_endpoint_whose_role_may_no_longer_load_it_fails_with_the_reason(
+    roles: Roles, name: str, left: tuple[dict[str, Any], ...], reason: str
 ) -> None:
-    role = roles.make(name, *statements, trust=TO_SAGEMAKER)
+    role = roles.make(name, PULLS, READS, trust=TO_SAGEMAKER)
     sagemaker = roles.aws.client("sagemaker")
     container = {"Image": "image@sha256:" + "a" * 64, "ModelDataUrl": "s3://owned/there"}
     sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer=container)
+    roles.aws.client("iam").put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=document(*left))
     variant = {
         "VariantName": "v",
         "ModelName": name,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 PRICES = Path(__file__).parents[3] / "config" / "prices.json"
+REGION = "us-east-1"
 INSTANCE_TYPE = "ml.m5.large"
 INSTANCES, MINUTES = 1, 20
 """Instances and minutes of a test without a mark: one instance, from its launch to its deletion."""
@@ -50,5 +51,6 @@ def cost_of(items: Iterable[pytest.Item]) -> Cost:
         if "endpoint" in fixtures:
             minutes[f"the endpoint that tests of {item.path.name} share"] = SHARED_MINUTES
     table = json.loads(PRICES.read_text())
-    priced = f"{table['currency']} in {table['region']}, as of {table['as_of']}"
-    return Cost(minutes, table["hourly"][INSTANCE_TYPE], priced)
+    prices = table["regions"][REGION]
+    priced = f"{table['currency']} in {REGION}, as of {prices['as_of']}"
+    return Cost(minutes, prices["hourly"][INSTANCE_TYPE], priced)

@@ -1,10 +1,12 @@
 """Models, endpoint configs, names, lists and tags."""
 
 import pytest
+from botocore.config import Config
 
 from testbed.serving import Serving, refused
 
 pytestmark = pytest.mark.starts_processes
+UNCHECKED = Config(parameter_validation=False)
 
 
 @pytest.mark.sky(minutes=0)
@@ -112,3 +114,52 @@ def test_what_is_missing_is_named_by_its_arn(serving: Serving) -> None:
         f'Could not find endpoint configuration "{serving.account.arn("endpoint-config", "nope")}".',
         f'Could not find model "{serving.account.arn("model", "nope")}".',
     ]
+
+
+@pytest.mark.sky(minutes=0)
+def test_a_name_is_taken_in_any_case(serving: Serving) -> None:
+    """One ARN would name both: deleting one would take the tags of the other."""
+    client, name = serving.sagemaker, serving.name("Mixed-Case")
+    request = {"PrimaryContainer": serving.container(), **serving.role()}
+    client.create_model(ModelName=name, **request)
+    text = refused("ValidationException", client.create_model, ModelName=name.lower(), **request)
+
+    assert text == f'Cannot create already existing model "{serving.account.arn("model", name.lower())}".'
+    assert client.describe_model(ModelName=name)["ModelName"] == name
+    variants = [serving.variant(name)]
+    client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
+    text = refused(
+        "ValidationException",
+        client.create_endpoint_config,
+        EndpointConfigName=name.upper(),
+        ProductionVariants=variants,
+    )
+    assert text.startswith("Cannot create already existing endpoint configuration ")
+
+
+@pytest.mark.sky(minutes=0)
+@pytest.mark.parametrize("name", ["with_underscore", "m" * 64, "-begins-with-a-dash"])
+def test_a_name_that_is_too_long_or_has_other_characters_is_refused(serving: Serving, name: str) -> None:
+    call = serving.client("sagemaker", config=UNCHECKED).create_model
+    request = {"ModelName": name, "PrimaryContainer": serving.container(), **serving.role()}
+
+    assert "at 'modelName' failed to satisfy constraint" in refused("ValidationException", call, **request)
+
+
+@pytest.mark.sky(minutes=0)
+@pytest.mark.parametrize("key", ["LOG-LEVEL", "1A", "K" * 1025])
+def test_the_key_of_an_environment_has_limits_as_its_value_has(serving: Serving, key: str) -> None:
+    call = serving.client("sagemaker", config=UNCHECKED).create_model
+    request = {"ModelName": serving.name("m"), "PrimaryContainer": serving.container(**{key: "1"})}
+
+    text = refused("ValidationException", call, **request, **serving.role())
+    assert "at 'primaryContainer.environment' failed to satisfy constraint: Map keys must satisfy" in text
+
+
+@pytest.mark.sky(minutes=0)
+@pytest.mark.parametrize("keys", [["aws:x"], ["AWS:x"], ["twice", "twice"]])
+def test_tags_of_aws_and_a_key_given_twice_are_refused(serving: Serving, keys: list[str]) -> None:
+    tags = [{"Key": key, "Value": "1"} for key in keys]
+    request = {"ModelName": serving.name("m"), "PrimaryContainer": serving.container(), **serving.role()}
+
+    assert keys[0] in refused("ValidationException", serving.sagemaker.create_model, **request, Tags=tags)

@@ -82,7 +82,7 @@ def test_a_bad_pixel_is_named_by_its_place(i: int, j: int, value: Any) -> None:
         (b"", "body: expected JSON, but line 1, column 1 has a fault: Expecting value"),
         (b'{"instances": [[0,\n', "body: expected JSON, but line 2, column 1 has a fault: Expecting value"),
         (b'{"instances": "\xff"}', "body: expected UTF-8, got the byte 0xff at 15"),
-        (b"\xef\xbb\xbf{}", "body: expected JSON, but line 1, column 1 has a fault: Unexpected UTF-8 BOM"),
+        (b"\xef\xbb\xbf{}", "instances: expected a list, got no such key"),
         (b"[" * 100_000, "body: expected lists nested twice, got far deeper nesting"),
         (b'{"a":' * 100_000, "body: expected lists nested twice, got far deeper nesting"),
         (b'{"instances": [[' + b"9" * 5000 + b"]]}", "body: expected numbers from 0 to 16, got one of thousands"),
@@ -271,3 +271,31 @@ def test_answers_go_out_in_every_type() -> None:
     named = np.load(io.BytesIO(encode(probabilities, media.NPZ)))
     assert named["labels"].tolist() == [3, 7]
     np.testing.assert_array_equal(named["probabilities"], probabilities)
+
+
+def test_blank_lines_are_no_instances_however_many_there_are() -> None:
+    row = b",".join([b"1"] * PIXELS)
+
+    images = decode(b"\n" * 20_000 + row + b"\r\n\r\n" + row, "text/csv")
+
+    assert images.shape == (2, PIXELS)
+
+
+@pytest.mark.parametrize("field", ['"1', '1"', '"', "\u0661", "1_0", '""1""'])
+def test_a_field_of_csv_that_is_no_plain_number_is_refused_with_its_place(field: str) -> None:
+    row = ",".join(["1", field, *["1"] * (PIXELS - 2)])
+
+    with pytest.raises(BadRequest, match=r"^instances\[1\]\[1\]: expected a number, got "):
+        decode(("1," * (PIXELS - 1) + "1\n\n" + row).encode(), "text/csv")
+
+
+def test_quotes_round_a_whole_field_of_csv_are_allowed() -> None:
+    assert decode(",".join(['"1"'] * PIXELS).encode(), "text/csv").shape == (1, PIXELS)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_array_of_a_request_may_be_written_to() -> None:
+    """PyTorch would print a warning at the first one that may not."""
+    images = decode(npy(np.zeros((1, PIXELS), dtype=np.float32)), media.NPY)
+
+    assert images.flags.writeable

@@ -2,6 +2,7 @@
 
 BadRequest      the caller's fault: 4xx
 HandlerFailed   a function of a user's program raised: 500, or the status it chose
+RefusedInput    the same, of a model that may refuse the input: 400 if it answers others
 BadPrediction   the model's output cannot be sent: 500
 CannotLoad      the model archive cannot be served: the start ends with the text
 """
@@ -21,6 +22,14 @@ class HandlerFailed(Exception):
     def __init__(self, sentence: str, *, status: int = 500) -> None:
         super().__init__(sentence)
         self.status = status
+
+
+class RefusedInput(HandlerFailed):
+    """A failure of a model without a program; `refusal` tells the caller, if it was the input that failed."""
+
+    def __init__(self, sentence: str, *, refusal: str) -> None:
+        super().__init__(sentence)
+        self.refusal = refusal
 
 
 class BadPrediction(Exception):

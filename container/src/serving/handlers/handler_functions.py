@@ -7,6 +7,7 @@ from typing import Any
 
 from serving.handlers import toolkit_defaults
 from serving.handlers.errors import CannotLoad
+from serving.handlers.toolkit_input import InputFunction
 
 _ARGUMENTS = {  # the number of arguments, without a context
     "pre_model_fn": 1, "model_fn": 1, "model_warmup_fn": 2,
@@ -14,8 +15,11 @@ _ARGUMENTS = {  # the number of arguments, without a context
 }  # fmt: skip
 
 
-def collect(module: ModuleType) -> dict[str, Callable[..., Any]]:
-    """Collect the user's functions, or the toolkit's. Raises CannotLoad for a wrong combination."""
+def collect(module: ModuleType, input_fn: InputFunction) -> dict[str, Callable[..., Any]]:
+    """Collect the user's functions, or the toolkit's, of which `input_fn` is one.
+
+    Raises CannotLoad for a wrong combination.
+    """
     theirs = {name: getattr(module, name) for name in _ARGUMENTS if getattr(module, name, None) is not None}
     steps = {"input_fn", "predict_fn", "output_fn"}
     if "transform_fn" in theirs and steps & theirs.keys():
@@ -26,7 +30,7 @@ def collect(module: ModuleType) -> dict[str, Callable[..., Any]]:
         return {"model_fn": toolkit_defaults.model_fn, **theirs}
     return {
         "model_fn": toolkit_defaults.model_fn,
-        "input_fn": toolkit_defaults.input_fn,
+        "input_fn": input_fn,
         "predict_fn": toolkit_defaults.predict_fn,
         "output_fn": toolkit_defaults.output_fn,
         **theirs,

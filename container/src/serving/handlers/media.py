@@ -29,7 +29,8 @@ def negotiate(accept: str, *, preferred: str = JSON, offered: Sequence[str] = AL
     if accept in ("", "*/*", preferred):
         return preferred
     order = [preferred, *(kind for kind in offered if kind != preferred)]
-    best = parse_accept_header(accept, MIMEAccept).best_match(order)
+    without_parameters = [(essence(kind), quality) for kind, quality in parse_accept_header(accept)]
+    best = MIMEAccept(without_parameters).best_match(order)
     if best is None:
         raise BadRequest(
             f"Accept: expected one of {', '.join(order)} among the types, got {accept[:_SHOWN]}", status=406

@@ -4,6 +4,7 @@ By default the image must already have every package, so that all instances of a
 versions. SERVE_INSTALL_REQUIREMENTS=1 installs them instead.
 """
 
+import codecs
 import importlib.metadata
 import importlib.util
 import os
@@ -16,6 +17,10 @@ from pathlib import Path
 from serving.handlers.errors import CannotLoad
 
 INSTALL_VARIABLE = "SERVE_INSTALL_REQUIREMENTS"
+_ENCODINGS = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
 _SECONDS = 480  # SageMaker gives up on a container soon afterwards
 _PINNED = ("torch", "numpy", "flask", "werkzeug", "gunicorn")  # the server's own packages keep their versions
 
@@ -74,5 +79,8 @@ def _pip(command: list[str], settings: Mapping[str, str]) -> str | None:
 
 
 def _lists_something(requirements: Path) -> bool:
-    lines = (line.strip() for line in requirements.read_text().splitlines())
+    """Return whether a line is no comment, in the encodings that pip reads: UTF-8, or by a byte order mark."""
+    content = requirements.read_bytes()
+    encoding = next((name for mark, name in _ENCODINGS if content.startswith(mark)), "utf-8")
+    lines = (line.strip() for line in content.decode(encoding, errors="replace").splitlines())
     return any(line and not line.startswith("#") for line in lines)

@@ -1,11 +1,10 @@
-"""Default handler functions, as in AWS's PyTorch inference toolkit.
+"""Default handler functions, as in AWS's PyTorch inference toolkit; toolkit_input.py has the default input_fn.
 
-A TorchScript model; tensors in from JSON, JSON Lines, CSV, .npy and .npz; out by Accept.
+A TorchScript model; tensors in; out by Accept.
 """
 
-import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,9 @@ from numpy.typing import NDArray
 
 from serving.handlers import arrays, media
 from serving.handlers.errors import BadPrediction, BadRequest
+from serving.handlers.toolkit_device import device
 
 _SUFFIXES = (".pt", ".pth")
-_MOST_UNPACKED = 1 << 30  # bytes of a .npz
-
-
-def device() -> torch.device:
-    """Return the device for models: the first GPU, or the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def model_fn(model_dir: str) -> Any:
@@ -45,36 +39,6 @@ def model_fn(model_dir: str) -> Any:
         ) from error
 
 
-def input_fn(body: str | bytes, content_type: str) -> Any:
-    """Decode a tensor: float32 from text, the file's type from .npy; a dict from a .npz of several arrays.
-
-    Raises BadRequest for a body that is not in its format, and with 415 for another format.
-    """
-    kind = media.essence(content_type)
-    if kind == media.NPY:
-        return _tensor(arrays.from_npy(_bytes(body)))
-    if kind == media.NPZ:
-        tensors = {
-            name: _tensor(array)
-            for name, array in arrays.from_npz(_bytes(body), most_bytes=_MOST_UNPACKED).items()
-        }
-        return next(iter(tensors.values())) if len(tensors) == 1 else tensors
-    try:
-        text = body if isinstance(body, str) else body.decode()
-        if kind == media.JSON:
-            numbers = np.array(json.loads(text), dtype=np.float32)
-        elif kind == media.JSON_LINES:
-            lines = [json.loads(line) for line in text.split("\n") if line.strip()]
-            numbers = np.array(lines, dtype=np.float32)
-        elif kind == media.CSV:
-            numbers = _csv(text)
-        else:
-            raise media.unsupported(content_type)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise BadRequest(f"body: expected numbers in {kind}: {str(error)[:200]}") from None
-    return torch.from_numpy(numbers).to(device())
-
-
 def predict_fn(data: Any, model: Any) -> Any:
     """Return the model's output for `data`."""
     model.eval()
@@ -85,20 +49,21 @@ def predict_fn(data: Any, model: Any) -> Any:
 def output_fn(prediction: Any, accept: str) -> bytes | Iterator[Any]:
     """Encode `prediction` in the type `accept`; pass a generator on.
 
-    Raises BadPrediction for NaN and infinity in JSON, which cannot represent them.
+    Raises BadPrediction for NaN and infinity in JSON, which cannot represent them, and BadRequest (406) for a
+    prediction that has no form in `accept`.
     """
     if isinstance(prediction, Iterator):
         return prediction
     if accept == media.JSON:
         return _json(prediction)
+    if accept == media.JSON_LINES:
+        return b"".join(_json(row) + b"\n" for row in _rows(prediction))
     if accept == media.NPZ:
         named = prediction if isinstance(prediction, dict) else {"predictions": prediction}
-        return arrays.to_npz({name: _array(value) for name, value in named.items()})
-    array = _array(prediction)
+        return arrays.to_npz({str(name): _array(value, accept) for name, value in named.items()})
+    array = _array(prediction, accept)
     if accept == media.NPY:
         return arrays.to_npy(array)
-    if accept == media.JSON_LINES:
-        return b"".join(_json(row) + b"\n" for row in np.atleast_1d(array))
     if array.ndim > 2:
         raise BadRequest(f"Accept: a prediction of {array.ndim} dimensions cannot be {accept}", status=406)
     rows = array.reshape(-1, 1) if array.ndim < 2 else array
@@ -119,22 +84,27 @@ def _json(value: Any) -> bytes:
         raise BadPrediction(f"expected finite numbers in the prediction: {error}") from error
 
 
-def _array(value: Any) -> NDArray[Any]:
+def _rows(prediction: Any) -> Sequence[Any]:
+    """Return what JSON Lines has a line of: rows, or the whole of what has none."""
+    if isinstance(prediction, list | tuple):
+        return prediction
+    if isinstance(prediction, torch.Tensor | np.ndarray) and prediction.ndim:
+        rows: Sequence[Any] = list(prediction)
+        return rows
+    return [prediction]
+
+
+def _array(value: Any, accept: str) -> NDArray[Any]:
+    """Return the prediction as an array of numbers or texts. Raises BadRequest (406) if it is none."""
     if isinstance(value, torch.Tensor):
-        return value.detach().cpu().numpy()
-    return np.asarray(value)
-
-
-def _tensor(array: NDArray[Any]) -> torch.Tensor:
-    return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="))).to(device())
-
-
-def _csv(text: str) -> NDArray[np.float32]:
-    """Read CSV as NumPy does: one line gives one dimension, several give two."""
-    if not text.strip():
-        raise BadRequest("body: expected lines of numbers, got nothing")
-    return np.loadtxt(io.StringIO(text), dtype=np.float32, delimiter=",", comments=None)
-
-
-def _bytes(body: str | bytes) -> bytes:
-    return body.encode() if isinstance(body, str) else body
+        plain = value.detach().cpu()
+        return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()  # NumPy has no bfloat16
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of several lengths
+        array = np.empty(0, dtype=object)
+    if array.dtype.hasobject:
+        raise BadRequest(
+            f"Accept: a prediction of type {type(value).__name__} cannot be {accept}", status=406
+        )
+    return array

@@ -1,8 +1,8 @@
 """Serve a user's inference.py as AWS's PyTorch container does: on one thread, one request at a time."""
 
-import json
+import pickle
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,16 +13,28 @@ from werkzeug.exceptions import HTTPException
 from serving.engines import Engine
 from serving.engines.agreement import WrongAnswers
 from serving.engines.engine_model import EngineModel
-from serving.handlers import handler_functions, media, toolkit_defaults, user_program
+from serving.handlers import (
+    handler_functions,
+    media,
+    response_headers,
+    toolkit_defaults,
+    toolkit_input,
+    toolkit_refusal,
+    user_program,
+)  # fmt: skip
 from serving.handlers.context import Call, Context
 from serving.handlers.errors import BadRequest, CannotLoad, HandlerFailed
 from serving.handlers.handler import Answer
 from serving.handlers.joining import Batching, Joining
+from serving.handlers.program_answer import body_and_type, chunks, concrete, to_bytes
+from serving.handlers.program_errors import describe, ending_its_children, failure
+from serving.handlers.toolkit_device import device
 from serving.handlers.user_program import Program
+from serving.platform import limits
 
+UNPICKLE_VARIABLE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # PyTorch's own switch
 ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
 _TEXT = (media.JSON, media.CSV)  # input_fn gets these as str, everything else as bytes
-_LONGEST_MESSAGE = 2000
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,8 @@ class UserHandler:
         self._program = program
         self._model_dir = model_dir
         self._default_accept = environ.get(ACCEPT_VARIABLE) or media.JSON
-        self._context = Context(model_dir, toolkit_defaults.device().type)
+        self._context = Context(model_dir, device().type)
+        self._input_fn = toolkit_input.input_fn_of(limits.from_environ(environ).payload_bytes)
         self._functions: dict[str, Callable[..., Any]] = {}
         self._contextual: set[str] = set()  # the functions that take a context
         self._loading = threading.Lock()
@@ -72,13 +85,19 @@ class UserHandler:
                 return
             name = self._program.file.name if self._program else "the default model_fn"
             try:
-                module = user_program.load(self._program) if self._program else ModuleType("nothing")
-                self._functions = self._bind_context(handler_functions.collect(module))
+                with ending_its_children():
+                    module = self._import()
+                self._functions = self._bind_context(handler_functions.collect(module, self._input_fn))
                 self.model = self._load()
             except (CannotLoad, WrongAnswers):
                 raise
-            except Exception as error:  # a user's code may raise anything
-                raise CannotLoad(f"{name}: {_describe(error)}") from error
+            except pickle.UnpicklingError as error:
+                raise CannotLoad(
+                    f"{name}: a file holds pickled objects, not tensors alone ({describe(error).partition('.')[0]}); "
+                    f"save a state_dict, or set {UNPICKLE_VARIABLE}=1 for an archive that you trust"
+                ) from error
+            except BaseException as error:  # a user's code may raise anything, sys.exit and Ctrl-C's as well
+                raise CannotLoad(f"{name}: {describe(error)}") from error
             self.is_ready = True
 
     def refusal_to_join(self) -> str | None:
@@ -108,7 +127,7 @@ class UserHandler:
         content: str | bytes = body
         if media.essence(content_type) in _TEXT:
             try:
-                content = body.decode()
+                content = body.decode("utf-8-sig")  # without the byte order mark that some programs write
             except UnicodeDecodeError as error:
                 raise BadRequest(
                     f"body: expected UTF-8, got the byte 0x{body[error.start]:02x} at {error.start}"
@@ -118,7 +137,14 @@ class UserHandler:
         return self._call("input_fn", content, content_type)
 
     def predict(self, data: Any) -> Any:
-        return data if "transform_fn" in self._functions else self._call("predict_fn", data, self.model)
+        if "transform_fn" in self._functions:
+            return data
+        try:
+            return self._call("predict_fn", data, self.model)
+        except HandlerFailed as failed:
+            if self._functions["predict_fn"] is toolkit_defaults.predict_fn:
+                toolkit_refusal.blame_input(failed, data)
+            raise
 
     def encode(self, prediction: Any, accept: str) -> Answer:
         if "transform_fn" in self._functions:
@@ -126,14 +152,15 @@ class UserHandler:
             result = self._call("transform_fn", self.model, body.content, body.content_type, accept)
         else:
             result = self._call("output_fn", prediction, accept)
-        content_type = _concrete(accept) or self._default_accept
-        if isinstance(result, tuple) and len(result) == 2:
-            result, content_type = result
+        content_type = concrete(accept) or self._default_accept
+        if isinstance(result, tuple):
+            result, content_type = body_and_type(result)
+        call = self._context.call
         return Answer(
-            _chunks(result) if isinstance(result, Iterator) else _bytes(result),
-            self._context.get_response_content_type(0) or content_type,
-            self._context.response_status(),
-            self._context.get_response_headers(0),
+            chunks(result) if isinstance(result, Iterator) else to_bytes(result),
+            response_headers.checked_value("Content-Type", call.content_type or content_type),
+            response_headers.checked_status(call.status),
+            response_headers.checked(call.response_headers),
         )
 
     def count(self, data: Any) -> int:  # noqa: ARG002
@@ -142,6 +169,9 @@ class UserHandler:
 
     def openapi(self) -> None:
         """Return None: only the user's program knows its formats."""
+
+    def _import(self) -> ModuleType:
+        return user_program.load(self._program, self._model_dir) if self._program else ModuleType("nothing")
 
     def _load(self) -> Any:
         directory = str(self._model_dir)
@@ -161,10 +191,11 @@ class UserHandler:
         except (BadRequest, HTTPException):
             raise
         except BaseException as error:  # a user's code may raise anything, sys.exit and Ctrl-C's as well
-            raise _failure(error) from error
+            raise failure(error) from error
 
     def _run(self, name: str, *arguments: Any) -> Any:
-        return self._functions[name](*arguments)
+        with ending_its_children():
+            return self._functions[name](*arguments)
 
     def _bind_context(self, functions: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
         """Wrap the functions that take a context. Raises CannotLoad for functions that cannot be called."""
@@ -180,44 +211,3 @@ class UserHandler:
             return function
         self._contextual.add(name)
         return lambda *arguments: function(*arguments, self._context)
-
-
-def _failure(error: BaseException) -> HandlerFailed:
-    """Wrap an exception; its status is `status_code`, as in sagemaker_inference.errors, or 500."""
-    status = getattr(error, "status_code", None)
-    chosen = isinstance(status, int) and 400 <= status <= 599
-    return HandlerFailed(_describe(error), status=status if chosen and isinstance(status, int) else 500)
-
-
-def _describe(error: BaseException) -> str:
-    """Return the exception's type and message in one line."""
-    message = str(getattr(error, "message", None) or error)[:_LONGEST_MESSAGE]
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def _concrete(accept: str) -> str | None:
-    """Return the first media type in the header that is no pattern."""
-    kinds = (part.partition(";")[0].strip() for part in accept.split(","))
-    return next((kind for kind in kinds if "/" in kind and "*" not in kind), None)
-
-
-def _chunks(stream: Iterator[Any]) -> Generator[bytes]:
-    try:
-        for part in stream:
-            yield _bytes(part)
-    except (HandlerFailed, GeneratorExit):
-        raise
-    except BaseException as error:  # a user's code may raise anything
-        raise _failure(error) from error
-
-
-def _bytes(result: Any) -> bytes:
-    """Encode a body: text as UTF-8, bytes unchanged, anything else as JSON."""
-    if isinstance(result, str):
-        return result.encode()
-    if isinstance(result, bytes | bytearray | memoryview):
-        return bytes(result)
-    try:
-        return json.dumps(result, default=toolkit_defaults.to_json_value, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        raise _failure(error) from error

@@ -19,7 +19,7 @@ _COMPATIBLE = _TOP / "compatible"  # has sagemaker_inference, for programs that 
 
 @dataclass(frozen=True)
 class Program:
-    """A file of handler functions, and its folder, which is first on sys.path."""
+    """A file of handler functions, and its folder."""
 
     file: Path
     directory: Path
@@ -36,6 +36,8 @@ def find(model_dir: Path, environ: Mapping[str, str]) -> Program | None:
         directory = model_dir / "code"
     named = environ.get(PROGRAM_VARIABLE)
     file = directory / (named or DEFAULT_PROGRAM)
+    if not file.is_file() and file.suffix != ".py":  # a module's name, as AWS's toolkit takes it
+        file = file.with_name(f"{file.name}.py")
     if file.is_file():
         return Program(file, directory)
     if named is None and not submitted:
@@ -44,15 +46,16 @@ def find(model_dir: Path, environ: Mapping[str, str]) -> Program | None:
     raise CannotLoad(f"{file}: there is no such program ({asked}); put it into code/ of the archive")
 
 
-def load(program: Program) -> ModuleType:
-    """Import the program, its folder first on sys.path. Raises whatever the program raises.
+def load(program: Program, model_dir: Path) -> ModuleType:
+    """Import the program, its folder and then the model's first on sys.path. Raises whatever the program raises.
 
-    `compatible` is last on sys.path: it replaces AWS's toolkit where that is not installed.
+    This server's own folder comes behind all others, and `compatible` is the last: it replaces AWS's toolkit
+    where that is not installed.
     """
-    sys.path.insert(0, str(program.directory))
-    if str(_COMPATIBLE) not in sys.path:
-        sys.path.append(str(_COMPATIBLE))
-    _prefer_own_modules(program.directory)
+    others = [entry for entry in sys.path if Path(entry).resolve() not in (_TOP, _COMPATIBLE)]
+    first = [str(program.directory), str(model_dir)]
+    _forget_own_modules([*first, *others])
+    sys.path[:] = [*first, *others, str(_TOP), str(_COMPATIBLE)]
     name = program.file.stem
     spec = importlib.util.spec_from_file_location(name, program.file)
     if spec is None or spec.loader is None:
@@ -63,18 +66,13 @@ def load(program: Program) -> ModuleType:
     return module
 
 
-def _prefer_own_modules(directory: Path) -> None:
-    """Let the program import its own `serving`, `digits`, `predictor` or `wsgi`, if it has one.
+def _forget_own_modules(path: list[str]) -> None:
+    """Let the program import `serving`, `digits`, `golden`, `predictor` or `wsgi` from `path`, if there is one.
 
     These are the names that container/src itself has loaded. Our modules keep the objects that they
-    imported, so they go on working. The program's module runs when the program first uses it.
+    imported, so they go on working.
     """
-    for name in {path.stem for path in _TOP.iterdir()} & sys.modules.keys():
-        spec = PathFinder.find_spec(name, [str(directory)])
-        if spec is None:
-            continue
-        if spec.loader is not None:  # a folder without __init__.py has none
-            spec.loader = importlib.util.LazyLoader(spec.loader)
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        if spec.loader is not None:
-            spec.loader.exec_module(module)
+    for name in {entry.stem for entry in _TOP.iterdir()} & sys.modules.keys():
+        if PathFinder.find_spec(name, path) is not None:
+            for loaded in [each for each in sys.modules if each == name or each.startswith(f"{name}.")]:
+                del sys.modules[loaded]

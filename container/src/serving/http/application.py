@@ -15,10 +15,10 @@ from serving.handlers import media
 from serving.handlers.context import Call
 from serving.handlers.errors import BadRequest, HandlerFailed
 from serving.handlers.handler import Answer
-from serving.http import streaming
+from serving.http import slow_clients, streaming
 from serving.http.batching import PendingRequest, answer_all
 from serving.http.errors import error_body, status_of
-from serving.http.http_messages import INFERENCE_ID, REQUEST_START, Head
+from serving.http.http_messages import CONTENT_ENCODING, INFERENCE_ID, REQUEST_START, Head
 from serving.http.invocation import Invocation
 from serving.http.service import SERVICE, Service
 
@@ -73,13 +73,15 @@ def has_hooks(app: Flask) -> bool:
 
 
 def ping(service: Service) -> Response:
-    """Answer 200 if this worker's model is ready and no worker's has failed since; else 503."""
+    """Answer 200 if every worker has loaded its model and no worker's has failed since; else 503."""
     try:
         if not service.is_ready:
             service.warm_up()
     except Exception as error:  # whatever the reason, SageMaker must not send traffic
         current_app.logger.exception("the model cannot predict")
         return refusal(503, f"the model cannot predict: {type(error).__name__}")
+    if not service.have_all_loaded():
+        return refusal(503, "the model is being loaded; not every worker has it yet")
     unfit = service.counters.unfit_workers()
     if unfit:
         return refusal(503, f"the model cannot predict in {unfit} of the workers; the log has the reason")
@@ -104,12 +106,13 @@ def answer(service: Service, invocation: Invocation) -> Response:
 
     A stream's first part is waited for, so that its failure is still a 500.
     """
-    began, body = time.monotonic(), request.get_data(cache=False)
+    began, body = time.monotonic(), slow_clients.read_body(request, service.limits.stream_seconds)
     head = Head(
         len(body),
         request.headers.get("Content-Type", ""),
         request.headers.get("Accept", ""),
         invocation.inference_id,
+        request.headers.get(CONTENT_ENCODING, ""),
     )
     done: Future[Answer | Exception] = Future()
     call = Call(Headers(request.headers))

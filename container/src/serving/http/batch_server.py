@@ -60,6 +60,21 @@ class BatchServer:
         for connection in list(self._connections.values()):
             self._close(connection)
 
+    def answer_one(self, request: bytes) -> bytes:
+        """Answer a request of up to 64 KB outside of `run`; return what is sent at once of the response."""
+        client, server = socket.socketpair()
+        with client:
+            client.sendall(request)
+            server.setblocking(False)
+            connection = self._add(server)
+            requests: list[PendingRequest] = []
+            while not requests and server.fileno() >= 0 and connection.has_unread():
+                self._serve(connection, select.EPOLLIN, requests)
+            answer_all(requests, self._service)
+            self._close(connection)
+            client.settimeout(0)
+            return client.recv(65536)
+
     def listen(self) -> None:
         """Begin to accept connections."""
         self._listener.setblocking(False)
@@ -113,10 +128,13 @@ class BatchServer:
             while True:
                 client, _ = self._listener.accept()
                 client.setblocking(False)
-                connection = Connection(client)
-                self._connections[client.fileno()] = connection
-                self._poll.register(client, select.EPOLLIN)
-                self._serve(connection, select.EPOLLIN, requests)
+                self._serve(self._add(client), select.EPOLLIN, requests)
+
+    def _add(self, client: socket.socket) -> Connection:
+        connection = Connection(client)
+        self._connections[client.fileno()] = connection
+        self._poll.register(client, select.EPOLLIN)
+        return connection
 
     def _serve(self, connection: Connection, events: int, requests: list[PendingRequest]) -> None:
         """Read from or write to a connection that is ready; append its request, if whole, to `requests`."""
@@ -157,7 +175,12 @@ class BatchServer:
                 refused.status, refused.headers.items(), refused.get_data(), last=last
             )
         body = result.body if isinstance(result.body, bytes) else b"".join(result.body)
-        headers = (*result.headers.items(), ("Content-Type", result.content_type), self._identity)
+        identity, others = self._identity, result.headers
+        if others:  # a program's, which may have custom attributes of its own
+            own = next((value for name, value in others.items() if name.lower() == HEADER.lower()), None)
+            identity = (HEADER, self._service.identity.beside(own))
+            others = {name: value for name, value in others.items() if name.lower() != HEADER.lower()}
+        headers = (*others.items(), ("Content-Type", result.content_type), identity)
         return http_messages.format_response(_status_line(result.status), headers, body, last=last)
 
     def _write(self, connection: Connection, data: bytes | memoryview) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 
 from serving.handlers import joining
 from serving.handlers.context import Call
+from serving.handlers.errors import HandlerFailed
 from serving.handlers.handler import Answer
 from serving.handlers.joining import CannotSplit, Joining
+from serving.http import content_coding
 from serving.http.errors import status_of
-from serving.http.http_messages import Head
+from serving.http.http_messages import CONTENT_ENCODING, Head
 from serving.http.invocation import Invocation
 from serving.http.service import Service
 
@@ -77,12 +79,23 @@ def _decode(request: PendingRequest, service: Service) -> bool:
     try:
         _begin(request, service)
         request.accept = service.negotiate(request.head.accept)
-        request.data = service.decode(request.body, request.head.content_type)
-    except Exception as error:  # a refusal or a defect: Flask's error handlers tell them apart
-        _finish(request, error, service)
+        request.data = service.decode(_unpacked(request, service), request.head.content_type)
+    except BaseException as error:  # a refusal or a defect: Flask's error handlers tell them apart
+        _finish(request, _without_exit(error), service)
         return False
     request.invocation.lap()
     return True
+
+
+def _unpacked(request: PendingRequest, service: Service) -> bytes:
+    """Return the body as it was before the client compressed it; a handler sees no Content-Encoding then."""
+    codings = request.head.content_encoding
+    if not codings:
+        return request.body
+    body = content_coding.decoded(request.body, codings, service.limits.payload_bytes)
+    if request.call is not None:
+        request.call.headers.remove(CONTENT_ENCODING)
+    return body
 
 
 def _predict(requests: list[PendingRequest], service: Service) -> Iterator[tuple[PendingRequest, Any]]:
@@ -109,7 +122,7 @@ def _predict_together(requests: list[PendingRequest], service: Service) -> list[
     except CannotSplit as error:
         logger.warning("Batching is off from here on: a prediction was %s", error)
         service.handler.joining = None
-    except Exception as error:  # an engine may raise anything, because of any one of them
+    except BaseException as error:  # an engine may raise anything, because of any one of them
         logger.warning("A batch of %d failed, and each is predicted alone: %s", len(requests), error)
     return None
 
@@ -119,8 +132,8 @@ def _predict_one(request: PendingRequest, service: Service) -> Any:
     try:
         _begin(request, service)
         prediction = service.predict(request.data)
-    except Exception as error:  # an engine may raise anything
-        prediction = error
+    except BaseException as error:  # an engine may raise anything
+        prediction = _without_exit(error)
     request.invocation.lap()
     return prediction
 
@@ -131,8 +144,17 @@ def _encode(request: PendingRequest, prediction: Any, service: Service) -> Answe
     try:
         _begin(request, service)
         return service.encode(prediction, request.accept)
-    except Exception as error:  # a refusal or a defect: Flask's error handlers tell them apart
+    except BaseException as error:  # a refusal or a defect: Flask's error handlers tell them apart
+        return _without_exit(error)
+
+
+def _without_exit(error: BaseException) -> Exception:
+    """Return the error for one request: what would end the thread, such as SystemExit, ends the request alone."""
+    if isinstance(error, Exception):
         return error
+    failure = HandlerFailed(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    failure.__cause__ = error
+    return failure
 
 
 def _begin(request: PendingRequest, service: Service) -> None:

@@ -1,5 +1,6 @@
 """A connection from nginx to the batch server."""
 
+import select
 import socket
 
 from serving.http import http_messages
@@ -51,6 +52,10 @@ class Connection:
             return None
         body, self.received = bytes(self.received[begin:]), b""
         return fields, body, waited
+
+    def has_unread(self) -> bool:
+        """Return True if something has arrived that `read` would return without waiting."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def _append(self, part: bytes) -> None:
         if self.unsent or self.is_busy:

@@ -46,6 +46,16 @@ def check(app: Flask, cases: GoldenCases, seconds: float) -> str:
     return "; ".join(_remarks(cases, asked, seconds, wrong))
 
 
+def answers_one(app: Flask, cases: GoldenCases) -> bool:
+    """Return whether the first case that is no refusal is answered as it must be."""
+    case = next((case for case in cases if case.is_answered), None)
+    if case is None:
+        return False
+    with _errors_unlogged(app):
+        answer, _ = _answer(app, _Steps(app.extensions[SERVICE]), case)
+    return golden.first_difference(case, answer) is None
+
+
 def _remarks(cases: GoldenCases, asked: int, seconds: float, wrong: list[str]) -> Iterator[str]:
     if asked < len(cases):
         left = len(cases) - asked

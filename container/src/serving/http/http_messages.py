@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 REQUEST_LINE = "POST /invocations HTTP/1.1"
 REQUEST_START = "X-Request-Start"  # nginx's clock when it sent the request on: seconds, three decimals
+CONTENT_ENCODING = "Content-Encoding"
 INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 LARGEST_HEAD = 65536  # twice what nginx takes from a client
 _CACHED_HEAD = 1024  # callers repeat their headers; caching long ones would let them fill the memory
@@ -31,6 +32,7 @@ class Head(NamedTuple):
     content_type: str
     accept: str
     inference_id: str
+    content_encoding: str = ""
 
 
 def read_head(received: bytes | bytearray) -> tuple[Head, int, float] | None:
@@ -79,6 +81,7 @@ def _parse(head: bytes) -> Head:
         found.get("content-type", ""),
         found.get("accept", ""),
         found.get(INFERENCE_ID.lower(), ""),
+        found.get(CONTENT_ENCODING.lower(), ""),
     )
 
 

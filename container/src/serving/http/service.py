@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from serving.handlers import batch_check
 from serving.handlers.context import Call
-from serving.handlers.errors import BadRequest, HandlerFailed
+from serving.handlers.errors import BadRequest, HandlerFailed, RefusedInput
 from serving.handlers.golden_cases import GoldenCases
 from serving.handlers.handler import Answer, Handler
 from serving.http.counters import Counters
@@ -52,8 +52,11 @@ class Service:
     program_thread: "ProgramThread | None" = None  # for a handler that wants the main thread, in a worker
     on_stream: Callable[[socket.socket | None], None] = lambda _peer: None  # when an answer's parts begin
     check_golden: Callable[[float], str] = lambda _seconds: ""  # answer the archive's golden cases
+    answers_golden: Callable[[], bool] = lambda: False  # whether the model answers a golden case as it must
     golden_cases: GoldenCases | None = None
+    have_all_loaded: Callable[[], bool] = lambda: True  # whether every worker has had its model ready once
     is_ready: bool = False  # True once this process's model has passed `warm_up`
+    _is_recording: bool = True
     is_fit: bool = True  # False while the model fails to answer its golden cases
 
     @property
@@ -74,9 +77,16 @@ class Service:
         return self.steps.decode(self.handler, body, content_type)
 
     def predict(self, data: Any) -> Any:
-        """Run the predict step; after an unexpected error, probe whether the model still works."""
+        """Run the predict step; after an unexpected error, probe whether the model still works.
+
+        An input that a model refuses is the caller's fault (BadRequest) while the model answers a golden case.
+        """
         try:
             return self.steps.predict(self.handler, data)
+        except RefusedInput as error:
+            if self.answers_golden():
+                raise BadRequest(error.refusal) from error
+            raise
         except (BadRequest, HandlerFailed, HTTPException):
             raise
         except Exception:  # an engine may raise anything: was it the request, or is it the model?
@@ -100,15 +110,26 @@ class Service:
             self.handler.begin(call)
             return function()
 
+    @contextlib.contextmanager
+    def unrecorded(self) -> Iterator[None]:
+        """Neither count nor log the invocations of the block, which are the server's own."""
+        self._is_recording = False
+        try:
+            yield
+        finally:
+            self._is_recording = True
+
     def record(self, invocation: Invocation) -> None:
         """Count and log an invocation that has ended."""
+        if not self._is_recording:
+            return
         invocation.end()
         self.counters.count(invocation)
         self.log.record(invocation)
 
     def identify(self, response: Response) -> Response:
-        """Name release and instance in an answer."""
-        response.headers[HEADER] = self.identity.header
+        """Name release and instance in an answer, after the custom attributes of the program's own."""
+        response.headers[HEADER] = self.identity.beside(response.headers.get(HEADER))
         return response
 
     def decide_batching(self) -> str | None:

@@ -7,31 +7,28 @@ fewest, and the batch server answers it, or Flask for a user's program. Programs
 time share that socket as well, and a worker accepts from it only while it is free.
 """
 
-import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from serving.engines.agreement import WrongAnswers
-from serving.handlers.errors import CannotLoad
-from serving.http import application, malformed, sockets
+from serving.http import application, malformed, sockets, warm_up
 from serving.http.batch_server import BatchServer
 from serving.http.program_thread import ProgramThread
 from serving.http.service import SERVICE, Service
+from serving.http.slow_clients import HeadTimer
 from serving.http.sockets import FreeWorkersSocket
 from serving.http.stop_signals import STOP_SIGNALS
-from serving.platform import devices, startup_failure
+from serving.http.worker_start import LoadedWorkers
+from serving.platform import devices, forks
 from serving.platform.processes import SHARED_SOCKET
 
 _OWN_SOCKETS_VARIABLE = "SERVE_OWN_SOCKETS"  # set by `serve`: where the workers' own sockets go
@@ -57,8 +54,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Unblock the signals that were blocked at the fork, now that there are handlers."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        names = [listener.getsockname() for listener in self.sockets]
+        ports = {name[1] for name in names if not isinstance(name, str)}
+        forks.keep_children_apart(self, Path(self.cfg.worker_tmp_dir), ports)
 
     sockets: list[Any]
+    loaded: LoadedWorkers  # set by the master before it forks
     _own_name = ""
     _shared: FreeWorkersSocket | None = None
     _program: ProgramThread | None = None
@@ -70,9 +71,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._batch_server: BatchServer | None = None
         self._batch_thread: threading.Thread | None = None
         self._invocations: ThreadPoolExecutor = self.tpool
+        self._heads = HeadTimer()
         directory = os.environ.get(_OWN_SOCKETS_VARIABLE)
         if directory:
             self._open(Path(directory))
+        if self.loaded.finish(self.index):
+            print("serve: the model is loaded", flush=True)
         if self._service.handler.wants_main_thread:
             self._run_program(self._service)
         else:
@@ -143,6 +147,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._batch_server = BatchServer(
             listener, self._service, partial(application.error_response, self.wsgi)
         )
+        with self._service.unrecorded():
+            for one in warm_up.requests(self._service):
+                self._batch_server.answer_one(one.as_http())
         self._batch_thread = threading.Thread(
             target=self._run_batch_server, args=[self._batch_server], name="batch-server", daemon=True
         )
@@ -166,6 +173,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         done = self._invocations.submit(self.handle, conn)
         done.add_done_callback(lambda result: self.method_queue.defer(self.finish_request, conn, result))
 
+    def handle(self, conn: TConn) -> Any:
+        """Answer a request, whose head has limited time to come."""
+        self._heads.begin(conn.sock)
+        try:
+            return super().handle(conn)
+        finally:
+            self._heads.end(conn.sock)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """Answer a request, whose head is complete."""
+        self._heads.end(conn.sock)
+        return super().handle_request(req, conn)
+
     def finish_request(self, conn: TConn, fs: Any) -> None:
         """Take another request from the shared socket, now that this one has been answered."""
         if self._shared:
@@ -187,45 +207,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         super().notify()
         if not self.booted:
             return
+        self._heads.cut()
         limit = self._service.limits.timeout_seconds + _HUNG_SECONDS
         if self._service.in_flight.longest() > limit:
             self.log.error("An invocation has run for more than %d s; this worker is replaced", limit)
             os._exit(1)
         if not self._service.is_fit:
             self._service.probe()
-
-    @contextlib.contextmanager
-    def alive_while_loading(self, seconds: int) -> Iterator[None]:
-        """Report that this worker is alive while it loads; end the server after `seconds`."""
-        loaded = threading.Event()
-
-        def report() -> None:
-            deadline = time.monotonic() + seconds
-            while not loaded.wait(min(5.0, max(0.0, deadline - time.monotonic()))):
-                if time.monotonic() >= deadline:
-                    self._end_server(f"the model was not loaded within {seconds} s")
-                    os._exit(0)
-                self.notify()
-
-        reporting = threading.Thread(target=report, daemon=True)
-        reporting.start()
-        try:
-            yield
-        finally:
-            loaded.set()
-            reporting.join()
-
-    def give_up(self, error: Exception) -> NoReturn:
-        """End the whole server because of `error`; log the traceback of errors from elsewhere."""
-        reason, cause = str(error), error.__cause__
-        if not isinstance(error, WrongAnswers | CannotLoad):
-            reason, cause = f"the model cannot predict ({type(error).__name__}: {error})", error
-        if self._end_server(" ".join(reason.split())) and cause is not None:
-            self.log.error("The model was not loaded", exc_info=cause)
-        sys.exit(0)
-
-    def _end_server(self, reason: str) -> bool:
-        return startup_failure.end_server(reason, self.ppid, Path(self.cfg.worker_tmp_dir))
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Close the listening sockets when stopping: otherwise new connections would never be answered."""

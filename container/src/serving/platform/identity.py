@@ -33,6 +33,10 @@ class Identity:
     def header(self) -> str:
         return f"release={self.release};instance={self.instance}"
 
+    def beside(self, others: str | None) -> str:
+        """Return the header with a program's attributes before ours: of two with one name, readers take the last."""
+        return f"{others.strip(' ;')};{self.header}" if others and others.strip(" ;") else self.header
+
 
 def new_instance_id() -> str:
     """Return 12 random hex digits."""

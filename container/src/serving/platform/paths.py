@@ -8,8 +8,8 @@ DEFAULT_BASE = "/opt/ml"
 
 
 def base_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the root of the tree: SAGEMAKER_BASE_DIR, or /opt/ml."""
-    return Path(environ.get("SAGEMAKER_BASE_DIR") or DEFAULT_BASE)
+    """Return the root of the tree, an absolute path: SAGEMAKER_BASE_DIR, or /opt/ml."""
+    return Path(environ.get("SAGEMAKER_BASE_DIR") or DEFAULT_BASE).absolute()
 
 
 def model_dir(base: Path) -> Path:

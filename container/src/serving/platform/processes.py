@@ -1,6 +1,5 @@
 """Start, watch and stop nginx and gunicorn."""
 
-import logging
 import os
 import re
 import signal
@@ -12,7 +11,6 @@ from serving.platform import identity
 from serving.platform.settings import Settings
 from serving.platform.supervisor import Supervisor
 
-logger = logging.getLogger(__name__)
 GUNICORN_CONF = Path(__file__).parents[1] / "http" / "gunicorn_conf.py"
 DRAIN_SECONDS = 25  # SageMaker kills 30 s after SIGTERM
 SHARED_SOCKET = "invocations.sock"  # of all workers, from which one that is free takes a request
@@ -32,7 +30,6 @@ def run(settings: Settings, applications: Path, scratch: Path) -> int:
     )
 
     def start_nginx() -> None:
-        logger.info("the model is loaded")
         if settings.nginx:
             config = scratch / "nginx.conf"
             config.write_text(render((applications / "nginx.conf").read_text(), settings, scratch))

@@ -1,5 +1,6 @@
 """PutScalingPolicy's configuration: checks, refusals, and the two alarms of a target-tracking policy."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +26,20 @@ def make_policy(request: dict[str, Any], resource: Resource, now: float) -> Poli
         shapes = PREDEFINED_METRICS[predefined].alarms if predefined else TARGET_ALARMS
         alarms = {f"TargetTracking-{resource}-{shape.kind}-{uuid4()}": shape for shape in shapes}
     return Policy(request["PolicyName"], resource, kind, configuration, alarms, now)
+
+
+def check_tracked_once(policy: Policy, others: Iterable[Policy]) -> None:
+    """Return when no other policy tracks the same metric (terraform-provider-aws#41179). Raises AwsError."""
+    if policy.tracks and any(
+        other.tracks and other.name != policy.name and _tracked(other) == _tracked(policy) for other in others
+    ):
+        raise invalid("Only one TargetTrackingScaling policy for a given metric specification is allowed.")
+
+
+def _tracked(policy: Policy) -> Any:
+    """Return what a target-tracking policy measures."""
+    given = policy.configuration
+    return given.get("PredefinedMetricSpecification") or given.get("CustomizedMetricSpecification")
 
 
 def _check_tracking(configuration: dict[str, Any]) -> None:

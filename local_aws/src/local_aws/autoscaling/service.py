@@ -11,7 +11,7 @@ from typing import Any
 
 from local_aws.autoscaling import facts
 from local_aws.autoscaling.model import Resource, ScheduledAction, Target
-from local_aws.autoscaling.policies import alarm_request, make_policy
+from local_aws.autoscaling.policies import alarm_request, check_tracked_once, make_policy
 from local_aws.autoscaling.scaler import Scaler
 from local_aws.autoscaling.schedule import BadScheduleError, read_schedule
 from local_aws.clock import Clock
@@ -120,6 +120,7 @@ class Autoscaling:
         resource, name = _resource(request), request["PolicyName"]
         target = self._target(resource)
         policy, old = make_policy(request, resource, self._clock.now()), target.policies.get(name)
+        check_tracked_once(policy, target.policies.values())
         if old is not None:
             policy = old.updated(policy)
         for alarm, shape in policy.alarms.items():

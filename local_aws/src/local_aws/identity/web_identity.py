@@ -34,6 +34,12 @@ def install(issuers: Mapping[str, str]) -> None:
     """
 
     class WebIdentityResponse(TokenResponse):  # type: ignore[misc]  # moto is untyped here
+        def assume_role(self) -> ActionResult:
+            arn = self._get_param("RoleArn")
+            if not any(role.arn == arn for role in iam_backends[ACCOUNT_ID]["aws"].get_roles()):
+                raise AwsError("AccessDenied", f"Not authorized to perform sts:AssumeRole on {arn}", 403)
+            return super().assume_role()
+
         def assume_role_with_web_identity(self) -> ActionResult:
             if self._get_param("Policy") or self._get_param("PolicyArns"):
                 raise not_imitated("A session policy of AssumeRoleWithWebIdentity")

@@ -11,7 +11,7 @@ await launcher.close()
 from local_aws.instances.instance import Instance, InstanceSpec, LaunchError, Line, Stats
 from local_aws.instances.instance_types import InstanceType, instance_type
 from local_aws.instances.launch import Launcher
-from local_aws.instances.model_data import ModelData, ModelDataError, Objects
+from local_aws.instances.model_data import ModelData, ModelDataError, Objects, not_downloaded, split_uri
 from local_aws.instances.training import Training, TrainingSpec
 from local_aws.settings import Settings
 
@@ -30,6 +30,8 @@ __all__ = [
     "TrainingSpec",
     "instance_type",
     "launcher",
+    "not_downloaded",
+    "split_uri",
 ]
 
 

@@ -23,6 +23,7 @@ from local_aws.instances.usage import Sample, disk_percent, utilisation
 
 log = logging.getLogger(__name__)
 
+OTHER_ARCHITECTURE = "exec serve: exec format error"  # the kernel's, of aws/sagemaker-python-sdk#3679
 _PORT = "8080/tcp"
 _LOG_BYTES = 64 * 1024
 _LOG_LINES = 1000
@@ -49,9 +50,15 @@ class ContainerInstance:
         self.stopped, self._stopping = False, asyncio.Lock()
 
     async def start(self) -> None:
-        """Pull the image if need be and run it. Raises LaunchError when the engine refuses."""
+        """Pull the image if need be and run it. Raises LaunchError when the engine refuses.
+
+        An image of another architecture than the type's ends at once, as on AWS: its log says why.
+        """
         try:
             image = await self._engine.run(self._engine.fetch_image, self._spec.image)
+            if await self._engine.run(self._engine.architecture, image) != self._size.architecture:
+                self._last_lines = (Line(time.time(), OTHER_ARCHITECTURE),)
+                return
             self._resources.write(Record(self.id, "container"))
             await self._engine.run(self._run, image)
         except (docker.errors.APIError, requests.RequestException, EngineError) as error:

@@ -67,6 +67,10 @@ class Engine:
                     raise EngineError(f"the engine has no image {image!r}: push it to ECR") from error
         return self._pull(image)
 
+    def architecture(self, image_id: str) -> str:
+        """Return the architecture that an image was built for: `amd64`, `arm64`."""
+        return str(self.client.images.get(image_id).attrs["Architecture"])
+
     def remove_labelled(self, record_id: str) -> None:
         """Remove the containers of a record, running or not, with their volumes."""
         for container in self.client.containers.list(all=True, filters={"label": f"{LABEL}={record_id}"}):

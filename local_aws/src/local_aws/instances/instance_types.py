@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from local_aws.errors import invalid
 
 _GIB = 2**30
+_GRAVITON = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")  # the g follows the generation: c7g, r6gd
 _SMALL = {"medium": 1, "large": 2, "xlarge": 4}
 
 _GIB_PER_VCPU: dict[str, float] = {
@@ -27,6 +28,11 @@ class InstanceType:
     name: str
     vcpus: int
     memory_bytes: int
+
+    @property
+    def architecture(self) -> str:
+        """The architecture of its CPU, as images name it: `arm64` for AWS's Graviton, else `amd64`."""
+        return "arm64" if _GRAVITON.match(self.name) else "amd64"
 
 
 _EXCEPTIONS = {

@@ -3,6 +3,8 @@
 A `ModelDataUrl` and `S3Object` + `Gzip` are one .tar.gz; `S3Object` + `None` is one file; `S3Prefix` +
 `None` is a tree. What SageMaker refuses is refused here, with a sentence: links and paths that leave
 the directory, "folder" objects, impossible names, a file where another key needs a directory.
+
+Sources of SageMaker's texts: aws-samples/cvat-on-aws-china#3 (download), aws/deep-learning-containers#569 (extraction).
 """
 
 import hashlib
@@ -108,7 +110,10 @@ def read_archive(content: bytes, uri: str) -> dict[str, bytes]:
                         "Pack plain files (tar --dereference follows links)."
                     )
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise ModelDataError(f'Model data at "{uri}" is not a readable .tar.gz: {error}.') from error
+        raise ModelDataError(
+            f'Failed to extract model data archive for container "container_1" from URL "{uri}". '
+            f"Please ensure that the object located at the URL is a valid tar.gz archive. ({error})"
+        ) from error
     if not files:
         raise ModelDataError(f'The archive "{uri}" holds no file.')
     return files
@@ -147,10 +152,15 @@ def _read(objects: Objects, bucket: str, key: str) -> bytes:
     try:
         return objects.read(bucket, key)
     except KeyError as error:
-        raise ModelDataError(
-            f'Failed to download model data from URL "s3://{bucket}/{key}". '
-            "Please ensure that there is an object located at the URL."
-        ) from error
+        raise ModelDataError(not_downloaded(f"s3://{bucket}/{key}")) from error
+
+
+def not_downloaded(uri: str) -> str:
+    """Return SageMaker's sentence for model data that is not there, or that the role may not read."""
+    return (
+        f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there is '
+        "an object located at the URL and that the role passed to CreateModel has permissions to download the object."
+    )
 
 
 def _inside(name: str, uri: str) -> str:

@@ -134,7 +134,7 @@ class ContainerTraining(_Run):
 
     def __init__(self, spec: TrainingSpec, resources: StartedResources, engine: Engine) -> None:
         super().__init__(spec, resources)
-        self._engine = engine
+        self._engine, self._type = engine, instance_type(spec.instance_type)
         self._container: Container | None = None
         self._starting: asyncio.Task[None] | None = None
         self._last_log = ""
@@ -142,6 +142,8 @@ class ContainerTraining(_Run):
     async def run(self) -> int:
         try:
             image = await self._engine.run(self._engine.fetch_image, self._spec.image)
+            if await self._engine.run(self._engine.architecture, image) != self._type.architecture:
+                raise LaunchError("exec train: exec format error")
             self._resources.write(Record(self.id, "container"))
             self._starting = asyncio.create_task(self._engine.run(self._start, image))
             await asyncio.shield(self._starting)  # cancelled half-way, it would leave a container to nobody
@@ -177,7 +179,7 @@ class ContainerTraining(_Run):
             self.stopped = True
 
     def _start(self, image: str) -> None:
-        memory = instance_type(self._spec.instance_type).memory_bytes
+        memory = self._type.memory_bytes
         self._container = self._engine.client.containers.create(
             image,
             ["train"],

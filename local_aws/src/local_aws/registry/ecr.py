@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from local_aws.errors import AwsError, LeftToMoto
+from local_aws.errors import AwsError, LeftToMoto, not_imitated
 from local_aws.faults import Faults
 from local_aws.instances.login import PASSWORD, USER
+from local_aws.registry.images import EcrImages
 from local_aws.registry.repositories import Repositories
 from local_aws.registry.scan import no_scan, scan_of
 from local_aws.registry.server import Registry
@@ -53,7 +54,9 @@ class Ecr:
         """
         self._password = password
         self._faults = faults or Faults()
-        self.repositories = Repositories(front_url.removeprefix("http://"))
+        address = front_url.removeprefix("http://")
+        self.repositories = Repositories(address)
+        self.images = EcrImages(registry, self.repositories, address)
         self._registry, self._front_url = registry, front_url
         self._answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "GetAuthorizationToken": self._authorization_token,
@@ -96,6 +99,7 @@ class Ecr:
         for image_id in request["imageIds"]:
             image = _find(images, image_id)
             if isinstance(image, StoredImage):
+                _require_accepted(image, request.get("acceptedMediaTypes"))
                 found.append(_manifest(image, image_id, name))
             else:
                 failures.append({"imageId": image_id, "failureCode": image[0], "failureReason": image[1]})
@@ -143,6 +147,12 @@ def _find(images: Sequence[StoredImage], image_id: dict[str, str]) -> StoredImag
     if tag is not None and by_tag is not by_digest:
         return "ImageTagDoesNotMatchDigest", f"Tag {tag} does not match digest {digest}"
     return by_digest
+
+
+def _require_accepted(image: StoredImage, accepted: Sequence[str] | None) -> None:
+    """Return when a request takes the manifest as it is. Raises AwsError: ECR's conversions are not imitated."""
+    if accepted and image.media_type not in accepted:
+        raise not_imitated(f"acceptedMediaTypes without {image.media_type}, which image {image.digest} has,")
 
 
 def _demand(images: Sequence[StoredImage], image_id: dict[str, str], repository: str) -> StoredImage:

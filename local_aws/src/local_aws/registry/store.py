@@ -15,7 +15,7 @@ from typing import Any
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 
@@ -102,4 +102,4 @@ def _media_type(content: dict[str, Any]) -> str:
         return str(content["mediaType"])
     if "manifests" in content:
         return _OCI_INDEX
-    return _OCI_MANIFEST if "config" in content else _DOCKER_MANIFEST
+    return _OCI_MANIFEST if "config" in content else DOCKER_MANIFEST

@@ -1,13 +1,15 @@
 """The SageMaker service: each operation by its name."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from local_aws.clock import Clock
-from local_aws.protocols import RoleRights
 from local_aws.sagemaker.endpoints import Endpoints
+from local_aws.sagemaker.inputs import Inputs
 from local_aws.sagemaker.resource_api import ResourceApi
 from local_aws.sagemaker.resources import ResourceStore
+from local_aws.sagemaker.tags import check_tags
 from local_aws.sagemaker.training import TrainingJobs
 
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
@@ -30,9 +32,9 @@ class SageMaker:
         endpoints: Endpoints,
         jobs: TrainingJobs,
         clock: Clock,
-        rights: RoleRights,
+        inputs: Inputs,
     ) -> None:
-        kept = ResourceApi(resource_store, clock, rights)
+        kept = ResourceApi(resource_store, clock)
         self._operations: dict[str, Operation] = {
             "CreateModel": kept.create_model,
             "DescribeModel": kept.describe_model,
@@ -56,8 +58,15 @@ class SageMaker:
             "ListTrainingJobs": jobs.list,
             "StopTrainingJob": jobs.stop,
         }
+        self._checks: dict[str, Callable[[dict[str, Any]], None]] = {
+            "CreateModel": inputs.check_model,
+            "CreateTrainingJob": inputs.check_training_job,
+        }
         self.actions = frozenset(self._operations)
 
     async def handle(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
         """Answer one request. Raises AwsError, or LeftToMoto for the tags of moto's resources."""
+        check_tags(request.get("Tags", ()))
+        if action in self._checks:
+            await asyncio.to_thread(self._checks[action], request)
         return self._operations[action](request)

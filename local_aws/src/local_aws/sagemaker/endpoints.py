@@ -15,7 +15,7 @@ from local_aws.sagemaker.launch_template import launch_template
 from local_aws.sagemaker.listing import Row, list_page
 from local_aws.sagemaker.member import FleetContext
 from local_aws.sagemaker.operations import Operations
-from local_aws.sagemaker.resources import EndpointConfig, ResourceStore, duplicate, missing
+from local_aws.sagemaker.resources import EndpointConfig, ResourceStore, duplicate, is_taken, missing
 from local_aws.sagemaker.role_rights import refused_alarms
 from local_aws.sagemaker.update_rules import (
     check_new_config,
@@ -59,7 +59,7 @@ class Endpoints:
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin to create an endpoint."""
         name = request["EndpointName"]
-        if name in self.all:
+        if is_taken(name, self.all):
             raise duplicate("endpoint", name)
         config = self._resource_store.config(request["EndpointConfigName"])
         counts = {variant.name: variant.initial_count for variant in config.variants}

@@ -5,11 +5,18 @@ from typing import Any
 
 from local_aws.clock import Clock
 from local_aws.errors import AwsError, LeftToMoto
-from local_aws.protocols import RoleRights
 from local_aws.sagemaker.describe import describe_config, describe_model
 from local_aws.sagemaker.listing import Row, list_page, page_of
-from local_aws.sagemaker.resources import EndpointConfig, Model, ResourceStore, arn, duplicate, missing
-from local_aws.sagemaker.rules import check_config, check_model
+from local_aws.sagemaker.resources import (
+    EndpointConfig,
+    Model,
+    ResourceStore,
+    arn,
+    duplicate,
+    is_taken,
+    missing,
+)
+from local_aws.sagemaker.rules import check_config
 
 MOST_TAGS = 50
 
@@ -17,16 +24,13 @@ MOST_TAGS = 50
 class ResourceApi:
     """The operations on models, endpoint configs and tags."""
 
-    def __init__(self, resource_store: ResourceStore, clock: Clock, rights: RoleRights) -> None:
-        self._resource_store, self._rights = resource_store, rights
-        self._clock = clock
+    def __init__(self, resource_store: ResourceStore, clock: Clock) -> None:
+        self._resource_store, self._clock = resource_store, clock
 
     def create_model(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Keep a model."""
-        check_model(request)
-        self._rights.require_assumable(request.get("ExecutionRoleArn"))
+        """Keep a model whose inputs are checked."""
         name = request["ModelName"]
-        if name in self._resource_store.models:
+        if is_taken(name, self._resource_store.models):
             raise duplicate("model", name)
         self._resource_store.models[name] = Model(name, request, self._clock.now())
         return {"ModelArn": self._tag_new("model", name, request)}
@@ -50,7 +54,7 @@ class ResourceApi:
         """Keep an endpoint config; its models must exist."""
         check_config(request)
         name = request["EndpointConfigName"]
-        if name in self._resource_store.configs:
+        if is_taken(name, self._resource_store.configs):
             raise duplicate("endpoint-config", name)
         for variant in request["ProductionVariants"]:
             self._resource_store.model(variant["ModelName"])

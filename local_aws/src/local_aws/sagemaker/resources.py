@@ -1,7 +1,7 @@
 """Models, endpoint configs and their tags, kept as they were requested."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,14 @@ def missing(kind: str, name: str) -> AwsError:
 def duplicate(kind: str, name: str) -> AwsError:
     """Return the error for a name that is taken."""
     return invalid(f'Cannot create already existing {KINDS[kind]} "{arn(kind, name)}".')
+
+
+def is_taken(name: str, names: Iterable[str]) -> bool:
+    """Check whether a new name is one of `names` in any case: SageMaker's names are unique so (CreateEndpoint).
+
+    Their case is kept, and every other call has to match it (documented of InvokeEndpoint).
+    """
+    return name.lower() in map(str.lower, names)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """The rights of an execution role for what SageMaker does in its name, and SageMaker's words where it lacks one.
 
-Sources of the texts: aws/deep-learning-containers#759 (images), aws-samples/cvat-on-aws-china#3 (model data).
+Source of the text for images: aws/deep-learning-containers#759.
 """
 
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from local_aws.instances import not_downloaded, split_uri
 from local_aws.protocols import RoleRights
 from local_aws.sagemaker.training_files import Storage
 from local_aws.settings import ACCOUNT_ID, REGION
@@ -47,16 +47,12 @@ def refused_model_data(
     uri = source if isinstance(source, str) else str(source["S3DataSource"]["S3Uri"])
     if all(rights.may(role, action, resource) for action, resource in reads(uri)):
         return None
-    return (
-        f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there is '
-        "an object located at the URL and that the role passed to CreateModel has permissions to download the object."
-    )
+    return not_downloaded(uri)
 
 
 def reads(uri: str) -> Iterable[tuple[str, str]]:
-    """List the rights that reading an object, or all below a prefix, takes."""
-    parts = urlsplit(uri)
-    bucket, key = parts.netloc, parts.path.lstrip("/")
+    """List the rights that reading an object, or all below a prefix, takes. Raises ModelDataError for no address."""
+    bucket, key = split_uri(uri)
     if uri.endswith("/"):
         yield "s3:ListBucket", f"arn:aws:s3:::{bucket}"
     yield "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}"

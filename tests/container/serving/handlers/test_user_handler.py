@@ -162,7 +162,7 @@ def test_torchscript_alone_answers_by_accept(tmp_path: Path, accept: str, expect
         ("application/x-npy", b"\x93NUMPY", JSON, 400),
         ("image/png", b"x", JSON, 415),
         (JSON, b"[1]", "image/png", 406),
-        (JSON, b"[NaN]", JSON, 500),
+        (JSON, b"[NaN]", JSON, 400),
     ],
 )
 def test_the_defaults_refuse_what_is_no_tensor(

@@ -1,5 +1,6 @@
 """The batch server answers as Flask does: the same requests with nginx before it, and to Flask alone."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from io import BytesIO
@@ -51,6 +52,7 @@ GOOD = {
     "csv": (b"\n".join(",".join(map(str, digit)).encode() for digit in IMAGES[:3]), "text/csv"),
     "npy": (npy(np.array(IMAGES[:3], dtype=np.uint8)), "application/x-npy"),
     "npz": (npz(instances=IMAGES[:3]), "application/x-npz"),
+    "a byte order mark": (b"\xef\xbb\xbf" + request(IMAGES[:1]), "application/json"),
     "large": (request(IMAGES[:1]).ljust(MEGABYTE), "application/json"),
 }
 BAD = {
@@ -118,6 +120,23 @@ def test_a_bad_request_is_refused_alike(pair: tuple[Serve, Serve], name: str) ->
     headers = {"Content-Type": content_type.encode("latin-1").decode("latin-1")}
 
     assert 400 <= same(pair, "POST", "/invocations", body, headers).status < 500
+
+
+@pytest.mark.parametrize(
+    ("body", "coding", "status"),
+    [
+        (gzip.compress(request(IMAGES[:1])), "gzip", 200),
+        (gzip.compress(request(IMAGES[:1]).ljust(MEGABYTE + 1)), "gzip", 413),
+        (request(IMAGES[:1]), "gzip", 400),
+        (request(IMAGES[:1]), "sdch", 415),
+    ],
+)
+def test_a_compressed_body_is_unpacked_or_refused_alike(
+    pair: tuple[Serve, Serve], body: bytes, coding: str, status: int
+) -> None:
+    headers = {**JSON, "Content-Encoding": coding}
+
+    assert same(pair, "POST", "/invocations", body, headers).status == status
 
 
 @pytest.mark.parametrize("accept", ACCEPTS)

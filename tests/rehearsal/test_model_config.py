@@ -1,0 +1,25 @@
+"""The config of a rehearsal with another model: config's own, without what is known of config's model alone."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import environments, load_environment
+from rehearsal.journey import ENVIRONMENTS
+from rehearsal.model_config import CONFIG, config_without_comparison
+
+
+@pytest.mark.starts_processes
+def test_it_is_configs_own_without_the_comparison_of_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    folder = config_without_comparison(ENVIRONMENTS, tmp_path / "config")
+
+    assert environments(folder) == environments(CONFIG)
+    for name in ENVIRONMENTS:
+        own, found = load_environment(name, CONFIG), load_environment(name, folder)
+        assert own.limits.changed_answers_percent is not None
+        assert found.limits.changed_answers_percent is None
+        assert found.verification.quality is None
+        assert found.model_copy(update={"limits": own.limits, "verification": own.verification}) == own
