@@ -1,9 +1,9 @@
 """`make prove`: run every case of every test marked `matrix`, resumable case by case.
 
 Each case is a pytest run of its own. A verdict is kept in build/prove.json for as long as the
-tracked files are the same, so that an interrupted run goes on where it stopped. The last result
-is written to docs/proof.md, which is committed. JOBS cases run at a time (default: one for each core);
-those marked `measures` run after them, each alone on the machine.
+tracked files are the same, so that an interrupted run goes on where it stopped; so is one that failed, if a rate is
+counted from it. The last result is written to docs/proof.md, which is committed. JOBS cases run at a time (default: one
+for each core); those marked `measures` run after them, each alone on the machine.
 """
 
 import json
@@ -16,22 +16,15 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
 from xml.etree import ElementTree
+
+from tests.proof_tables import Verdict, is_final, tables
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "build" / "prove.json"
 PAGE = ROOT / "docs" / "proof.md"
 CASE_SECONDS = 1800
 JOBS = int(os.environ.get("JOBS") or os.cpu_count() or 1)
-
-
-class Verdict(TypedDict):
-    """The outcome of one case; `seconds` are wall-clock, measured here."""
-
-    verdict: str  # passed | skipped | failed
-    seconds: float
-    said: dict[str, str]  # what the test recorded of its run (pytest's record_property)
 
 
 def state_of_the_tree() -> str:
@@ -115,21 +108,6 @@ def properties(report: Path) -> dict[str, str]:
     return {each.get("name", ""): each.get("value", "") for each in every}
 
 
-def false_alarms(verdicts: dict[str, Verdict]) -> list[str]:
-    """Count how often a release compared with itself was called slower, as lines of the page."""
-    found = [said for each in verdicts.values() if (said := each.get("said", {}).get("a_a_verdict"))]
-    if not found:
-        return []
-    alarms, unsure = found.count("failed"), found.count("inconclusive")
-    return [
-        "## Releases compared with themselves",
-        "",
-        f"{len(found)} A/A comparisons: {alarms} false alarms observed ({100 * alarms / len(found):.0f} %), "
-        f"{unsure} inconclusive. At most 1 % is what the test promises for a candidate just as slow as is allowed.",
-        "",
-    ]
-
-
 def page(tree: str, wanted: list[str], verdicts: dict[str, Verdict]) -> str:
     """Format the table of all cases, those that the last run did not reach included."""
     rows = []
@@ -153,20 +131,19 @@ def page(tree: str, wanted: list[str], verdicts: dict[str, Verdict]) -> str:
             "|---|---|---|",
             *rows,
             "",
-            *false_alarms({case: verdicts[case] for case in wanted if case in verdicts}),
+            *tables({case: verdicts[case] for case in wanted if case in verdicts}),
         ]
     )
 
 
 def main() -> int:
-    """Prove the cases that have not passed yet; exit code 1 if one has not in the end."""
+    """Prove the cases that have no final verdict yet; exit code 1 if one has not passed in the end."""
     tree, wanted, measuring = state_of_the_tree(), cases(), cases("matrix and measures")
     kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
     verdicts: dict[str, Verdict] = kept["verdicts"] if kept.get("tree") == tree else {}
-    passed = {case for case, found in verdicts.items() if found["verdict"] == "passed"}
-    left = [case for case in wanted if case not in passed]
+    left = [case for case in wanted if case not in verdicts or not is_final(verdicts[case])]
     done = len(wanted) - len(left)
-    print(f"{done} of {len(wanted)} cases passed before; {JOBS} at a time", flush=True)
+    print(f"{done} of {len(wanted)} cases are judged already; {JOBS} at a time", flush=True)
     for number, (case, verdict) in enumerate(run_all(left, measuring), done + 1):
         verdicts[case] = verdict
         print(

@@ -28,7 +28,7 @@ NEEDS = {  # the groups by which a part imports; what torch.txt pins is the cont
     "smoke_tests": ["smoke"],
     "load_tests": ["load"],
     "local_aws": ["local_aws"],
-    "rehearsal": ["pipeline"],
+    "rehearsal": ["pipeline", "load"],
     "benchmarks": list(GROUPS),
     "tests": list(GROUPS),
     ".ci": ["pipeline"],

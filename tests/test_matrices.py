@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove import Verdict, cases, false_alarms, properties, run_all, words
+from tests.proof_tables import Verdict, false_alarms
+from tests.prove import cases, properties, run_all, words
 
 CONFTEST = Path(__file__).with_name("conftest.py")
 ROLLED_BACK = "test_a_release_that_answers_500_is_rolled_back_by_its_own_alarm"

@@ -72,6 +72,7 @@ def settings_of(model: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str
         "execution role": model.get("ExecutionRoleArn"),
         "variant": variant.get("VariantName"),
         "instance type": variant.get("InstanceType"),
+        "inference AMI": variant.get("InferenceAmiVersion"),
         "routing": variant.get("RoutingConfig", {}).get("RoutingStrategy"),
         "startup timeout seconds": variant.get("ContainerStartupHealthCheckTimeoutInSeconds"),
     }

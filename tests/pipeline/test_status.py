@@ -107,6 +107,7 @@ CUSTOM = {"name": "cpu", "metric": "ModelLatency", "statistic": "p90", "threshol
 EVERYTHING: dict[str, Any] = {
     "aws": {"tags": {"project": "digits"}},
     "endpoint": {
+        "instance_type": "ml.p3.2xlarge",  # with a driver to choose
         "initial_instances": 3,
         "environment": {"LOG": "info"},
         "vpc": {"subnets": ["subnet-0a"], "security_groups": ["sg-0a"]},
@@ -130,6 +131,7 @@ OTHER_VALUES: dict[
     "endpoint.name": "another",
     "endpoint.variant": "Another",
     "endpoint.instance_type": "ml.m5.xlarge",
+    "endpoint.inference_ami": "al2-ami-sagemaker-inference-gpu-2",
     "endpoint.routing": "RANDOM",
     "endpoint.startup_timeout_seconds": 301,
     "endpoint.environment": {"LOG": "debug"},
