@@ -9,7 +9,7 @@ from botocore.exceptions import WaiterError
 
 import local_aws
 from testbed.serving import refused
-from testbed.stacks import ALARM, TOPIC, Stacks, changed
+from testbed.stacks import ALARM, PARAMETERS, TOPIC, Stacks, changed
 
 pytestmark = pytest.mark.starts_processes
 
@@ -109,3 +109,41 @@ def test_what_is_to_be_kept_outlives_its_stack(
 
     buckets = aws.client("s3").list_buckets()["Buckets"]
     assert (name in {bucket["Name"] for bucket in buckets}) is stays
+
+
+def test_a_list_of_parameters_is_shown_as_it_was_given(stacks: Stacks) -> None:
+    """An empty one too: a client that compares would else update the stack each time."""
+    names = {"Names": {"Type": "CommaDelimitedList", "Default": ""}}
+    request = stacks.request({"Topic": TOPIC}, Parameters=names)
+    given = [{"ParameterKey": "Names", "ParameterValue": ""}]
+    stacks.client.create_stack(**request, Parameters=given)
+
+    def shown() -> list[dict[str, str]]:
+        (stack,) = stacks.client.describe_stacks(StackName=request["StackName"])["Stacks"]
+        return [{name: each[name] for name in given[0]} for each in stack["Parameters"]]
+
+    assert shown() == given
+    given = [{"ParameterKey": "Names", "ParameterValue": "a,b"}]
+    stacks.client.update_stack(**request, Parameters=given)
+    assert shown() == given
+
+
+def test_a_resource_comes_and_goes_with_its_condition(aws: local_aws.Running, stacks: Stacks) -> None:
+    sections = {
+        "Parameters": PARAMETERS | {"Wanted": {"Type": "String", "Default": ""}},
+        "Conditions": {"IsWanted": {"Fn::Equals": [{"Ref": "Wanted"}, "yes"]}},
+    }
+    name = f"{secrets.token_hex(4)}-wanted"
+    alarm = changed(ALARM, AlarmName=name) | {"Condition": "IsWanted"}
+    request = stacks.request({"Topic": TOPIC, "Alarm": alarm}, **sections)
+    cloudwatch = aws.client("cloudwatch")
+
+    def is_there(wanted: str) -> bool:
+        """Update the stack by another value of its parameter."""
+        given = [{"ParameterKey": "Wanted", "ParameterValue": wanted}]
+        stacks.client.update_stack(**request, Parameters=given)
+        assert stacks.describe(request["StackName"])["StackStatus"] == "UPDATE_COMPLETE"
+        return bool(cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"])
+
+    stacks.client.create_stack(**request)
+    assert [is_there(wanted) for wanted in ("no", "yes", "still", "yes")] == [False, True, False, True]

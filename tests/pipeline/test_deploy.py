@@ -548,9 +548,14 @@ def test_what_was_changed_by_hand_is_seen_by_its_name(run: Run, publish_model: P
     assert seen() == {("scaling suspended", "DynamicScalingInSuspended")}
     run.aws.read(scaling, "register_scalable_target", **where, SuspendedState=dict.fromkeys(suspended, False))
 
-    run.aws.read(
-        scaling, "put_scaling_policy", **{**invocations_policy(run.env, 900.0), "PolicyName": "theirs"}
-    )
+    theirs = {
+        "TargetValue": 900.0,
+        "PredefinedMetricSpecification": {
+            "PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+        },
+    }
+    policy = {"PolicyName": "theirs", "TargetTrackingScalingPolicyConfiguration": theirs}
+    run.aws.read(scaling, "put_scaling_policy", **{**invocations_policy(run.env, 900.0), **policy})
     assert seen() == {("scaling policy theirs", "not in the config")}
     run.aws.read(scaling, "delete_scaling_policy", **where, PolicyName="theirs")
 

@@ -26,6 +26,27 @@ TYPES = frozenset(kind.type for kind in KINDS)
 log = logging.getLogger(__name__)
 
 
+def parameters_in_force(stack: Stack) -> dict[str, str]:
+    """Return a stack's parameters as DescribeStacks shows them: a list is one string, as it was given."""
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in stack.resource_map.resolved_parameters.items()
+    }
+
+
+def shown_parameters(stack: Stack) -> list[dict[str, str]]:
+    """Return a stack's parameters for DescribeStacks, without the values that NoEcho hides."""
+    hidden = stack.resource_map.no_echo_parameter_keys
+    return [
+        {"ParameterKey": name, "ParameterValue": "****" if name in hidden else value}
+        for name, value in parameters_in_force(stack).items()
+    ]
+
+
+Stack.stack_parameters = property(parameters_in_force)  # moto shows lists as Python writes them,
+Stack.parameter_list = property(shown_parameters)  # and hides by value, not by name
+
+
 class StrictBackend(CloudFormationBackend):  # type: ignore[misc]  # moto is untyped here
     """The stacks of one account and region."""
 
@@ -86,10 +107,7 @@ class StrictBackend(CloudFormationBackend):  # type: ignore[misc]  # moto is unt
     def _resolve_update_parameters(self, instance: Any, incoming_params: list[dict[str, Any]]) -> Any:
         """Take previous values as they are in force; moto knows no defaults among them."""
         if isinstance(instance, Stack):
-            instance.parameters = {
-                name: ",".join(value) if isinstance(value, list) else str(value)
-                for name, value in instance.stack_parameters.items()
-            }
+            instance.parameters = dict(instance.stack_parameters)
         return super()._resolve_update_parameters(instance, incoming_params)
 
     def delete_stack(self, name_or_stack_id: str) -> None:
@@ -124,13 +142,36 @@ def check_template(template: str) -> None:
 
 
 def _refresh(stack: Stack) -> None:
-    """Update every resource by its template. moto skips those whose text is unchanged, even if a reference changed."""
+    """Bring every resource to its template and condition.
+
+    moto skips those whose text is unchanged, even if a reference or a condition has changed.
+    """
     resources = stack.resource_map
     for name, template in resources._resource_json_map.items():
-        if resources._parsed_resources.get(name) is not None:
+        made = resources._parsed_resources.get(name)
+        condition = template.get("Condition")
+        if condition and not resources.lazy_condition_map[condition]:
+            if made is not None:
+                made.delete(stack.account_id, stack.region_name)
+                del resources._parsed_resources[name]
+        else:
             parsing.parse_and_update_resource(
                 name, template, resources, account_id=stack.account_id, region_name=stack.region_name
             )
+
+
+def _update_what_is_there(update: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an update make a resource that is not there, if its condition holds; moto takes it for one that is."""
+
+    def updated(name: str, template: dict[str, Any], resources: Any, **where: str) -> Any:
+        if resources._parsed_resources.get(name) is None:
+            return resources[name]
+        return update(name, template, resources, **where)
+
+    return updated
+
+
+parsing.parse_and_update_resource = _update_what_is_there(parsing.parse_and_update_resource)
 
 
 def _keep_what_was_made(stack: Stack) -> None:
