@@ -18,7 +18,7 @@ from pipeline.verification.sizing import targets_of
 CPU = ("/aws/sagemaker/Endpoints", "CPUUtilization")
 CONCURRENCY = ("AWS/SageMaker", "ConcurrentRequestsPerModel")
 LOOK_SECONDS = 1.0
-ROUNDS = 8  # the climb, its refinements, the confirmation, and more for hiccups of the machine
+ROUNDS = 12  # the climb, its refinements, confirmations at lower and lower rates, and some for hiccups of the machine
 METRIC_PATIENCE = 4.0  # × step_seconds: with steps of a minute, longer than CloudWatch's usual delay
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 NOTICEABLE = 1.25  # times the target: clearly over it, in spite of the metric's noise
 SAFE_SHARE = 0.85  # of the present fleet's capacity, so that it serves while more instances start
 CALM_SHARE = 0.2  # of the smallest fleet's target: far below AlarmLow's 0.9, yet enough to lose a request
+GENTLE_SHARE = 0.5  # of a rate that one instance served
 MINUTE = 60.0  # seconds of AWS's
 LEAST_RPS = 0.2  # of a load
 STEADY_SHARE = 0.8  # of the target: the most that the smallest fleet serves without scaling out
@@ -89,6 +90,16 @@ def plan_scaling(
         reason=reason,
         is_overload=overload is not None,
     )
+
+
+def gentle_plan(held_rps: float | None, tried_rps: float, instances: int, reason: str) -> ScalingPlan:
+    """Return a steady load without a surge, for a fleet whose capacity is not known.
+
+    `held_rps`: the highest rate that one instance kept the SLO at, though not for sure; None: none of those tried, of which
+    `tried_rps` was the lowest.
+    """
+    rate = GENTLE_SHARE * (tried_rps if held_rps is None else held_rps)
+    return ScalingPlan(steady_rps=rate * instances, surge_rps=None, calm_rps=LEAST_RPS, reason=reason)
 
 
 def traffic_rps(counts: Sequence[tuple[float, float]], since: float, scale: float) -> float:

@@ -3,6 +3,7 @@
 import logging
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from pipeline.account.cost import Prices, ServingCost, cost_of_serving
@@ -16,7 +17,7 @@ from pipeline.release import Release
 from pipeline.release_store.golden import fetch_golden, why_not_compared
 from pipeline.run import Run
 from pipeline.verification.agreement import agreement_gates
-from pipeline.verification.capacity import Capacity
+from pipeline.verification.capacity import Capacity, bracket
 from pipeline.verification.capacity_endpoint import capacity_endpoint
 from pipeline.verification.comparison import baseline_endpoint, compare_endpoints, find_baseline
 from pipeline.verification.evidence import Evidence, Profile
@@ -25,7 +26,7 @@ from pipeline.verification.load_shapes import LoadTestOptions, judge_shape, run_
 from pipeline.verification.measure import Bench, measure_capacity
 from pipeline.verification.quality import quality_gates
 from pipeline.verification.regression import Regression, no_regression_gate, regression_gate
-from pipeline.verification.scaling import FleetSample, ScalingPlan, plan_scaling
+from pipeline.verification.scaling import FleetSample, ScalingPlan, gentle_plan, plan_scaling
 from pipeline.verification.scaling_gates import judge_scaling
 from pipeline.verification.scaling_timeline import ScalingTimeline, make_timeline, table_of
 from pipeline.verification.sizing import held_rate, measured_of
@@ -218,19 +219,17 @@ def _plan(job: Job, bench: Bench, found: Measurements, since: float) -> ScalingP
     `since`: epoch seconds; clients alone have sent requests to the endpoint since then.
     """
     env, instances, capacity = job.run.env, job.run.env.autoscaling.min_instances, found.capacity
-    gentle = ScalingPlan(bench.profile.first_rps / 2 * instances, None, 1.0, "")
+    gentle = partial(gentle_plan, *_served(capacity, bench), instances)
     if capacity is None or capacity.requests_per_second is None:
-        return replace(gentle, reason="the capacity of one instance is not known")
+        return gentle("the capacity of one instance is not known")
     measured = measured_of(capacity, env.autoscaling.safety_factor)
     require_live(job.release, job.run)
     scaling = autoscale(job.run, measured)
     held = held_rate(capacity.steps, per_minute=scaling.target, concurrency=scaling.concurrency_target)
     if held is None:
-        return replace(gentle, reason=scaling.reason)
+        return gentle(scaling.reason)
     if not wait_for_rest(job.run, instances):
-        return replace(
-            gentle, reason=f"the fleet did not come to rest at {instances} instances before the load"
-        )
+        return gentle(f"the fleet did not come to rest at {instances} instances before the load")
     plan = plan_scaling(
         capacity_rps=capacity.requests_per_second,
         target_rps=held,
@@ -241,3 +240,11 @@ def _plan(job: Job, bench: Bench, found: Measurements, since: float) -> ScalingP
     )
     log.info(f"scaling: {plan.reason}")
     return replace(plan, policy="; ".join(scaling.policies.values()))
+
+
+def _served(capacity: Capacity | None, bench: Bench) -> tuple[float | None, float]:
+    """Return the highest rate that one instance kept the SLO at, None for none, and the lowest that was tried."""
+    if capacity is None or not capacity.steps:
+        return None, bench.profile.first_rps
+    good, _ = bracket(capacity.steps, capacity.slo)
+    return good.offered_rps if good else None, min(step.offered_rps for step in capacity.steps)

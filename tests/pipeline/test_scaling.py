@@ -10,6 +10,7 @@ from pipeline.gates import Verdict
 from pipeline.verification.scaling import (
     LEAST_RPS,
     FleetSample,
+    gentle_plan,
     plan_scaling,
     returned_at,
     scaled_out_at,
@@ -72,6 +73,13 @@ def test_clients_that_keep_the_fleet_at_its_target_leave_nothing_to_measure() ->
     assert plan.surge_rps is None
     assert plan.steady_rps == LEAST_RPS
     assert "clients send 11/s already, and the target of 2 instances is 12/s" in plan.reason
+
+
+def test_a_fleet_of_unknown_capacity_gets_half_of_what_one_instance_served() -> None:
+    """A model that serves five a second is not given ten for not being known for sure."""
+    assert gentle_plan(5.0, 5.0, 2, "not known").steady_rps == 5.0
+    assert gentle_plan(None, 1.0, 2, "not known").steady_rps == 1.0
+    assert gentle_plan(5.0, 5.0, 2, "not known").surge_rps is None
 
 
 def test_the_traffic_of_clients_is_counted_by_the_minute() -> None:
