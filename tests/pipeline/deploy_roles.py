@@ -72,6 +72,8 @@ def _resolve(value: Any, values: Mapping[str, Any]) -> Any:
             return not _resolve(sides, values)[0]
         case "Fn::Or", sides:
             return any(_resolve(sides, values))
+        case "Fn::And", sides:
+            return all(_resolve(sides, values))
     return {key: _resolve(each, values) for key, each in value.items()}
 
 
