@@ -70,10 +70,8 @@ def _resolve(value: Any, values: Mapping[str, Any]) -> Any:
             return one == other
         case "Fn::Not", sides:
             return not _resolve(sides, values)[0]
-        case "Fn::Or", sides:
-            return any(_resolve(sides, values))
-        case "Fn::And", sides:
-            return all(_resolve(sides, values))
+        case "Fn::Or" | "Fn::And" as operator, sides:
+            return {"Fn::Or": any, "Fn::And": all}[operator](_resolve(sides, values))
     return {key: _resolve(each, values) for key, each in value.items()}
 
 
