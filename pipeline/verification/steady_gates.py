@@ -1,9 +1,14 @@
-"""Judge the steady load: latency, errors and identity of the answers. Pure."""
+"""Judge the steady load: latency, errors and identity of the answers. Pure.
+
+The load rises to its rate in a phase before, whose latencies are those of new connections and are not judged; its failures
+are.
+"""
 
 from pipeline.config import Environment
 from pipeline.gates import ENOUGH_REQUESTS, Gate, Limit, judge
 from pipeline.verification.load import LoadResult, PhaseResult
 
+WARM_UP = "warm-up"  # the phase before the steady one
 SENT_SHARE = 0.9  # of the requested load; with less, another load was measured
 
 
@@ -18,6 +23,7 @@ def judge_steady(result: LoadResult, env: Environment, release: str) -> tuple[Ga
     answers = sum(sum(instances.values()) for instances in result.identities.values())
     wrong = answers - sum(result.identities.get(release, {}).values())
     why_not = _why_not_judged(steady, latency)
+    error_percent, requests = _errors(result, steady)
     return (
         judge(
             latency,
@@ -25,9 +31,16 @@ def judge_steady(result: LoadResult, env: Environment, release: str) -> tuple[Ga
             samples=steady.requests,
             why_not_measured=why_not or "no request was answered",
         ),
-        judge(errors, steady.error_percent, samples=steady.requests, why_not_measured="no request was sent"),
+        judge(errors, error_percent, samples=requests, why_not_measured="no request was sent"),
         judge(others, float(wrong) if answers else None, why_not_measured="no answer named its release"),
     )
+
+
+def _errors(result: LoadResult, steady: PhaseResult) -> tuple[float | None, int]:
+    """Return the percent of failed requests, and all requests, from the first one on."""
+    phases = [steady, *filter(None, [result.phase(WARM_UP)])]
+    requests, failures = sum(each.requests for each in phases), sum(each.failures for each in phases)
+    return (100 * failures / requests if requests else None), requests
 
 
 def _why_not_judged(steady: PhaseResult, latency: Limit) -> str | None:

@@ -1,6 +1,6 @@
 """Hold a load on the deployed endpoint and watch its fleet.
 
-Steady; at rest, should the steady load have scaled the fleet; a surge until it has grown; a calm until it is back.
+A rise to the steady rate, which opens the connections; steady; at rest, should the steady load have scaled the fleet; a surge until it has grown; a calm until it is back.
 """
 
 import math
@@ -28,9 +28,11 @@ from pipeline.verification.scaling import (
 )
 from pipeline.verification.scaling_gates import ScalingRun
 from pipeline.verification.scaling_timeline import ScalingEvents, breach, scaling_events
+from pipeline.verification.steady_gates import WARM_UP
 
 INVOCATIONS = ("AWS/SageMaker", "Invocations")
 LOOK_SECONDS = 1.0
+WARM_UP_SECONDS = 4.0
 HOLD_SHARE, HOLD_SECONDS = 0.5, 5.0  # how long an overload goes on when more instances serve
 
 
@@ -107,12 +109,14 @@ def run_under_load(
 def _phases(run: Run, bench: Bench, plan: ScalingPlan) -> list[Phase]:
     limits, look = run.env.limits, 2 * LOOK_SECONDS
     seconds = long_enough(bench.profile.steady_seconds, plan.steady_rps, ENOUGH_REQUESTS)
+    warm_up = Phase(WARM_UP, WARM_UP_SECONDS, plan.steady_rps / 10, until=plan.steady_rps)
     steady = Phase("steady", seconds, plan.steady_rps)
     if plan.surge_rps is None:
-        return [steady]
+        return [warm_up, steady]
     longest = (1 + HOLD_SHARE) * limits.scale_out_seconds + HOLD_SECONDS
     surge_seconds = look + (longest if plan.is_overload else limits.scale_out_seconds)
     return [
+        warm_up,
         steady,
         Phase("rest", limits.scale_in_seconds, plan.calm_rps),
         Phase("surge", surge_seconds, plan.surge_rps),

@@ -119,6 +119,15 @@ class FakeLoad:
         self.told.append("stop")
 
 
+def test_latencies_of_the_rise_are_not_judged_and_its_failures_are(env: Environment) -> None:
+    rise = phase("warm-up", 0, 4, requests=100, failures=10, p99_ms=9000.0)
+    latency, errors, _ = judge_steady(result(rise, phase("steady", 4, 14)), env, "r1")
+
+    assert latency.verdict is Verdict.PASSED
+    assert errors.verdict is Verdict.FAILED
+    assert errors.measured == pytest.approx(100 * 10 / 600)
+
+
 def conduct(*looks: tuple[list[str], str, int, int]) -> list[str]:
     load, samples = FakeLoad(), []
     conductor = PhaseController(load, 2)  # type: ignore[arg-type]
