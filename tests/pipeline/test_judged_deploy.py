@@ -76,6 +76,7 @@ def test_a_slower_fleet_is_vetoed_while_it_bakes(run: Run, publish_model: Publis
     assert endpoint_of(run)["EndpointConfigName"] == config_name(quick, run.env)
 
 
+@pytest.mark.matrix(only_in_prove=True)
 @pytest.mark.starts_processes
 def test_a_rollback_to_a_slower_release_is_not_vetoed(run: Run, publish_model: Publish) -> None:
     slow, quick = publish_model("slow", "waits 0.15"), publish_model("quick", "waits 0.01")
@@ -85,6 +86,7 @@ def test_a_rollback_to_a_slower_release_is_not_vetoed(run: Run, publish_model: P
     assert rollback(run).release == slow.id
 
 
+@pytest.mark.matrix(only_in_prove=True)
 @pytest.mark.starts_processes
 def test_the_result_of_a_bake_too_short_for_a_verdict_says_which_way_was_taken(
     run: Run, publish_model: Publish

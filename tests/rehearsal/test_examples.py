@@ -41,11 +41,6 @@ def require_promoted(evidence: dict[str, Any], build: Path) -> None:
     assert promoted["unchecked"] is False
 
 
-def test_a_model_without_a_program_travels_to_production(tmp_path: Path) -> None:
-    """CSV in and out, TorchScript alone."""
-    require_promoted(rehearse("tabular", "process", tmp_path / "build"), tmp_path / "build")
-
-
 @pytest.mark.matrix(only_in_prove=True)
 @pytest.mark.parametrize("instances", KINDS)
 @pytest.mark.parametrize("example", OTHER_EXAMPLES)
