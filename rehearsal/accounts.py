@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-from rehearsal.models import config_of
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -22,10 +20,9 @@ class Place:
         return f"{self.account}, {self.region}"
 
 
-def place_of(environment: str, config: Path) -> Place:
-    """Read account and Region of an environment. Raises RehearsalError for a config that is not valid."""
-    aws = config_of(environment, config)["aws"]
-    return Place(aws["account_id"], aws["region"])
+def place_of(config: Mapping[str, Any]) -> Place:
+    """Return account and Region of an environment's config."""
+    return Place(config["aws"]["account_id"], config["aws"]["region"])
 
 
 def settings(places: Iterable[Place]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from rehearsal.live_check import LiveEndpoint, check_live_endpoint
 from rehearsal.machine import Machine, cache_dir
 from rehearsal.machine_load import MachineLoad, watched
 from rehearsal.model_config import config_without_comparison
-from rehearsal.models import CONFIG, RehearsalModel, config_of, model_of_config, prepare_models
+from rehearsal.models import CONFIG, RehearsalModel, config_of, local_model, prepare_models
 from rehearsal.progress import Progress, Row
 
 PREPARE, START, BASELINE = "prepare the models", "start the local AWS", "put a baseline live"
@@ -115,16 +115,17 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
     with progress, watched(machine.instances) as load:
         journey = Journey(build, machine, progress, load, config=source.config)
         with journey.step(PREPARE):
-            journey.places = {name: place_of(name, source.config) for name in ENVIRONMENTS}
-            model = source.model or model_of_config(ENVIRONMENTS[0])
+            configs = {name: config_of(name, source.config) for name in ENVIRONMENTS}
+            journey.places = {name: place_of(config) for name, config in configs.items()}
+            staging = configs["staging"]
+            model = source.model or local_model(staging["weights"], f"{source.config / 'staging'}.yaml")
             log = build / "logs" / "1-models.log"
             baseline, release = prepare_models(model, source.requests, build, cache_dir(), log)
-            config = config_of(ENVIRONMENTS[0])
-            limit_seconds = config["limits"]["p99_ms"] / 1000
-            share = cpu_share(release, config["endpoint"]["instance_type"], limit_seconds)
+            limit_seconds = staging["limits"]["p99_ms"] / 1000
+            share = cpu_share(release, staging["endpoint"]["instance_type"], limit_seconds)
             progress.show_line(progress.rows[0], str(share))
             if source.model is not None:
-                journey.config = config_without_comparison(ENVIRONMENTS, build / "config", source.config)
+                journey.config = config_without_comparison(configs, build / "config", source.config)
         with contextlib.ExitStack() as stack:
             with journey.step(START):
                 issuer = stack.enter_context(roles.issuer(build / "tokens", ENVIRONMENTS))
@@ -139,7 +140,7 @@ def rehearse(build: Path, machine: Machine, source: Source, progress: Progress, 
                 for name, endpoint in zip(ENVIRONMENTS, endpoints, strict=True):
                     environ = journey.administrator(name)
                     clients.enter_context(
-                        traffic.background_clients([endpoint], baseline.golden, build, environ, rate)
+                        traffic.background_clients(endpoint, baseline.golden, build, environ, rate)
                     )
                 _deliver_release(journey, release)
             with journey.step(CHECK):

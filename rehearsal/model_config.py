@@ -2,22 +2,21 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from rehearsal.models import CONFIG, config_of
 
-
-def config_without_comparison(environments: Sequence[str], folder: Path, source: Path = CONFIG) -> Path:
-    """Write the environments of `source` to `folder` without the gates on quality and changed answers; return it.
+def config_without_comparison(configs: Mapping[str, dict[str, Any]], folder: Path, source: Path) -> Path:
+    """Copy the folder `source`, with these environments' configs without the gates on quality and changed answers.
 
     They are about config's own model: what another one's metrics are called, and which answers are the same to its
     clients, is not known.
     """
     shutil.copytree(source, folder)
-    for name in environments:
-        found = config_of(name, source)
-        found["verification"] |= {"quality": None}
-        found["limits"] |= {"changed_answers_percent": None}
-        (folder / f"{name}.yaml").write_text(json.dumps(found, indent=2) + "\n")
+    for name, config in configs.items():
+        verification = config["verification"] | {"quality": None}
+        limits = config["limits"] | {"changed_answers_percent": None}
+        written = config | {"verification": verification, "limits": limits}
+        (folder / f"{name}.yaml").write_text(json.dumps(written, indent=2) + "\n")
     return folder

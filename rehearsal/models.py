@@ -78,14 +78,6 @@ def prepare_models(
     return baseline, release_model
 
 
-def model_of_config(environment: str) -> Path:
-    """Return the model that the environment's config names by `weights:`; for the committed weights, their example.
-
-    Raises RehearsalError for a model that is not on this machine.
-    """
-    return local_model(str(config_of(environment)["weights"]), f"config/{environment}.yaml")
-
-
 def config_of(environment: str, folder: Path = CONFIG) -> dict[str, Any]:
     """Return an environment's config. Raises RehearsalError with the message of `config show`."""
     named = ["--env", environment, "--config", str(folder)]

@@ -18,42 +18,29 @@ NO_CHECKS = "0"  # no answer is compared with the golden one, since the release 
 
 @contextlib.contextmanager
 def background_clients(
-    endpoints: list[str],
-    payloads: Path,
-    build: Path,
-    environ: Mapping[str, str],
-    requests_per_second: float,
+    endpoint: str, payloads: Path, build: Path, environ: Mapping[str, str], requests_per_second: float
 ) -> Iterator[None]:
-    """Send the golden requests to each endpoint at a steady rate until the block ends.
+    """Send the golden requests to an endpoint at a steady rate until the block ends.
 
     `payloads`: a golden set, or a file with one body on each line. Writes BUILD/traffic-<endpoint>.json (the load
-    test's result format) for each endpoint.
+    test's result format).
     """
-    schedule = build / "traffic-schedule.json"
+    schedule = build / f"traffic-{endpoint}.schedule"
     phase = {"name": "clients", "seconds": MAX_SECONDS, "requests_per_second": requests_per_second}
     schedule.write_text(json.dumps({"phases": [phase], "stop_when_saturated": False}))
-    started: list[subprocess.Popen[str]] = []
-    try:
-        started.extend(_start(endpoint, payloads, schedule, build, environ) for endpoint in endpoints)
-        yield
-    finally:
-        for process in started:
-            stop(process)
-
-
-def _start(
-    endpoint: str, payloads: Path, schedule: Path, build: Path, environ: Mapping[str, str]
-) -> subprocess.Popen[str]:
     result = result_file(build, endpoint)
     result.unlink(missing_ok=True)
-    log = (build / f"traffic-{endpoint}.log").open("w")
-    with log:
-        return subprocess.Popen(
+    with (build / f"traffic-{endpoint}.log").open("w") as log:
+        process = subprocess.Popen(
             [sys.executable, "-m", "locust", "-f", "load_tests/locustfile.py", "--headless", "--endpoint", endpoint,
              "--payloads", str(payloads), "--check-every", NO_CHECKS, "--schedule", str(schedule), "--result", str(result),
              "--exit-code-on-error", "0"],
             cwd=ROOT, env=dict(environ), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
+    try:
+        yield
+    finally:
+        stop(process)
 
 
 def result_file(build: Path, endpoint: str) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from pipeline.config import environments, load_environment
 from rehearsal.journey import ENVIRONMENTS
 from rehearsal.model_config import config_without_comparison
-from rehearsal.models import CONFIG
+from rehearsal.models import CONFIG, config_of
 
 
 @pytest.mark.starts_processes
@@ -15,7 +15,8 @@ def test_it_is_configs_own_without_the_comparison_of_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
-    folder = config_without_comparison(ENVIRONMENTS, tmp_path / "config")
+    configs = {name: config_of(name) for name in ENVIRONMENTS}
+    folder = config_without_comparison(configs, tmp_path / "config", CONFIG)
 
     assert environments(folder) == environments(CONFIG)
     for name in ENVIRONMENTS:

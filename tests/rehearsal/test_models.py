@@ -1,5 +1,6 @@
 """A rehearsal takes any model: an archive, a folder, or an example that makes itself anew from a seed."""
 
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from golden import Case, Expected, Request
 from rehearsal import models
 from rehearsal.errors import RehearsalError
 from rehearsal.machine import ROOT
-from rehearsal.models import model_of_config, prepare_models
+from rehearsal.models import CONFIG, config_of, local_model, prepare_models
 
 pytestmark = pytest.mark.starts_processes
 CASE = Case(Request(b"[1]"), Expected(b"[2]", "application/json"))
@@ -139,8 +140,16 @@ def test_a_golden_set_is_recorded_from_requests(tmp_path: Path) -> None:
     )
 
 
-def test_the_committed_weights_are_those_of_the_digits(tmp_path: Path) -> None:
-    assert model_of_config("staging") == models.DIGITS
+def test_the_committed_weights_are_those_of_the_digits() -> None:
+    assert local_model(config_of("staging")["weights"], "config/staging.yaml") == models.DIGITS
+
+
+def test_a_config_of_ones_own_is_read_from_its_folder(tmp_path: Path) -> None:
+    text = (CONFIG / "staging.yaml").read_text()
+    shutil.copytree(CONFIG, tmp_path / "config")
+    (tmp_path / "config" / "staging.yaml").write_text(text.replace("ml.m5.large", "ml.c5.xlarge"))
+
+    assert config_of("staging", tmp_path / "config")["endpoint"]["instance_type"] == "ml.c5.xlarge"
 
 
 @pytest.mark.parametrize("weights", ["s3://bucket/model.tar.gz", "training-job/digits-1", "nowhere"])
