@@ -301,6 +301,14 @@ def test_failures_that_are_foreseen_are_found(requests: int, share: float) -> No
     assert 200 - found <= at_most_by_chance(200, 1 - POWER)
 
 
+def test_a_verdict_of_a_look_stays_when_later_answers_are_quick() -> None:
+    """The veto is out by then."""
+    judge = judge_at_once(answers([0.2] * 200, [0.02] * 200))
+    judge.look(answers([0.02] * 2000, [0.02] * 200), NOBODY_FAILED, 1.0)
+
+    assert judge.judgement().verdict is FleetVerdict.WORSE
+
+
 BUSY = 0.6  # of each instance before the bake, which the canary's keeps; the old ones have half of that beside it
 
 

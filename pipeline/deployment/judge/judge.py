@@ -78,6 +78,7 @@ class Judge:
     warm: list[TimedAnswer] = field(default_factory=list)
     warm_up: list[TimedAnswer] = field(default_factory=list)
     before: list[float] = field(default_factory=list)  # the old fleet's latencies in seconds, before the bake
+    worse_by: tuple[str, ...] = ()  # the tests that have called the candidate worse at any look
     _first_seen: dict[str, float] = field(default_factory=dict)
 
     def begin_at(self, elapsed: float) -> None:
@@ -97,7 +98,7 @@ class Judge:
 
     @property
     def is_worse(self) -> bool:
-        return any(self._is_worse_by(name) for name in TESTS)
+        return bool(self.worse_by)
 
     def _is_worse_by(self, name: str) -> bool:
         """Say whether this test finds the candidate worse, and by latencies that the old fleet's load does not explain."""
@@ -122,6 +123,7 @@ class Judge:
         self.warm_up += apart
         blocks = blocks_of(warm, self.margin_percent) | {FAILURES: requests}
         self.tests = {name: test.look(blocks[name], elapsed) for name, test in self.tests.items()}
+        self.worse_by = tuple(name for name in TESTS if name in self.worse_by or self._is_worse_by(name))
 
     def saw_before(self, answers: Sequence[TimedAnswer]) -> None:
         """Note the instances that served before the bake, which are warm, and their latencies."""
@@ -157,8 +159,7 @@ class Judge:
         self, samples: Samples, slower: float | None, failures: float | None
     ) -> tuple[FleetVerdict, str]:
         if self.is_worse:
-            found = [self._finding(name) for name in TESTS if self._is_worse_by(name)]
-            return FleetVerdict.WORSE, "; ".join(found)
+            return FleetVerdict.WORSE, "; ".join(self._finding(name) for name in self.worse_by)
         evidence = f"{samples.candidate} answers of the new fleet and {samples.baseline} of the old one"
         if failures is None:
             counts = self.tests[FAILURES].total
