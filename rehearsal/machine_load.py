@@ -12,7 +12,10 @@ from rehearsal.errors import MachineTooSmall, RehearsalError
 
 CPUS = psutil.cpu_count() or 1
 LOOK_SECONDS = 2.0
-CONTAINERS = "containerd-shim"  # the parent of each container's first process
+ENGINE = (
+    "containerd",
+    "dockerd",
+)  # how the names of an engine's processes begin: containers are their children
 OTHERS_PERCENT = (
     25.0  # of all CPUs: when others took more than this in a step, its measurements are theirs as well
 )
@@ -83,8 +86,7 @@ def _others(has_containers: bool) -> dict[tuple[int, float], float]:
     }
     ours = {psutil.Process().pid}
     if has_containers:
-        ours |= {pid for pid, process in known.items() if process.info["name"].startswith(CONTAINERS)}
-        ours |= {pid for pid, process in known.items() if process.info["name"] in {"dockerd", "containerd"}}
+        ours |= {pid for pid, process in known.items() if process.info["name"].startswith(ENGINE)}
     while grown := {pid for pid, each in known.items() if each.info["ppid"] in ours} - ours:
         ours |= grown
     found = {(0, 0.0): getattr(psutil.cpu_times(), "steal", 0.0)}

@@ -16,11 +16,9 @@ from urllib.parse import urlsplit
 
 from pipeline.aws import AwsClient
 from pipeline.errors import AwsUnreachable, BuildFailed, ReleaseError
+from pipeline.publishing.pushed_images import DOCKER_MANIFEST
 
-MANIFESTS = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-)
+MANIFESTS = (DOCKER_MANIFEST, "application/vnd.oci.image.manifest.v1+json")
 ANSWER_SECONDS = 300
 NOT_THERE = 404
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})

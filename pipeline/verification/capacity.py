@@ -1,7 +1,7 @@
 """The highest rate at which one instance keeps the SLO, judged from measured steps. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -116,12 +116,17 @@ def bracket(steps: Sequence[Step], slo: Slo) -> tuple[Step | None, Step | None]:
     return (good, bad) if bad is not None else _bracket(steps, slo)
 
 
+def latest_of(steps: Sequence[Step]) -> Collection[Step]:
+    """Return the last step at each rate: of a rate that was tried again, only that one counts."""
+    return {step.offered_rps: step for step in steps}.values()
+
+
 def _meaningful(steps: Sequence[Step], slo: Slo) -> list[Step]:
     return [step for step in steps if not step.invalid or holds(step, slo)]
 
 
 def _bracket(steps: Sequence[Step], slo: Slo) -> tuple[Step | None, Step | None]:
-    latest = {step.offered_rps: step for step in steps}.values()
+    latest = latest_of(steps)
     good = max((step for step in latest if holds(step, slo)), key=lambda step: step.offered_rps, default=None)
     floor = good.offered_rps if good else 0.0
     above = (step for step in latest if not holds(step, slo) and step.offered_rps > floor)
@@ -177,7 +182,7 @@ def judge_capacity(steps: Sequence[Step], slo: Slo, instance_type: str) -> Capac
 def surest(steps: Sequence[Step], slo: Slo) -> Step | None:
     """Return the highest step below any that broke that held with SURE_PERCENT confidence."""
     good, _ = bracket(steps, slo)
-    latest = {step.offered_rps: step for step in _meaningful(steps, slo)}.values()
+    latest = latest_of(_meaningful(steps, slo))
     sure = (step for step in latest if holds(step, slo) and step.sure_percent >= SURE_PERCENT)
     below = (step for step in sure if good is not None and step.offered_rps <= good.offered_rps)
     return max(below, key=lambda step: step.offered_rps, default=None)

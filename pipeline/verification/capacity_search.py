@@ -3,7 +3,15 @@
 import math
 from collections.abc import Sequence
 
-from pipeline.verification.capacity import ENOUGH_SAMPLES, Slo, Step, bracket, find_bottleneck, surest
+from pipeline.verification.capacity import (
+    ENOUGH_SAMPLES,
+    Slo,
+    Step,
+    bracket,
+    find_bottleneck,
+    latest_of,
+    surest,
+)
 
 RESOLUTION = 1.15  # the search ends once the lowest rate that broke is at most this times the one that held
 SURE_SAMPLES = 400  # one over the limit of 473 makes 95 %, and a phase sends a fifth more than it needs
@@ -52,9 +60,8 @@ def _until_sure(steps: Sequence[Step], good: Step | None, slo: Slo) -> tuple[flo
     """Return the rate that may be the highest that holds for sure; none when one is known."""
     if good is None or surest(steps, slo) is not None:
         return ()
-    latest = {step.offered_rps: step for step in steps}.values()
-    doubtful = [step.offered_rps for step in latest if (step.requests or 0) >= SURE_SAMPLES]
-    tried = [rate for rate in doubtful if rate <= good.offered_rps]
+    long = (step.offered_rps for step in latest_of(steps) if (step.requests or 0) >= SURE_SAMPLES)
+    tried = [rate for rate in long if rate <= good.offered_rps]
     return (min(tried) / RESOLUTION if tried else good.offered_rps,)
 
 

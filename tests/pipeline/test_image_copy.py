@@ -28,7 +28,7 @@ class Registry:
     manifests: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     leads_to: str = ""
-    """Where a layer is read instead, as ECR leads to S3."""
+    """The address of the layers: the registry redirects to it, as ECR does to S3. Empty: it serves them itself."""
     seen_by_storage: list[str | None] = field(default_factory=list)
 
     def repository(self, name: str, login: str = LOGIN) -> Repository:

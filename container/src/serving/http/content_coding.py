@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -35,6 +36,7 @@ def decoded(body: bytes, codings: str, most_bytes: int) -> bytes:
     return body
 
 
+@cache
 def _known() -> dict[str, Callable[[bytes, int], bytes]]:
     found: dict[str, Callable[[bytes, int], bytes]] = {"gzip": _gzip, "x-gzip": _gzip, "deflate": _deflate}
     if importlib.util.find_spec("brotli"):
