@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline.autoscaling.autoscale import is_known
+from pipeline.aws.s3_objects import object_at
 from pipeline.deployment.plan import config_name
 from pipeline.errors import AwsRefused, PreflightFailed
 from pipeline.model import Model
@@ -96,8 +97,8 @@ class PreflightSnapshot:
 
     @cached_property
     def weights(self) -> Mapping[str, Any] | None:
-        bucket, _, key = self.release.weights.uri.removeprefix("s3://").partition("/")
-        return self.run.aws.find("s3", "head_object", Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        where = object_at(self.release.weights.uri)
+        return self.run.aws.find("s3", "head_object", **where, ChecksumMode="ENABLED")
 
     @cached_property
     def endpoint(self) -> dict[str, Any] | None:

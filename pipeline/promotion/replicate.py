@@ -7,10 +7,10 @@ import hashlib
 import logging
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from pipeline.aws import AwsClient
 from pipeline.aws.calls import Call
+from pipeline.aws.s3_objects import object_at
 from pipeline.config import AwsPlace, Environment
 from pipeline.errors import ReleaseError
 from pipeline.model import Model
@@ -27,7 +27,7 @@ from pipeline.release_store.manifests import (
     published_release,
     release_key,
 )
-from pipeline.release_store.relocation import key_of, relocated
+from pipeline.release_store.relocation import relocated
 from pipeline.run import Run
 from pipeline.verification.evidence import evidence_key
 
@@ -98,7 +98,7 @@ def _copy_image(found: Release, here: Release, source: AwsClient, run: Run) -> N
 
 def _copy_weights(found: Release, here: Release, source: AwsClient, run: Run) -> None:
     """Send the weights in the parts in which publish sends them, so that S3's checksum is the same."""
-    weights, where = found.weights, _where(here.weights.uri)
+    weights, where = found.weights, object_at(here.weights.uri)
     if weights.checksum and is_there(where, weights.checksum, weights.bytes, run.aws):
         return
     with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
@@ -113,7 +113,7 @@ def _copy_weights(found: Release, here: Release, source: AwsClient, run: Run) ->
 
 def _copy_once(uri: str, source: AwsClient, aws: AwsClient, sha256: str | None = None) -> None:
     """Copy a small object whose key names its content, unless the key has one."""
-    key = key_of(uri)
+    key = object_at(uri)["Key"]
     there = {"Bucket": aws.place.bucket, "Key": key}
     if aws.find("s3", "head_object", **there) is not None:
         return
@@ -141,11 +141,6 @@ def _keep_manifest(here: Release, aws: AwsClient) -> None:
         put_once(release_key(here.id), here.document(), aws)
     elif stored.unchecked and here.golden is not None:
         put_once(added_golden_key(here.id), here.golden.document(), aws)
-
-
-def _where(uri: str) -> dict[str, Any]:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return {"Bucket": bucket, "Key": key}
 
 
 def _differs(uri: str, what: str) -> ReleaseError:

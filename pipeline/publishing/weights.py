@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.aws import AwsClient
+from pipeline.aws.s3_objects import object_at
 from pipeline.errors import ConfigError, ReleaseError
 from pipeline.model import Model
 from pipeline.publishing.compatibility import ENGINES, requirements_of
@@ -118,10 +119,10 @@ def _figures(metrics: bytes, source: str) -> dict[str, float]:
 
 
 def _is_there(weights: Weights, aws: AwsClient) -> bool:
-    bucket, _, key = weights.uri.removeprefix("s3://").partition("/")
-    if bucket != aws.place.bucket or weights.checksum is None:
+    where = object_at(weights.uri)
+    if where["Bucket"] != aws.place.bucket or weights.checksum is None:
         return False
-    return is_there({"Bucket": bucket, "Key": key}, weights.checksum, weights.bytes, aws)
+    return is_there(where, weights.checksum, weights.bytes, aws)
 
 
 def _known(document: object) -> SyncedWeights | None:
@@ -135,8 +136,7 @@ def _known(document: object) -> SyncedWeights | None:
 def _fingerprint(source: str, aws: AwsClient) -> str:
     """Return a hash of a source's content; of an object in S3: of its address, size and ETag."""
     if source.startswith("s3://"):
-        bucket, _, key = source.removeprefix("s3://").partition("/")
-        head = aws.find("s3", "head_object", Bucket=bucket, Key=key)
+        head = aws.find("s3", "head_object", **object_at(source))
         if head is None:
             raise no_object(source)
         identity = json.dumps([source, head["ETag"], head["ContentLength"], head.get("VersionId")])

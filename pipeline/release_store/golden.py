@@ -11,6 +11,7 @@ from pathlib import Path
 
 import golden
 from pipeline.aws import AwsClient
+from pipeline.aws.s3_objects import object_at
 from pipeline.errors import ReleaseError
 from pipeline.names import release_of
 from pipeline.release import UNCHECKED, GoldenRecord, Release
@@ -117,8 +118,7 @@ def why_not_compared_fleets(release: Release, live_config: str | None, run: Run)
 
 def fetch_object(uri: str, aws: AwsClient, scratch: Path) -> Path:
     """Download the object to `scratch`. Raises ReleaseError when there is none."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    found = aws.find("s3", "get_object", Bucket=bucket, Key=key)
+    found = aws.find("s3", "get_object", **object_at(uri))
     if found is None:
         raise no_object(uri)
     target = scratch / "model.tar.gz"

@@ -1,5 +1,6 @@
 """A release in another environment's bucket and repository: the same content at other addresses (pure)."""
 
+from pipeline.aws.s3_objects import object_at
 from pipeline.config import AwsPlace
 from pipeline.release import Release
 
@@ -27,10 +28,5 @@ def relocated(release: Release, place: AwsPlace, repository_uri: str) -> Release
     )
 
 
-def key_of(uri: str) -> str:
-    """Return the key of an object by its s3:// address."""
-    return uri.removeprefix("s3://").partition("/")[2]
-
-
 def _moved(uri: str | None, place: AwsPlace) -> str | None:
-    return None if uri is None else f"s3://{place.bucket}/{key_of(uri)}"
+    return None if uri is None else f"s3://{place.bucket}/{object_at(uri)['Key']}"

@@ -11,6 +11,7 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.account.collect import collect
 from pipeline.account.destroy import destroy
+from pipeline.aws.s3_objects import object_at
 from pipeline.config import environments, load_environment
 from pipeline.config.promotion import AfterPromotion
 from pipeline.deployment.deploy import deploy
@@ -23,7 +24,6 @@ from pipeline.promotion.status import environment_status
 from pipeline.publishing.model_registry import package_of
 from pipeline.release import Release
 from pipeline.release_store.manifests import published_release
-from pipeline.release_store.relocation import key_of
 from pipeline.run import Run
 from pipeline.verification.stored_evidence import find_evidence
 from tests.pipeline.deploy_jobs import Account
@@ -169,7 +169,7 @@ def each_side_is_collected_alone(accounts: Account, release: Release) -> None:
 
 def weights_that_differ_are_not_copied(accounts: Account, release: Release) -> None:
     s3, here = accounts.cloud.client("s3"), accounts.cloud.client("s3", account="210987654321")
-    where = {"Bucket": accounts.envs["staging"].aws.bucket, "Key": key_of(release.weights.uri)}
+    where = {"Bucket": accounts.envs["staging"].aws.bucket, "Key": object_at(release.weights.uri)["Key"]}
     body = s3.get_object(**where)["Body"].read()
     s3.put_object(**where, Body=b"another content")
     with pytest.raises(ReleaseError, match="differs"):
