@@ -15,7 +15,7 @@ from pipeline.config import Environment
 from pipeline.release import Image, Release, Weights, make_release
 from pipeline.run import Run
 from tests.pipeline.deploy_jobs import Account
-from tests.pipeline.scene import ROOT, contract_cloud
+from tests.pipeline.scene import ROOT, contract_cloud, name_for, published
 from tests.pipeline.stage import Stage
 from tests.pipeline.steps import MakeEnv
 
@@ -38,6 +38,27 @@ def environment(**changes: Any) -> Environment:
 @pytest.fixture
 def make_env() -> Callable[..., Environment]:
     return environment
+
+
+@pytest.fixture
+def own_name(
+    cloud: local_aws.Running, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Let this test's clients find its module's `cloud`; return a name for what belongs to this test alone there."""
+    for name, value in cloud.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+    return name_for(request.node.name)
+
+
+@pytest.fixture
+def publish_model(run: Run, tmp_path: Path) -> Callable[..., Release]:
+    """Publish a model that behaves so; `mark` makes it another release."""
+
+    def publish_it(mark: str, behaviour: str = "status 200") -> Release:
+        return published(run, tmp_path / run.env.name, mark, behaviour)
+
+    return publish_it
 
 
 @pytest.fixture

@@ -55,10 +55,8 @@ from pipeline.state.lock_info import actor
 from pipeline.state.records import deployments
 from tests.pipeline.clocks import FakeClock
 from tests.pipeline.scene import (
-    ROOT,
     contract_cloud,
     endpoint_of,
-    name_for,
     published,
     published_answering,
     scale_to,
@@ -79,33 +77,13 @@ def cloud() -> Iterator[local_aws.Running]:
 
 
 @pytest.fixture
-def run(
-    cloud: local_aws.Running,
-    make_env: MakeEnv,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Run:
+def run(own_name: str, make_env: MakeEnv, tmp_path: Path) -> Run:
     """Return a run in an environment whose endpoint belongs to this test alone."""
-    for name, value in cloud.environ.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(ROOT)
-    name = name_for(request.node.name)
-    env = make_env(name=name, endpoint={"name": name}, deployment=DEPLOYMENT)
+    env = make_env(name=own_name, endpoint={"name": own_name}, deployment=DEPLOYMENT)
     run = Run.for_environment(env, tmp_path)
     bootstrap(run)
     run.aws.made.clear()
     return run
-
-
-@pytest.fixture
-def publish_model(run: Run, tmp_path: Path) -> Publish:
-    """Publish a model that behaves so; `mark` makes it another release."""
-
-    def publish_it(mark: str, behaviour: str = "status 200") -> Release:
-        return published(run, tmp_path / run.env.name, mark, behaviour)
-
-    return publish_it
 
 
 def put_live(release: Release, run: Run) -> None:
@@ -167,7 +145,7 @@ def test_an_update_keeps_the_scaled_out_fleet_and_changes_its_alarms(
 def test_a_release_that_answers_500_is_rolled_back_by_its_alarm_each_time(
     run: Run, publish_model: Publish, tmp_path: Path
 ) -> None:
-    """A minute lasts half a second here, so a client sends what a datapoint needs.
+    """A minute lasts half a second here, so a client sends what a datapoint needs. The judge, which may be quicker, is away.
 
     The second time the alarm is still in ALARM from the first: the update waits until it is quiet.
     """
@@ -177,7 +155,7 @@ def test_a_release_that_answers_500_is_rolled_back_by_its_alarm_each_time(
     for _ in range(2):
         rolled_back = pytest.raises(DeploymentRolledBack, match=r"Alarm (5xx|model)-errors.+\[datapoints: ")
         with Caller(run), rolled_back as caught:
-            deploy(bad, run)
+            deploy(bad, run, is_compared=False)
         assert caught.value.live == config_name(good, run.env)
     assert [record.release for record in deployments(run.aws, run.env.name)] == [good.id]
     assert deploy(good, run).instances_proved == 2

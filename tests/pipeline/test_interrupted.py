@@ -21,7 +21,7 @@ from pipeline.release import Release
 from pipeline.run import Run
 from pipeline.state.audit import audit_lines
 from pipeline.state.lock import read_lock
-from tests.pipeline.scene import ROOT, contract_cloud, endpoint_of, name_for, published, wait_for
+from tests.pipeline.scene import contract_cloud, endpoint_of, published, wait_for
 from tests.pipeline.steps import MakeEnv
 
 pytestmark = pytest.mark.starts_processes
@@ -36,24 +36,17 @@ def cloud() -> Iterator[local_aws.Running]:
 
 
 @pytest.fixture
-def run(
-    cloud: local_aws.Running,
-    make_env: MakeEnv,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Run:
-    for name, value in cloud.environ.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(ROOT)
-    name = name_for(request.node.name)
+def run(own_name: str, make_env: MakeEnv, tmp_path: Path) -> Run:
     env = make_env(
-        name=name, endpoint={"name": name}, deployment=DEPLOYMENT, aws={"bucket": f"{name}-releases"}
+        name=own_name,
+        endpoint={"name": own_name},
+        deployment=DEPLOYMENT,
+        aws={"bucket": f"{own_name}-releases"},
     )
     run = Run.for_environment(env, tmp_path / "build")
     bootstrap(run)
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / f"{name}.yaml").write_text(yaml.safe_dump(env.document()))
+    (tmp_path / "config" / f"{own_name}.yaml").write_text(yaml.safe_dump(env.document()))
     return run
 
 

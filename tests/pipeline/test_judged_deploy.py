@@ -17,7 +17,7 @@ from pipeline.errors import DeploymentRolledBack, SmokeFailed
 from pipeline.promotion.rollback import rollback
 from pipeline.release import Release
 from pipeline.run import Run
-from tests.pipeline.scene import ROOT, contract_cloud, endpoint_of, name_for, published, wait_for
+from tests.pipeline.scene import contract_cloud, endpoint_of, published, wait_for
 
 DEPLOYMENT = {"bake_seconds": 600, "maximum_execution_seconds": 28800}  # 5 s
 NEVER_LATE = {"p99_ms": 60_000}  # on a busy machine this alarm would fire first
@@ -35,32 +35,12 @@ def cloud() -> Iterator[local_aws.Running]:
 
 
 @pytest.fixture
-def run(
-    cloud: local_aws.Running,
-    make_env: MakeEnv,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Run:
+def run(own_name: str, make_env: MakeEnv, tmp_path: Path) -> Run:
     """Return a run in an environment whose endpoint belongs to this test alone."""
-    for name, value in cloud.environ.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(ROOT)
-    name = name_for(request.node.name)
-    env = make_env(name=name, endpoint={"name": name}, deployment=DEPLOYMENT, limits=NEVER_LATE)
+    env = make_env(name=own_name, endpoint={"name": own_name}, deployment=DEPLOYMENT, limits=NEVER_LATE)
     run = Run.for_environment(env, tmp_path)
     bootstrap(run)
     return run
-
-
-@pytest.fixture
-def publish_model(run: Run, tmp_path: Path) -> Publish:
-    """Publish a model that behaves so; `mark` makes it another release."""
-
-    def publish_it(mark: str, behaviour: str = "status 200") -> Release:
-        return published(run, tmp_path / run.env.name, mark, behaviour)
-
-    return publish_it
 
 
 @pytest.mark.starts_processes

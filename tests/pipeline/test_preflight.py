@@ -37,7 +37,7 @@ from pipeline.publishing.publish import publish
 from pipeline.publishing.pushed_images import DOCKER_MANIFEST
 from pipeline.release import Release
 from pipeline.run import Run
-from tests.pipeline.scene import ROOT, contract_cloud, name_for, published
+from tests.pipeline.scene import contract_cloud, name_for, published
 
 MakeEnv = Callable[..., Environment]
 
@@ -303,20 +303,10 @@ def cloud() -> Iterator[local_aws.Running]:
 
 
 @pytest.fixture
-def run(
-    cloud: local_aws.Running,
-    make_env: MakeEnv,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Run:
+def run(own_name: str, make_env: MakeEnv, tmp_path: Path) -> Run:
     """Return a run in an account without resources; bucket and role will be its own."""
-    for name, value in cloud.environ.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(ROOT)
-    name = name_for(request.node.name)
-    place = {"bucket": f"{name}-releases", "execution_role": f"{name}-role"}
-    return Run.for_environment(make_env(name=name, endpoint={"name": name}, aws=place), tmp_path)
+    place = {"bucket": f"{own_name}-releases", "execution_role": f"{own_name}-role"}
+    return Run.for_environment(make_env(name=own_name, endpoint={"name": own_name}, aws=place), tmp_path)
 
 
 @pytest.mark.starts_processes
