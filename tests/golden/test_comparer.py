@@ -1,6 +1,5 @@
 """The comparer names the first difference by its place, with both values, and no difference where there is none."""
 
-import io
 import json
 from typing import Any
 
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from golden import Answer, Case, Comparison, Expected, Request, first_difference
+from tests.numpy_files import npy, npz
 
 JSON = "application/json"
 
@@ -22,18 +22,6 @@ def difference(expected: bytes, found: bytes, comparison: Comparison, content_ty
 def json_difference(expected: Any, found: Any, **options: Any) -> str | None:
     comparison = Comparison("json", **options)
     return difference(json.dumps(expected).encode(), json.dumps(found).encode(), comparison)
-
-
-def npy(array: Any) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
-def npz(**arrays: Any) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(

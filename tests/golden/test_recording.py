@@ -1,6 +1,5 @@
 """The recorder chooses the strictest comparison that the answers of several askings pass, and says what moved."""
 
-import io
 import json
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from golden import Answer, Case, Comparison, Expected, GoldenError, Request, first_difference
 from golden.recording import Recorded, record_case
+from tests.numpy_files import npy
 
 JSON = "application/json"
 
@@ -20,12 +20,6 @@ def record(*bodies: bytes, content_type: str = JSON) -> Recorded:
 
 def record_json(*documents: Any) -> Recorded:
     return record(*(json.dumps(document).encode() for document in documents))
-
-
-def npy(array: Any) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
 
 
 def test_an_answer_that_never_moves_is_compared_whole() -> None:

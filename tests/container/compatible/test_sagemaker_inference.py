@@ -18,6 +18,7 @@ from serving.handlers.loading import load
 from serving.platform.identity import Identity
 from serving.platform.limits import Limits
 from tests.container import archives
+from tests.numpy_files import npy
 
 JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
 COMPATIBLE = Path(__file__).parents[3] / "container" / "src" / "compatible"
@@ -101,12 +102,6 @@ def serve(directory: Path) -> FlaskClient:
 
 def ask(client: FlaskClient, body: bytes, content_type: str, accept: str) -> Any:
     return client.post("/invocations", data=body, headers={"Content-Type": content_type, "Accept": accept})
-
-
-def npy(array: Any) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=True)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(

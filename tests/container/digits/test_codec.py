@@ -14,6 +14,7 @@ from digits.codec import BRIGHTEST, MAX_INSTANCES, PIXELS, decode, encode
 from serving.handlers import media
 from serving.handlers.errors import BadPrediction, BadRequest
 from serving.http.errors import error_body
+from tests.numpy_files import npy, npz
 
 DIGIT = [*range(17), *range(17), *range(17), *range(13)]
 pixels = st.one_of(st.integers(0, BRIGHTEST), st.floats(0, BRIGHTEST))
@@ -152,18 +153,6 @@ def test_a_model_that_diverged_is_a_defect_and_not_an_answer() -> None:
 
     with pytest.raises(BadPrediction, match=r"predictions\[1\]: expected finite probabilities"):
         encode(probabilities)
-
-
-def npy(array: Any) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
-def npz(**arrays: Any) -> bytes:
-    file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
-    return file.getvalue()
 
 
 IMAGES = np.array([DIGIT, DIGIT[::-1]])

@@ -1,6 +1,5 @@
 """A TorchScript model without a program: what no model can use is the caller's fault, with the place; the rest is not."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from serving.handlers import golden_cases
 from serving.handlers.loading import load
 from serving.platform.identity import Identity
 from serving.platform.limits import Limits
+from tests.numpy_files import npy, npz
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.*:DeprecationWarning")
 JSON, CSV, LINES = "application/json", "text/csv", "application/jsonlines"
@@ -65,18 +65,6 @@ def serve(directory: Path, network: nn.Module | None = None, *, is_golden: bool 
 
 def ask(client: FlaskClient, body: bytes, kind: str = JSON, accept: str = JSON) -> Any:
     return client.post("/invocations", data=body, headers={"Content-Type": kind, "Accept": accept})
-
-
-def npy(array: Any) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
-def npz(**named: Any) -> bytes:
-    file = io.BytesIO()
-    np.savez_compressed(file, **named)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """A user's inference.py is served unchanged, and by the toolkit's defaults where it says nothing."""
 
-import io
 import json
 import logging
 import sys
@@ -19,6 +18,7 @@ from serving.handlers.loading import load
 from serving.platform.identity import HEADER, Identity
 from serving.platform.limits import Limits
 from tests.container import archives
+from tests.numpy_files import npy, npz
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.*:DeprecationWarning")
 IDENTITY = Identity("abc", "0123456789ab")
@@ -104,18 +104,6 @@ TORCHSCRIPT_IN = [
     ("application/jsonlines", b"[2, 4]\n[6, 8]\n"),
     ("text/csv", b"2,4\n6,8\n"),
 ]
-
-
-def npy(array: Any) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
-def npz(**named: Any) -> bytes:
-    file = io.BytesIO()
-    np.savez_compressed(file, **named)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(
